@@ -1,0 +1,1 @@
+"""Run copy plans on real GPUs and compare them with their prediction. Importing this needs no GPU and no CUDA."""

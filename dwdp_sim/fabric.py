@@ -1,0 +1,127 @@
+"""The links as a SimPy component: copies start, share, and finish."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import simpy
+from simpy.events import Event
+
+from dwdp_sim.rates import RateModel, RateSet
+
+Done = Callable[[int], None]
+_SAME_TIME = 1e-12  # relative; copies due within it finish together, so that rounding cannot split a tie
+
+
+class Fabric:
+    """Moves bytes at the rates of a `RateModel`; exact at every event, since rates are constant in between.
+
+    One SimPy time-out is pending at any time: the next instant at which a copy finishes.
+
+    Attributes:
+        share_s: For each engine, the integral of its rate over the rate it would have alone, in seconds.
+        moving_s: For each engine, the seconds during which it moves bytes.
+        blocked_s: For each engine, the seconds during which its copies only wait for a source (`fifo`).
+        finished: Copies that have arrived.
+        samples: (time, rates from then on), if asked for.
+    """
+
+    def __init__(self, env: simpy.Environment, model: RateModel, engines: int, *, fifo: bool, record: bool) -> None:
+        self._env = env
+        self._model = model
+        self._fifo = fifo
+        self._left: dict[int, float] = {}  # bytes left, by flow number
+        self._done: dict[int, tuple[Done, int]] = {}
+        self._set = RateSet((), (), (), ())
+        self._mask = 0
+        self._last_s = 0.0
+        self._timer: Event | None = None
+        self._settling = False
+        self._queues: dict[int, deque[tuple[int, float, Done, int]]] = {}  # fifo: waiting copies, by source
+        self.share_s = [0.0] * engines
+        self.moving_s = [0.0] * engines
+        self.blocked_s = [0.0] * engines
+        self.finished = 0
+        self.samples: list[tuple[float, RateSet]] | None = [] if record else None
+
+    def start(self, flow: int, size: float, done: Done, token: int) -> None:
+        """Begin to move `size` bytes over `flow`, which must be idle; `done(token)` is called at the end."""
+        self._advance()
+        if self._fifo and self._model.flows[flow].is_peer:
+            queue = self._queues.setdefault(self._model.flows[flow].src, deque())
+            queue.append((flow, size, done, token))
+            if len(queue) > 1:
+                return
+        self._move(flow, size, done, token)
+
+    def _move(self, flow: int, size: float, done: Done, token: int) -> None:
+        self._mask |= 1 << flow
+        self._left[flow] = float(size)
+        self._done[flow] = (done, token)
+        self._settle_soon()
+
+    def _settle_soon(self) -> None:
+        """Solve once all that happens at this instant has happened."""
+        if not self._settling:
+            self._settling = True
+            event = self._env.timeout(0.0)
+            event.callbacks.append(self._settle)
+
+    def _advance(self) -> None:
+        now = self._env.now
+        elapsed = now - self._last_s
+        if elapsed <= 0.0:
+            return
+        self._last_s = now
+        flows, rates, engines, shares = self._set
+        left = self._left
+        for flow, rate in zip(flows, rates, strict=True):
+            left[flow] -= rate * elapsed
+        for engine, share in zip(engines, shares, strict=True):
+            self.share_s[engine] += share * elapsed
+            self.moving_s[engine] += elapsed
+        if self._fifo:
+            waiting = {self._model.flows[entry[0]].engine for queue in self._queues.values() for entry in queue}
+            for engine in waiting.difference(engines):
+                self.blocked_s[engine] += elapsed
+
+    def _settle(self, _: Event | None = None) -> None:
+        """Solve for the present set and set the timer for its first completion."""
+        self._settling = False
+        self._set = rates = self._model.solve(self._mask)
+        if self.samples is not None:
+            self.samples.append((self._env.now, rates))
+        if not rates.flows:
+            self._timer = None
+            return
+        left = self._left
+        delay = min([left[flow] / rate for flow, rate in zip(rates.flows, rates.rates, strict=True)])
+        self._timer = timer = self._env.timeout(max(delay, 0.0))
+        timer.callbacks.append(self._finish)
+
+    def _finish(self, timer: Event) -> None:
+        """Complete every copy that is due now, let their engines go on, and solve again."""
+        if timer is not self._timer:
+            return  # the set has changed since this timer was set
+        self._advance()
+        tolerance = self._env.now * _SAME_TIME
+        flows, rates, _, _ = self._set
+        left = {flow: self._left[flow] / rate for flow, rate in zip(flows, rates, strict=True)}
+        tolerance = max(tolerance, min(left.values()))  # rounding must not keep the first one waiting
+        due = [flow for flow, seconds in left.items() if seconds <= tolerance]
+        self.finished += len(due)
+        self._settling = True  # what the callbacks start is solved below, once
+        ready = []
+        for flow in due:
+            self._mask ^= 1 << flow
+            del self._left[flow]
+            ready.append(self._done.pop(flow))
+            if self._fifo and self._model.flows[flow].is_peer:
+                queue = self._queues[self._model.flows[flow].src]
+                queue.popleft()
+                if queue:
+                    self._move(*queue[0])
+        for done, token in ready:
+            done(token)
+        self._settle()

@@ -1,0 +1,81 @@
+"""Max-min fair sharing of links among flows, and what lowers a link's capacity.
+
+A flow moves the bytes of one copy engine from one endpoint to another. It uses three resources: the source's egress,
+the destination's ingress, and the pair's own cap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import NamedTuple
+
+SHARINGS = ("fair", "fifo")
+INCASTS = ("always", "demand", "off")
+_TIE = 1.0 + 1e-12  # resources this close to the tightest one saturate with it
+
+
+class Flow(NamedTuple):
+    """A direction in which a copy engine moves bytes.
+
+    Attributes:
+        engine: Number of the copy engine.
+        gpu: The GPU that the engine belongs to.
+        src: Source endpoint; `program.HOST` is host memory.
+        dst: Destination endpoint.
+    """
+
+    engine: int
+    gpu: int
+    src: int
+    dst: int
+
+    @property
+    def kind(self) -> str:
+        """`push` if the engine's GPU is the source, else `pull`."""
+        return "push" if self.gpu == self.src else "pull"
+
+    @property
+    def is_peer(self) -> bool:
+        """Whether the bytes go from one GPU to another."""
+        return self.link_kind == "peer"
+
+    @property
+    def link_kind(self) -> str:
+        """`local` (one GPU), `host` (to or from host memory) or `peer`."""
+        if self.src == self.dst:
+            return "local"
+        return "host" if min(self.src, self.dst) < 0 else "peer"
+
+
+def max_min(uses: Sequence[Sequence[Hashable]], capacity: Mapping[Hashable, float]) -> list[float]:
+    """Max-min fair rates by progressive filling (Bertsekas & Gallager, Data Networks, section 6.5.2).
+
+    All rates rise together; when a resource is full, its flows stop there and the others go on.
+
+    Args:
+        uses: For each flow, the resources it uses.
+        capacity: Capacity of each resource, in the unit of the rates.
+
+    Returns:
+        One rate a flow. Each flow has a full resource on which no flow is faster.
+    """
+    rates = [0.0] * len(uses)
+    members: dict[Hashable, list[int]] = {}
+    for flow, resources in enumerate(uses):
+        for resource in resources:
+            members.setdefault(resource, []).append(flow)
+    left = {resource: capacity[resource] for resource in members}
+    count = {resource: len(flows) for resource, flows in members.items()}
+    rising = set(range(len(uses)))
+    while rising:
+        share = min(left[r] / count[r] for r in left)
+        full = [r for r in left if left[r] / count[r] <= share * _TIE]
+        stopped = sorted({flow for r in full for flow in members[r]} & rising)
+        for flow in stopped:
+            rates[flow] = share
+            for resource in uses[flow]:
+                count[resource] -= 1
+                left[resource] = max(left[resource] - share, 0.0)
+        rising.difference_update(stopped)
+        left = {r: value for r, value in left.items() if count[r]}
+    return rates
