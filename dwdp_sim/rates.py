@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterable
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from dwdp_sim.program import HOST
 from dwdp_sim.sharing import Flow, max_min
 
 _KEPT_SETS = 20_000  # solved sets remembered; lock-step programs visit a few dozen
+_SLACK = 1e-9  # relative; a source within it of its capacity is full, and is not asked for more than it has
 
 Resource = tuple[str, int, int]
 
@@ -89,21 +91,22 @@ class RateModel:
             for resource in sources:
                 capacity[resource] *= factor[resource]
             return max_min(uses, capacity)
-        # Loss only where demand exceeds the source: lower the saturated sources until no further one saturates.
+        # Loss only where demand exceeds the source: lower such sources until no further one is asked for too much.
         lossy: set[Resource] = set()
         while True:
             rates = max_min(uses, capacity)
-            full = {
+            over = {
                 r
                 for r in sources
                 if r not in lossy
                 and factor[r] < 1
-                and sum(rate for rate, use in zip(rates, uses, strict=True) if r in use) >= capacity[r] * (1 - 1e-9)
+                and _load(r, uses, rates) >= capacity[r] * (1 - _SLACK)
+                and _load(r, uses, max_min(uses, capacity | {r: math.inf})) > capacity[r] * (1 + _SLACK)
             }
-            if not full:
+            if not over:
                 return rates
-            lossy |= full
-            for resource in full:
+            lossy |= over
+            for resource in over:
                 capacity[resource] *= factor[resource]
 
     def _incast_factor(self, source: int, flows: Iterable[Flow]) -> float:
@@ -131,6 +134,10 @@ class RateModel:
         if flow.dst == HOST:
             return (("host_out", flow.src, 0),)
         return ("egress", flow.src, 0), ("ingress", flow.dst, 0), ("pair", flow.src, flow.dst)
+
+
+def _load(resource: Resource, uses: Iterable[tuple[Resource, ...]], rates: Iterable[float]) -> float:
+    return sum(rate for rate, use in zip(rates, uses, strict=True) if resource in use)
 
 
 def _bits(mask: int) -> Iterable[int]:
