@@ -57,10 +57,12 @@ class Placement:
         """
         if dwdp_size < 2:
             raise ConfigError("dwdp.dwdp_size", dwdp_size, "must be at least 2")
+        if held is not None and not 1 <= held < num_experts:
+            raise ConfigError("dwdp.num_experts_per_worker", held, f"must be from 1 to {num_experts - 1}")
         if pulled is None:
             if held is None:
                 pulled = num_experts // dwdp_size
-            elif held < 1 or (num_experts - held) % (dwdp_size - 1):
+            elif (num_experts - held) % (dwdp_size - 1):
                 raise ConfigError(
                     "dwdp.num_experts_per_worker",
                     held,

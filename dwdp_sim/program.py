@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ class Program:
     copy_dst: Ints
     copy_bytes: Ints
 
-    @property
+    @cached_property
     def copy_call(self) -> Ints:
         """Call of each copy, shape (copies,)."""
         return np.repeat(np.arange(len(self.call_stream)), np.diff(self.call_first_copy))

@@ -1,0 +1,80 @@
+"""`dwdp-sim`: predict how long an expert prefetch takes, say where the time goes, and draw it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from dwdp_sim.build import Job, build_job
+from dwdp_sim.compose import run_app, stop
+from dwdp_sim.config import register_schemas
+from dwdp_sim.errors import ConfigError
+from dwdp_sim.metrics import summarize, unmeasured_rules
+from dwdp_sim.results import write_results
+from dwdp_sim.simulate import simulate
+from dwdp_sim.table import print_prediction
+
+_QUIET_S = 2.0  # anything shorter needs no progress line
+
+
+def main() -> None:
+    """Entry point of `dwdp-sim`."""
+    register_schemas()
+    run_app("config", build_job, _task)
+
+
+def _task(config: DictConfig) -> None:
+    state = HydraConfig.get()
+    try:
+        job = build_job(config, state.overrides.task)
+    except ConfigError as error:  # a job of a sweep whose combination of values does not work
+        stop(error)
+        return
+    try:
+        predict(job, Path(state.runtime.output_dir), Console())
+    except OSError as error:
+        stop(f"{error.filename or state.runtime.output_dir}: cannot be written: {error.strerror or error}")
+
+
+def predict(job: Job, folder: Path, console: Console) -> None:
+    """Simulate `job`, write its results into `folder` and print them."""
+    began = time.perf_counter()
+    rules = unmeasured_rules(job)
+    copies = len(job.program.copy_bytes)
+    with _progress(console, copies * (1 + len(rules or []))) as advance:
+        timeline = simulate(job.program, job.constants, job.options, seed=job.seed, progress=advance(0))
+        variants = [
+            simulate(job.program, rule, job.options, seed=job.seed, progress=advance(number * copies)).stream_elapsed_s
+            for number, rule in enumerate(rules or [], start=1)
+        ]
+    summary = summarize(job, timeline, None if rules is None else variants, time.perf_counter() - began)
+    files = write_results(folder, job, timeline, summary)
+    print_prediction(console, job, summary, folder, files)
+
+
+@contextmanager
+def _progress(console: Console, copies: int) -> Iterator[Callable[[int], Callable[[int], None]]]:
+    """A progress line that appears after two seconds, on a terminal only.
+
+    Yields a function from "copies done in earlier runs" to the progress callback of one run.
+    """
+    columns = (TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TextColumn("copies"), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("simulating", total=copies, visible=False)
+        began = time.monotonic()
+
+        def advance(before: int) -> Callable[[int], None]:
+            def callback(finished: int) -> None:
+                if time.monotonic() - began > _QUIET_S:
+                    progress.update(bar, completed=before + finished, visible=True)
+
+            return callback
+
+        yield advance

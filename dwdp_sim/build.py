@@ -1,0 +1,236 @@
+"""From a composed configuration to a job that can run: everything read, filled in and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+
+from dwdp_sim.cluster import Cluster, Constant, FabricConstants, FabricOptions, constants_for
+from dwdp_sim.config import ClusterConfig, ModelConfig, SimConfig, StrategyConfig, WorkloadConfig
+from dwdp_sim.errors import ConfigError
+from dwdp_sim.hf import read_shape
+from dwdp_sim.models import FORMATS, MoEModel
+from dwdp_sim.placement import Placement
+from dwdp_sim.plan import CopyPlan
+from dwdp_sim.program import Program, program_from_plan
+from dwdp_sim.replay import read_program
+from dwdp_sim.strategies import Strategy, build_plan
+from dwdp_sim.trtllm import read_dwdp_block
+from dwdp_sim.units import parse_bytes
+
+_CONTENTION_OPT_SLICE_BYTES = 2 * 2**20  # TensorRT-LLM's slice
+_STARTS = ("lockstep", "offsets", "random")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The prefetch of one MoE layer, as configured."""
+
+    model: MoEModel
+    placement: Placement
+    strategy: Strategy
+    plan: CopyPlan
+
+
+@dataclass(frozen=True)
+class Job:
+    """A checked configuration with everything built from it.
+
+    Attributes:
+        config: The resolved configuration with every unset value filled in.
+        config_hash: Of `config` with files replaced by their contents.
+        cluster: The machine.
+        options: Alternatives of the model.
+        layer: What the program was made from; None for a replayed program.
+        program: What runs.
+        constants: What running it needs.
+        seed: Seed of everything random.
+        issue_mode: `queued`, `as_issued`, or `replay` where each stream says.
+    """
+
+    config: dict[str, Any]
+    config_hash: str
+    cluster: Cluster
+    options: FabricOptions
+    layer: Layer | None
+    program: Program
+    constants: FabricConstants
+    seed: int
+    issue_mode: str
+
+
+def build_job(composed: DictConfig, overrides: Sequence[str]) -> Job:
+    """Check a composed configuration and build what it describes.
+
+    Args:
+        composed: What Hydra composed, without its own node.
+        overrides: The user's overrides, to tell an explicit value from a default.
+
+    Raises:
+        ConfigError: Something in it cannot be used.
+    """
+    config = cast(SimConfig, OmegaConf.to_object(composed))
+    if config.seed < 0:
+        raise ConfigError("seed", config.seed, "must be at least 0")
+    explicit = {override.lstrip("+").split("=", 1)[0] for override in overrides}
+    cluster = build_cluster(config.cluster)
+    options = FabricOptions(**vars(config.fabric))
+    if config.workload.kind == "replay":
+        layer = None
+        if config.workload.file is None:
+            raise ConfigError("workload.file", "missing", "a program is wanted, as workload.file=program.json")
+        program = read_program(config.workload.file, cluster.num_gpus)
+    elif config.workload.kind == "layer":
+        apply_trtllm_yaml(config, explicit)
+        layer = build_layer(config, explicit)
+        program = build_program(config, cluster, layer)
+    else:
+        raise ConfigError("workload.kind", config.workload.kind, "allowed: layer, replay")
+    resolved = OmegaConf.to_container(OmegaConf.structured(config))
+    return Job(
+        config=cast(dict[str, Any], resolved),
+        config_hash=hash_config(config),
+        cluster=cluster,
+        options=options,
+        layer=layer,
+        program=program,
+        constants=constants_for(cluster, program, options),
+        seed=config.seed,
+        issue_mode=config.issue_mode if layer else "replay",
+    )
+
+
+def hash_config(config: SimConfig) -> str:
+    """SHA-256 over the filled-in configuration; a file counts by its contents, not by its path."""
+    content = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.structured(config)))
+    for group, key in (("model", "config_json"), ("dwdp", "trtllm_yaml"), ("workload", "file")):
+        path = content[group][key]
+        if path is not None:
+            content[group][key] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def build_cluster(config: ClusterConfig) -> Cluster:
+    """The machine of a composed `cluster` group."""
+    return Cluster(
+        name=config.name,
+        description=config.description,
+        num_gpus=config.num_gpus,
+        mapping=config.mapping,
+        home=config.home,
+        constants={name: Constant(**vars(constant)) for name, constant in config.constants.items()},
+    )
+
+
+def apply_trtllm_yaml(config: SimConfig, explicit: set[str]) -> None:
+    """Take the group's sizes and strategy from a TensorRT-LLM file: it beats defaults, and must not be contradicted."""
+    path = config.dwdp.trtllm_yaml
+    if path is None:
+        return
+    block = read_dwdp_block(path)
+    for name in ("dwdp_size", "num_experts_per_worker", "num_prefetch_experts"):
+        said = getattr(block, name)
+        if said is None:
+            continue
+        _must_agree(f"dwdp.{name}", getattr(config.dwdp, name), said, explicit, path)
+        setattr(config.dwdp, name, said)
+    chosen = explicit & {"strategy", "strategy.name"}
+    if block.contention_opt is None and chosen:
+        return
+    name = "batched" if block.contention_opt else "default"
+    for key in sorted(chosen):
+        _must_agree(key, config.strategy.name, name, explicit, path)
+    if name == "batched" and config.strategy.slice_bytes is None:
+        config.strategy.slice_bytes = _CONTENTION_OPT_SLICE_BYTES
+    config.strategy.name = name
+
+
+def _must_agree(key: str, value: object, said: object, explicit: set[str], path: str) -> None:
+    if key in explicit and value != said:
+        raise ConfigError(key, value, f"contradicts {path}, which says {said}; leave one of them out")
+
+
+def build_model(config: ModelConfig, explicit: set[str]) -> MoEModel:
+    """The model of a composed `model` group, read from a Hugging Face file where one is named."""
+    if config.config_json is not None:
+        for name, said in read_shape(config.config_json).items():
+            _must_agree(f"model.{name}", getattr(config, name), said, explicit - {"model.name"}, config.config_json)
+            if f"model.{name}" not in explicit:
+                setattr(config, name, said)
+    sizes = ("hidden_size", "intermediate_size", "num_experts", "top_k", "num_layers", "num_moe_layers")
+    for name in sizes:
+        if getattr(config, name) is None:
+            raise ConfigError(
+                f"model.{name}", "missing", "give it, or a config.json as model=hf model.config_json=path"
+            )
+    if config.format is None:
+        raise ConfigError("model.format", "missing", f"allowed: {', '.join(FORMATS)}")
+    return MoEModel(
+        name=str(config.name),
+        weight_format=config.format,
+        expert_bias=config.expert_bias,
+        include=tuple(config.include),
+        **{name: getattr(config, name) for name in sizes},
+    )
+
+
+def build_strategy(config: StrategyConfig) -> Strategy:
+    """The strategy of a composed `strategy` group."""
+    size = None if config.slice_bytes is None else parse_bytes(config.slice_bytes, "strategy.slice_bytes")
+    return replace(Strategy(config.name), **{**vars(config), "slice_bytes": size})
+
+
+def build_layer(config: SimConfig, explicit: set[str]) -> Layer:
+    """Model, placement, strategy and plan; unset sizes are filled in in `config`."""
+    model = build_model(config.model, explicit)
+    dwdp = config.dwdp
+    placement = Placement.create(
+        model.num_experts, dwdp.dwdp_size, dwdp.num_experts_per_worker, dwdp.num_prefetch_experts
+    )
+    dwdp.num_experts_per_worker = placement.num_experts_per_worker
+    dwdp.num_prefetch_experts = placement.num_prefetch_experts
+    strategy = build_strategy(config.strategy)
+    config.strategy.slice_bytes = strategy.slice_bytes
+    return Layer(model, placement, strategy, build_plan(model, placement, strategy))
+
+
+def build_program(config: SimConfig, cluster: Cluster, layer: Layer) -> Program:
+    """The layer's plan as one stream a rank; as many ranks run as there are GPUs where experts are not in peers."""
+    size = layer.placement.dwdp_size
+    if cluster.home == "peer" and size > cluster.num_gpus:
+        raise ConfigError(
+            "dwdp.dwdp_size", size, f"cluster {cluster.name} has {cluster.num_gpus} GPUs; choose a larger cluster"
+        )
+    return program_from_plan(
+        layer.plan,
+        issue_mode=config.issue_mode,
+        start_s=_starts(config.workload, size, config.seed)[: min(size, cluster.num_gpus)],
+        home=cluster.home,
+        ranks=size if cluster.home == "peer" else min(size, cluster.num_gpus),
+    )
+
+
+def _starts(workload: WorkloadConfig, size: int, seed: int) -> list[float]:
+    """When each rank's clock starts, in seconds."""
+    match workload.start:
+        case "lockstep":
+            return [0.0] * size
+        case "offsets":
+            if len(workload.offsets_s) != size or min(workload.offsets_s) < 0:
+                raise ConfigError(
+                    "workload.offsets_s", workload.offsets_s, f"{size} seconds ≥ 0 are wanted, one a rank"
+                )
+            return list(workload.offsets_s)
+        case "random":
+            if not workload.max_phase_s > 0:
+                raise ConfigError("workload.max_phase_s", workload.max_phase_s, "seconds above zero are wanted")
+            return [float(s) for s in np.random.default_rng(seed).uniform(0.0, workload.max_phase_s, size)]
+        case unknown:
+            raise ConfigError("workload.start", unknown, f"allowed: {', '.join(_STARTS)}")

@@ -1,0 +1,149 @@
+"""The configuration tree: one dataclass a group, with every key's meaning and unit. YAML in `conf/` fills it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+
+from dwdp_sim.models import KINDS
+
+
+@dataclass
+class ModelConfig:
+    """A MoE model's shape; `model=hf` takes it from a file."""
+
+    name: str | None = None
+    """Name shown in results."""
+    hidden_size: int | None = None
+    """Model width H."""
+    intermediate_size: int | None = None
+    """Width I of one routed expert."""
+    num_experts: int | None = None
+    """Routed experts E of a MoE layer."""
+    top_k: int | None = None
+    """Experts a token is routed to."""
+    num_layers: int | None = None
+    """Transformer layers."""
+    num_moe_layers: int | None = None
+    """Layers with routed experts."""
+    format: str | None = None
+    """nvfp4, mxfp4, fp8_block or bf16."""
+    expert_bias: bool = False
+    """Whether experts have biases."""
+    include: list[str] = field(default_factory=lambda: list(KINDS))
+    """Kinds of parameters that count: weight, scale, alpha, bias."""
+    config_json: str | None = None
+    """Path of a Hugging Face config.json (`model=hf`)."""
+
+
+@dataclass
+class ConstantConfig:
+    """One constant of a cluster with its origin; see `cluster.Constant`."""
+
+    value: Any = None
+    unit: str = ""
+    provenance: str = "assumed"
+    source: str = ""
+    direction: str = ""
+
+
+@dataclass
+class ClusterConfig:
+    """A machine; see `cluster.Cluster`."""
+
+    name: str = ""
+    description: str = ""
+    num_gpus: int = 0
+    mapping: str = "ipc"
+    """ipc, vmm_fd or vmm_fabric: how peer memory is mapped."""
+    home: str = "peer"
+    """peer, host or local: where the peers' experts are."""
+    constants: dict[str, ConstantConfig] = field(default_factory=dict)
+
+
+@dataclass
+class StrategyConfig:
+    """How a layer is pulled; see `strategies.Strategy`."""
+
+    name: str = "default"
+    implementation: str = "trtllm_ipc"
+    """trtllm_ipc, trtllm_vmm or sglang: whose copies and whose order."""
+    slice_bytes: Any = None
+    """Largest copy: bytes, a size such as 2MiB, or null for whole pulls."""
+    wave_copies: int = 8
+    """Copies of a wave (waves)."""
+    barrier: str = "none"
+    """none or group (waves)."""
+
+
+@dataclass
+class WorkloadConfig:
+    """What is run."""
+
+    kind: str = "layer"
+    """layer or replay."""
+    start: str = "lockstep"
+    """lockstep, offsets or random: when the ranks start."""
+    offsets_s: list[float] = field(default_factory=list)
+    """Start of each rank in seconds (start=offsets)."""
+    max_phase_s: float = 0.0
+    """Ranks start at random within this many seconds (start=random)."""
+    range: bool = True
+    """Also run the rules nobody has measured (in_flight_sources 1–3, both refills), for three ranks or more."""
+    file: str | None = None
+    """Program to run (workload=replay)."""
+
+
+@dataclass
+class DwdpConfig:
+    """The DWDP group, under TensorRT-LLM's names."""
+
+    dwdp_size: int = 4
+    """Ranks N in the group."""
+    num_experts_per_worker: int | None = None
+    """Experts L that a rank holds; unset: E - (N - 1)·P."""
+    num_prefetch_experts: int | None = None
+    """Experts P that a rank pulls from each peer; unset: E // N."""
+    trtllm_yaml: str | None = None
+    """A TensorRT-LLM YAML whose dwdp_config block is used."""
+
+
+@dataclass
+class FabricConfig:
+    """Alternatives of the contention model; see `cluster.FabricOptions`."""
+
+    sharing: str = "fair"
+    incast: str = "always"
+    both_ways: bool = True
+    batch_order: str = "kept"
+
+
+@dataclass
+class SimConfig:
+    """Everything `dwdp-sim` reads."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+    strategy: StrategyConfig = field(default_factory=StrategyConfig)
+    workload: WorkloadConfig = field(default_factory=WorkloadConfig)
+    dwdp: DwdpConfig = field(default_factory=DwdpConfig)
+    fabric: FabricConfig = field(default_factory=FabricConfig)
+    issue_mode: str = "queued"
+    """queued (all calls are complete when the clock starts) or as_issued (the host begins then)."""
+    seed: int = 0
+    """Seed of everything random."""
+
+
+def register_schemas() -> None:
+    """Make the schema known to Hydra under the name that `conf/config.yaml` lists first."""
+    ConfigStore.instance().store(name="sim_schema", node=SimConfig)
+
+
+def config_dir() -> Path:
+    """The folder of YAML files: the source tree's `conf/`, or the copy inside an installed package."""
+    package = Path(__file__).resolve().parent
+    source = package.parent / "conf"
+    return source if (package.parent / "pyproject.toml").is_file() and source.is_dir() else package / "conf"
