@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -249,7 +250,7 @@ def constants_for(cluster: Cluster, program: Program, options: FabricOptions) ->
         if wanted
     }
     pairs = {(int(s), int(d)) for s, d in zip(src[between], dst[between], strict=True)}
-    readers = max((sum(s == source for s, _ in pairs) for source, _ in pairs), default=0)
+    readers = max(Counter(source for source, _ in pairs).values(), default=0)
     both = options.both_ways and bool({s for s, _ in pairs} & {d for _, d in pairs})
     batches = batch_spans_sources(program)
     issued = not program.stream_queued.all()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, StepPatch
 
 from dwdp_sim.build import Job
 from dwdp_sim.link_use import rate_over_time
@@ -64,7 +64,8 @@ def _draw_lane(
     base = np.zeros(len(edges) - 1)
     for peer in sorted(set(other[own].tolist())):
         top = base + rate_over_time(timeline, own & (other == peer), edges) / 1e9
-        axis.stairs(top, x, baseline=base, fill=True, color=colours[peer], linewidth=0)
+        # As an artist, not by `stairs`: that would walk every vertex to find limits which are set below anyway.
+        axis.add_artist(StepPatch(top, x, baseline=cast(Any, base), fill=True, color=colours[peer], linewidth=0))
         base = top
     streams = np.flatnonzero(program.stream_gpu == rank)
     end_s = (program.stream_start_s + timeline.stream_elapsed_s)[streams].max()
@@ -85,11 +86,13 @@ def _draw_lane(
 
 
 def _draw_links(axis: Axes, timeline: Timeline, x: Floats, edges: Floats, colours: dict[int, Any]) -> None:
+    highest = 0.0
     for source in sorted(set(timeline.program.copy_src.tolist())):
         rate = rate_over_time(timeline, timeline.program.copy_src == source, edges) / 1e9
-        axis.stairs(rate, x, color=colours[source], linewidth=1.4, baseline=None)
+        axis.step(x, np.append(rate, 0.0), where="post", color=colours[source], linewidth=1.4)
+        highest = max(highest, float(rate.max()))
     axis.set_ylabel("leaving each\nsource, GB/s", fontsize=8)
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, highest * 1.1)
     _tidy(axis)
 
 
