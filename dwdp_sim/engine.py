@@ -20,10 +20,24 @@ Process = Generator[Event, object, None]
 
 @dataclass
 class Stream:
-    """A queue of issued calls, and when the call before its head was complete."""
+    """A queue of issued calls, and where the stream's time has gone so far.
+
+    Attributes:
+        free_s: When the call before the head was complete; at first the stream's start.
+        issued: Calls that are issued and not complete.
+        host_s: Seconds without work because the host had not issued it.
+        gap_s: Seconds in a gap or a fixed part.
+        transfer_s: Seconds of moving bytes, each counted by the rate's share in the rate alone.
+        contention_s: The rest of the moving, and waits: for a source, for a barrier that other ranks kept closed, for
+            an engine that served another stream.
+    """
 
     free_s: float
     issued: deque[int] = field(default_factory=deque)
+    host_s: float = 0.0
+    gap_s: float = 0.0
+    transfer_s: float = 0.0
+    contention_s: float = 0.0
 
 
 class Barriers:
@@ -66,35 +80,28 @@ class CopyEngine:
     """One copy engine of one GPU. It runs one call at a time.
 
     It stays with a stream while that has issued, unblocked work, then takes the stream whose head became ready first.
-
-    Attributes:
-        host_s: Seconds without work because the host had not issued it.
-        gap_s: Seconds in a gap or a fixed part.
-        barrier_wait_s: Seconds behind a barrier that other ranks kept closed.
     """
 
     def __init__(
         self,
         env: simpy.Environment,
+        number: int,
         fabric: Fabric,
         constants: FabricConstants,
         calls: Calls,
         barriers: Barriers,
         streams: list[Stream],
         link_kind: Sequence[str],
-        start_s: float,
         on_barrier: Callable[[], None],
         on_call_done: Callable[[int], None],
     ) -> None:
-        self._env, self._fabric, self._constants = env, fabric, constants
+        self._env, self._number, self._fabric, self._constants = env, number, fabric, constants
         self._calls, self._barriers, self._streams = calls, barriers, streams
         self._link_kind = link_kind  # by flow
         self._on_barrier, self._on_call_done = on_barrier, on_call_done
         self._wake = env.event()
         self._pending: list[int] = []  # streams with an issued call for this engine, in the order of arrival
-        self._start_s = start_s
         self._free_s: float | None = None  # end of its previous call
-        self.host_s = self.gap_s = self.barrier_wait_s = 0.0
         env.process(self._run())
 
     def offer(self, stream: int) -> None:
@@ -139,45 +146,52 @@ class CopyEngine:
         first, last = self._calls.first[call], self._calls.first[call + 1]
         kinds = {self._link_kind[self._calls.flow_of[index]] for index in range(first, last)}
         pipelined = self._calls.is_batch[call] and len(kinds) == 1 and "local" not in kinds
-        yield from self._lead_in(call)
+        yield from self._lead_in(call, stream)
+        share_s, lost_s = self._fabric.spent_s(self._number)
         if pipelined:
             yield self._transfer(first, last)
         else:
-            yield from self._one_by_one(first, last)
+            yield from self._one_by_one(first, last, stream)
+        all_share_s, all_lost_s = self._fabric.spent_s(self._number)
+        stream.transfer_s += all_share_s - share_s
+        stream.contention_s += max(all_lost_s - lost_s, 0.0)  # rounding
         self._free_s = stream.free_s = self._env.now
         stream.issued.popleft()
         if self._barriers.complete(self._calls.barrier[call]):
             self._on_barrier()
         self._on_call_done(number)
 
-    def _lead_in(self, call: int) -> Process:
-        """Wait until the call's first byte may move, and account for the wait."""
+    def _lead_in(self, call: int, stream: Stream) -> Process:
+        """Wait until the call's first byte may move, and account for the time since the stream's previous call.
+
+        Until the call is issued that is the host's; from then until its barrier is open and the engine has left other
+        streams, it is contention; the rest is the fixed part or gap.
+        """
         calls, now = self._calls, self._env.now
         kind = self._constants.timing[self._link_kind[calls.flow_of[calls.first[call]]]]
-        idle_since = self._start_s if self._free_s is None else self._free_s
         issued, barrier = calls.issue_s[call], calls.barrier[call]
-        start = issued + kind.fixed_s
+        start = max(issued + kind.fixed_s, now)
+        ready = max(issued, stream.free_s)  # from here on it is not the host
+        free = ready  # from here on it is not other ranks or streams
         if self._free_s is not None:
             start = max(start, self._free_s + kind.gap(calls.size[calls.first[call]]))
-        opened = 0.0
+            free = max(free, self._free_s)
         if barrier > 0:
             opened = self._barriers.opened_s[barrier]
             start = max(start, opened + self._constants.barrier_s)
-        start = max(start, now)
-        host = max(issued - idle_since, 0.0)
-        behind = max(opened - max(issued, idle_since), 0.0)
-        self.host_s += host
-        self.barrier_wait_s += behind
-        self.gap_s += start - idle_since - host - behind
+            free = max(free, opened)
+        stream.host_s += ready - stream.free_s
+        stream.contention_s += free - ready
+        stream.gap_s += start - free
         if start > now:
             yield self._env.timeout(start - now)
 
-    def _one_by_one(self, first: int, last: int) -> Process:
+    def _one_by_one(self, first: int, last: int, stream: Stream) -> Process:
         """Single copies, and batches that mix kinds of links: in order, with a gap before each further copy."""
         for index in range(first, last):
             if index > first:
                 gap_s = self._constants.timing[self._link_kind[self._calls.flow_of[index]]].gap(self._calls.size[index])
-                self.gap_s += gap_s
+                stream.gap_s += gap_s
                 yield self._env.timeout(gap_s)
             yield self._transfer(index, index + 1)
 

@@ -20,9 +20,6 @@ class Fabric:
     One SimPy time-out is pending at any time: the next instant at which a copy finishes.
 
     Attributes:
-        share_s: For each engine, the integral of its rate over the rate it would have alone, in seconds.
-        moving_s: For each engine, the seconds during which it moves bytes.
-        blocked_s: For each engine, the seconds during which its copies only wait for a source (`fifo`).
         finished: Copies that have arrived.
         samples: (time, rates from then on), if asked for.
     """
@@ -39,9 +36,11 @@ class Fabric:
         self._timer: Event | None = None
         self._settling = False
         self._queues: dict[int, deque[tuple[int, float, Done, int]]] = {}  # fifo: waiting copies, by source
-        self.share_s = [0.0] * engines
-        self.moving_s = [0.0] * engines
-        self.blocked_s = [0.0] * engines
+        # By engine: the integral of its rate over the rate it would have alone; the time during which it moves bytes;
+        # the time during which its copies only wait for a source (fifo).
+        self._share_s = [0.0] * engines
+        self._moving_s = [0.0] * engines
+        self._blocked_s = [0.0] * engines
         self.finished = 0
         self.samples: list[tuple[float, RateSet]] | None = [] if record else None
 
@@ -54,6 +53,14 @@ class Fabric:
             if len(queue) > 1:
                 return
         self._move(flow, size, done, token)
+
+    def spent_s(self, engine: int) -> tuple[float, float]:
+        """Seconds of `engine` so far: at the rate it would have alone, and the rest, lost to others.
+
+        Right at instants at which one of its copies has just arrived or none of them is under way.
+        """
+        share_s = self._share_s[engine]
+        return share_s, self._moving_s[engine] - share_s + self._blocked_s[engine]
 
     def _move(self, flow: int, size: float, done: Done, token: int) -> None:
         self._mask |= 1 << flow
@@ -79,12 +86,12 @@ class Fabric:
         for flow, rate in zip(flows, rates, strict=True):
             left[flow] -= rate * elapsed
         for engine, share in zip(engines, shares, strict=True):
-            self.share_s[engine] += share * elapsed
-            self.moving_s[engine] += elapsed
+            self._share_s[engine] += share * elapsed
+            self._moving_s[engine] += elapsed
         if self._fifo:
             waiting = {self._model.flows[entry[0]].engine for queue in self._queues.values() for entry in queue}
             for engine in waiting.difference(engines):
-                self.blocked_s[engine] += elapsed
+                self._blocked_s[engine] += elapsed
 
     def _settle(self, _: Event | None = None) -> None:
         """Solve for the present set and set the timer for its first completion."""

@@ -31,8 +31,8 @@ class Timeline:
         copy_start_s: When its first byte moved.
         copy_end_s: When its last byte arrived.
         stream_elapsed_s: From each stream's start to its last completion.
-        host_s, gap_s, transfer_s, contention_s: A partition of each stream's elapsed time (streams that share a copy
-            engine with another: of the engine's).
+        host_s, gap_s, transfer_s, contention_s: A partition of each stream's elapsed time. The wait for an engine that
+            serves another stream is contention.
         link_samples: (time, rates from then on) if asked for, else empty.
         flows: The flows that the samples number.
     """
@@ -100,20 +100,16 @@ class _Run:
         self._streams = [Stream(free_s=start) for start in program.stream_start_s.tolist()]
         link_kind = [flow.link_kind for flow in self._model.flows]
         barriers = Barriers(self.env, self._calls.barrier)
-        first_start = {
-            engine: min((self._streams[s].free_s for s in self._streams_of(engine)), default=0.0)
-            for engine in self._engine_numbers.values()
-        }
         self._engines = [
             CopyEngine(
                 self.env,
+                engine,
                 self._fabric,
                 constants,
                 self._calls,
                 barriers,
                 self._streams,
                 link_kind,
-                first_start[engine],
                 self._wake_all,
                 self._call_done,
             )
@@ -143,9 +139,6 @@ class _Run:
             engine = self._engine_numbers.setdefault((gpu, kind), len(self._engine_numbers))
             numbers.append(self._model.number(Flow(engine, gpu, src, dst)))
         return numbers
-
-    def _streams_of(self, engine: int) -> list[int]:
-        return [s for c, s in enumerate(self._calls.stream) if self._engine_of[c] == engine]
 
     def _issue_all(self, calls: range, start_s: float) -> Process:
         yield self.env.timeout(start_s)
@@ -183,13 +176,7 @@ class _Run:
         start[order], end[order] = calls.start_s, calls.end_s
         last = program.stream_start_s.copy()
         np.maximum.at(last, program.call_stream[call], end)
-        engine_of_stream = dict(zip(calls.stream, self._engine_of, strict=True))
-        parts = np.zeros((4, len(last)))
-        for stream, number in engine_of_stream.items():
-            engine, fabric = self._engines[number], self._fabric
-            waiting = engine.barrier_wait_s + fabric.blocked_s[number]
-            contention = fabric.moving_s[number] - fabric.share_s[number] + waiting
-            parts[:, stream] = engine.host_s, engine.gap_s, fabric.share_s[number], contention
+        parts = np.array([(s.host_s, s.gap_s, s.transfer_s, s.contention_s) for s in self._streams]).reshape(-1, 4).T
         return Timeline(
             program=program,
             copy_issue_s=np.asarray(calls.issue_s)[call],
