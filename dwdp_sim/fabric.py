@@ -21,6 +21,7 @@ class Fabric:
 
     Attributes:
         finished: Copies that have arrived.
+        left_queue_s: When each copy that had to queue for its source got it, by token (`fifo`).
         samples: (time, rates from then on), if asked for.
     """
 
@@ -42,6 +43,7 @@ class Fabric:
         self._moving_s = [0.0] * engines
         self._blocked_s = [0.0] * engines
         self.finished = 0
+        self.left_queue_s: dict[int, float] = {}
         self.samples: list[tuple[float, RateSet]] | None = [] if record else None
 
     def start(self, flow: int, size: float, done: Done, token: int) -> None:
@@ -128,6 +130,7 @@ class Fabric:
                 queue = self._queues[self._model.flows[flow].src]
                 queue.popleft()
                 if queue:
+                    self.left_queue_s[queue[0][3]] = self._env.now
                     self._move(*queue[0])
         for done, token in ready:
             done(token)

@@ -79,6 +79,8 @@ def simulate(
             progress(run.finished)
     except simpy.core.EmptySchedule:
         progress(run.finished)
+    if run.finished < len(order):
+        raise RuntimeError(f"only {run.finished} of {len(order)} copies arrived: a barrier never opens")
     return run.timeline(order)
 
 
@@ -128,17 +130,22 @@ class _Run:
                 )
 
     def _number_flows(self, order: Ints) -> list[int]:
-        """Flow number of each copy in execution order; engines are numbered as they first occur."""
+        """Flow number of each copy in execution order; engines are numbered as they first occur.
+
+        The first copy that a call lists decides which engine moves all of them: no batch is split.
+        """
         program = self._program
-        call = program.copy_call
-        gpus = program.stream_gpu[program.call_stream[call]].tolist()
-        numbers = []
-        for gpu, src, dst in zip(gpus, program.copy_src[order].tolist(), program.copy_dst[order].tolist(), strict=True):
+        src, dst = program.copy_src, program.copy_dst
+        gpus = program.stream_gpu[program.call_stream].tolist()
+        first = program.call_first_copy[:-1]
+        engines = []
+        for gpu, call_src, call_dst in zip(gpus, src[first].tolist(), dst[first].tolist(), strict=True):
             # Peer and local copies share an engine; each direction of the host link has one of its own.
-            kind = "in" if src == HOST else "out" if dst == HOST else "peer"
-            engine = self._engine_numbers.setdefault((gpu, kind), len(self._engine_numbers))
-            numbers.append(self._model.number(Flow(engine, gpu, src, dst)))
-        return numbers
+            kind = "in" if call_src == HOST else "out" if call_dst == HOST else "peer"
+            engines.append(self._engine_numbers.setdefault((gpu, kind), len(self._engine_numbers)))
+        call = program.copy_call.tolist()
+        ends = zip(src[order].tolist(), dst[order].tolist(), strict=True)
+        return [self._model.number(Flow(engines[c], gpus[c], *pair)) for c, pair in zip(call, ends, strict=True)]
 
     def _issue_all(self, calls: range, start_s: float) -> Process:
         yield self.env.timeout(start_s)
@@ -173,6 +180,8 @@ class _Run:
         program, calls = self._program, self._calls
         call = program.copy_call
         start, end = np.empty(len(order)), np.empty(len(order))
+        for place, moved_s in self._fabric.left_queue_s.items():
+            calls.start_s[place] = moved_s
         start[order], end[order] = calls.start_s, calls.end_s
         last = program.stream_start_s.copy()
         np.maximum.at(last, program.call_stream[call], end)

@@ -43,6 +43,11 @@ FREE: dict[str, Any] = {
 }
 
 
+def links(rate: float) -> dict[str, Any]:
+    """Every link between GPUs at `rate`."""
+    return {f"{name}_bytes_per_s": rate for name in ("egress", "ingress", "pair")}
+
+
 class Call(NamedTuple):
     """One driver call."""
 
