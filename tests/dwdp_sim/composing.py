@@ -1,0 +1,15 @@
+"""Jobs made as the command line makes them."""
+
+from __future__ import annotations
+
+import hydra
+
+from dwdp_sim.build import Job, build_job
+from dwdp_sim.config import config_dir, register_schemas
+
+
+def job(*overrides: str) -> Job:
+    """The job that `dwdp-sim OVERRIDES` would run."""
+    register_schemas()
+    with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return build_job(hydra.compose("config", list(overrides)), overrides)

@@ -1,0 +1,157 @@
+"""`dwdp-sim` as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dwdp_sim.app import main
+
+BAD = {
+    "an unknown model": (["model=foo"], "model=foo: allowed: deepseek_r1_fp8, "),
+    "an unknown strategy": (["strategy=foo"], "strategy=foo: allowed: batched, "),
+    "an unknown cluster": (["cluster=foo"], "cluster=foo: allowed: dgx_b200, "),
+    "an unknown key": (["strategy.slice=1"], "strategy.slice: there is no key 'slice'; known there: name, "),
+    "an unknown implementation": (["strategy.implementation=x"], "strategy.implementation=x: allowed: trtllm_ipc, "),
+    "an unknown option": (["fabric.sharing=x"], "fabric.sharing=x: allowed: fair, fifo"),
+    "an unknown issue mode": (["issue_mode=x"], "issue_mode=x: allowed: queued, as_issued"),
+    "a text for a number": (["dwdp.dwdp_size=x"], "dwdp.dwdp_size=x: Value 'x' of type 'str' could not be converted"),
+    "sizes that do not add up": (
+        ["dwdp.num_experts_per_worker=64", "dwdp.num_prefetch_experts=63"],
+        "dwdp.num_experts_per_worker=64: num_experts_per_worker + (dwdp_size - 1)·num_prefetch_experts must equal",
+    ),
+    "one rank": (["dwdp.dwdp_size=1"], "dwdp.dwdp_size=1: must be at least 2"),
+    "more ranks than GPUs": (["dwdp.dwdp_size=73"], "dwdp.dwdp_size=73: cluster gb200_nvl72 has 72 GPUs"),
+    "negative L": (["dwdp.num_experts_per_worker=-1"], "dwdp.num_experts_per_worker=-1: must be from 1 to 255"),
+    "negative P": (["dwdp.num_prefetch_experts=-1"], "dwdp.num_prefetch_experts=-1: must be at least 1"),
+    "a slice of nothing": (["strategy.slice_bytes=0"], "strategy.slice_bytes=0: a size of at least one byte"),
+    "a slice that is no size": (["strategy.slice_bytes=big"], "strategy.slice_bytes=big: a size of at least one byte"),
+    "a missing constant": (
+        ["~cluster.constants.egress_bytes_per_s"],
+        "cluster.constants.egress_bytes_per_s=missing: cluster gb200_nvl72 has no such constant",
+    ),
+    "a constant out of range": (
+        ["cluster.constants.incast_factor_2.value=2"],
+        "cluster.constants.incast_factor_2.value=2: a number from 1e-06 to 1 is wanted",
+    ),
+    "replay without a file": (["workload=replay"], "workload.file=missing: a program is wanted"),
+    "replay of no file": (["workload=replay", "workload.file=none"], "workload.file=none: cannot be read as JSON"),
+    "an unreadable config.json": (
+        ["model=hf", "model.config_json=none", "model.format=nvfp4"],
+        "model.config_json=none: cannot be read as JSON: No such file",
+    ),
+    "hf without a file": (["model=hf"], "model.hidden_size=missing: give it, or a config.json"),
+    "an unreadable YAML": (["dwdp.trtllm_yaml=none"], "dwdp.trtllm_yaml=none: cannot be read as YAML"),
+    "overlap in sglang": (
+        ["dwdp.dwdp_size=3", "strategy.implementation=sglang"],
+        "strategy.implementation=sglang: does not allow overlapping experts",
+    ),
+    "a negative seed": (["seed=-1"], "seed=-1: must be at least 0"),
+    "a sweep without -m": (["strategy=default,batched"], "add -m to run all of them"),
+    "a bad value late in a sweep": (["-m", "dwdp.dwdp_size=4,8,1"], "dwdp.dwdp_size=1: must be at least 2"),
+    "offsets for too few ranks": (
+        ["workload.start=offsets", "workload.offsets_s=[0.0]"],
+        "workload.offsets_s=[0.0]: 4 seconds ≥ 0 are wanted",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_line_and_exit_code_two_and_leaves_nothing(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments, message = BAD[name]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["dwdp-sim", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    printed = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert printed.err.startswith("dwdp-sim: ")
+    assert message in printed.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def dwdp_sim(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    code = "from dwdp_sim.app import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_one_prediction_prints_a_plain_table_and_writes_its_files(tmp_path: Path) -> None:
+    done = dwdp_sim(tmp_path, "hydra.run.dir=run", "strategy=default", "model=deepseek_v3_lite_nvfp4")
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout
+    for word in ("prefetch latency", "contention", "lower bound", "assumed constants", "fits in 186 GB"):
+        assert word in done.stdout
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["plan"]["bytes_per_rank"] == [358_318_512] * 4
+    assert {"config.yaml", "copies.parquet", "timeline.png", "trace.json"} <= {
+        path.name for path in (tmp_path / "run").iterdir()
+    }
+
+
+def test_a_sweep_runs_every_job_and_a_combination_that_fails_ends_it_in_one_line(tmp_path: Path) -> None:
+    sweep = ("-m", "model=deepseek_v3_lite_nvfp4", "hydra.sweep.dir=sweep")
+    done = dwdp_sim(tmp_path, *sweep, "strategy=default,batched")
+    assert done.returncode == 0, done.stderr
+    found = [json.loads((tmp_path / "sweep" / str(i) / "summary.json").read_text())["strategy"] for i in range(2)]
+    assert found == ["default", "batched"]
+    # 2 × 36 and 3 × 24 experts go together; the second job, 2 × 24, does not: 48 experts from one peer that holds 24.
+    failed = dwdp_sim(tmp_path, *sweep, "dwdp.dwdp_size=2,3", "dwdp.num_experts_per_worker=36,24")
+    assert failed.returncode == 2
+    assert failed.stderr.count("\n") == 1
+    assert "dwdp.num_experts_per_worker=24: must be at least num_prefetch_experts=48" in failed.stderr
+
+
+def test_equal_runs_in_two_processes_differ_in_wall_time_only(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        options = ("model=deepseek_v3_lite_nvfp4", "fabric.batch_order=swapped", "seed=7")
+        assert dwdp_sim(tmp_path, f"hydra.run.dir={name}", *options).returncode == 0
+    for file in ("copies.parquet", "trace.json", "timeline.png", "config.yaml"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+    first, second = (json.loads((tmp_path / name / "summary.json").read_text()) for name in ("a", "b"))
+    assert first.pop("wall_s") != second.pop("wall_s")
+    assert first == second
+
+
+def test_a_replayed_program_reports_its_streams_in_the_file_s_order(tmp_path: Path) -> None:
+    copy = {"issue": "async", "src": "gpu1", "dst": "gpu0", "bytes": 1048576, "count": 64}
+    push = {"issue": "batch", "copies": [{"src": "gpu1", "dst": "gpu0", "bytes": 2097152, "count": 100}]}
+    streams = [{"gpu": 1, "start_s": 1e-3, "calls": [push]}, {"gpu": 0, "queued": False, "calls": [copy]}]
+    (tmp_path / "program.json").write_text(json.dumps({"streams": streams}))
+    done = dwdp_sim(tmp_path, "workload=replay", "workload.file=program.json", "cluster=h200_x2", "hydra.run.dir=run")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert [stream["gpu"] for stream in summary["streams"]] == [1, 0]
+    # The push runs alone after 1 ms: 8.64 µs and 200 MiB at 396.2 GB/s.
+    assert summary["streams"][0]["elapsed_s"] == pytest.approx(8.64e-6 + 200 * 2**20 / 396.2e9, rel=1e-9)
+    assert not {"ranks", "plan", "model", "strategy", "range_s"} & set(summary)
+
+
+def test_help_teaches(tmp_path: Path) -> None:
+    done = dwdp_sim(tmp_path, "--help")
+    assert done.returncode == 0
+    for word in ("dwdp-sim model=", "cluster: dgx_b200", "strategy: batched", "workload.file", "ui.perfetto.dev"):
+        assert word in done.stdout
+
+
+def test_predicting_imports_neither_torch_nor_cuda(tmp_path: Path) -> None:
+    code = (
+        "import sys; from dwdp_sim.app import main\n"
+        "try: main()\n"
+        "finally: print('LOADED', sorted({name.split('.')[0] for name in sys.modules} & {'torch', 'cuda', 'dwdp_hw'}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "model=deepseek_v3_lite_nvfp4"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "LOADED []" in done.stdout

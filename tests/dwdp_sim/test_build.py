@@ -1,0 +1,123 @@
+"""What a composed configuration becomes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dwdp_sim.cluster import constants_for
+from dwdp_sim.config import config_dir
+from dwdp_sim.errors import ConfigError
+from tests.dwdp_sim.composing import job
+
+CLUSTERS = sorted(path.stem for path in (config_dir() / "cluster").glob("*.yaml"))
+MODELS = sorted(path.stem for path in (config_dir() / "model").glob("*.yaml") if path.stem != "hf")
+STRATEGIES = sorted(path.stem for path in (config_dir() / "strategy").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+@pytest.mark.parametrize("issue_mode", ["queued", "as_issued"])
+def test_every_shipped_cluster_has_every_constant_a_layer_can_need(cluster: str, issue_mode: str) -> None:
+    size = 2 if cluster == "h200_x2" else 8
+    overrides = (f"cluster={cluster}", f"issue_mode={issue_mode}", f"dwdp.dwdp_size={size}")
+    for strategy in ("default", "batched"):
+        built = job(*overrides, f"strategy={strategy}", "model=deepseek_v3_lite_nvfp4")
+        assert built.constants.rates
+        assert set(built.constants.assumed) <= set(built.constants.used)
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_every_constant_says_where_it_comes_from(cluster: str) -> None:
+    for name, constant in job(f"cluster={cluster}", "dwdp.dwdp_size=2").cluster.constants.items():
+        assert constant.unit, name
+        assert len(constant.source) > 10, name
+        assert constant.value is not None, name
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_shipped_model_runs_under_every_strategy(model: str, strategy: str) -> None:
+    layer = job(f"model={model}", f"strategy={strategy}", "strategy.implementation=trtllm_vmm").layer
+    assert layer is not None
+    remote = layer.placement.num_experts - layer.placement.num_experts_per_worker
+    pulled = sum(p.bytes for p in layer.plan.parameters) * remote
+    assert layer.plan.bytes_per_rank() == [pulled] * 4
+
+
+def test_rates_differ_by_mapping() -> None:
+    for mapping, rate in (("ipc", 768.0e9), ("vmm_fabric", 798.0e9)):
+        assert job(f"cluster.mapping={mapping}").constants.rates["pair"] == rate
+
+
+def test_only_what_a_run_needs_is_asked_for() -> None:
+    two = job("cluster=h200_x2", "dwdp.dwdp_size=2")
+    assert "in_flight_sources" not in two.constants.used
+    assert "incast_factor_2" not in two.constants.used
+    assert two.constants.assumed == ()
+    four = job("strategy=default")
+    assert {"incast_factor_2", "incast_factor_3"} <= set(four.constants.used)
+    assert "incast_factor_4_up" not in four.constants.used
+    assert "incast_factor_3" not in four.constants.assumed  # public
+    assert "issue_async_s" in job("strategy=default", "issue_mode=as_issued").constants.used
+
+
+def test_equal_configurations_have_equal_hashes_and_different_ones_different() -> None:
+    base = job().config_hash
+    assert job("dwdp.dwdp_size=4", "strategy.slice_bytes=2097152", "seed=0").config_hash == base
+    assert job("dwdp.num_experts_per_worker=64").config_hash == base
+    others = [
+        job(override).config_hash
+        for override in ("seed=1", "strategy.slice_bytes=1MiB", "cluster.constants.in_flight_sources.value=1")
+    ]
+    assert len({base, *others}) == 4
+
+
+def test_a_hash_covers_what_a_file_says_and_not_where_it_is(tmp_path: Path) -> None:
+    texts = {"a": "dwdp_size: 4", "b": "dwdp_size: 4", "c": "{dwdp_size: 4}"}
+    hashes = {}
+    for name, text in texts.items():
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(f"dwdp_config:\n  {text}\n")
+        hashes[name] = job(f"dwdp.trtllm_yaml={path}").config_hash
+    assert hashes["a"] == hashes["b"] != hashes["c"]
+
+
+def test_hydra_s_own_settings_do_not_change_the_hash() -> None:
+    assert job("hydra.run.dir=/tmp/somewhere").config_hash == job().config_hash
+
+
+def test_ranks_start_where_they_are_told() -> None:
+    offsets = job("workload.start=offsets", "workload.offsets_s=[0,1e-3,2e-3,0]")
+    assert offsets.program.stream_start_s.tolist() == [0, 1e-3, 2e-3, 0]
+    first, again, other = (
+        job("workload.start=random", "workload.max_phase_s=1e-3", f"seed={seed}").program.stream_start_s
+        for seed in (1, 1, 2)
+    )
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert 0 <= first.min() < first.max() <= 1e-3
+
+
+def test_experts_in_host_memory_run_as_many_ranks_as_there_are_gpus() -> None:
+    host = job("cluster=h100_x1_host", "model=deepseek_v3_lite_nvfp4")
+    assert len(host.program.stream_gpu) == 1
+    assert host.layer is not None
+    assert len(host.program.copy_bytes) == host.layer.plan.copies_per_rank()[0]
+    assert set(host.constants.rates) == {"host_in"}
+
+
+def test_a_removed_constant_is_missed_only_by_runs_that_need_it() -> None:
+    gone = "~cluster.constants.incast_factor_3"
+    assert job(gone, "dwdp.dwdp_size=2")
+    with pytest.raises(ConfigError, match=r"^cluster\.constants\.incast_factor_3=missing"):
+        job(gone)
+
+
+@given(st.sampled_from(CLUSTERS), st.sampled_from(["fair", "fifo"]), st.sampled_from(["always", "demand", "off"]))
+def test_constants_do_not_depend_on_anything_but_their_inputs(cluster: str, sharing: str, incast: str) -> None:
+    built = job(f"cluster={cluster}", "dwdp.dwdp_size=2", f"fabric.sharing={sharing}", f"fabric.incast={incast}")
+    assert constants_for(built.cluster, built.program, built.options) == built.constants
