@@ -1,0 +1,52 @@
+# Needs Python >= 3.11 and make; every target sets up what it needs in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: predict test lint types wheel-test hw-test benchmark lock clean
+
+# The main job: DeepSeek-R1, one layer, four ranks of a GB200 NVL72, default against batched.
+predict: .venv/ready
+	$(BIN)/dwdp-sim -m strategy=default,batched hydra.sweep.dir=outputs/predict
+
+test: .venv/ready
+	$(BIN)/pytest -n 2
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/ready
+	$(BIN)/mypy
+
+# The built wheel, alone in an empty folder.
+wheel-test: .venv/ready
+	rm -rf dist build/wheel-test
+	$(BIN)/python -m build --wheel --outdir dist . > /dev/null
+	$(PYTHON) -m venv build/wheel-test
+	build/wheel-test/bin/pip install -q -c requirements/dev.txt dist/*.whl
+	mkdir build/wheel-test/empty
+	cd build/wheel-test/empty && ../bin/dwdp-sim model=deepseek_v3_lite_nvfp4 hydra.run.dir=one
+	cd build/wheel-test/empty && ../bin/dwdp-sim -m strategy=default,ring hydra.sweep.dir=two > /dev/null
+	test -s build/wheel-test/empty/one/summary.json && test -s build/wheel-test/empty/two/1/summary.json
+
+# Needs an NVIDIA GPU and torch with CUDA in the Python that runs it.
+hw-test:
+	$(PYTHON) -m pytest -m gpu tests/dwdp_hw
+
+benchmark: .venv/ready
+	$(BIN)/python benchmarks/simpy_engine.py
+
+lock: .venv/ready
+	$(BIN)/pip install -q uv
+	$(BIN)/uv pip compile --universal --python-version 3.11 pyproject.toml --extra dev --no-header --no-annotate \
+		--quiet --upgrade -o requirements/dev.txt
+
+.venv/ready: pyproject.toml requirements/dev.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q -r requirements/dev.txt
+	$(BIN)/pip install -q --no-deps -e .
+	touch $@
+
+clean:
+	rm -rf .venv build dist outputs multirun
