@@ -1,0 +1,67 @@
+"""What can go wrong on hardware, each with the words that a user needs."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+NO_GPU_EXIT = 3
+FAULT_EXIT = 4
+
+
+class NoGpuError(Exception):
+    """No GPU, driver or library: one line that says what is missing. Exit code 3."""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}; dwdp-sim works without it"
+
+
+class RankFault(Exception):
+    """A rank died, hung, never arrived, or got an error. Exit code 4.
+
+    Attributes:
+        rank: The rank that is to blame.
+        host: Its host name.
+        where: Case, layer and call where it was last seen.
+        what: What happened.
+    """
+
+    def __init__(self, rank: int, host: str, where: str, what: str) -> None:
+        super().__init__(f"rank {rank} on {host}, {where}: {what}")
+        self.rank, self.host, self.where, self.what = rank, host, where, what
+
+
+class Whereabouts:
+    """Where a rank is: read by its heartbeat, so that others can say where it was last seen.
+
+    Attributes:
+        rank: The rank.
+        host: Its host name.
+        case: The case it works on.
+        layer: The layer it works on; None outside layers.
+        call: The call or wait it is in.
+        since_s: Monotonic time at which it got there.
+    """
+
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
+        self.host = socket.gethostname()
+        self.case = "start"
+        self.layer: int | None = None
+        self.call = "start"
+        self.since_s = time.monotonic()
+
+    def at(self, call: str) -> None:
+        """Note that the rank enters `call`."""
+        self.call = call
+        self.since_s = time.monotonic()
+
+    @property
+    def text(self) -> str:
+        """Case, layer and call in words."""
+        layer = "" if self.layer is None else f", layer {self.layer}"
+        return f"case {self.case}{layer}, in {self.call}"
+
+    def fault(self, what: str) -> RankFault:
+        """A fault of this rank, here."""
+        return RankFault(self.rank, self.host, self.text, what)

@@ -1,0 +1,49 @@
+"""When a measured row may be trusted. The rules are stated here and their outcome stands in every row."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from dwdp_hw.case import RankResult
+
+FEWEST_RUNS = 3
+LARGEST_SPREAD = 0.05  # median absolute deviation, scaled to a standard deviation, over the median
+LARGEST_OUTLIER = 1.5  # slowest run over the median
+SMALLEST_TIME_S = 50e-6  # below, a time is mostly the fixed part, which scatters by 1–2 µs
+_MAD_TO_SIGMA = 1.4826
+
+
+def why_unstable(results: Sequence[RankResult], elapsed_s: Sequence[Sequence[float]]) -> list[str]:
+    """Reasons not to compare a row with anything; empty when there are none.
+
+    Args:
+        results: Of every rank.
+        elapsed_s: The timed runs of each rank that pulled.
+    """
+    reasons = []
+    for number, runs in enumerate(elapsed_s):
+        reasons += [f"rank {number}: {reason}" for reason in _spread(runs)]
+    for result in results:
+        slowed = {*result.before.slowdowns, *result.after.slowdowns}
+        reasons += [f"rank {result.rank}: {reason}" for reason in sorted(slowed)]
+        late = sum(sample.gate_late for sample in result.samples)
+        if late:
+            reasons.append(f"rank {result.rank}: the gate opened by its time-out in {late} runs")
+        errors = (result.before.nvlink_errors, result.after.nvlink_errors)
+        if None not in errors and errors[0] != errors[1]:
+            reasons.append(f"rank {result.rank}: NVLink errors were counted")
+    return reasons
+
+
+def _spread(runs: Sequence[float]) -> list[str]:
+    if len(runs) < FEWEST_RUNS:
+        return [f"only {len(runs)} runs; {FEWEST_RUNS} are needed"]
+    median = statistics.median(runs)
+    sigma = _MAD_TO_SIGMA * statistics.median(abs(run - median) for run in runs)
+    reasons = []
+    if sigma > LARGEST_SPREAD * median:
+        reasons.append(f"spread {sigma / median:.1%} of the median is above {LARGEST_SPREAD:.0%}")
+    if max(runs) > LARGEST_OUTLIER * median:
+        reasons.append(f"slowest run {max(runs) / median:.2f} × the median is above {LARGEST_OUTLIER}")
+    return reasons

@@ -1,0 +1,53 @@
+"""Small plans for tests of the processes, and the way to run them on host memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dwdp_hw.case import Case, RankResult, Settings
+from dwdp_hw.launch import run_group
+from dwdp_hw.worker import Work
+from dwdp_sim.models import MoEModel
+from dwdp_sim.placement import Placement
+from dwdp_sim.strategies import Strategy, build_plan
+
+QUICK = Settings(executor="host", wait_s=4.0, heartbeat_s=2.0, start_s=60.0)
+
+
+@pytest.fixture
+def small_case() -> Callable[..., Case]:
+    """Build a case of two ranks with a few kilobytes a layer."""
+
+    def build(name: str = "small", strategy: str = "batched", size: int = 2, **changes: Any) -> Case:
+        model = MoEModel("small", 64, 32, 4 * size, 1, 4, 4, "nvfp4")
+        placement = Placement.create(model.num_experts, size)
+        plan = build_plan(model, placement, Strategy(strategy, slice_bytes=1000))
+        labels = {"model": "small", "strategy": strategy, "slice_bytes": 1000}
+        return Case(name, plan, labels, ranks=tuple(range(size)), **changes)
+
+    return build
+
+
+@pytest.fixture
+def run_on_host() -> Callable[..., list[tuple[Case, list[RankResult]]]]:
+    """Run cases on two processes with host memory."""
+
+    def run(cases: list[Case], ranks: int = 2, settings: Settings = QUICK, **more: Any) -> Any:
+        found: list[tuple[Case, list[RankResult]]] = []
+        run_group(Work(tuple(cases), settings), ranks, lambda case, results: found.append((case, results)), **more)
+        return found
+
+    return run
+
+
+@pytest.fixture
+def nothing_left() -> Any:
+    """Fails if a run leaves shared memory behind."""
+    folder = Path("/dev/shm")
+    before = set(folder.glob("dwdp-hw-*")) if folder.is_dir() else set()
+    yield
+    assert not folder.is_dir() or set(folder.glob("dwdp-hw-*")) <= before

@@ -1,0 +1,120 @@
+"""Two processes on host memory: results come back, and a rank that fails in any way ends the run, named."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dwdp_hw.case import Case
+from dwdp_hw.faults import RankFault
+from dwdp_hw.rows import measured_row
+from dwdp_sim.errors import ConfigError
+
+pytest.importorskip("torch", reason="the ranks meet through torch's TCPStore")
+pytestmark = [pytest.mark.usefixtures("nothing_left"), pytest.mark.filterwarnings("default")]
+STOP_WITHIN_S = 12.0
+Build = Callable[..., Case]
+Run = Callable[..., Any]
+
+
+def test_both_ranks_results_come_back_with_every_run_verified(small_case: Build, run_on_host: Run) -> None:
+    cases = [
+        small_case("queued", repeats=3),
+        small_case("issued", "default", repeats=3, issue_mode="as_issued"),
+        replace(small_case("alone", repeats=3), ranks=(0,)),
+    ]
+    found = run_on_host(cases)
+    assert [case.name for case, _ in found] == ["queued", "issued", "alone"]
+    for case, results in found:
+        row = measured_row(case, results)
+        assert row["verified_runs"] == [5] * len(case.ranks)
+        assert [len(runs) for runs in row["device_us_runs"]] == [3] * len(case.ranks)
+        assert row["ranks_pulling"] == len(case.ranks)
+        assert row["issue_mode"] == case.issue_mode
+
+
+def test_the_start_skew_of_every_row_is_recorded(small_case: Build, run_on_host: Run) -> None:
+    ((case, results),) = run_on_host([small_case(repeats=5)])
+    skew = measured_row(case, results)["start_skew_us"]
+    assert 0 <= skew["median"] <= skew["max"] < 1e6
+
+
+def test_a_wrong_plan_fails_the_run_and_names_the_slice(small_case: Build, run_on_host: Run) -> None:
+    case = small_case()
+    src = case.plan.copy_src_offset.copy()
+    src[1] += 4
+    with pytest.raises(RankFault, match=r"rank 0 on .*layer 0.*wrong bytes: slice 1 of rank 0 \(layer 0, peer 1, "):
+        run_on_host([replace(case, plan=replace(case.plan, copy_src_offset=src))])
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"), [(signal.SIGKILL, "ended by SIGKILL"), (signal.SIGSTOP, "no sign of life|did not come to")]
+)
+def test_a_killed_or_frozen_rank_stops_the_run_in_time_and_is_named(
+    small_case: Build, run_on_host: Run, sent: signal.Signals, said: str
+) -> None:
+    pids: list[int] = []
+    struck_s: list[float] = []
+
+    def strike(started: list[int]) -> None:
+        pids.extend(started)
+
+        def later() -> None:
+            time.sleep(8.0)
+            struck_s.append(time.monotonic())
+            os.kill(started[1], sent)
+
+        threading.Thread(target=later, daemon=True).start()
+
+    with pytest.raises(RankFault, match=rf"^rank 1 on \S+, case small.*({said})"):
+        run_on_host([small_case(repeats=10**7)], on_start=strike)
+    assert time.monotonic() - struck_s[0] < STOP_WITHIN_S
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_a_configuration_that_a_rank_refuses_is_a_configuration_error(small_case: Build, run_on_host: Run) -> None:
+    with pytest.raises(ConfigError, match="host"):
+        run_on_host([small_case(measure="issue_cost")])
+
+
+PROGRAM = """
+import sys
+from dwdp_hw.case import Case, Settings
+from dwdp_hw.launch import run_group
+from dwdp_hw.worker import Work
+from dwdp_sim.models import MoEModel
+from dwdp_sim.placement import Placement
+from dwdp_sim.strategies import Strategy, build_plan
+model = MoEModel("small", 64, 32, 8, 1, 4, 4, "nvfp4")
+plan = build_plan(model, Placement.create(8, 2), Strategy("batched"))
+case = Case("endless", plan, {}, ranks=(0, 1), repeats=10**7)
+run_group(Work((case,), Settings(executor="host", wait_s=4.0)), 2, lambda *_: None,
+          lambda pids: print(*pids, flush=True))
+"""
+
+
+def test_an_interrupted_launcher_leaves_no_process_behind() -> None:
+    repository = Path(__file__).parents[2]
+    launcher = subprocess.Popen([sys.executable, "-c", PROGRAM], cwd=repository, stdout=subprocess.PIPE, text=True)
+    assert launcher.stdout is not None
+    with launcher.stdout:
+        pids = [int(pid) for pid in launcher.stdout.readline().split()]
+        time.sleep(3.0)
+        launcher.send_signal(signal.SIGINT)
+        assert launcher.wait(timeout=STOP_WITHIN_S) != 0
+    assert len(pids) == 2
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
