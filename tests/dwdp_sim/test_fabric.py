@@ -124,14 +124,16 @@ def test_copies_that_tie_end_at_the_same_instant(readers: int, size: int, rate: 
 
 
 def test_ties_that_rounding_would_split_are_one_event() -> None:
-    # 3 × 0.1 s and 1 × 0.3 s end together although 0.1 + 0.1 + 0.1 ≠ 0.3: the copies after them share from then on.
+    # Six copies of 1/3 s and one of 2 s end together although six times 1/3 is not 2 in binary; the copies after them
+    # share source 4 from then on: 20 bytes at 3 B/s.
     of = program(
-        queue(1, *[single(0, 1, 1)] * 3, single(4, 1, 10)),
-        queue(2, single(3, 2, 3), single(4, 2, 10)),
+        queue(1, *[single(0, 1, 1)] * 6, single(4, 1, 10)),
+        queue(2, single(3, 2, 6), single(4, 2, 10)),
     )
-    timeline = run(of, record_links=True, **links(10.0))
-    assert timeline.copy_end_s[3] == timeline.copy_end_s[5] == pytest.approx(2.3)
-    assert len({seconds for seconds, _ in timeline.link_samples}) == 5  # 0, 0.1, 0.2, 0.3, 2.3
+    timeline = run(of, record_links=True, **links(3.0))
+    assert timeline.copy_end_s[6] == timeline.copy_end_s[8] == pytest.approx(2 + 20 / 3)
+    assert timeline.copy_end_s[5] == timeline.copy_end_s[7]
+    assert len({seconds for seconds, _ in timeline.link_samples}) == 8  # the start, six ends, the last end
 
 
 def test_a_timer_of_an_older_set_ends_nothing() -> None:

@@ -51,7 +51,9 @@ def test_incast_takes_from_the_source_by_the_number_of_its_readers(readers: int,
 
 
 def test_a_pull_and_a_push_to_the_same_gpu_are_one_reader() -> None:
-    # GPU 1 pulls from 0 while GPU 0 pushes to 1: bytes go to one destination, nothing is lost (50 + 50).
+    # GPU 1 pulls from 0, GPU 0 pushes to 1, GPU 2 pulls from 0: two destinations, γ(2) = 0.9, 30 B/s each.
+    rates = solved([(1, 0, 1), (0, 0, 1), (2, 0, 2)], FabricOptions(both_ways=False), **LOSSES).rates
+    assert rates == pytest.approx((30.0, 30.0, 30.0))
     assert solved([(1, 0, 1), (0, 0, 1)], FabricOptions(both_ways=False), **LOSSES).rates == (50.0, 50.0)
 
 
