@@ -210,6 +210,18 @@ def test_a_blocked_stream_lets_another_stream_of_its_engine_pass() -> None:
     assert run(of).copy_end_s.tolist() == [1.0, 4.0, 2.0, 3.0]
 
 
+def test_a_barrier_opens_a_stream_behind_those_that_were_ready_before() -> None:
+    # GPU 0's engine is busy until 3 s. Its first stream is issued at 0 s but its barrier opens at 2 s; the third is
+    # ready at 1 s and goes first.
+    of = program(
+        queue(0, batch((2, 0, 100), barrier=1)),
+        queue(0, single(2, 0, 300)),
+        queue(0, single(2, 0, 100), start_s=1.0),
+        queue(1, batch((3, 1, 200), barrier=0)),
+    )
+    assert run(of).copy_end_s.tolist() == [5.0, 3.0, 4.0, 2.0]
+
+
 def test_a_barrier_that_cannot_open_is_an_error_not_a_result() -> None:
     of = program(queue(0, batch((1, 0, 100), barrier=2)))
     with pytest.raises(RuntimeError, match="0 of 1 copies"):
