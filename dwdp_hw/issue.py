@@ -91,14 +91,15 @@ def _list_batch(gpu: Gpu, number: int, dst: _Addresses, src: _Addresses, size: _
 
 
 def _built_list_batch(gpu: Gpu, number: int, dst: _Addresses, src: _Addresses, size: _Addresses, stream: int) -> Call:
-    """Builds its lists at each call by walking over the slices, as an engine in Python does for each layer."""
-    rows = list(zip(dst.tolist(), src.tolist(), size.tolist(), strict=True))
+    """Computes every address at each call from a base and an offset, as an engine in Python does for each layer."""
+    dst_base, src_base = int(dst.min()), int(src.min())
+    rows = list(zip((dst - dst.min()).tolist(), (src - src.min()).tolist(), size.tolist(), strict=True))
 
     def call() -> None:
         dsts, srcs, sizes = [], [], []
         for to, source, length in rows:
-            dsts.append(to)
-            srcs.append(source)
+            dsts.append(dst_base + to)
+            srcs.append(src_base + source)
             sizes.append(length)
         _issue_lists(gpu, number, dsts, srcs, sizes, stream)
 

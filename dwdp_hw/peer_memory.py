@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dwdp_hw.cuda import Gpu
+from dwdp_hw.layout import PAGE_BYTES
 from dwdp_sim.errors import ConfigError
 
 MAPPINGS = ("ipc", "vmm_fd", "vmm_fabric")
@@ -72,12 +73,13 @@ def share(gpu: Gpu, size: int, mapping: str, exchange: Exchange, key: str) -> Sh
 
     Args:
         gpu: This rank's GPU.
-        size: Bytes; the same on every rank.
+        size: Bytes, rounded up to whole pages; the same on every rank.
         mapping: One of `MAPPINGS`.
         exchange: The group.
         key: A name that no other exchange of the group uses.
     """
     check_mapping(gpu, mapping)
+    size = -(-size // PAGE_BYTES) * PAGE_BYTES
     return _share_ipc(gpu, size, exchange, key) if mapping == "ipc" else _share_vmm(gpu, size, mapping, exchange, key)
 
 

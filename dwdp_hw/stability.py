@@ -10,7 +10,7 @@ from dwdp_hw.case import RankResult
 FEWEST_RUNS = 3
 LARGEST_SPREAD = 0.05  # median absolute deviation, scaled to a standard deviation, over the median
 LARGEST_OUTLIER = 1.5  # slowest run over the median
-SMALLEST_TIME_S = 50e-6  # below, a time is mostly the fixed part, which scatters by 1–2 µs
+SMALLEST_SPREAD_S = 2e-6  # the fixed part of any copy scatters that much: not counted as a spread
 _MAD_TO_SIGMA = 1.4826
 
 
@@ -42,8 +42,8 @@ def _spread(runs: Sequence[float]) -> list[str]:
     median = statistics.median(runs)
     sigma = _MAD_TO_SIGMA * statistics.median(abs(run - median) for run in runs)
     reasons = []
-    if sigma > LARGEST_SPREAD * median:
-        reasons.append(f"spread {sigma / median:.1%} of the median is above {LARGEST_SPREAD:.0%}")
+    if sigma > max(LARGEST_SPREAD * median, SMALLEST_SPREAD_S):
+        reasons.append(f"spread {sigma / median:.1%} of the median is above {LARGEST_SPREAD:.0%} and 2 µs")
     if max(runs) > LARGEST_OUTLIER * median:
         reasons.append(f"slowest run {max(runs) / median:.2f} × the median is above {LARGEST_OUTLIER}")
     return reasons
