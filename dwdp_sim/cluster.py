@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dwdp_sim.errors import ConfigError
+from dwdp_sim.plan import ASYNC
 from dwdp_sim.program import HOMES, HOST, Program, batch_spans_sources
 from dwdp_sim.sharing import INCASTS, SHARINGS
 
@@ -31,6 +32,7 @@ class Constant:
         provenance: `measured`, `public` (somebody's published measurement), `vendor` (data sheet) or `assumed`.
         source: Which rows, which publication, or why this assumption.
         direction: For rates and factors: which way the bytes go.
+        interval: 95 % interval of the value, where it was fitted; shaped as the value, with [low, high] for a number.
     """
 
     value: Any
@@ -38,6 +40,7 @@ class Constant:
     provenance: str
     source: str
     direction: str = ""
+    interval: Any = None
 
 
 @dataclass(frozen=True)
@@ -192,6 +195,7 @@ class FabricConstants:
         incast: Factor on a source's egress for 1, 2, 3 and ≥ 4 readers.
         both_ways_egress: Factor on a GPU's egress while its ingress moves bytes, by the kind of the latter.
         both_ways_ingress: Factor on a GPU's ingress while its egress moves bytes.
+        both_ways_gap_factor: How much slower a gap goes by while the GPU's opposite direction moves bytes, at least 1.
         timing: Fixed part and gaps by link kind (`LINK_KINDS`).
         in_flight_sources: Copies of a batch in flight at once.
         refill: Which copy takes a free place: the `oldest`, or the oldest of `any` source not being read.
@@ -206,6 +210,7 @@ class FabricConstants:
     incast: tuple[float, float, float, float]
     both_ways_egress: Mapping[str, float]
     both_ways_ingress: Mapping[str, float]
+    both_ways_gap_factor: float
     timing: Mapping[str, LinkTiming]
     in_flight_sources: int
     refill: str
@@ -253,6 +258,7 @@ def constants_for(cluster: Cluster, program: Program, options: FabricOptions) ->
     readers = max(Counter(source for source, _ in pairs).values(), default=0)
     both = options.both_ways and bool({s for s, _ in pairs} & {d for _, d in pairs})
     batches = batch_spans_sources(program)
+    singles = bool((program.call_issue == ASYNC).any())
     issued = not program.stream_queued.all()
     swapped = options.batch_order == "swapped"
     return FabricConstants(
@@ -260,6 +266,7 @@ def constants_for(cluster: Cluster, program: Program, options: FabricOptions) ->
         incast=_incast(asked, readers if options.incast != "off" else 1),
         both_ways_egress=asked.by_kind("both_ways_egress") if both else {"pull": 1.0, "push": 1.0},
         both_ways_ingress=asked.by_kind("both_ways_ingress") if both else {"pull": 1.0, "push": 1.0},
+        both_ways_gap_factor=asked.number("both_ways_gap_factor", minimum=1.0) if both and singles else 1.0,
         timing=timing,
         in_flight_sources=asked.whole("in_flight_sources") if batches else 1,
         refill=asked.choice("refill", REFILLS) if batches else "oldest",

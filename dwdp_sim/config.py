@@ -48,6 +48,7 @@ class ConstantConfig:
     provenance: str = "assumed"
     source: str = ""
     direction: str = ""
+    interval: Any = None
 
 
 @dataclass

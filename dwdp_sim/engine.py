@@ -14,6 +14,7 @@ from dwdp_sim.cluster import FabricConstants
 from dwdp_sim.fabric import Fabric
 from dwdp_sim.plan import BATCH, NO_BARRIER, Ints
 from dwdp_sim.program import Program
+from dwdp_sim.sharing import Flow
 
 Process = Generator[Event, object, None]
 
@@ -91,13 +92,14 @@ class CopyEngine:
         calls: Calls,
         barriers: Barriers,
         streams: list[Stream],
-        link_kind: Sequence[str],
+        flows: Sequence[Flow],
         on_barrier: Callable[[], None],
         on_call_done: Callable[[int], None],
     ) -> None:
         self._env, self._number, self._fabric, self._constants = env, number, fabric, constants
         self._calls, self._barriers, self._streams = calls, barriers, streams
-        self._link_kind = link_kind  # by flow
+        self._flows = flows
+        self._link_kind = [flow.link_kind for flow in flows]
         self._on_barrier, self._on_call_done = on_barrier, on_call_done
         self._wake = env.event()
         self._pending: list[int] = []  # streams with an issued call for this engine, in the order of arrival
@@ -170,11 +172,14 @@ class CopyEngine:
         calls, now = self._calls, self._env.now
         kind = self._constants.timing[self._link_kind[calls.flow_of[calls.first[call]]]]
         issued, barrier = calls.issue_s[call], calls.barrier[call]
+        first = calls.first[call]
         start = max(issued + kind.fixed_s, now)
+        gap_ends = now
         ready = max(issued, stream.free_s)  # from here on it is not the host
         free = ready  # from here on it is not other ranks or streams
         if self._free_s is not None:
-            start = max(start, self._free_s + kind.gap(calls.size[calls.first[call]]))
+            gap_ends = self._free_s + kind.gap(calls.size[first])
+            start = max(start, gap_ends)
             free = max(free, self._free_s)
         if barrier > 0:
             opened = self._barriers.opened_s[barrier]
@@ -183,8 +188,23 @@ class CopyEngine:
         stream.host_s += ready - stream.free_s
         stream.contention_s += free - ready
         stream.gap_s += start - free
-        if start > now:
+        if start > gap_ends:
             yield self._env.timeout(start - now)
+        else:
+            yield from self._gap(start - now, first, stream)
+
+    def _gap(self, seconds: float, index: int, stream: Stream) -> Process:
+        """Let a gap before copy `index` go by: longer by a factor while the GPU's opposite direction moves bytes."""
+        flow = self._flows[self._calls.flow_of[index]]
+        factor = self._constants.both_ways_gap_factor
+        if factor == 1.0 or not flow.is_peer:
+            yield self._env.timeout(seconds)
+            return
+        watch = self._fabric.watch(flow.gpu, leaving=flow.kind == "pull")
+        yield self._env.timeout(seconds)
+        longer_s = (factor - 1.0) * self._fabric.stop(watch)
+        stream.gap_s += longer_s
+        yield self._env.timeout(longer_s)
 
     def _one_by_one(self, first: int, last: int, stream: Stream) -> Process:
         """Single copies, and batches that mix kinds of links: in order, with a gap before each further copy."""
@@ -192,7 +212,7 @@ class CopyEngine:
             if index > first:
                 gap_s = self._constants.timing[self._link_kind[self._calls.flow_of[index]]].gap(self._calls.size[index])
                 stream.gap_s += gap_s
-                yield self._env.timeout(gap_s)
+                yield from self._gap(gap_s, index, stream)
             yield self._transfer(index, index + 1)
 
     def _transfer(self, first: int, last: int) -> Event:

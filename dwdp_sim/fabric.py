@@ -4,14 +4,29 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import simpy
 from simpy.events import Event
 
 from dwdp_sim.rates import RateModel, RateSet
+from dwdp_sim.sharing import Flow
 
 Done = Callable[[int], None]
 _SAME_TIME = 1e-12  # relative; copies due within it finish together, so that rounding cannot split a tie
+
+
+@dataclass
+class Watch:
+    """Counts the seconds in which one direction of a GPU moves bytes from or to other GPUs."""
+
+    gpu: int
+    leaving: bool
+    moved_s: float = 0.0
+
+    def sees(self, flow: Flow) -> bool:
+        """Whether `flow` is in the watched direction."""
+        return flow.is_peer and (flow.src if self.leaving else flow.dst) == self.gpu
 
 
 class Fabric:
@@ -42,6 +57,7 @@ class Fabric:
         self._share_s = [0.0] * engines
         self._moving_s = [0.0] * engines
         self._blocked_s = [0.0] * engines
+        self._watches: list[Watch] = []
         self.finished = 0
         self.left_queue_s: dict[int, float] = {}
         self.samples: list[tuple[float, RateSet]] | None = [] if record else None
@@ -55,6 +71,19 @@ class Fabric:
             if len(queue) > 1:
                 return
         self._move(flow, size, done, token)
+
+    def watch(self, gpu: int, *, leaving: bool) -> Watch:
+        """Start to count the time in which bytes leave `gpu` for another GPU, or arrive from one."""
+        self._advance()
+        watch = Watch(gpu, leaving)
+        self._watches.append(watch)
+        return watch
+
+    def stop(self, watch: Watch) -> float:
+        """Stop counting; the seconds counted."""
+        self._advance()
+        self._watches.remove(watch)
+        return watch.moved_s
 
     def spent_s(self, engine: int) -> tuple[float, float]:
         """Seconds of `engine` so far: at the rate it would have alone, and the rest, lost to others.
@@ -90,6 +119,9 @@ class Fabric:
         for engine, share in zip(engines, shares, strict=True):
             self._share_s[engine] += share * elapsed
             self._moving_s[engine] += elapsed
+        for watch in self._watches:
+            if any(watch.sees(self._model.flows[flow]) for flow in flows):
+                watch.moved_s += elapsed
         if self._fifo:
             waiting = {self._model.flows[entry[0]].engine for queue in self._queues.values() for entry in queue}
             for engine in waiting.difference(engines):

@@ -12,6 +12,9 @@ from dwdp_sim.errors import ConfigError
 from dwdp_sim.program import Program
 from dwdp_sim.replay import program_from_dict
 
+FORMATS = (1, 2)
+_LARGEST_SPREAD = 0.10  # (max − min) ÷ median, for rows that do not say themselves whether they are stable
+
 
 @dataclass(frozen=True)
 class RecordedRow:
@@ -21,37 +24,98 @@ class RecordedRow:
         case: Its name.
         program: What ran; one stream for each rank (or job) that was timed.
         queued: Whether host time was kept out of the figures.
+        issue: `async` or `batch`.
+        strategy: Strategy and slice size where the row names them, else the way of issuing.
         median_s, min_s, max_s: Device time of each stream, in seconds.
+        host_s: Host time of each stream's calls, in seconds; empty where not recorded.
+        skew_s: Median difference between the ranks' starts, in seconds; None where not recorded.
+        unstable: Why the row must not be compared with anything; None if it may.
     """
 
     case: str
     program: Program
     queued: bool
+    issue: str
+    strategy: str
     median_s: tuple[float, ...]
     min_s: tuple[float, ...]
     max_s: tuple[float, ...]
+    host_s: tuple[float, ...]
+    skew_s: float | None
+    unstable: str | None
 
 
-def read_recorded(path: str) -> list[RecordedRow]:
+@dataclass(frozen=True)
+class Recording:
+    """A file of rows.
+
+    Attributes:
+        path: Where it was read.
+        machine: Its description; rows are pooled only where GPU, count and driver agree.
+        mapping: How peer memory was mapped, in words.
+        method: How times were taken, in words.
+        rows: Rows that time copies; pipelines and issue costs are left out.
+    """
+
+    path: str
+    machine: Mapping[str, Any]
+    mapping: str
+    method: str
+    rows: tuple[RecordedRow, ...]
+
+
+def read_recording(path: str) -> Recording:
     """Read a file of recorded rows (`measurements/README.md` describes the format; its times are microseconds).
 
     Raises:
-        ConfigError: Not such a file.
+        ConfigError: Not such a file, or of a format from the future.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
+        number = content.get("format", 1)
+        if number not in FORMATS:
+            raise ConfigError("rows", path, f"has format {number}; this version reads {FORMATS[0]} to {FORMATS[-1]}")
         gpus = int(content["machine"]["gpus"])
-        return [_row(row, gpus, path) for row in content["rows"]]
+        rows = tuple(_row(row, gpus, path) for row in content["rows"] if _times_copies(row))
+        words = (str(content.get("mapping", "")), str(content.get("method", "")))
     except ConfigError:
         raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError("rows", path, f"not a file of recorded rows: {type(error).__name__} {error}") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = str(getattr(error, "strerror", None) or f"{type(error).__name__} {error}")
+        raise ConfigError("rows", path, f"not a file of recorded rows: {reason}") from error
+    return Recording(path, content["machine"], *words, rows)
+
+
+def pool(recordings: Sequence[Recording]) -> tuple[RecordedRow, ...]:
+    """The rows of several files of one kind of machine.
+
+    Raises:
+        ConfigError: Their machines differ in what decides a copy's time.
+    """
+    first = recordings[0]
+    for other in recordings[1:]:
+        for key in ("gpu", "gpus"):
+            if other.machine.get(key) != first.machine.get(key):
+                said, wanted = other.machine.get(key), first.machine.get(key)
+                raise ConfigError("rows", other.path, f"{key} is {said}, but {wanted} in {first.path}")
+    return tuple(row for recording in recordings for row in recording.rows)
+
+
+def _times_copies(row: Mapping[str, Any]) -> bool:
+    return row.get("measure", "layer") == "layer" and bool(row.get("device_us"))
 
 
 def _row(row: Mapping[str, Any], gpus: int, path: str) -> RecordedRow:
     queued = bool(row["queued_behind_gate"])
+    home = row.get("home", "peer")
     jobs = row.get("jobs") or [
-        {"gpu": rank, "kind": "pull", "peer": 1 - rank, "issue": row["issue"], "copies_bytes": row["copies_bytes"]}
+        {
+            "gpu": rank,
+            "kind": "pull",
+            "peer": {"peer": f"gpu{1 - rank}", "host": "host", "local": f"gpu{rank}"}[home],
+            "issue": row["issue"],
+            "copies_bytes": row["copies_bytes"],
+        }
         for rank in range(row["ranks_pulling"])
     ]
     streams = [{"gpu": job["gpu"], "queued": queued, "calls": _calls(job)} for job in jobs]
@@ -59,11 +123,37 @@ def _row(row: Mapping[str, Any], gpus: int, path: str) -> RecordedRow:
     if len(times) != len(streams):
         raise ConfigError("rows", path, f"case {row['case']}: {len(times)} times for {len(streams)} streams")
     median, low, high = (tuple(time[name] * 1e-6 for time in times) for name in ("median", "min", "max"))
-    return RecordedRow(row["case"], program_from_dict({"streams": streams}, gpus, path), queued, median, low, high)
+    skew = row.get("start_skew_us")
+    issue = "+".join(sorted({job["issue"] for job in jobs}))
+    return RecordedRow(
+        case=row["case"],
+        program=program_from_dict({"streams": streams}, gpus, path),
+        queued=queued,
+        issue=issue,
+        strategy=row.get("strategy") or issue,
+        median_s=median,
+        min_s=low,
+        max_s=high,
+        host_s=tuple(time * 1e-6 for time in row.get("host_us") or ()),
+        skew_s=None if skew is None else skew["median"] * 1e-6,
+        unstable=_unstable(row, median, low, high),
+    )
+
+
+def _unstable(
+    row: Mapping[str, Any], median: Sequence[float], low: Sequence[float], high: Sequence[float]
+) -> str | None:
+    if "stable" in row:
+        return None if row["stable"] else str(row.get("unstable_reason") or "unstable")
+    spread = max((h - s) / m for m, s, h in zip(median, low, high, strict=True))
+    if spread > _LARGEST_SPREAD:
+        return f"(max − min) ÷ median is {spread:.0%}, above {_LARGEST_SPREAD:.0%}"
+    return None
 
 
 def _calls(job: Mapping[str, Any]) -> list[dict[str, Any]]:
-    own, peer = f"gpu{job['gpu']}", f"gpu{job['peer']}"
+    own = f"gpu{job['gpu']}"
+    peer = job["peer"] if isinstance(job["peer"], str) else f"gpu{job['peer']}"
     src, dst = (peer, own) if job["kind"] == "pull" else (own, peer)
     pieces = _pieces(job["copies_bytes"])
     if job["issue"] == "batch":

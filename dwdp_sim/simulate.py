@@ -100,7 +100,6 @@ class _Run:
             self.env, self._model, len(self._engine_numbers), fifo=options.sharing == "fifo", record=record_links
         )
         self._streams = [Stream(free_s=start) for start in program.stream_start_s.tolist()]
-        link_kind = [flow.link_kind for flow in self._model.flows]
         barriers = Barriers(self.env, self._calls.barrier)
         self._engines = [
             CopyEngine(
@@ -111,7 +110,7 @@ class _Run:
                 self._calls,
                 barriers,
                 self._streams,
-                link_kind,
+                self._model.flows,
                 self._wake_all,
                 self._call_done,
             )

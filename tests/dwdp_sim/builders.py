@@ -33,6 +33,7 @@ FREE: dict[str, Any] = {
     "incast_factor_4_up": 1.0,
     "both_ways_egress": {"pull": 1.0, "push": 1.0},
     "both_ways_ingress": {"pull": 1.0, "push": 1.0},
+    "both_ways_gap_factor": 1.0,
     "in_flight_sources": 2,
     "refill": "oldest",
     "issue_async_s": 0.0,

@@ -17,7 +17,7 @@ import yaml
 from dwdp_sim.build import build_cluster
 from dwdp_sim.cluster import Cluster, FabricOptions, constants_for
 from dwdp_sim.config import ClusterConfig, ConstantConfig
-from dwdp_sim.recorded import RecordedRow, read_recorded
+from dwdp_sim.recorded import RecordedRow, read_recording
 from dwdp_sim.simulate import simulate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,7 +104,7 @@ def errors(cluster: Cluster, rows: list[RecordedRow]) -> dict[tuple[str, int], f
 
 
 def test_every_row_that_was_not_fitted_is_within_four_percent_and_half_of_them_within_one(cluster: Cluster) -> None:
-    rows = [row for row in read_recorded(str(ROWS)) if not row.case.startswith(FITTED)]
+    rows = [row for row in read_recording(str(ROWS)).rows if not row.case.startswith(FITTED)]
     assert len(rows) == 9
     found = errors(cluster, rows)
     assert np.median(np.abs(list(found.values()))) <= 0.01, found
@@ -112,7 +112,7 @@ def test_every_row_that_was_not_fitted_is_within_four_percent_and_half_of_them_w
 
 
 def test_rows_with_host_time_are_within_twelve_percent(cluster: Cluster) -> None:
-    rows = [row for row in read_recorded(str(ROWS)) if not row.queued]
+    rows = [row for row in read_recording(str(ROWS)).rows if not row.queued]
     assert {row.case for row in rows} == {"v3lite36_default_both_nogate", "v3lite36_batched_both_2M_nogate"}
     assert max(abs(error) for error in errors(cluster, rows).values()) <= 0.12
 
@@ -123,5 +123,5 @@ def test_leaving_out_the_gaps_would_be_noticed(cluster: Cluster) -> None:
     old = constants["peer_gap_s"]
     constants["peer_gap_s"] = type(old)([[1, 0.0]], old.unit, old.provenance, old.source)
     gapless = Cluster(cluster.name, "", cluster.num_gpus, cluster.mapping, cluster.home, constants)
-    rows = [row for row in read_recorded(str(ROWS)) if row.case == "loop_both_1048576"]
+    rows = [row for row in read_recording(str(ROWS)).rows if row.case == "loop_both_1048576"]
     assert max(errors(gapless, rows).values()) < -0.3

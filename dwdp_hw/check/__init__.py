@@ -1,0 +1,1 @@
+"""Compare predictions with measurements: calibrate, validate, report. Needs no GPU for recorded rows."""

@@ -1,0 +1,83 @@
+"""Which measurements a calibration needs: the fewest that identify each constant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from dwdp_sim.plan import ASYNC, BATCH
+from dwdp_sim.program import Program
+from dwdp_sim.recorded import RecordedRow
+
+_TRAIN = 8  # single copies of one size in a row, from which a gap can be told from the fixed part
+
+
+def calibration_rows(rows: Sequence[RecordedRow]) -> list[RecordedRow]:
+    """Of recorded rows, those that the design asks for; the rest is for validation.
+
+    Every single copy alone (fixed part, rate), every train of equal single copies alone (gap by size), the longest pair
+    of opposite pulls and of opposite pushes (both-ways loss), the longest pair of opposite trains (gaps both ways), the
+    longest pair over one link direction (sharing), and the batch with the most copies that was timed with its host
+    (host costs).
+    """
+    chosen = [row for row in rows if _is_single(row) or _is_train(row)]
+    for wanted in (_is_both_ways("pull"), _is_both_ways("push"), _is_shared_direction):
+        chosen += _longest([row for row in rows if wanted(row) and _is_batched(row)])
+    chosen += _longest([row for row in rows if _is_both_ways("pull")(row) and _is_trains(row)])
+    chosen += _longest([row for row in rows if not row.queued and _is_batched(row)])
+    return chosen
+
+
+def is_train(row: RecordedRow) -> bool:
+    """Whether the row is one stream of equal single copies."""
+    return _is_train(row)
+
+
+def _is_single(row: RecordedRow) -> bool:
+    return row.queued and len(row.program.stream_gpu) == 1 and len(row.program.copy_bytes) == 1
+
+
+def _is_train(row: RecordedRow) -> bool:
+    program = row.program
+    alone = row.queued and len(program.stream_gpu) == 1 and bool(np.all(program.call_issue == ASYNC))
+    return alone and len(program.copy_bytes) >= _TRAIN and len(np.unique(program.copy_bytes)) == 1
+
+
+def _is_trains(row: RecordedRow) -> bool:
+    program = row.program
+    return bool(np.all(program.call_issue == ASYNC)) and int(np.bincount(program.call_stream).min()) >= _TRAIN
+
+
+def _is_batched(row: RecordedRow) -> bool:
+    return bool(np.all(row.program.call_issue == BATCH))
+
+
+def _directions(program: Program) -> list[tuple[int, int, str]]:
+    """(source, destination, kind) of each stream's first copy."""
+    copies = [int(np.argmax(program.call_stream[program.copy_call] == s)) for s in range(len(program.stream_gpu))]
+    return [
+        (
+            int(program.copy_src[copy]),
+            int(program.copy_dst[copy]),
+            "push" if program.copy_src[copy] == program.stream_gpu[stream] else "pull",
+        )
+        for stream, copy in enumerate(copies)
+    ]
+
+
+def _is_both_ways(kind: str) -> Callable[[RecordedRow], bool]:
+    def matches(row: RecordedRow) -> bool:
+        ways = _directions(row.program)
+        return row.queued and len(ways) == 2 and ways[0][:2] == ways[1][1::-1] and {w[2] for w in ways} == {kind}
+
+    return matches
+
+
+def _is_shared_direction(row: RecordedRow) -> bool:
+    ways = _directions(row.program)
+    return row.queued and len(ways) == 2 and ways[0][:2] == ways[1][:2]
+
+
+def _longest(rows: list[RecordedRow]) -> list[RecordedRow]:
+    return sorted(rows, key=lambda row: (int(row.program.copy_bytes.sum()), len(row.program.copy_bytes)))[-1:]

@@ -1,0 +1,77 @@
+"""When a validation fails: which constant no longer fits?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dwdp_hw.check.fit import Estimate, Fit, Observations, fit
+from dwdp_sim.cluster import Cluster, FabricOptions
+from dwdp_sim.recorded import RecordedRow
+
+_FAR = 3.0  # standard errors of the refit beyond which a constant has moved
+_LEAST_CHANGE = 0.02  # relative
+_DECIDED = 2.0  # log likelihood
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A constant or a rule that the rows contradict.
+
+    Attributes:
+        name: Which.
+        text: In words, with both values.
+    """
+
+    name: str
+    text: str
+
+
+def find_suspects(rows: Sequence[RecordedRow], cluster: Cluster, options: FabricOptions) -> list[Suspect]:
+    """Refit everything to the rows being validated and name what moves far, and rules that fit better."""
+    refit = fit(cluster, rows, options)
+    moved = [s for estimate in refit.estimates if (s := _moved(estimate))]
+    moved.sort(key=lambda pair: -pair[0])
+    return [suspect for _, suspect in moved] + _rules(rows, cluster, options, refit)
+
+
+def _moved(estimate: Estimate) -> tuple[float, Suspect] | None:
+    before, now = estimate.parameter.start, estimate.value
+    error = max((estimate.high - estimate.low) / 4, 1e-12 * abs(now))
+    distance = abs(now - before) / error
+    if distance < _FAR or abs(now / before - 1) < _LEAST_CHANGE:
+        return None
+    text = (
+        f"{estimate.parameter.name} is {before:.4g} in the cluster, but these rows want {now:.4g} "
+        f"(95 % interval {estimate.low:.4g} to {estimate.high:.4g})"
+    )
+    return distance, Suspect(estimate.parameter.name, text)
+
+
+def _rules(rows: Sequence[RecordedRow], cluster: Cluster, options: FabricOptions, refit: Fit) -> list[Suspect]:
+    """Sharing and batch order that explain the rows better than the ones assumed, each with its own refit."""
+    likelihood = log_likelihood(rows, refit.cluster, options)
+    found = []
+    alternatives = {
+        "sharing": [replace(options, sharing=s) for s in ("fair", "fifo")],
+        "batch_order": [replace(options, batch_order=o) for o in ("kept", "random")],
+    }
+    for name, choices in alternatives.items():
+        for choice in choices:
+            if choice == options:
+                continue
+            gain = log_likelihood(rows, fit(cluster, rows, choice).cluster, choice) - likelihood
+            if gain > _DECIDED:
+                text = f"fabric.{name}={getattr(choice, name)} explains the rows better (log likelihood +{gain:.1f})"
+                found.append(Suspect(f"fabric.{name}", text))
+    return found
+
+
+def log_likelihood(rows: Sequence[RecordedRow], cluster: Cluster, options: FabricOptions) -> float:
+    """Of the rows' device times under their own noise, with Cauchy tails, so that one odd row decides nothing."""
+    observations = Observations(rows, options)
+    residual = observations.residuals(cluster)
+    device = residual[observations.is_device_time(len(residual))]
+    return float(-np.log1p(np.square(device)).sum())
