@@ -1,0 +1,80 @@
+"""`dwdp-hw`: run a plan on this machine's GPUs, check every byte, and lay the times beside the prediction."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+from rich.console import Console
+
+from dwdp_hw.build import Measurement, build_measurement
+from dwdp_hw.case import Case, RankResult
+from dwdp_hw.config import register_hw_schemas
+from dwdp_hw.faults import FAULT_EXIT, NO_GPU_EXIT, NoGpuError, RankFault
+from dwdp_hw.launch import run_as_rank, run_group, started_by_torchrun
+from dwdp_hw.report import print_measurement, write_measurement
+from dwdp_hw.worker import Work
+from dwdp_sim.compose import run_app, stop
+from dwdp_sim.errors import ConfigError
+
+_INTERRUPTED_EXIT = 130
+
+
+def main() -> None:
+    """Entry point of `dwdp-hw`."""
+    register_hw_schemas()
+    try:
+        run_app("hw", _check, _task)
+    except NoGpuError as error:
+        _end(error, NO_GPU_EXIT)
+    except RankFault as fault:
+        _end(fault, FAULT_EXIT)
+    except KeyboardInterrupt:
+        _end("interrupted", _INTERRUPTED_EXIT)
+
+
+def _check(composed: DictConfig, overrides: Sequence[str]) -> None:
+    measurement = build_measurement(composed, overrides)
+    if started_by_torchrun() and os.environ["RANK"] != "0":  # only rank 0 has a run folder
+        run_as_rank(Work((measurement.case,), measurement.settings), lambda case, results: None)
+        sys.exit(0)
+
+
+def _task(config: DictConfig) -> None:
+    state = HydraConfig.get()
+    try:
+        measure(build_measurement(config, state.overrides.task), Path(state.runtime.output_dir), Console())
+    except ConfigError as error:  # known only to the ranks: memory, mappings
+        stop(error)
+    except RankFault as fault:
+        _end(fault, FAULT_EXIT)
+    except KeyboardInterrupt:
+        _end("interrupted; the ranks have been ended", _INTERRUPTED_EXIT)
+
+
+def measure(measurement: Measurement, folder: Path, console: Console) -> None:
+    """Run `measurement`, write its results into `folder` and print them."""
+    work = Work((measurement.case,), measurement.settings)
+
+    def keep(case: Case, results: list[RankResult]) -> None:
+        summary = write_measurement(folder, measurement, results)
+        print_measurement(console, measurement, summary, folder)
+
+    if started_by_torchrun():
+        run_as_rank(work, keep)
+    else:
+        run_group(work, measurement.group_size, keep)
+
+
+def _end(message: object, code: int) -> None:
+    """One line on standard error, and the exit code."""
+    sys.stderr.write(f"dwdp-hw: {message}\n")
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""The part of the configuration tree that only `dwdp-hw` reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from hydra.core.config_store import ConfigStore
+
+from dwdp_sim.config import SimConfig
+
+
+class Mode(Enum):
+    """What `dwdp-hw` does."""
+
+    measure = "measure"
+
+
+class Measure(Enum):
+    """What is measured."""
+
+    layer = "layer"
+    pipeline = "pipeline"
+    issue_cost = "issue_cost"
+
+
+class Executor(Enum):
+    """What runs the plan."""
+
+    cuda = "cuda"
+    host = "host"
+
+
+@dataclass
+class BackendConfig:
+    """How a plan is run on this machine."""
+
+    executor: Executor = Executor.cuda
+    """cuda, or host: the same processes on host memory, without a GPU."""
+    measure: Measure = Measure.layer
+    """layer, pipeline (several layers, two slots, compute windows) or issue_cost (host time a slice)."""
+    home: str | None = None
+    """peer, host or local: where the peers' experts are; unset: as the cluster says."""
+    mapping: str | None = None
+    """ipc, vmm_fd or vmm_fabric: how peer memory is mapped; unset: as the cluster says."""
+    issue: str = "arrays"
+    """arrays (C arrays built once), lists (ready Python lists) or built_lists (lists built for each layer)."""
+    layers: int = 2
+    """Layers with buffers of their own."""
+    warmups: int = 2
+    """Runs before the measurement."""
+    repeats: int = 9
+    """Timed runs."""
+    detail: bool = True
+    """One more run that watches single slices."""
+    ranks: list[int] = field(default_factory=list)
+    """Ranks that pull; empty: all."""
+    window_s: list[float] = field(default_factory=lambda: [1e-3])
+    """Compute time of a layer in seconds, by rank; a rank beyond the end takes the last (measure=pipeline)."""
+    window: str = "spin"
+    """spin (a timed kernel) or matmul (bf16 matrix products, needs torch)."""
+    wait_s: float = 30.0
+    """Longest wait for a GPU or another rank, in seconds."""
+    heartbeat_s: float = 10.0
+    """A rank without a sign of life for so long is lost, in seconds."""
+    start_s: float = 120.0
+    """Ranks must have started within this, in seconds."""
+    gate_timeout_s: float = 5.0
+    """A gate opens by itself after this, in seconds."""
+
+
+@dataclass
+class HwConfig(SimConfig):
+    """Everything `dwdp-hw` reads."""
+
+    mode: Mode = Mode.measure
+    """measure."""
+    backend: BackendConfig = field(default_factory=BackendConfig)
+
+
+def register_hw_schemas() -> None:
+    """Make the schema known to Hydra under the name that `conf/hw.yaml` lists first."""
+    ConfigStore.instance().store(name="hw_schema", node=HwConfig)
