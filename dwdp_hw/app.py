@@ -13,7 +13,9 @@ from rich.console import Console
 
 from dwdp_hw.build import Measurement, build_measurement
 from dwdp_hw.case import Case, RankResult
-from dwdp_hw.config import register_hw_schemas
+from dwdp_hw.check.job import CheckJob, build_check
+from dwdp_hw.check.run import run_calibration, run_validation
+from dwdp_hw.config import Mode, register_hw_schemas
 from dwdp_hw.faults import FAULT_EXIT, NO_GPU_EXIT, NoGpuError, RankFault
 from dwdp_hw.launch import run_as_rank, run_group, started_by_torchrun
 from dwdp_hw.report import print_measurement, write_measurement
@@ -21,6 +23,7 @@ from dwdp_hw.worker import Work
 from dwdp_sim.compose import run_app, stop
 from dwdp_sim.errors import ConfigError
 
+_FAILED_EXIT = 1
 _INTERRUPTED_EXIT = 130
 
 
@@ -38,6 +41,9 @@ def main() -> None:
 
 
 def _check(composed: DictConfig, overrides: Sequence[str]) -> None:
+    if composed.mode is not Mode.measure:
+        build_check(composed, overrides)
+        return
     measurement = build_measurement(composed, overrides)
     if started_by_torchrun() and os.environ["RANK"] != "0":  # only rank 0 has a run folder
         run_as_rank(Work((measurement.case,), measurement.settings), lambda case, results: None)
@@ -46,14 +52,26 @@ def _check(composed: DictConfig, overrides: Sequence[str]) -> None:
 
 def _task(config: DictConfig) -> None:
     state = HydraConfig.get()
+    folder = Path(state.runtime.output_dir)
     try:
-        measure(build_measurement(config, state.overrides.task), Path(state.runtime.output_dir), Console())
+        if config.mode is not Mode.measure:
+            check(build_check(config, state.overrides.task), folder, Console())
+            return
+        measure(build_measurement(config, state.overrides.task), folder, Console())
     except ConfigError as error:  # known only to the ranks: memory, mappings
         stop(error)
     except RankFault as fault:
         _end(fault, FAULT_EXIT)
     except KeyboardInterrupt:
         _end("interrupted; the ranks have been ended", _INTERRUPTED_EXIT)
+
+
+def check(job: CheckJob, folder: Path, console: Console) -> None:
+    """Calibrate or validate; a validation that fails ends the process with exit code 1."""
+    if job.mode is Mode.calibrate:
+        run_calibration(job, folder, console)
+    elif not run_validation(job, folder, console).passed:
+        sys.exit(_FAILED_EXIT)
 
 
 def measure(measurement: Measurement, folder: Path, console: Console) -> None:

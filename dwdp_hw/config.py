@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
@@ -14,6 +15,15 @@ class Mode(Enum):
     """What `dwdp-hw` does."""
 
     measure = "measure"
+    calibrate = "calibrate"
+    validate = "validate"
+
+
+class Source(Enum):
+    """Where the rows of a calibration or validation come from."""
+
+    live = "live"
+    recorded = "recorded"
 
 
 class Measure(Enum):
@@ -70,12 +80,39 @@ class BackendConfig:
 
 
 @dataclass
+class CheckConfig:
+    """Calibration and validation."""
+
+    name: str | None = None
+    """Name of the calibrated cluster; unset: the cluster's own with _calibrated."""
+    out: str | None = None
+    """File of the calibrated cluster; unset: in the run folder."""
+    use: str = "design"
+    """Recorded rows a calibration takes: design (the fewest that identify every constant) or all."""
+    rounds: int = 3
+    """Most rounds of a live calibration; it ends early when the rates are known to 2 %."""
+    p95: float = 0.03
+    """95th percentile of the absolute error that a validation must reach."""
+    median: float = 0.015
+    """Median absolute error that it must reach."""
+    largest: float = 0.08
+    """Largest absolute error of rows without host time."""
+    largest_with_host: float = 0.12
+    """Largest absolute error of rows with host time."""
+
+
+@dataclass
 class HwConfig(SimConfig):
     """Everything `dwdp-hw` reads."""
 
     mode: Mode = Mode.measure
-    """measure."""
+    """measure, calibrate or validate."""
+    source: Source = Source.live
+    """live (measure on this machine) or recorded (mode=calibrate and mode=validate)."""
+    rows: Any = None
+    """File or list of files with recorded rows (source=recorded)."""
     backend: BackendConfig = field(default_factory=BackendConfig)
+    check: CheckConfig = field(default_factory=CheckConfig)
 
 
 def register_hw_schemas() -> None:

@@ -126,6 +126,7 @@ def build_cluster(config: ClusterConfig) -> Cluster:
         mapping=config.mapping,
         home=config.home,
         constants={name: Constant(**vars(constant)) for name, constant in config.constants.items()},
+        fitted_on=tuple(config.fitted_on),
     )
 
 

@@ -54,6 +54,8 @@ class Cluster:
         mapping: How peer memory is mapped; rates differ by it.
         home: Where the peers' experts are: `peer`, `host` or `local`.
         constants: By name.
+        fitted_on: Files of recorded rows that constants were fitted on: `file`, `sha256`, and `use` (`all` rows, or
+            those of the `design`).
     """
 
     name: str
@@ -62,6 +64,7 @@ class Cluster:
     mapping: str
     home: str
     constants: Mapping[str, Constant] = field(repr=False)
+    fitted_on: tuple[Mapping[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.num_gpus < 1:

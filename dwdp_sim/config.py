@@ -63,6 +63,8 @@ class ClusterConfig:
     home: str = "peer"
     """peer, host or local: where the peers' experts are."""
     constants: dict[str, ConstantConfig] = field(default_factory=dict)
+    fitted_on: list[dict[str, str]] = field(default_factory=list)
+    """Recorded rows that constants were fitted on: file, sha256, use (all or design)."""
 
 
 @dataclass

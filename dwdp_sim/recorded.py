@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ class Recording:
 
     Attributes:
         path: Where it was read.
+        sha256: Of the file.
         machine: Its description; rows are pooled only where GPU, count and driver agree.
         mapping: How peer memory was mapped, in words.
         method: How times were taken, in words.
@@ -58,6 +60,7 @@ class Recording:
     """
 
     path: str
+    sha256: str
     machine: Mapping[str, Any]
     mapping: str
     method: str
@@ -71,7 +74,8 @@ def read_recording(path: str) -> Recording:
         ConfigError: Not such a file, or of a format from the future.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        data = Path(path).read_bytes()
+        content = json.loads(data)
         number = content.get("format", 1)
         if number not in FORMATS:
             raise ConfigError("rows", path, f"has format {number}; this version reads {FORMATS[0]} to {FORMATS[-1]}")
@@ -83,7 +87,7 @@ def read_recording(path: str) -> Recording:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = str(getattr(error, "strerror", None) or f"{type(error).__name__} {error}")
         raise ConfigError("rows", path, f"not a file of recorded rows: {reason}") from error
-    return Recording(path, content["machine"], *words, rows)
+    return Recording(path, hashlib.sha256(data).hexdigest(), content["machine"], *words, rows)
 
 
 def pool(recordings: Sequence[Recording]) -> tuple[RecordedRow, ...]:

@@ -65,9 +65,10 @@ def calibrate(
         found.cluster,
         name=name,
         description=f"{about} (calibrated)",
+        fitted_on=tuple({"file": Path(r.path).name, "sha256": r.sha256, "use": use} for r in recordings),
         constants=_documented(found, f"{files}: {len(rows)} rows fitted together; {about}"),
     )
-    return Calibration(found, fitted, rows, _evidence(rows, cluster, options, found))
+    return Calibration(found, fitted, rows, _evidence(rows, options, found))
 
 
 def write_cluster(path: Path, calibration: Calibration) -> Path:
@@ -83,6 +84,7 @@ def write_cluster(path: Path, calibration: Calibration) -> Path:
         "num_gpus": cluster.num_gpus,
         "mapping": cluster.mapping,
         "home": cluster.home,
+        "fitted_on": [dict(entry) for entry in cluster.fitted_on],
         "constants": {name: _plain(constant) for name, constant in cluster.constants.items()},
     }
     text = header + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
@@ -122,7 +124,7 @@ def _rounded(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def _evidence(rows: Sequence[RecordedRow], cluster: Cluster, options: FabricOptions, found: Fit) -> dict[str, float]:
+def _evidence(rows: Sequence[RecordedRow], options: FabricOptions, found: Fit) -> dict[str, float]:
     base = log_likelihood(rows, found.cluster, options)
     alternatives = {
         "sharing": "fifo" if options.sharing == "fair" else "fair",
@@ -131,5 +133,5 @@ def _evidence(rows: Sequence[RecordedRow], cluster: Cluster, options: FabricOpti
     evidence = {}
     for name, value in alternatives.items():
         other = replace(options, sharing=value) if name == "sharing" else replace(options, batch_order=value)
-        evidence[f"{name}={value}"] = log_likelihood(rows, fit(cluster, rows, other).cluster, other) - base
+        evidence[f"{name}={value}"] = log_likelihood(rows, fit(found.cluster, rows, other).cluster, other) - base
     return evidence

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dwdp_hw.check.fit import Estimate, Fit, Observations, fit
+from dwdp_hw.check.fit import Estimate, Fit, fit
+from dwdp_hw.check.observations import Observations
 from dwdp_sim.cluster import Cluster, FabricOptions
 from dwdp_sim.recorded import RecordedRow
 
@@ -34,7 +35,7 @@ def find_suspects(rows: Sequence[RecordedRow], cluster: Cluster, options: Fabric
     refit = fit(cluster, rows, options)
     moved = [s for estimate in refit.estimates if (s := _moved(estimate))]
     moved.sort(key=lambda pair: -pair[0])
-    return [suspect for _, suspect in moved] + _rules(rows, cluster, options, refit)
+    return [suspect for _, suspect in moved] + _rules(rows, options, refit)
 
 
 def _moved(estimate: Estimate) -> tuple[float, Suspect] | None:
@@ -50,7 +51,7 @@ def _moved(estimate: Estimate) -> tuple[float, Suspect] | None:
     return distance, Suspect(estimate.parameter.name, text)
 
 
-def _rules(rows: Sequence[RecordedRow], cluster: Cluster, options: FabricOptions, refit: Fit) -> list[Suspect]:
+def _rules(rows: Sequence[RecordedRow], options: FabricOptions, refit: Fit) -> list[Suspect]:
     """Sharing and batch order that explain the rows better than the ones assumed, each with its own refit."""
     likelihood = log_likelihood(rows, refit.cluster, options)
     found = []
@@ -62,7 +63,7 @@ def _rules(rows: Sequence[RecordedRow], cluster: Cluster, options: FabricOptions
         for choice in choices:
             if choice == options:
                 continue
-            gain = log_likelihood(rows, fit(cluster, rows, choice).cluster, choice) - likelihood
+            gain = log_likelihood(rows, fit(refit.cluster, rows, choice).cluster, choice) - likelihood
             if gain > _DECIDED:
                 text = f"fabric.{name}={getattr(choice, name)} explains the rows better (log likelihood +{gain:.1f})"
                 found.append(Suspect(f"fabric.{name}", text))
@@ -72,6 +73,5 @@ def _rules(rows: Sequence[RecordedRow], cluster: Cluster, options: FabricOptions
 def log_likelihood(rows: Sequence[RecordedRow], cluster: Cluster, options: FabricOptions) -> float:
     """Of the rows' device times under their own noise, with Cauchy tails, so that one odd row decides nothing."""
     observations = Observations(rows, options)
-    residual = observations.residuals(cluster)
-    device = residual[observations.is_device_time(len(residual))]
+    device = observations.residuals(cluster)[observations.device]
     return float(-np.log1p(np.square(device)).sum())

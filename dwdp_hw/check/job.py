@@ -1,0 +1,99 @@
+"""From a composed configuration to a calibration or validation that can run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from dwdp_hw.check.calibrate import USES
+from dwdp_hw.check.validate import Bars
+from dwdp_hw.config import HwConfig, Mode, Source
+from dwdp_hw.cuda import count_gpus
+from dwdp_sim.build import build_cluster
+from dwdp_sim.cluster import Cluster, FabricOptions
+from dwdp_sim.errors import ConfigError
+from dwdp_sim.recorded import Recording, pool, read_recording
+
+
+@dataclass(frozen=True)
+class CheckJob:
+    """A checked configuration.
+
+    Attributes:
+        mode: `calibrate` or `validate`.
+        recordings: Recorded rows; empty for live ones.
+        gpus: GPUs of this machine, for live rows.
+        cluster: Where a calibration starts, or whose constants predict.
+        options: The model's rules.
+        name: Of a calibrated cluster.
+        out: Where to write it; None for the run folder.
+        use: Rows a calibration takes: `design` or `all`.
+        bars: What a validation must reach.
+        rounds: Most rounds of a live calibration.
+        seed: Of the order of live cases.
+        config: The resolved configuration.
+    """
+
+    mode: Mode
+    recordings: tuple[Recording, ...]
+    gpus: int
+    cluster: Cluster
+    options: FabricOptions
+    name: str
+    out: Path | None
+    use: str
+    bars: Bars
+    rounds: int
+    seed: int
+    config: dict[str, Any]
+
+
+def build_check(composed: DictConfig, overrides: Sequence[str]) -> CheckJob:
+    """Check a composed configuration and read its rows.
+
+    Raises:
+        ConfigError: Something in it cannot be used.
+        NoGpuError: Live rows are wanted and there is no GPU.
+    """
+    del overrides  # nothing here has a file that defaults must give way to
+    config = cast(HwConfig, OmegaConf.to_object(composed))
+    check = config.check
+    if check.use not in USES:
+        raise ConfigError("check.use", check.use, f"allowed: {', '.join(USES)}")
+    if check.rounds < 1:
+        raise ConfigError("check.rounds", check.rounds, "must be at least 1")
+    for bar in ("p95", "median", "largest", "largest_with_host"):
+        if not 0 < getattr(check, bar) < 1:
+            raise ConfigError(f"check.{bar}", getattr(check, bar), "a fraction between 0 and 1 is wanted, such as 0.03")
+    live = config.source is Source.live
+    recordings = () if live else _recordings(config.rows)
+    cluster = build_cluster(config.cluster)
+    return CheckJob(
+        mode=config.mode,
+        recordings=recordings,
+        gpus=count_gpus() if live else 0,
+        cluster=cluster,
+        options=FabricOptions(**vars(config.fabric)),
+        name=check.name or f"{cluster.name}_calibrated",
+        out=None if check.out is None else Path(check.out),
+        use=check.use,
+        bars=Bars(check.p95, check.median, check.largest, check.largest_with_host),
+        rounds=check.rounds,
+        seed=config.seed,
+        config=cast(dict[str, Any], OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)),
+    )
+
+
+def _recordings(rows: Any) -> tuple[Recording, ...]:
+    if rows is None or rows == []:
+        raise ConfigError("rows", "missing", "recorded rows are wanted, as rows=FILE or rows=[FILE,FILE]")
+    paths = list(rows) if isinstance(rows, list | ListConfig) else [rows]
+    recordings = tuple(read_recording(str(path)) for path in paths)
+    pool(recordings)
+    if not any(recording.rows for recording in recordings):
+        raise ConfigError("rows", ", ".join(map(str, paths)), "no row in it times copies")
+    return recordings

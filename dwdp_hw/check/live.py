@@ -1,0 +1,66 @@
+"""Rows for calibration and validation from this machine's GPUs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from dwdp_hw.campaign import GPT_OSS, KIB, MIB, R1, V3_LITE, model_case, pieces_case, run_campaign
+from dwdp_hw.case import Case, Settings
+from dwdp_sim.errors import ConfigError
+from dwdp_sim.plan import ASYNC, BATCH
+from dwdp_sim.recorded import Recording, read_recording
+from dwdp_sim.strategies import Strategy
+
+_SIZES = (4 * KIB, 64 * KIB, 256 * KIB, MIB, 4 * MIB, 16 * MIB, 64 * MIB, 256 * MIB)
+_TRAINS = ((64 * KIB, 256), (256 * KIB, 256), (MIB, 128), (2 * MIB, 64), (8 * MIB, 32))
+_SLICES = (512 * KIB, 2 * MIB, 8 * MIB)
+
+
+def calibration_cases(gpus: int) -> list[Case]:
+    """What identifies the constants of a machine with so many GPUs; with one, its host link's."""
+    ranks, home = (gpus, "peer") if gpus > 1 else (2, "host")
+    cases = [pieces_case(f"size_solo_{size}", 1, size, ASYNC, ranks, (0,)) for size in _SIZES]
+    cases += [pieces_case(f"loop_solo_{size}", count, size, ASYNC, ranks, (0,)) for size, count in _TRAINS]
+    if gpus > 1:
+        everyone = range(ranks)
+        cases.append(pieces_case("batch_both_8388608", 256, 8 * MIB, BATCH, ranks, everyone))
+        cases += [pieces_case(f"loop_both_{size}", 64, size, ASYNC, ranks, everyone) for size in (MIB, 8 * MIB)]
+    for count in (64, 512):
+        batch = pieces_case(f"batch_as_issued_{count}", count, 256 * KIB, BATCH, ranks, (0,))
+        cases.append(replace(batch, issue_mode="as_issued"))
+    return [replace(case, home=home) for case in cases]
+
+
+def validation_cases(gpus: int) -> list[Case]:
+    """Layers of real models under both strategies, none of which is used for fitting."""
+    ranks, home, pulling = (gpus, "peer", range(gpus)) if gpus > 1 else (2, "host", range(1))
+    shapes = (("v3lite36", V3_LITE, 36), ("r1_16", R1, 16), ("gptoss64", GPT_OSS, 64 if gpus > 1 else 32))
+    ways = {"default": Strategy("default")}
+    ways |= {f"batched_{size // KIB}K": Strategy("batched", slice_bytes=size) for size in _SLICES}
+    return [
+        replace(
+            model_case(shape, pulled, ranks, strategy),
+            name=f"{label}_{way}_{mode}", issue_mode=mode, home=home, ranks=tuple(pulling),
+        )
+        for label, shape, pulled in shapes
+        for way, strategy in ways.items()
+        for mode in ("queued", "as_issued")
+    ]  # fmt: skip
+
+
+def measure(cases: Iterable[Case], gpus: int, path: Path, seed: int, note: str) -> Recording:
+    """Run `cases` in a random order and write their rows to `path`.
+
+    Raises:
+        ConfigError: Not one case could be measured.
+    """
+    order = list(cases)
+    random.Random(seed).shuffle(order)
+    run_campaign(order, gpus, Settings(), path, note)
+    recording = read_recording(str(path))
+    if not recording.rows:
+        raise ConfigError("source", "live", f"no case could be measured; {path} says why")
+    return recording

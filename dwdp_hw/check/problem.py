@@ -1,0 +1,83 @@
+"""Calibration as a least-squares problem: a scaled vector of constants, residuals, and their derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dwdp_hw.check.observations import Observations
+from dwdp_hw.check.parameters import Parameter, parameters_for, with_values
+from dwdp_sim.cluster import Cluster, FabricOptions
+from dwdp_sim.errors import ConfigError
+from dwdp_sim.recorded import RecordedRow
+from dwdp_sim.simulate import Floats
+
+Matrix = NDArray[np.float64]
+
+STEP = 1e-2  # of the finite differences; large enough to cross the phases in which two trains lock
+_PRIOR_SIGMA = 0.5  # of host costs: what is known of them elsewhere, so that no single row drives one to nothing
+_NO_EFFECT = 1e-4  # a relative change of a constant by 1 that changes no time by this fraction of its noise
+_LARGEST_FACTOR = 20.0
+
+
+class Problem:
+    """Rows, and the constants of a cluster that they determine.
+
+    x is 1 at the cluster's own values. Rates and loss factors go as 1/x, everything else as x, so that times are nearly
+    linear in x.
+
+    Attributes:
+        observations: Of the rows.
+        determined: Parameters that change some observed time.
+        undetermined: Names of those that do not.
+    """
+
+    def __init__(self, rows: Sequence[RecordedRow], cluster: Cluster, options: FabricOptions) -> None:
+        if not rows:
+            raise ConfigError("rows", "none", "no row is left that a calibration could use")
+        self._cluster, candidates = parameters_for(cluster, rows)
+        self.observations = Observations(rows, options)
+        self.determined = candidates
+        count = len(self.observations.measured)
+        effect = np.linalg.norm(self.jacobian(np.ones(len(candidates)))[:count], axis=0)
+        self.determined = [p for p, size in zip(candidates, effect, strict=True) if size > _NO_EFFECT]
+        self.undetermined = [p.name for p in candidates if p not in self.determined]
+
+    def values(self, x: Floats) -> Floats:
+        """The determined parameters' values, in their constants' units."""
+        start = np.array([parameter.start for parameter in self.determined])
+        inverse = np.array([_is_rate(parameter) for parameter in self.determined])
+        found: Floats = np.where(inverse, start / x, start * x)
+        return found
+
+    def cluster(self, x: Floats) -> Cluster:
+        """The cluster with these values."""
+        return with_values(self._cluster, self.determined, self.values(x))
+
+    def residuals(self, x: Floats) -> Floats:
+        """Of the observations in units of noise, then of the priors on host costs."""
+        host = np.array([parameter.name.startswith("issue_") for parameter in self.determined])
+        return np.append(self.observations.residuals(self.cluster(x)), (x[host] - 1.0) / _PRIOR_SIGMA)
+
+    def jacobian(self, x: Floats) -> Matrix:
+        """Change of each residual with each x, by forward differences."""
+        base = self.residuals(x)
+        return np.array([(self.residuals(x + STEP * unit) - base) / STEP for unit in np.eye(len(x))]).T
+
+    def bounds(self) -> tuple[Floats, Floats]:
+        """Of x: at most a factor of 20 either way, and no gain where there can only be loss."""
+        low = np.array([_least(parameter) for parameter in self.determined])
+        return np.minimum(low, 1.0 - 1e-9), np.full(len(low), _LARGEST_FACTOR)
+
+
+def _is_rate(parameter: Parameter) -> bool:
+    return parameter.name.endswith(" rate") or parameter.name.startswith("both ways")
+
+
+def _least(parameter: Parameter) -> float:
+    """Smallest x: a loss factor may not exceed 1, the factor on gaps may not fall below it."""
+    if parameter.name.startswith("both ways"):
+        return parameter.start
+    return 1.0 / parameter.start if parameter.name == "both_ways_gap_factor" else 1.0 / _LARGEST_FACTOR
