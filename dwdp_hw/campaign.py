@@ -133,8 +133,9 @@ def peer_cases(ranks: int) -> Iterator[Case]:
             if way == "batched_2048K":
                 lists = replace(case, issue="lists", issue_mode="as_issued")
                 yield replace(lists, name=f"{label}_{way}_as_issued_lists")
-                cost = replace(case, measure="issue_cost", issue_mode="as_issued", repeats=15)
-                yield replace(cost, name=f"{label}_{way}_issue_cost")
+                cost = replace(case, measure="issue_cost", repeats=15)
+                yield replace(cost, name=f"{label}_{way}_issue_cost_queued")
+                yield replace(cost, name=f"{label}_{way}_issue_cost", issue_mode="as_issued")
     for label, shape, pulled in SHAPES:
         for way, strategy in strategies():
             if way in main:
@@ -173,8 +174,9 @@ def one_gpu_cases() -> Iterator[Case]:
                 name = f"host_{label}_{way}_{mode}"
                 yield replace(case, name=name, issue_mode=mode, detail=mode == "queued")
             if way == "batched_2048K":
-                cost = replace(case, measure="issue_cost", issue_mode="as_issued", repeats=15)
-                yield replace(cost, name=f"host_{label}_{way}_issue_cost")
+                cost = replace(case, measure="issue_cost", repeats=15)
+                yield replace(cost, name=f"host_{label}_{way}_issue_cost_queued")
+                yield replace(cost, name=f"host_{label}_{way}_issue_cost", issue_mode="as_issued")
         for way, strategy in (("default", Strategy("default")), ("batched_2048K", Strategy("batched"))):
             case = replace(model_case(shape, pulled, 2, strategy), ranks=(0,), home="local")
             yield replace(case, name=f"local_{label}_{way}_queued")

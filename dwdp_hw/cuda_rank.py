@@ -15,7 +15,7 @@ from dwdp_hw.expected import Region, name_of_place
 from dwdp_hw.group import Group
 from dwdp_hw.issue import ISSUES, batch_path, prepare_calls
 from dwdp_hw.kernels import Kernels
-from dwdp_hw.launch_run import Launcher
+from dwdp_hw.launch_run import QUEUE_LIMIT_CALLS, Launcher
 from dwdp_hw.layout import RankCopies, rank_copies
 from dwdp_hw.pipeline import PipelineRun
 from dwdp_hw.telemetry import Reading, Telemetry
@@ -38,7 +38,7 @@ class CudaRank:
         self.stream, self._side = self.gpu.stream(), self.gpu.stream()
         self._pinned = PinnedWords(self.gpu, 16)
         self._telemetry = Telemetry(self.gpu.bus_id)
-        self.launcher = Launcher(self.gpu, self.kernels, group, settings, self.stream)
+        self.launcher = Launcher(self.gpu, self.kernels, group, settings, self.stream, self._pinned)
         self._buffers: Buffers | None = None
         self.device = self.gpu.name
         self.machine = self._describe()
@@ -154,9 +154,10 @@ class CudaRank:
         return self._pipeline.run(verify)
 
     def issue_cost(self) -> dict[str, float]:
-        """Host seconds a slice for each way, one after the other on an idle stream."""
-        slices = len(self._copies[0].size)
-        return {way: self.launcher.host_time_s(calls) / slices for way, calls in self._issue_ways.items()}
+        """Host seconds a slice for each way, one after the other."""
+        copies, mode = self._copies[0], self._case.issue_mode
+        timed = copies.call_first[min(QUEUE_LIMIT_CALLS, len(copies.call_issue))]
+        return {way: self.launcher.host_time_s(calls, mode) / int(timed) for way, calls in self._issue_ways.items()}
 
     def path(self) -> str:
         """The driver entry of this case's copies."""

@@ -23,7 +23,8 @@ FIELDS = {
     "verified_runs": "runs whose every byte was compared with the expected pattern",
     "arrival_us": "one more run: when each copy's last byte had arrived, and each call ended, from the start",
     "layer_us": "pipelines, for each rank and layer: medians of the wait for experts, the compute and the copies",
-    "issue_cost_us_a_slice": "host time of one batched call on an idle stream over its copies, for each way of issuing",
+    "issue_cost_us_a_slice": "host time of the calls over their copies, for each way of issuing; queued: the stream is "
+    "held by a gate, as_issued: it is idle",
     "device_us_runs": "every timed run, in order; of pipelines the whole step",
 }
 
