@@ -9,6 +9,7 @@ from typing import Any
 _ALL_LINKS = 0xFFFFFFFF
 _KIB = 1024
 _AGREEMENT = 0.05  # relative difference between the counters and the plan's bytes that still counts as agreement
+_FEWEST_BYTES = 1 << 20  # the counters count in KiB and now and then see a few that are not ours
 _SLOWDOWNS = {
     "nvmlClocksEventReasonSwThermalSlowdown": "software thermal slowdown",
     "nvmlClocksThrottleReasonHwSlowdown": "hardware slowdown",
@@ -100,7 +101,9 @@ def over_nvlink(before: Reading, after: Reading, pulled_bytes: int) -> str:
     """Whether `pulled_bytes` came in over NVLink: "yes", "not over NVLink: …" or "unknown: …"."""
     if before.nvlink_rx_bytes is None or after.nvlink_rx_bytes is None:
         return "unknown: the NVLink data counters cannot be read"
+    if pulled_bytes < _FEWEST_BYTES:
+        return f"unknown: {pulled_bytes} bytes are too few for the counters"
     counted = after.nvlink_rx_bytes - before.nvlink_rx_bytes
-    if pulled_bytes and abs(counted / pulled_bytes - 1) <= _AGREEMENT:
+    if abs(counted / pulled_bytes - 1) <= _AGREEMENT:
         return "yes"
     return f"not over NVLink: the counters saw {counted} bytes come in, the plan has {pulled_bytes}"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import statistics
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -190,3 +193,39 @@ def test_fabric_handles_are_refused_with_what_to_do_where_the_machine_has_none(g
         pytest.skip("this machine offers fabric handles")
     with pytest.raises(ConfigError, match=r"backend\.mapping=vmm_fabric: .*(IMEX channel|use ipc)"):
         check_mapping(gpu, "vmm_fabric")
+
+
+def _needs_two() -> None:
+    if count_gpus() < 2:
+        pytest.skip("needs two GPUs")
+
+
+@pytest.mark.parametrize("mapping", ["ipc", "vmm_fd"])
+def test_peers_memory_arrives_over_nvlink_under_every_mapping(mapping: str) -> None:
+    _needs_two()
+    cases = [
+        replace(model_case(V3_LITE, 12, 2, strategy), name=f"{strategy.name}_{mode}", mapping=mapping, issue_mode=mode)
+        for strategy in (Strategy("default"), Strategy("batched"), Strategy("waves", barrier="group"))
+        for mode in ("queued", "as_issued")
+    ]
+    found: list[dict[str, Any]] = []
+    run_group(Work(tuple(cases), Settings()), 2, lambda case, results: found.append(measured_row(case, results)))
+    for row in found:
+        assert row["verified_runs"] == [9, 9], row["case"]
+        assert row["over_nvlink"] == ["yes", "yes"], row["case"]
+        assert row["start_skew_us"]["median"] < 20, row["case"]
+        assert row["queued_behind_gate"] == (row["issue_mode"] == "queued"), row["case"]
+
+
+def test_a_killed_rank_stops_the_other_and_leaves_no_gpu_memory_behind(gpu: Gpu) -> None:
+    _needs_two()
+    before, _total = gpu.call(gpu.runtime.cudaMemGetInfo)
+
+    def strike(pids: list[int]) -> None:
+        threading.Timer(12.0, lambda: os.kill(pids[1], signal.SIGKILL)).start()
+
+    case = replace(model_case(V3_LITE, 12, 2, Strategy("batched")), name="endless", repeats=10**7)
+    with pytest.raises(RankFault, match=r"rank 1 on .*case endless.*ended by SIGKILL"):
+        run_group(Work((case,), Settings(wait_s=5.0)), 2, lambda *_: None, strike)
+    after, _total = gpu.call(gpu.runtime.cudaMemGetInfo)
+    assert after >= before - 64 * MIB
