@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pickle
@@ -27,6 +28,7 @@ from dwdp_sim.errors import ConfigError
 
 _POLL_S = 0.05
 _END_S = 10.0
+_PREFIX, _LOCK = "dwdp-hw-", "lock"
 _HANG_FACTOR = 2.0  # a rank's own deadline comes first; the watch's is for those that can no longer speak
 OnResult = Callable[[Case, list[RankResult]], None]
 OnStart = Callable[[list[int]], None]
@@ -50,7 +52,7 @@ def run_group(work: Work, ranks: int, on_result: OnResult, on_start: OnStart = l
         RankFault: A rank died, hung, never arrived or failed; all are ended by then.
         ConfigError: A rank found that the configuration cannot be run here.
     """
-    with _folder() as folder:
+    with _ended_by_sigterm(), _folder() as folder:
         (folder / "work").write_bytes(pickle.dumps(work))
         store = open_store("127.0.0.1", 0, serve=True, wait_s=work.settings.wait_s)
         processes: list[subprocess.Popen[bytes]] = []
@@ -127,13 +129,45 @@ def _watch(work: Work, store: Any, size: int) -> Watch:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    """A folder in memory for what the ranks of a host share; gone afterwards."""
+    """A folder in memory for what the ranks of a host share; gone afterwards, and at the latest with the next run."""
     shared = Path("/dev/shm")
-    folder = Path(tempfile.mkdtemp(prefix="dwdp-hw-", dir=shared if shared.is_dir() else None))
+    place = shared if shared.is_dir() else Path(tempfile.gettempdir())
+    for left in place.glob(f"{_PREFIX}*"):
+        _remove_if_abandoned(left)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
     try:
-        yield folder
+        with (folder / _LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_if_abandoned(folder: Path) -> None:
+    """Remove the folder of a launcher that was killed: nobody holds its lock any more."""
+    try:
+        with (folder / _LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+    except OSError:  # in use, just being made, or somebody else's
+        return
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM unwinds like Ctrl-C, so that the ranks end and the folder goes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def unwind(number: int, _frame: object) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, unwind)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
