@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.program import Program
@@ -31,6 +34,8 @@ class RecordedRow:
         host_s: Host time of each stream's calls, in seconds; empty where not recorded.
         skew_s: Median difference between the ranks' starts, in seconds; None where not recorded.
         unstable: Why the row must not be compared with anything; None if it may.
+        arrival_s: When each copy of each stream had arrived in one watched run, in seconds from the stream's start and
+            in issue order, NaN where not seen; None where not recorded.
     """
 
     case: str
@@ -44,6 +49,7 @@ class RecordedRow:
     host_s: tuple[float, ...]
     skew_s: float | None
     unstable: str | None
+    arrival_s: tuple[tuple[float, ...], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -128,10 +134,11 @@ def _row(row: Mapping[str, Any], gpus: int, path: str) -> RecordedRow:
         raise ConfigError("rows", path, f"case {row['case']}: {len(times)} times for {len(streams)} streams")
     median, low, high = (tuple(time[name] * 1e-6 for time in times) for name in ("median", "min", "max"))
     skew = row.get("start_skew_us")
+    program = program_from_dict({"streams": streams}, gpus, path)
     issue = "+".join(sorted({job["issue"] for job in jobs}))
     return RecordedRow(
         case=row["case"],
-        program=program_from_dict({"streams": streams}, gpus, path),
+        program=program,
         queued=queued,
         issue=issue,
         strategy=row.get("strategy") or issue,
@@ -141,6 +148,22 @@ def _row(row: Mapping[str, Any], gpus: int, path: str) -> RecordedRow:
         host_s=tuple(time * 1e-6 for time in row.get("host_us") or ()),
         skew_s=None if skew is None else skew["median"] * 1e-6,
         unstable=_unstable(row, median, low, high),
+        arrival_s=_arrivals(row, program, path),
+    )
+
+
+def _arrivals(row: Mapping[str, Any], program: Program, path: str) -> tuple[tuple[float, ...], ...] | None:
+    """Seconds for each copy of each stream; a stream with too many copies to watch has an empty list."""
+    if "arrival_us" not in row:
+        return None
+    copies = np.bincount(program.call_stream[program.copy_call], minlength=len(program.stream_gpu)).tolist()
+    seen = [stream["copies"] for stream in row["arrival_us"]]
+    if len(seen) != len(copies) or any(times and len(times) != n for times, n in zip(seen, copies, strict=True)):
+        said = f"arrivals of {[len(times) for times in seen]} copies for streams of {copies}"
+        raise ConfigError("rows", path, f"case {row['case']}: {said}")
+    return tuple(
+        tuple(math.nan if time is None else time * 1e-6 for time in times or [None] * n)
+        for times, n in zip(seen, copies, strict=True)
     )
 
 

@@ -6,11 +6,15 @@ import io
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from dwdp_hw.check.timelines import CaseTimeline, RankTimeline
 from dwdp_hw.check.validate import Ranking, ValidationRow
 
+_PREDICTED = "#D55E00"
+_FEW_COPIES = 60  # up to here each arrival has a marker of its own
 _COUNTS, _FITTED, _UNSTABLE = "#0072B2", "#E69F00", "#999999"  # Okabe & Ito
 
 
@@ -54,7 +58,7 @@ def gain_figure(rankings: list[Ranking]) -> str:
     gain = [100 * r.measured_gain for r in rankings]
     spread = [100 * r.measured_spread for r in rankings]
     axis.errorbar(gain, places + 0.1, xerr=spread, fmt="o", color=_COUNTS, label="measured")
-    axis.plot([100 * r.predicted_gain for r in rankings], places - 0.1, "D", color="#D55E00", label="predicted")
+    axis.plot([100 * r.predicted_gain for r in rankings], places - 0.1, "D", color=_PREDICTED, label="predicted")
     axis.axvline(0, color="black", linewidth=0.8)
     axis.set_yticks(places, [f"{r.second}\nover {r.first}" for r in rankings], fontsize=7)
     axis.set_xscale("symlog", linthresh=10)
@@ -62,6 +66,54 @@ def gain_figure(rankings: list[Ranking]) -> str:
     axis.legend(frameon=False, fontsize=8)
     axis.grid(axis="x", linewidth=0.4, alpha=0.6)
     return _svg(figure)
+
+
+def timeline_figure(timeline: CaseTimeline) -> str:
+    """Bytes arrived over time, measured and predicted, a column for each rank; the residual of each copy below."""
+    ranks = timeline.ranks
+    figure = Figure(figsize=(max(9.0, 3.2 * len(ranks)), 5.2), layout="constrained")
+    axes = figure.subplots(2, len(ranks), sharex="col", sharey="row", squeeze=False, height_ratios=(3, 2))
+    for number, rank in enumerate(ranks):
+        _draw_arrivals(axes[0, number], rank)
+        _draw_residual(axes[1, number], rank)
+        axes[0, number].set_title(f"rank {rank.rank}", fontsize=9)
+        axes[1, number].set_xlabel("time since the stream's start (µs)")
+    axes[0, 0].set_ylabel("arrived (MB)")
+    axes[1, 0].set_ylabel("predicted − measured\narrival (µs)")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper right", ncols=2, frameon=False, fontsize=8)
+    figure.suptitle(timeline.case, x=0.01, ha="left", fontsize=10)
+    figure.align_ylabels(axes[:, 0])
+    return _svg(figure)
+
+
+def _draw_arrivals(axis: Axes, rank: RankTimeline) -> None:
+    arrived_mb = rank.issued_bytes / 1e6
+    few = len(arrived_mb) <= _FEW_COPIES
+    styles = (
+        ("measured", rank.measured_s, _COUNTS, 3.5, "o", 6.0),
+        ("predicted", rank.predicted_s, _PREDICTED, 1.2, "D", 3.0),
+    )
+    for label, times_s, colour, width, marker, size in styles:
+        axis.plot(
+            np.sort(times_s) * 1e6, arrived_mb, color=colour, linewidth=width if not few else 1.0, label=label,
+            marker=marker if few else "", markersize=size, alpha=1.0 if label == "predicted" else 0.6,
+        )  # fmt: skip
+    axis.set_ylim(bottom=0)
+    axis.set_xlim(left=0)
+    axis.grid(linewidth=0.4, alpha=0.6)
+
+
+def _draw_residual(axis: Axes, rank: RankTimeline) -> None:
+    """At the measured arrival, so that it stands under the measured curve."""
+    order = np.argsort(rank.measured_s)
+    few = len(order) <= _FEW_COPIES
+    axis.plot(
+        rank.measured_s[order] * 1e6, rank.residual_s[order] * 1e6, color="#222222", linewidth=0.7,
+        marker="o" if few else "", markersize=4,
+    )  # fmt: skip
+    axis.axhline(0, color="black", linewidth=0.8, linestyle=":")
+    axis.grid(linewidth=0.4, alpha=0.6)
 
 
 def _svg(figure: Figure) -> str:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from dwdp_hw.check.figures import error_figure, gain_figure
+from dwdp_hw.check.figures import error_figure, gain_figure, timeline_figure
 from dwdp_hw.check.suspects import Suspect
+from dwdp_hw.check.timelines import CaseTimeline, RankStatistics
 from dwdp_hw.check.validate import Ranking, Validation, ValidationRow, groups_of, summarize
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.units import format_bytes, format_seconds
@@ -26,6 +27,7 @@ class Subject:
         machine: Its description.
         versions: Of this package and what it used.
         suspects: Constants and rules that the rows contradict, looked for where the validation failed.
+        timelines: Arrivals of one case of each strategy.
     """
 
     cluster: Cluster
@@ -33,6 +35,7 @@ class Subject:
     machine: Mapping[str, Any]
     versions: Mapping[str, str]
     suspects: Sequence[Suspect] = ()
+    timelines: Sequence[CaseTimeline] = ()
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,8 @@ def _sections(validation: Validation, subject: Subject, *, figures: bool) -> lis
             error_figure(rows, validation.bars.p95) if figures and rows else "",
         )
     )
+    if subject.timelines:
+        found.append(_timeline_section(subject.timelines, figures))
     constants = subject.cluster.constants
     cells = [
         [name, _plain(c.value), c.unit, _plain(c.interval), c.provenance, c.source] for name, c in constants.items()
@@ -142,6 +147,38 @@ def _ranking_section(rankings: Sequence[Ranking], figures: bool) -> _Section:
     ]
     figure = gain_figure(list(rankings)) if figures and rankings else ""
     return _Section("Ranking of strategies", text, header if rankings else None, cells, figure)
+
+
+def _timeline_section(timelines: Sequence[CaseTimeline], figures: bool) -> _Section:
+    text = (
+        "When each copy had arrived: zero is the start of its rank's stream. The measured arrivals are those of one "
+        "extra run that a kernel watched, with an event after each call; the last column says how much later it ended "
+        "than the median of the timed runs. Differences are predicted less measured; what is left is the largest "
+        "residual without the differences of rate, fixed part and time a call, and shows a mechanism that one side "
+        "lacks. Measured arrivals within 1 µs count as in order. timelines.json shows the same in ui.perfetto.dev."
+    )
+    header = ["case", "rank", "copies seen", "rate", "fixed part", "a call", "largest residual", "less fixed part"]
+    header += ["what is left", "out of order", "predicted so", "watched run"]
+    cells = [[t.case, *_statistics_cells(rank.statistics())] for t in timelines for rank in t.ranks]
+    return _Section("Timelines", text, header, cells, "\n".join(map(timeline_figure, timelines)) if figures else "")
+
+
+def _statistics_cells(found: RankStatistics) -> Cells:
+    rate = None if found.rate_ratio is None else found.rate_ratio - 1
+    differences = (found.offset_s, found.call_s, found.largest_residual_s, found.largest_after_offset_s)
+    return [
+        str(found.rank),
+        f"{found.seen} of {found.copies}",
+        _percent(rate, signed=True),
+        *[_microseconds(value) for value in (*differences, found.unexplained_s)],
+        _percent(found.out_of_order),
+        _percent(found.predicted_out_of_order),
+        _microseconds(found.watched_longer_s),
+    ]
+
+
+def _microseconds(value_s: float | None) -> str:
+    return "–" if value_s is None else f"{value_s * 1e6:+.2f} µs"
 
 
 def _untested(rows: Sequence[ValidationRow]) -> str:

@@ -18,6 +18,7 @@ from dwdp_hw.check.job import CheckJob
 from dwdp_hw.check.live import calibration_cases, measure, validation_cases
 from dwdp_hw.check.report import Subject, html_report, markdown_report
 from dwdp_hw.check.suspects import find_suspects
+from dwdp_hw.check.timelines import one_of_each_strategy, timelines_trace
 from dwdp_hw.check.validate import Validation, summarize, validate
 from dwdp_hw.expectation import expected_s
 from dwdp_sim.cluster import Cluster
@@ -70,7 +71,11 @@ def run_validation(job: CheckJob, folder: Path, console: Console) -> Validation:
         machine=recordings[0].machine,
         versions=_versions(),
         suspects=suspects,
+        timelines=one_of_each_strategy(rows, job.cluster, job.options),
     )
+    if subject.timelines:
+        trace = json.dumps(timelines_trace(subject.timelines)) + "\n"
+        write_whole(folder / "timelines.json", lambda t: t.write_text(trace, encoding="utf-8"))
     write_whole(folder / "report.html", lambda t: t.write_text(html_report(validation, subject), encoding="utf-8"))
     write_whole(folder / "report.md", lambda t: t.write_text(markdown_report(validation, subject), encoding="utf-8"))
     text = json.dumps(validation.as_dict(), indent=1) + "\n"
