@@ -164,7 +164,7 @@ def test_the_recorded_rows_were_verified_in_every_run_and_came_over_the_link_the
     for row in rows:
         assert min(row["verified_runs"]) >= row["repeats"], row["case"]
         wanted = "yes" if row["home"] == "peer" else "not over NVLink"
-        few = row["copies_bytes"] == [{"n": 1, "each": 4096, "last": 4096}]
+        few = row["copies_bytes"][0]["each"] <= 64 * 1024 and row["copies_bytes"][0]["n"] == 1
         assert few or all(said.startswith(wanted) for said in row["over_nvlink"]), row["case"]
 
 
