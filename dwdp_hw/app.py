@@ -15,6 +15,8 @@ from dwdp_hw.build import Measurement, build_measurement
 from dwdp_hw.case import Case, RankResult
 from dwdp_hw.check.job import CheckJob, build_check
 from dwdp_hw.check.run import run_calibration, run_validation
+from dwdp_hw.check.traces.importing import build_import
+from dwdp_hw.check.traces.report import run_import
 from dwdp_hw.config import Mode, register_hw_schemas
 from dwdp_hw.faults import FAULT_EXIT, NO_GPU_EXIT, NoGpuError, RankFault
 from dwdp_hw.launch import run_as_rank, run_group, started_by_torchrun
@@ -41,6 +43,9 @@ def main() -> None:
 
 
 def _check(composed: DictConfig, overrides: Sequence[str]) -> None:
+    if composed.mode is Mode["import"]:
+        build_import(composed)
+        return
     if composed.mode is not Mode.measure:
         build_check(composed, overrides)
         return
@@ -54,6 +59,9 @@ def _task(config: DictConfig) -> None:
     state = HydraConfig.get()
     folder = Path(state.runtime.output_dir)
     try:
+        if config.mode is Mode["import"]:
+            run_import(build_import(config), folder, Console())
+            return
         if config.mode is not Mode.measure:
             check(build_check(config, state.overrides.task), folder, Console())
             return

@@ -10,13 +10,12 @@ from hydra.core.config_store import ConfigStore
 
 from dwdp_sim.config import SimConfig
 
-
-class Mode(Enum):
-    """What `dwdp-hw` does."""
-
-    measure = "measure"
-    calibrate = "calibrate"
-    validate = "validate"
+# What `dwdp-hw` does. Not a class: Hydra selects members by name, and `import` cannot be one in a class body.
+Mode = Enum(
+    "Mode",
+    {"measure": "measure", "calibrate": "calibrate", "validate": "validate", "import": "import"},
+    module=__name__,
+)
 
 
 class Source(Enum):
@@ -99,6 +98,8 @@ class CheckConfig:
     """Largest absolute error of rows without host time."""
     largest_with_host: float = 0.12
     """Largest absolute error of rows with host time."""
+    burst_gap_s: float = 200e-6
+    """A stream that is idle for longer begins a new burst, in seconds (mode=import)."""
 
 
 @dataclass
@@ -106,11 +107,13 @@ class HwConfig(SimConfig):
     """Everything `dwdp-hw` reads."""
 
     mode: Mode = Mode.measure
-    """measure, calibrate or validate."""
+    """measure, calibrate, validate or import."""
     source: Source = Source.live
     """live (measure on this machine) or recorded (mode=calibrate and mode=validate)."""
     rows: Any = None
     """File or list of files with recorded rows (source=recorded)."""
+    trace: Any = None
+    """Nsight Systems SQLite export or torch.profiler JSON, or a list of the ranks' files (mode=import)."""
     backend: BackendConfig = field(default_factory=BackendConfig)
     check: CheckConfig = field(default_factory=CheckConfig)
 
