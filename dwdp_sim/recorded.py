@@ -128,7 +128,15 @@ def _row(row: Mapping[str, Any], gpus: int, path: str) -> RecordedRow:
         }
         for rank in range(row["ranks_pulling"])
     ]
-    streams = [{"gpu": job["gpu"], "queued": queued, "calls": _calls(job)} for job in jobs]
+    streams = [
+        {
+            "gpu": job["gpu"],
+            "queued": job.get("queued", queued),
+            "start_s": job.get("start_us", 0.0) * 1e-6,
+            "calls": job.get("calls") or _calls(job),
+        }
+        for job in jobs
+    ]
     times = row["device_us"]
     if len(times) != len(streams):
         raise ConfigError("rows", path, f"case {row['case']}: {len(times)} times for {len(streams)} streams")
