@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from dwdp_hw.check.timelines import CaseTimeline, RankTimeline
 from dwdp_hw.check.validate import Ranking, ValidationRow
 
-_PREDICTED = "#D55E00"
+_MEASURED, _PREDICTED = "#56B4E9", "#D55E00"
 _FEW_COPIES = 60  # up to here each arrival has a marker of its own
 _COUNTS, _FITTED, _UNSTABLE = "#0072B2", "#E69F00", "#999999"  # Okabe & Ito
 
@@ -71,7 +71,7 @@ def gain_figure(rankings: list[Ranking]) -> str:
 def timeline_figure(timeline: CaseTimeline) -> str:
     """Bytes arrived over time, measured and predicted, a column for each rank; the residual of each copy below."""
     ranks = timeline.ranks
-    figure = Figure(figsize=(max(9.0, 3.2 * len(ranks)), 5.2), layout="constrained")
+    figure = Figure(figsize=(max(11.0, 3.5 * len(ranks)), 5.2), layout="constrained")
     axes = figure.subplots(2, len(ranks), sharex="col", sharey="row", squeeze=False, height_ratios=(3, 2))
     for number, rank in enumerate(ranks):
         _draw_arrivals(axes[0, number], rank)
@@ -91,15 +91,15 @@ def _draw_arrivals(axis: Axes, rank: RankTimeline) -> None:
     arrived_mb = rank.issued_bytes / 1e6
     few = len(arrived_mb) <= _FEW_COPIES
     styles = (
-        ("measured", rank.measured_s, _COUNTS, 3.5, "o", 6.0),
-        ("predicted", rank.predicted_s, _PREDICTED, 1.2, "D", 3.0),
+        ("measured", rank.measured_s, _MEASURED, 5.0, "o", 8.0),
+        ("predicted", rank.predicted_s, _PREDICTED, 1.2, "D", 3.5),
     )
     for label, times_s, colour, width, marker, size in styles:
         axis.plot(
-            np.sort(times_s) * 1e6, arrived_mb, color=colour, linewidth=width if not few else 1.0, label=label,
-            marker=marker if few else "", markersize=size, alpha=1.0 if label == "predicted" else 0.6,
+            np.sort(times_s) * 1e6, arrived_mb, color=colour, linewidth=width, label=label,
+            marker=marker if few else "", markersize=size,
         )  # fmt: skip
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, 1.08 * float(arrived_mb.max()))
     axis.set_xlim(left=0)
     axis.grid(linewidth=0.4, alpha=0.6)
 

@@ -155,10 +155,10 @@ def _timeline_section(timelines: Sequence[CaseTimeline], figures: bool) -> _Sect
         "extra run that a kernel watched, with an event after each call; the last column says how much later it ended "
         "than the median of the timed runs. Differences are predicted less measured; what is left is the largest "
         "residual without the differences of rate, fixed part and time a call, and shows a mechanism that one side "
-        "lacks. Measured arrivals within 1 µs count as in order. timelines.json shows the same in ui.perfetto.dev."
+        "lacks. Arrivals within 1 µs count as in order. timelines.json shows the same in ui.perfetto.dev."
     )
-    header = ["case", "rank", "copies seen", "rate", "fixed part", "a call", "largest residual", "less fixed part"]
-    header += ["what is left", "out of order", "predicted so", "watched run"]
+    header = ["case", "rank", "copies seen", "rate", "fixed part, µs", "a call, µs", "largest residual, µs"]
+    header += ["less fixed part, µs", "what is left, µs", "out of order (predicted)", "watched run, µs"]
     cells = [[t.case, *_statistics_cells(rank.statistics())] for t in timelines for rank in t.ranks]
     return _Section("Timelines", text, header, cells, "\n".join(map(timeline_figure, timelines)) if figures else "")
 
@@ -171,14 +171,13 @@ def _statistics_cells(found: RankStatistics) -> Cells:
         f"{found.seen} of {found.copies}",
         _percent(rate, signed=True),
         *[_microseconds(value) for value in (*differences, found.unexplained_s)],
-        _percent(found.out_of_order),
-        _percent(found.predicted_out_of_order),
+        f"{_percent(found.out_of_order)} ({_percent(found.predicted_out_of_order)})",
         _microseconds(found.watched_longer_s),
     ]
 
 
 def _microseconds(value_s: float | None) -> str:
-    return "–" if value_s is None else f"{value_s * 1e6:+.2f} µs"
+    return "–" if value_s is None else f"{value_s * 1e6:+.2f}"
 
 
 def _untested(rows: Sequence[ValidationRow]) -> str:
@@ -259,7 +258,7 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
 .verdict { padding: .7rem 1rem; border-left: .4rem solid; font-weight: 600; }
 .passed { border-color: var(--ok); color: var(--ok); } .failed { border-color: var(--bad); color: var(--bad); }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
-th, td { white-space: nowrap; text-align: left; vertical-align: top; }
+td { white-space: nowrap; } th, td { text-align: left; vertical-align: top; }
 th, td { padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--line); }
 figure { margin: 1rem 0; background: #fff; padding: .5rem; border-radius: .4rem; overflow-x: auto; }
 figure svg { max-width: 100%; height: auto; }
