@@ -24,6 +24,7 @@ from dwdp_sim.cluster import FabricOptions, constants_for
 from dwdp_sim.config import config_dir
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.program import HOST
+from dwdp_sim.recorded import read_recording
 from dwdp_sim.replay import program_from_dict, read_program
 from dwdp_sim.simulate import Timeline, simulate
 from tests.dwdp_hw.check.trace_files import Record, records_of, write_nsys, write_torch
@@ -121,6 +122,52 @@ def test_the_program_has_a_stream_for_each_burst_and_gpu_and_is_a_replay_file(tm
     assert program.stream_start_s == pytest.approx([0.0, np.diff(timeline.copy_start_s[[0, 60]])[0]], abs=2e-9)
     for name in ("copy_src", "copy_dst", "copy_bytes", "call_issue", "call_stream"):
         assert np.array_equal(getattr(program, name), getattr(timeline.program, name))
+
+
+@pytest.mark.parametrize("queued", [True, False])
+def test_the_rows_hold_the_program_s_calls_and_starts_and_the_measured_times(queued: bool, tmp_path: Path) -> None:
+    timeline = simulated(both_ways("batch", queued, second_start_s=200e-6))
+    compared = imported(write_nsys(tmp_path / "run.sqlite", records_of(timeline)), tmp_path)
+    recording = read_recording(str(tmp_path / "rows.json"))
+    (row,) = recording.rows
+    program = read_program(str(tmp_path / "program.json"), 2)
+    assert recording.machine["gpu"] == "NVIDIA H200"
+    assert row.queued == queued
+    assert row.unstable is None
+    assert row.median_s == pytest.approx([entry.measured_s for entry in compared], abs=1e-9)
+    assert row.program.stream_queued.tolist() == [queued, queued]
+    assert row.program.stream_start_s == pytest.approx(program.stream_start_s, abs=1e-9)
+    for name in ("stream_gpu", "copy_src", "copy_dst", "copy_bytes", "call_issue", "call_stream"):
+        assert np.array_equal(getattr(row.program, name), getattr(program, name))
+
+
+def test_a_batch_from_several_sources_stays_one_call_in_the_rows(tmp_path: Path) -> None:
+    call = ("cudaMemcpyBatchAsync", 0, 1_000)
+    batch = [
+        Record(
+            gpu=0,
+            src=1 + n % 2,
+            dst=0,
+            bytes=64 * MIB,
+            start_ns=n * 400_000,
+            end_ns=n * 400_000 + 399_000,
+            correlation=5,
+            call=call,
+        )
+        for n in range(1, 7)
+    ]
+    imported(write_nsys(tmp_path / "run.sqlite", batch), tmp_path, "cluster=gb200_nvl72")
+    (row,) = read_recording(str(tmp_path / "rows.json")).rows
+    assert row.program.copy_src.tolist() == [2, 1] * 3
+    assert len(row.program.call_stream) == 1
+
+
+def test_the_rows_are_validated_on_the_command_line(tmp_path: Path) -> None:
+    timeline = simulated(both_ways("batch", False))
+    imported(write_nsys(tmp_path / "run.sqlite", records_of(timeline)), tmp_path)
+    ended = dwdp_hw(tmp_path, "mode=validate", "source=recorded", "rows=rows.json")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "2 figures out of sample: p95 0.0" in ended.stdout
 
 
 def test_gpus_are_renumbered_for_the_cluster_and_shown_as_in_the_trace(tmp_path: Path) -> None:
