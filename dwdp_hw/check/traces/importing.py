@@ -13,12 +13,14 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from dwdp_hw.check.traces.bursts import Burst, find_bursts
 from dwdp_hw.check.traces.copies import Trace, TracedCopy
 from dwdp_hw.check.traces.nsys import read_nsys
+from dwdp_hw.check.traces.rows import program_content
 from dwdp_hw.check.traces.torch_profiler import read_torch_profiler
 from dwdp_hw.config import HwConfig
 from dwdp_sim.build import build_cluster
-from dwdp_sim.cluster import Cluster, FabricOptions
+from dwdp_sim.cluster import Cluster, FabricOptions, constants_for
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.program import HOST
+from dwdp_sim.replay import program_from_dict
 
 _SQLITE = b"SQLite format 3\x00"
 
@@ -73,6 +75,8 @@ def build_import(composed: DictConfig) -> ImportJob:
         allowed = f"the trace's copies are between {len(gpus)} GPUs; choose a cluster with as many"
         raise ConfigError("cluster.num_gpus", cluster.num_gpus, allowed)
     bursts = tuple(find_bursts([_renumbered(copy, gpus) for copy in wanted], config.check.burst_gap_s))
+    options = FabricOptions(**vars(config.fabric))
+    constants_for(cluster, program_from_dict(program_content(bursts), len(gpus), paths[0]), options)  # all there?
     names = {gpu: name for trace in reversed(traces) for gpu, name in trace.gpu_names.items()}
     notes = [note for trace in traces for note in trace.notes]
     if strange:
@@ -85,7 +89,7 @@ def build_import(composed: DictConfig) -> ImportJob:
         bursts=bursts,
         notes=(*dict.fromkeys(notes), *_about(copies, bursts, cluster.home)),
         cluster=cluster,
-        options=FabricOptions(**vars(config.fabric)),
+        options=options,
         seed=config.seed,
     )
 

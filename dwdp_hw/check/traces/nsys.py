@@ -133,14 +133,13 @@ class _Export:
         rows = self._database.execute(
             f"SELECT r.start, r.end, r.correlationId AS number, s.value AS name, {process} AS process "
             f"FROM {table} AS r JOIN StringIds AS s ON s.id = r.nameId "
-            "WHERE s.value LIKE '%Memcpy%' OR s.value LIKE '%GraphLaunch%'"
+            "WHERE s.value LIKE '%Memcpy%' OR s.value LIKE '%GraphLaunch%' ORDER BY r.start, r.end DESC"
         )
-        return {
-            (int(row["process"] or 0), int(row["number"] or 0)): ApiCall(
-                str(row["name"]), int(row["start"]), int(row["end"])
-            )
-            for row in rows
-        }
+        calls: dict[tuple[int, int], ApiCall] = {}
+        for row in rows:  # a driver call within a runtime call may share its number: the outer one counts
+            key = (int(row["process"] or 0), int(row["number"] or 0))
+            calls.setdefault(key, ApiCall(str(row["name"]), int(row["start"]), int(row["end"])))
+        return calls
 
     def _devices(self) -> dict[tuple[int, int], int]:
         """GPU by process number and the device number that this process uses."""

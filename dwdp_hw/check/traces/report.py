@@ -138,10 +138,10 @@ def _write_copies(path: Path, job: ImportJob) -> None:
 
 
 def _print(console: Console, job: ImportJob, compared: Sequence[Comparison], folder: Path) -> None:
-    table = Table(title=f"{job.gpu_name}, {len(job.bursts)} bursts", title_justify="left", box=box.SIMPLE_HEAD)
-    headings = ("burst", "GPU", "stream", "copies", "MB", "issue", "time µs", "GB/s", "predicted µs", "error")
-    for heading in headings:
-        table.add_column(heading, justify="right")
+    title = f"{job.gpu_name}, {len(job.bursts)} bursts; times in µs"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("burst", "GPU", "stream", "copies", "MB", "issue", "time", "GB/s", "predicted", "error"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for entry in compared[:_PRINTED]:
         table.add_row(*_cells(entry))
     console.print(table)
@@ -154,12 +154,13 @@ def _print(console: Console, job: ImportJob, compared: Sequence[Comparison], fol
             f"p95 {found['p95_abs_error']:.1%}, median {found['median_abs_error']:.1%}, "
             f"largest {found['max_abs_error']:.1%}, bias {found['bias']:+.1%}",
             highlight=False,
+            soft_wrap=True,
         )
     for doubt in dict.fromkeys(entry.doubt for entry in compared if entry.doubt):
         count = sum(entry.doubt == doubt for entry in compared)
-        console.print(f"{count} streams not compared (*): {doubt}", highlight=False)
+        console.print(f"{count} streams not compared (*): {doubt}", highlight=False, soft_wrap=True)
     for note in job.notes:
-        console.print(f"note: {note}", highlight=False)
+        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"[dim]written to {folder}[/dim]", highlight=False, soft_wrap=True)
 
 
@@ -170,7 +171,7 @@ def _cells(entry: Comparison) -> tuple[str, ...]:
         str(entry.stream),
         str(entry.copies),
         f"{entry.bytes / 1e6:.1f}",
-        "queued" if entry.queued else "as issued",
+        "queued" if entry.queued else "as_issued",
         f"{entry.measured_s * 1e6:.1f}",
         f"{entry.bytes / entry.measured_s / 1e9:.1f}",
         f"{entry.predicted_s * 1e6:.1f}",

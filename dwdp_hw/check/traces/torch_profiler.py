@@ -83,13 +83,18 @@ def _kind(event: Mapping[str, Any]) -> str | None:
 
 
 def _calls(events: list[Mapping[str, Any]], base_ns: int) -> dict[int, ApiCall]:
-    return {
-        int(event["args"]["correlation"]): ApiCall(str(event["name"]), *_times_ns(event, base_ns))
+    wanted = [
+        event
         for event in events
         if event.get("cat") in ("cuda_runtime", "cuda_driver")
         and re.search("Memcpy|GraphLaunch", str(event.get("name")))
         and "correlation" in event.get("args", {})
-    }
+    ]
+    calls: dict[int, ApiCall] = {}
+    for event in sorted(wanted, key=lambda event: (event["ts"], -event["dur"])):
+        # A driver call within a runtime call may share its number: the outer one counts.
+        calls.setdefault(int(event["args"]["correlation"]), ApiCall(str(event["name"]), *_times_ns(event, base_ns)))
+    return calls
 
 
 def _copy(path: str, process: int, event: Mapping[str, Any], calls: Mapping[int, ApiCall], base_ns: int) -> TracedCopy:

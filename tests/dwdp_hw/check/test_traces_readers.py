@@ -77,6 +77,16 @@ def test_equal_correlation_numbers_of_two_processes_are_two_calls(tmp_path: Path
     assert copies[0].process != copies[1].process
 
 
+@pytest.mark.parametrize("writer", [write_nsys, write_torch])
+def test_of_a_runtime_call_and_the_driver_call_in_it_the_outer_one_counts(
+    writer: Callable[[Path, list[Record]], Path], tmp_path: Path
+) -> None:
+    inner = replace(RECORDS[0], call=("cuMemcpyBatchAsync_v2", 120, 180), start_ns=6_000, end_ns=7_000)
+    outer = replace(RECORDS[0], call=("cudaMemcpyBatchAsync", 100, 200))
+    copies = read_trace(str(writer(tmp_path / "run", [inner, outer]))).copies
+    assert {copy.call and copy.call.name for copy in copies} == {"cudaMemcpyBatchAsync"}
+
+
 def test_files_of_two_ranks_are_laid_on_one_clock(tmp_path: Path) -> None:
     for base_ns, name in ((0, "a.json"), (1_000, "b.json")):
         write_torch(tmp_path / name, RECORDS[:1], base_ns=base_ns)
