@@ -161,6 +161,7 @@ def _case(config: HwConfig, layer: Layer, home: str, mapping: str, group_size: i
         warmups=backend.warmups,
         repeats=backend.repeats,
         detail=backend.detail and backend.measure is Measure.layer,
+        witness=backend.witness and backend.measure is Measure.layer,
         pipeline=pipeline,
     )
 

@@ -127,7 +127,13 @@ def peer_cases(ranks: int) -> Iterator[Case]:
             case = model_case(shape, pulled, ranks, strategy)
             for mode in ("queued", "as_issued"):
                 name = f"{label}_{way}_{mode}"
-                yield replace(case, name=name, issue_mode=mode, detail=mode == "queued" and way in main)
+                yield replace(
+                    case,
+                    name=name,
+                    issue_mode=mode,
+                    detail=mode == "queued" and way in main,
+                    witness=mode == "queued" and way in main,
+                )
             if way in main:
                 yield replace(case, name=f"{label}_{way}_queued_solo", ranks=(0,))
             if way == "batched_2048K":

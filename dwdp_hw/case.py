@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dwdp_hw.telemetry import Reading
+from dwdp_hw.witness import Witness
 from dwdp_sim.plan import CopyPlan
 
 MEASURES = ("layer", "pipeline", "issue_cost")
@@ -44,6 +45,7 @@ class Case:
         layers: Layers with buffers of their own; repeats go round.
         warmups, repeats: Runs before and during the measurement.
         detail: Whether one more run watches single slices and calls.
+        witness: Whether one more run is recorded by CUPTI.
         pipeline: Windows (`measure=pipeline`).
     """
 
@@ -60,6 +62,7 @@ class Case:
     warmups: int = 2
     repeats: int = 7
     detail: bool = False
+    witness: bool = False
     pipeline: Pipeline | None = None
 
 
@@ -144,6 +147,7 @@ class RankResult:
         pulls: Whether this rank pulled.
         samples: Timed runs, in order; empty for a rank that only served.
         detail: See `Detail`.
+        witness: See `Witness`.
         layers: For each timed pipeline run, its layers.
         issue_cost_s: For each way of issuing, host seconds a slice of each run.
         clock_uncertainty_s: How well this GPU's clock is known on the host's.
@@ -160,6 +164,7 @@ class RankResult:
     pulls: bool
     samples: list[Sample]
     detail: Detail | None
+    witness: Witness | None
     layers: list[list[LayerTimes]]
     issue_cost_s: dict[str, list[float]]
     clock_uncertainty_s: float

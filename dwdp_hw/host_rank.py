@@ -15,6 +15,7 @@ from dwdp_hw.group import Group
 from dwdp_hw.layout import Layout
 from dwdp_hw.pattern import Bytes
 from dwdp_hw.telemetry import Reading
+from dwdp_hw.witness import Witness
 from dwdp_sim.errors import ConfigError
 
 _START_DELAY_S = 2e-3
@@ -82,6 +83,11 @@ class HostRank:
         copies, calls = int((plan.copy_rank == rank).sum()), int((plan.call_rank == rank).sum())
         nothing = float("nan")
         return Detail([nothing] * copies, [nothing] * calls, [nothing] * (calls - 1) + [sample.elapsed_s])
+
+    def witness(self, layer: int) -> Witness:
+        """There is no GPU to record."""
+        self.run(layer)
+        return Witness([], "", "host memory has no GPU to record")
 
     def first_wrong(self, layer: int) -> str | None:
         """Compare every byte."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from dwdp_hw.case import Case, Detail, LayerTimes, RankResult, Sample
 from dwdp_hw.group import Group
 from dwdp_hw.telemetry import Reading
+from dwdp_hw.witness import Witness
 
 
 class Executor(Protocol):
@@ -29,6 +30,9 @@ class Executor(Protocol):
 
     def watch(self, layer: int) -> Detail:
         """As `run`, seen from close up."""
+
+    def witness(self, layer: int) -> Witness:
+        """As `run`, recorded by CUPTI."""
 
     def first_wrong(self, layer: int) -> str | None:
         """Compare every byte of the layer's slot; name the first wrong one."""
@@ -60,6 +64,7 @@ class _Findings:
         self.layers: list[list[LayerTimes]] = []
         self.issue_cost_s: dict[str, list[float]] = {}
         self.detail: Detail | None = None
+        self.witness: Witness | None = None
         self.runs = 0
         self.verified = 0
 
@@ -89,6 +94,7 @@ def measure_case(executor: Executor, group: Group, case: Case) -> RankResult:
         pulls=pulls,
         samples=found.samples,
         detail=found.detail,
+        witness=found.witness,
         layers=found.layers,
         issue_cost_s=found.issue_cost_s,
         clock_uncertainty_s=executor.clock_uncertainty_s(),
@@ -101,19 +107,23 @@ def measure_case(executor: Executor, group: Group, case: Case) -> RankResult:
 
 
 def _layer_runs(executor: Executor, group: Group, case: Case, pulls: bool, found: _Findings) -> None:
-    for repeat in range(case.warmups + case.repeats + case.detail):
+    runs = ["warm-up"] * case.warmups + ["timed"] * case.repeats + ["watched"] * case.detail
+    for repeat, kind in enumerate(runs + ["witnessed"] * case.witness):
         if not pulls:
             executor.serve()
             continue
         layer = repeat % case.layers
         group.place.layer = layer
         executor.poison(layer)
-        if repeat < case.warmups + case.repeats:
-            sample = executor.run(layer)
-            if repeat >= case.warmups:
-                found.samples.append(sample)
-        else:
-            found.detail = executor.watch(layer)
+        match kind:
+            case "watched":
+                found.detail = executor.watch(layer)
+            case "witnessed":
+                found.witness = executor.witness(layer)
+            case "timed":
+                found.samples.append(executor.run(layer))
+            case _:
+                executor.run(layer)
         _verify(executor, group, layer, found)
         found.runs += 1
 

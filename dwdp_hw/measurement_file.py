@@ -22,6 +22,8 @@ FIELDS = {
     "over_nvlink": "for each pulling rank: whether NVML's data counters agree with the plan's bytes",
     "verified_runs": "runs whose every byte was compared with the expected pattern",
     "arrival_us": "one more run: when each copy's last byte had arrived, and each call ended, from the start",
+    "cupti": "one more run, recorded by CUPTI through torch's profiler: records (one may stand for several copies), "
+    "their bytes, the time from the first begin to the last end, the sum of their durations",
     "layer_us": "pipelines, for each rank and layer: medians of the wait for experts, the compute and the copies",
     "issue_cost_us_a_slice": "host time of the calls over their copies, for each way of issuing; queued: the stream is "
     "held by a gate, as_issued: it is idle",

@@ -6,6 +6,7 @@ import json
 import math
 import statistics
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,18 @@ def write_measurement(folder: Path, measurement: Measurement, results: Sequence[
         trace = json.dumps(chrome_trace(job, timeline), separators=(",", ":"))
         writers["copies.parquet"] = lambda path: pq.write_table(copies_table(job, timeline), path, compression="zstd")
         writers["trace.json"] = lambda path: path.write_text(trace, encoding="utf-8")
+    for result in results:
+        if result.witness is not None and result.witness.trace:
+            writers[f"profiler_rank{result.rank}.json"] = partial(_write_text, text=result.witness.trace)
     text = json.dumps(summary, indent=2) + "\n"
     writers["summary.json"] = lambda path: path.write_text(text, encoding="utf-8")
     for name, write in writers.items():
         write_whole(folder / name, write)
     return summary
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
 
 
 def summarize(measurement: Measurement, row: dict[str, Any]) -> dict[str, Any]:
@@ -96,6 +104,7 @@ def summarize(measurement: Measurement, row: dict[str, Any]) -> dict[str, Any]:
         "start_skew_us": row["start_skew_us"],
         "stable": row["stable"],
         "unstable_reason": row["unstable_reason"],
+        "cupti": row.get("cupti"),
         "layer_us": row.get("layer_us"),
         "issue_cost_us_a_slice": row.get("issue_cost_us_a_slice"),
     }

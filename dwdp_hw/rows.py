@@ -69,6 +69,8 @@ def measured_row(case: Case, results: Sequence[RankResult]) -> dict[str, Any]:
         ]
     if case.detail:
         row["arrival_us"] = [_arrivals_us(r) for r in pulling]
+    if case.witness:
+        row["cupti"] = [_witness(r) for r in pulling]
     return row
 
 
@@ -150,6 +152,21 @@ def _arrivals_us(result: RankResult) -> dict[str, Any]:
     return {
         "copies": [_seen_us(t) for t in detail.arrival_s],
         "call_ends": [_seen_us(t) for t in detail.call_end_s],
+    }
+
+
+def _witness(result: RankResult) -> dict[str, Any]:
+    """What CUPTI recorded, or why it did not."""
+    witness = result.witness
+    if witness is None or witness.missing:
+        return {"missing": witness.missing if witness else "not run"}
+    names = sorted({copy.name for copy in witness.copies})
+    return {
+        "records": len(witness.copies),
+        "bytes": sum(copy.size for copy in witness.copies),
+        "span_us": _rounded((max(copy.end_s for copy in witness.copies) - witness.copies[0].begin_s) * 1e6),
+        "copying_us": _rounded(sum(copy.end_s - copy.begin_s for copy in witness.copies) * 1e6),
+        "names": names,
     }
 
 

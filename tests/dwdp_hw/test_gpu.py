@@ -229,3 +229,17 @@ def test_a_killed_rank_stops_the_other_and_leaves_no_gpu_memory_behind(gpu: Gpu)
         run_group(Work((case,), Settings(wait_s=5.0)), 2, lambda *_: None, strike)
     after, _total = gpu.call(gpu.runtime.cudaMemGetInfo)
     assert after >= before - 64 * MIB
+
+
+def test_a_profiler_beside_the_run_counts_the_same_bytes() -> None:
+    pytest.importorskip("torch")
+    cases = [
+        from_host(V3_LITE, 12, strategy, strategy.name, witness=True, repeats=3)
+        for strategy in (Strategy("default"), Strategy("batched"))
+    ]
+    for (row, _results), case in zip(measure(cases), cases, strict=True):
+        (said,) = row["cupti"]
+        if "missing" in said:
+            pytest.skip(said["missing"])
+        assert said["bytes"] == case.plan.bytes_per_rank()[0], said
+        assert 0.5 * row["device_us"][0]["min"] < said["span_us"] < 2 * row["device_us"][0]["max"], said

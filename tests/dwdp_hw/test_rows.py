@@ -29,7 +29,22 @@ MEASUREMENTS = Path(__file__).parents[2] / "measurements"
 def result(rank: int, elapsed_s: list[float], **changes: object) -> RankResult:
     samples = [Sample(s, 1e-5, 100.0 + rank * 1e-6, 1, gate_late=False) for s in elapsed_s]
     found = RankResult(
-        rank, "node", "GPU", "cudaMemcpyAsync", True, samples, None, [], {}, 1e-6, EMPTY, EMPTY, 0, len(samples), {}
+        rank,
+        "node",
+        "GPU",
+        "cudaMemcpyAsync",
+        True,
+        samples,
+        None,
+        None,
+        [],
+        {},
+        1e-6,
+        EMPTY,
+        EMPTY,
+        0,
+        len(samples),
+        {},
     )
     return replace(found, **changes)  # type: ignore[arg-type]
 

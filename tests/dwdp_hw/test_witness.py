@@ -1,0 +1,25 @@
+"""What is read from a profiler's trace."""
+
+from __future__ import annotations
+
+import json
+
+from dwdp_hw.witness import read_trace
+
+
+def test_copies_come_in_the_order_of_their_begin_and_nothing_else_counts() -> None:
+    events = [
+        {"cat": "gpu_memcpy", "name": "Memcpy PtoP", "ts": 20.0, "dur": 5.0, "args": {"bytes": 7}},
+        {"cat": "gpu_memcpy", "name": "Memcpy HtoD", "ts": 10.0, "dur": 2.0, "args": {"bytes": 3}},
+        {"cat": "kernel", "name": "gate", "ts": 1.0, "dur": 9.0, "args": {}},
+        {"name": "process_name", "ph": "M"},
+    ]
+    witness = read_trace(json.dumps({"traceEvents": events}))
+    assert witness.missing is None
+    assert [(copy.name, copy.size) for copy in witness.copies] == [("Memcpy HtoD", 3), ("Memcpy PtoP", 7)]
+    assert witness.copies[0].begin_s == 10e-6
+    assert abs(witness.copies[1].end_s - 25e-6) < 1e-12
+
+
+def test_a_trace_without_copies_says_so() -> None:
+    assert read_trace("{}").missing == "the profiler recorded no copy"
