@@ -17,6 +17,7 @@ from dwdp_sim.program import Program
 from dwdp_sim.replay import program_from_dict
 
 FORMATS = (1, 2)
+_SHORTEST_S = 25e-6  # the fixed part scatters by 1–2 µs from run to run: 8 % of this
 _LARGEST_SPREAD = 0.10  # (max − min) ÷ median, for rows that do not say themselves whether they are stable
 
 
@@ -178,6 +179,8 @@ def _arrivals(row: Mapping[str, Any], program: Program, path: str) -> tuple[tupl
 def _unstable(
     row: Mapping[str, Any], median: Sequence[float], low: Sequence[float], high: Sequence[float]
 ) -> str | None:
+    if min(median) < _SHORTEST_S:
+        return "below 25 µs: the fixed part scatters by 1–2 µs from run to run"
     if "stable" in row:
         return None if row["stable"] else str(row.get("unstable_reason") or "unstable")
     spread = max((h - s) / m for m, s, h in zip(median, low, high, strict=True))

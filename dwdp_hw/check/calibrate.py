@@ -11,7 +11,7 @@ import yaml
 
 from dwdp_hw.check.design import calibration_rows
 from dwdp_hw.check.fit import Fit, fit
-from dwdp_hw.check.suspects import log_likelihood
+from dwdp_hw.check.suspects import log_likelihood, makes_a_difference
 from dwdp_sim.cluster import Cluster, Constant, FabricOptions
 from dwdp_sim.recorded import RecordedRow, Recording, pool
 from dwdp_sim.results import write_whole
@@ -118,7 +118,7 @@ def _plain(constant: Constant) -> dict[str, Any]:
 def _rounded(value: Any) -> Any:
     """Six significant figures, all the way down, in types that YAML knows."""
     if isinstance(value, Mapping):
-        return {_rounded(key): _rounded(item) for key, item in value.items()}
+        return {int(key) if isinstance(key, float) else key: _rounded(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_rounded(item) for item in value]
     return float(f"{value:.6g}") if isinstance(value, float) else value
@@ -133,5 +133,8 @@ def _evidence(rows: Sequence[RecordedRow], options: FabricOptions, found: Fit) -
     evidence = {}
     for name, value in alternatives.items():
         other = replace(options, sharing=value) if name == "sharing" else replace(options, batch_order=value)
+        if not makes_a_difference(rows, found.cluster, options, other):
+            evidence[f"{name}={value}"] = 0.0
+            continue
         evidence[f"{name}={value}"] = log_likelihood(rows, fit(found.cluster, rows, other).cluster, other) - base
     return evidence

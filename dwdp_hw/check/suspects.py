@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dwdp_hw.check.design import calibration_rows
 from dwdp_hw.check.fit import Estimate, Fit, fit
 from dwdp_hw.check.observations import Observations
 from dwdp_sim.cluster import Cluster, FabricOptions
@@ -15,6 +16,9 @@ from dwdp_sim.recorded import RecordedRow
 _FAR = 3.0  # standard errors of the refit beyond which a constant has moved
 _LEAST_CHANGE = 0.02  # relative
 _DECIDED = 2.0  # log likelihood
+_NOTICEABLE = 0.1  # of a row's noise
+_ENOUGH = 8  # rows
+_LONG = 3000  # copies
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,15 @@ class Suspect:
 
 
 def find_suspects(rows: Sequence[RecordedRow], cluster: Cluster, options: FabricOptions) -> list[Suspect]:
-    """Refit everything to the rows being validated and name what moves far, and rules that fit better."""
+    """Refit to the rows being validated and name what moves far, and rules that fit better.
+
+    Where the rows hold a calibration design, that is refitted; otherwise every row that is not too long to simulate
+    often.
+    """
+    designed = calibration_rows(rows)
+    rows = designed if len(designed) >= _ENOUGH else [row for row in rows if len(row.program.copy_bytes) <= _LONG]
+    if not rows:
+        return []
     refit = fit(cluster, rows, options)
     moved = [s for estimate in refit.estimates if (s := _moved(estimate))]
     moved.sort(key=lambda pair: -pair[0])
@@ -61,13 +73,21 @@ def _rules(rows: Sequence[RecordedRow], options: FabricOptions, refit: Fit) -> l
     }
     for name, choices in alternatives.items():
         for choice in choices:
-            if choice == options:
+            if choice == options or not makes_a_difference(rows, refit.cluster, options, choice):
                 continue
             gain = log_likelihood(rows, fit(refit.cluster, rows, choice).cluster, choice) - likelihood
             if gain > _DECIDED:
                 text = f"fabric.{name}={getattr(choice, name)} explains the rows better (log likelihood +{gain:.1f})"
                 found.append(Suspect(f"fabric.{name}", text))
     return found
+
+
+def makes_a_difference(
+    rows: Sequence[RecordedRow], cluster: Cluster, options: FabricOptions, other: FabricOptions
+) -> bool:
+    """Whether another rule moves any predicted time by a noticeable part of its noise."""
+    moved = Observations(rows, options).residuals(cluster) - Observations(rows, other).residuals(cluster)
+    return bool(np.abs(moved).max() > _NOTICEABLE)
 
 
 def log_likelihood(rows: Sequence[RecordedRow], cluster: Cluster, options: FabricOptions) -> float:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dwdp_sim.app import main
+from tests.dwdp_sim.composing import job
 
 BAD = {
     "an unknown model": (["model=foo"], "model=foo: allowed: deepseek_r1_fp8, "),
@@ -131,8 +132,10 @@ def test_a_replayed_program_reports_its_streams_in_the_file_s_order(tmp_path: Pa
     assert done.returncode == 0, done.stderr
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert [stream["gpu"] for stream in summary["streams"]] == [1, 0]
-    # The push runs alone after 1 ms: 8.64 µs and 200 MiB at 396.2 GB/s.
-    assert summary["streams"][0]["elapsed_s"] == pytest.approx(8.64e-6 + 200 * 2**20 / 396.2e9, rel=1e-9)
+    # The push runs alone after 1 ms: the fixed part and 200 MiB at the pair's rate.
+    cluster = job("cluster=h200_x2", "dwdp.dwdp_size=2").cluster
+    alone_s = cluster.number("peer_fixed_s") + 200 * 2**20 / cluster.rate("pair_bytes_per_s")
+    assert summary["streams"][0]["elapsed_s"] == pytest.approx(alone_s, rel=1e-9)
     assert not {"ranks", "plan", "model", "strategy", "range_s"} & set(summary)
 
 
