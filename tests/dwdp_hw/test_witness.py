@@ -7,10 +7,11 @@ import json
 from dwdp_hw.witness import read_trace
 
 
-def test_copies_come_in_the_order_of_their_begin_and_nothing_else_counts() -> None:
+def test_copies_come_in_the_order_of_their_begin_and_neither_kernels_nor_our_own_reading_count() -> None:
     events = [
         {"cat": "gpu_memcpy", "name": "Memcpy PtoP", "ts": 20.0, "dur": 5.0, "args": {"bytes": 7}},
         {"cat": "gpu_memcpy", "name": "Memcpy HtoD", "ts": 10.0, "dur": 2.0, "args": {"bytes": 3}},
+        {"cat": "gpu_memcpy", "name": "Memcpy DtoH (Device -> Pageable)", "ts": 1.0, "dur": 2.0, "args": {"bytes": 32}},
         {"cat": "kernel", "name": "gate", "ts": 1.0, "dur": 9.0, "args": {}},
         {"name": "process_name", "ph": "M"},
     ]
