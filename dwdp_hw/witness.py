@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-
 _OURS = "DtoH"  # no plan copies to the host
 
 
