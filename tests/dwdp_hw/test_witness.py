@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import pytest
+
+from dwdp_hw.campaign import V3_LITE, model_case
 from dwdp_hw.witness import read_trace
+from dwdp_sim.strategies import Strategy
+
+TRACES = Path(__file__).parents[2] / "measurements" / "traces"
 
 
 def test_copies_come_in_the_order_of_their_begin_and_neither_kernels_nor_our_own_reading_count() -> None:
@@ -24,3 +31,11 @@ def test_copies_come_in_the_order_of_their_begin_and_neither_kernels_nor_our_own
 
 def test_a_trace_without_copies_says_so() -> None:
     assert read_trace("{}").missing == "the profiler recorded no copy"
+
+
+@pytest.mark.parametrize(("strategy", "records"), [("default", 6), ("batched", 1)])
+def test_a_real_trace_holds_all_bytes_of_the_layer_and_a_batch_as_one_record(strategy: str, records: int) -> None:
+    case = model_case(V3_LITE, 36, 2, Strategy(strategy))
+    witness = read_trace((TRACES / f"h200_x2_v3lite36_{strategy}_rank0.json").read_text())
+    assert len(witness.copies) == records
+    assert sum(copy.size for copy in witness.copies) == case.plan.bytes_per_rank()[0]
