@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: predict test lint types wheel-test hw-test benchmark lock clean
+.PHONY: predict test lint types wheel-test validate-recorded hw-test benchmark lock clean
 
 # The main job: DeepSeek-R1, one layer, four ranks of a GB200 NVL72, default against batched.
 predict: .venv/ready
@@ -28,6 +28,10 @@ wheel-test: .venv/ready
 	cd build/wheel-test/empty && ../bin/dwdp-sim model=deepseek_v3_lite_nvfp4 hydra.run.dir=one
 	cd build/wheel-test/empty && ../bin/dwdp-sim -m strategy=default,ring hydra.sweep.dir=two > /dev/null
 	test -s build/wheel-test/empty/one/summary.json && test -s build/wheel-test/empty/two/1/summary.json
+
+# Every recorded row's error stays in its band (measurements/bands.json).
+validate-recorded: .venv/ready
+	$(BIN)/python -m dwdp_hw.check.gate
 
 # Needs an NVIDIA GPU and torch with CUDA in the Python that runs it.
 hw-test:
