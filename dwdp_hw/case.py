@@ -45,7 +45,7 @@ class Case:
         layers: Layers with buffers of their own; repeats go round.
         warmups, repeats: Runs before and during the measurement.
         detail: Whether one more run watches single slices and calls.
-        witness: Whether one more run is recorded by CUPTI.
+        witness: Whether two more runs are recorded by CUPTI, of which the second is kept.
         pipeline: Windows (`measure=pipeline`).
     """
 

@@ -63,7 +63,7 @@ class BackendConfig:
     detail: bool = True
     """One more run that watches single slices."""
     witness: bool = False
-    """One more run recorded by CUPTI through torch's profiler; its trace is kept as profiler_rank<R>.json."""
+    """Two more runs, the second recorded by CUPTI (torch's profiler); its trace is kept as profiler_rank<R>.json."""
     ranks: list[int] = field(default_factory=list)
     """Ranks that pull; empty: all."""
     window_s: list[float] = field(default_factory=lambda: [1e-3])

@@ -108,7 +108,8 @@ def measure_case(executor: Executor, group: Group, case: Case) -> RankResult:
 
 def _layer_runs(executor: Executor, group: Group, case: Case, pulls: bool, found: _Findings) -> None:
     runs = ["warm-up"] * case.warmups + ["timed"] * case.repeats + ["watched"] * case.detail
-    for repeat, kind in enumerate(runs + ["witnessed"] * case.witness):
+    # The first run after the profiler has attached is slower; only the second one is kept.
+    for repeat, kind in enumerate(runs + ["witnessed"] * (2 * case.witness)):
         if not pulls:
             executor.serve()
             continue

