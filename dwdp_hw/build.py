@@ -141,6 +141,8 @@ def _case(config: HwConfig, layer: Layer, home: str, mapping: str, group_size: i
     ranks = tuple(backend.ranks) or tuple(range(group_size))
     if not set(ranks) <= set(range(group_size)):
         raise ConfigError("backend.ranks", list(ranks), f"ranks from 0 to {group_size - 1} run")
+    if layer.strategy.barrier == "group" and len(ranks) < group_size:
+        raise ConfigError("backend.ranks", list(ranks), "strategy.barrier=group needs all ranks to pull")
     pipeline = Pipeline(tuple(backend.window_s), backend.window) if backend.measure is Measure.pipeline else None
     return Case(
         name=f"{layer.model.name}_{strategy.name}",

@@ -131,10 +131,6 @@ class LayerTimes:
     compute_begin_s: float
     compute_end_s: float
 
-    def wait_s(self, previous_end_s: float) -> float:
-        """How long the compute stream waited for this layer's experts."""
-        return self.compute_begin_s - previous_end_s
-
 
 @dataclass(frozen=True)
 class RankResult:

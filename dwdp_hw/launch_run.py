@@ -10,11 +10,12 @@ from typing import Any
 from dwdp_hw.case import Detail, Sample, Settings
 from dwdp_hw.clock import ClockOffset, PinnedWords
 from dwdp_hw.cuda import Gpu
+from dwdp_hw.device_barrier import COMMANDS_A_CALL, DeviceBarrier
 from dwdp_hw.group import Group
 from dwdp_hw.issue import Call
 from dwdp_hw.kernels import Kernels
 from dwdp_hw.watch import SliceWatch
-from dwdp_sim.plan import NO_BARRIER, Ints
+from dwdp_sim.plan import Ints
 
 # About 1,000 commands fill a stream; the next call blocks until the GPU makes progress, which a closed gate forbids.
 QUEUE_LIMIT_CALLS = 800
@@ -53,29 +54,14 @@ class Launcher:
         gpu.write(self._out, b"\0" * 64)
         self._start, self._end = gpu.event(), gpu.event()
         self._gate = 0
-        self._wave = 0
+        self._limit = QUEUE_LIMIT_CALLS
+        self._barrier = DeviceBarrier(gpu, kernels, group, stream, self._page, self._out + 16)
 
     def with_barriers(self, calls: list[Call], barrier: Ints) -> list[Call]:
-        """Put a meeting of all ranks, on the device, before each call whose barrier is new."""
-        result: list[Call] = []
-        seen = 0
-        for call, number in zip(calls, barrier.tolist(), strict=True):
-            if number not in (NO_BARRIER, seen):
-                seen = number
-                result.append(self._meet_on_device)
-            result.append(call)
-        return result
-
-    def _meet_on_device(self) -> None:
-        group, page = self._group, self._group.page
-        if not group.one_host:
-            raise group.place.fault("strategy.barrier=group runs on one host only")
-        self._wave += 1
-        words = [self._page + page.wave_address(rank) - page.address for rank in range(group.size)]
-        self._kernels.signal(words[group.seat.local_rank], self._wave, self._stream)
-        timeout_ns = self._gate_timeout_ns
-        out = self._out + 16
-        self._kernels.gate(words[0], group.size, page.wave_stride, self._wave, timeout_ns, out, self._stream)
+        """Give each call the meeting of all ranks that its barrier asks for."""
+        wrapped = self._barrier.wrap(calls, barrier)
+        self._limit = QUEUE_LIMIT_CALLS // (1 if wrapped is calls else COMMANDS_A_CALL)
+        return wrapped
 
     def run(self, calls: Sequence[Call], issue_mode: str, clock: ClockOffset) -> Sample:
         """One run, timed by two events around the calls."""
@@ -181,7 +167,7 @@ class Launcher:
             self._close_gate(None if queued else 0)
         self._gpu.record(self._start, self._stream)
         self._group.place.at("issuing the copies")
-        limit = QUEUE_LIMIT_CALLS if queued else 0
+        limit = self._limit if queued else 0
         issued_s: list[float] = []
         host_s = self._issue(calls[:limit], made[:limit], began_s, issued_s)
         if queued and len(calls) <= limit:

@@ -94,7 +94,6 @@ class RankCopies:
         call_first: Index of each call's first copy, then the number of copies.
         call_issue: As in `CopyPlan`.
         call_barrier: As in `CopyPlan`.
-        first_copy: Index of the rank's first copy in the whole plan, so that messages can name a slice.
     """
 
     peer: Ints
@@ -104,7 +103,6 @@ class RankCopies:
     call_first: Ints
     call_issue: Ints
     call_barrier: Ints
-    first_copy: int
 
 
 def rank_copies(plan: CopyPlan, layout: Layout, rank: int, layer: int) -> RankCopies:
@@ -122,7 +120,6 @@ def rank_copies(plan: CopyPlan, layout: Layout, rank: int, layer: int) -> RankCo
         call_first=np.r_[np.searchsorted(plan.copy_call[rows], calls), len(rows)].astype(np.int64),
         call_issue=plan.call_issue[calls],
         call_barrier=plan.call_barrier[calls],
-        first_copy=int(rows[0]) if len(rows) else 0,
     )
 
 

@@ -217,6 +217,31 @@ def test_peers_memory_arrives_over_nvlink_under_every_mapping(mapping: str) -> N
         assert row["queued_behind_gate"] == (row["issue_mode"] == "queued"), row["case"]
 
 
+def test_a_rank_with_fewer_waves_holds_nobody_up() -> None:
+    _needs_two()
+    many, few = (
+        model_case(V3_LITE, 12, 2, Strategy("waves", slice_bytes=size, barrier="group")).plan for size in (MIB, 4 * MIB)
+    )
+    columns = {
+        name: np.concatenate(
+            [getattr(plan, name)[getattr(plan, prefix) == rank] for rank, plan in ((0, many), (1, few))]
+        )
+        for name, prefix in (
+            *((f"copy_{c}", "copy_rank") for c in ("rank", "peer", "parameter", "src_offset", "dst_offset", "bytes")),
+            *((f"call_{c}", "call_rank") for c in ("rank", "issue", "barrier")),
+        )
+    }
+    first, second = (plan.copy_call[plan.copy_rank == rank] for rank, plan in ((0, many), (1, few)))
+    call = np.concatenate([first, second - second[0] + first[-1] + 1])
+    plan = replace(many, **columns, copy_call=call)
+    assert plan.calls_per_rank()[0] > plan.calls_per_rank()[1] + 2
+    case = replace(model_case(V3_LITE, 12, 2, Strategy("default")), name="uneven", plan=plan)
+    found: list[dict[str, Any]] = []
+    run_group(Work((case,), Settings()), 2, lambda case, results: found.append(measured_row(case, results)))
+    assert found[0]["verified_runs"] == [9, 9]
+    assert max(spread["max"] for spread in found[0]["device_us"]) < 5000  # a gate's time-out would be seconds
+
+
 def test_a_killed_rank_stops_the_other_and_leaves_no_gpu_memory_behind(gpu: Gpu) -> None:
     _needs_two()
     before, _total = gpu.call(gpu.runtime.cudaMemGetInfo)
