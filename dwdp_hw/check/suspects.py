@@ -18,7 +18,7 @@ _LEAST_CHANGE = 0.02  # relative
 _DECIDED = 2.0  # log likelihood
 _NOTICEABLE = 0.1  # of a row's noise
 _ENOUGH = 8  # rows
-_LONG = 3000  # copies
+_MOST_COPIES = 12_000  # a refit simulates them some 200 times
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,21 @@ class Suspect:
 def find_suspects(rows: Sequence[RecordedRow], cluster: Cluster, options: FabricOptions) -> list[Suspect]:
     """Refit to the rows being validated and name what moves far, and rules that fit better.
 
-    Where the rows hold a calibration design, that is refitted; otherwise every row that is not too long to simulate
-    often.
+    Where the rows hold a calibration design, that is refitted, otherwise all of them; in either case the shortest ones
+    up to so many copies that a refit takes seconds.
     """
     designed = calibration_rows(rows)
-    rows = designed if len(designed) >= _ENOUGH else [row for row in rows if len(row.program.copy_bytes) <= _LONG]
-    if not rows:
-        return []
+    rows = _affordable(designed if len(designed) >= _ENOUGH else rows)
     refit = fit(cluster, rows, options)
     moved = [s for estimate in refit.estimates if (s := _moved(estimate))]
     moved.sort(key=lambda pair: -pair[0])
     return [suspect for _, suspect in moved] + _rules(rows, options, refit)
+
+
+def _affordable(rows: Sequence[RecordedRow]) -> list[RecordedRow]:
+    by_length = sorted(rows, key=lambda row: len(row.program.copy_bytes))
+    total = np.cumsum([len(row.program.copy_bytes) for row in by_length])
+    return by_length[: max(int(np.searchsorted(total, _MOST_COPIES)), 1)]
 
 
 def _moved(estimate: Estimate) -> tuple[float, Suspect] | None:
