@@ -77,6 +77,7 @@ def build_measurement(composed: DictConfig, overrides: Sequence[str]) -> Measure
             heartbeat_s=backend.heartbeat_s,
             start_s=backend.start_s,
             gate_timeout_s=backend.gate_timeout_s,
+            shared_folder=backend.shared_folder,
         ),
         group_size=group_size,
         layer=layer,

@@ -76,6 +76,7 @@ class Settings:
         heartbeat_s: A rank that gives no sign of life for so long is lost.
         start_s: Ranks must have started within this.
         gate_timeout_s: A gate opens by itself after this.
+        shared_folder: Folder in memory where the ranks of a host meet; where it does not exist, the temporary folder.
         hang_rank: Test of the deadlines: this rank's stream gets a kernel far longer than `wait_s`.
     """
 
@@ -84,6 +85,7 @@ class Settings:
     heartbeat_s: float = 10.0
     start_s: float = 120.0
     gate_timeout_s: float = 5.0
+    shared_folder: str = "/dev/shm"
     hang_rank: int | None = None
 
 

@@ -52,7 +52,7 @@ def run_group(work: Work, ranks: int, on_result: OnResult, on_start: OnStart = l
         RankFault: A rank died, hung, never arrived or failed; all are ended by then.
         ConfigError: A rank found that the configuration cannot be run here.
     """
-    with _ended_by_sigterm(), _folder() as folder:
+    with _ended_by_sigterm(), _folder(work.settings.shared_folder) as folder:
         (folder / "work").write_bytes(pickle.dumps(work))
         store = open_store("127.0.0.1", 0, serve=True, wait_s=work.settings.wait_s)
         processes: list[subprocess.Popen[bytes]] = []
@@ -77,7 +77,7 @@ def run_as_rank(work: Work, on_result: OnResult) -> None:
     store = open_store(address, port, serve=rank == 0 and not elastic, wait_s=settings.start_s)
     local_first = int(os.environ.get("LOCAL_RANK", rank)) == 0
     key = f"folder/{socket.gethostname()}"
-    with _folder() if local_first else _told_folder(store, key, settings.start_s) as folder:
+    with _folder(settings.shared_folder) if local_first else _told_folder(store, key, settings.start_s) as folder:
         if local_first:
             store.set(key, str(folder))
         seat = Seat.from_environment(folder)
@@ -128,10 +128,9 @@ def _watch(work: Work, store: Any, size: int) -> Watch:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def _folder(shared: str) -> Iterator[Path]:
     """A folder in memory for what the ranks of a host share; gone afterwards, and at the latest with the next run."""
-    shared = Path("/dev/shm")
-    place = shared if shared.is_dir() else Path(tempfile.gettempdir())
+    place = Path(shared) if Path(shared).is_dir() else Path(tempfile.gettempdir())
     for left in place.glob(f"{_PREFIX}*"):
         _remove_if_abandoned(left)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,21 +34,22 @@ def small_case() -> Callable[..., Case]:
 
 
 @pytest.fixture
-def run_on_host() -> Callable[..., list[tuple[Case, list[RankResult]]]]:
+def shared_folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder of this test's own in which the ranks meet; fails if a run leaves anything in it."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    yield folder
+    assert list(folder.iterdir()) == []
+
+
+@pytest.fixture
+def run_on_host(shared_folder: Path) -> Callable[..., list[tuple[Case, list[RankResult]]]]:
     """Run cases on two processes with host memory."""
 
     def run(cases: list[Case], ranks: int = 2, settings: Settings = QUICK, **more: Any) -> Any:
         found: list[tuple[Case, list[RankResult]]] = []
-        run_group(Work(tuple(cases), settings), ranks, lambda case, results: found.append((case, results)), **more)
+        work = Work(tuple(cases), replace(settings, shared_folder=str(shared_folder)))
+        run_group(work, ranks, lambda case, results: found.append((case, results)), **more)
         return found
 
     return run
-
-
-@pytest.fixture
-def nothing_left() -> Any:
-    """Fails if a run leaves shared memory behind."""
-    folder = Path("/dev/shm")
-    before = set(folder.glob("dwdp-hw-*")) if folder.is_dir() else set()
-    yield
-    assert not folder.is_dir() or set(folder.glob("dwdp-hw-*")) <= before

@@ -15,14 +15,17 @@ from typing import Any
 
 import pytest
 
-from dwdp_hw.case import Case
+from dwdp_hw.case import Case, Settings
 from dwdp_hw.faults import RankFault
+from dwdp_hw.launch import run_group
 from dwdp_hw.rows import measured_row
+from dwdp_hw.worker import Work
 from dwdp_sim.errors import ConfigError
 
 pytest.importorskip("torch", reason="the ranks meet through torch's TCPStore")
-pytestmark = [pytest.mark.usefixtures("nothing_left"), pytest.mark.filterwarnings("default")]
+pytestmark = pytest.mark.filterwarnings("default")
 STOP_WITHIN_S = 12.0
+QUICK = Settings(executor="host", wait_s=4.0, heartbeat_s=2.0, start_s=60.0)
 Build = Callable[..., Case]
 Run = Callable[..., Any]
 
@@ -61,27 +64,23 @@ def test_a_wrong_plan_fails_the_run_and_names_the_slice(small_case: Build, run_o
     ("sent", "said"), [(signal.SIGKILL, "ended by SIGKILL"), (signal.SIGSTOP, "no sign of life|did not come to")]
 )
 def test_a_killed_or_frozen_rank_stops_the_run_in_time_and_is_named(
-    small_case: Build, run_on_host: Run, sent: signal.Signals, said: str
+    small_case: Build, shared_folder: Path, sent: signal.Signals, said: str
 ) -> None:
     pids: list[int] = []
     struck_s: list[float] = []
 
-    def strike(started: list[int]) -> None:
-        pids.extend(started)
+    def strike() -> None:
+        struck_s.append(time.monotonic())
+        os.kill(pids[1], sent)
 
-        def later() -> None:
-            time.sleep(8.0)
-            struck_s.append(time.monotonic())
-            os.kill(started[1], sent)
-
-        threading.Thread(target=later, daemon=True).start()
-
-    with pytest.raises(RankFault, match=rf"^rank 1 on \S+, case small.*({said})"):
-        run_on_host([small_case(repeats=10**7)], on_start=strike)
+    cases = (small_case("first", repeats=1), small_case("endless", repeats=10**7))
+    settings = replace(QUICK, shared_folder=str(shared_folder))
+    with pytest.raises(RankFault, match=rf"^rank 1 on \S+, case endless.*({said})"):
+        # The first case's result shows that both ranks run; a second later they are in the endless one.
+        run_group(Work(cases, settings), 2, lambda *_: threading.Timer(1.0, strike).start(), pids.extend)
     assert time.monotonic() - struck_s[0] < STOP_WITHIN_S
     for pid in pids:
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
+        assert not _runs(pid)
 
 
 def test_a_configuration_that_a_rank_refuses_is_a_configuration_error(small_case: Build, run_on_host: Run) -> None:
@@ -99,22 +98,25 @@ from dwdp_sim.placement import Placement
 from dwdp_sim.strategies import Strategy, build_plan
 model = MoEModel("small", 64, 32, 8, 1, 4, 4, "nvfp4")
 plan = build_plan(model, Placement.create(8, 2), Strategy("batched"))
-case = Case("endless", plan, {}, ranks=(0, 1), repeats=10**7)
-run_group(Work((case,), Settings(executor="host", wait_s=4.0)), 2, lambda *_: None,
+cases = tuple(Case(f"case{n}", plan, {}, ranks=(0, 1), repeats=n) for n in (1, 10**7))
+settings = Settings(executor="host", wait_s=4.0, shared_folder=sys.argv[1])
+run_group(Work(cases, settings), 2, lambda *_: print("going", flush=True),
           lambda pids: print(*pids, flush=True))
 """
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_launcher_that_is_ended_leaves_no_process_behind(
-    sent: signal.Signals, run_on_host: Run, small_case: Build
+    sent: signal.Signals, run_on_host: Run, small_case: Build, shared_folder: Path
 ) -> None:
     repository = Path(__file__).parents[2]
-    launcher = subprocess.Popen([sys.executable, "-c", PROGRAM], cwd=repository, stdout=subprocess.PIPE, text=True)
+    launcher = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(shared_folder)], cwd=repository, stdout=subprocess.PIPE, text=True
+    )
     assert launcher.stdout is not None
     with launcher.stdout:
         pids = [int(pid) for pid in launcher.stdout.readline().split()]
-        time.sleep(4.0)
+        assert launcher.stdout.readline() == "going\n"
         launcher.send_signal(sent)
         assert launcher.wait(timeout=STOP_WITHIN_S) != 0
     assert len(pids) == 2
