@@ -58,7 +58,7 @@ def _moved(estimate: Estimate) -> tuple[float, Suspect] | None:
     before, now = estimate.parameter.start, estimate.value
     error = max((estimate.high - estimate.low) / 4, 1e-12 * abs(now))
     distance = abs(now - before) / error
-    if distance < _FAR or abs(now / before - 1) < _LEAST_CHANGE:
+    if distance < _FAR or abs(now / before - 1) < _LEAST_CHANGE or estimate.low <= before <= estimate.high:
         return None
     text = (
         f"{estimate.parameter.name} is {before:.4g} in the cluster, but these rows want {now:.4g} "
