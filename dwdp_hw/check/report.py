@@ -77,12 +77,13 @@ def markdown_report(validation: Validation, subject: Subject) -> str:
 def _verdict(validation: Validation) -> str:
     summary = summarize(validation.rows)
     if validation.passed:
+        sample = "that the constants were fitted on (in sample)" if validation.in_sample else "not used for fitting"
         return (
-            f"Passed: {summary['n']} figures that were not used for fitting; 95th percentile of the absolute error "
+            f"Passed: {summary['n']} figures {sample}; 95th percentile of the absolute error "
             f"{_percent(summary['p95_abs_error'])}, median {_percent(summary['median_abs_error'])}, largest "
             f"{_percent(summary['max_abs_error'])}."
         )
-    return f"Failed: {'; '.join(validation.failures)}."
+    return f"Failed{', in sample' if validation.in_sample else ''}: {'; '.join(validation.failures)}."
 
 
 def _sections(validation: Validation, subject: Subject, *, figures: bool) -> list[_Section]:
@@ -97,7 +98,12 @@ def _sections(validation: Validation, subject: Subject, *, figures: bool) -> lis
     groups = {"all": rows, **groups_of(rows)}
     table = [_summary_cells(name, summarize(group)) for name, group in groups.items() if summarize(group)["n"]]
     found.append(
-        _Section("Summary", "Absolute errors of rows that count: stable, and not used for fitting.", header, table)
+        _Section(
+            "Summary",
+            "Absolute errors of rows that count: stable, and not used for fitting (where all were, all stable ones).",
+            header,
+            table,
+        )
     )
     found.append(_ranking_section(rankings, figures))
     found.append(

@@ -144,7 +144,8 @@ def _print_validation(console: Console, validation: Validation, subject: Subject
                 ("bias", "bias"),
             )
         )
-        console.print(f"{found['n']} figures out of sample: {figures}", highlight=False)
+        sample = "in sample (the constants were fitted on these rows)" if validation.in_sample else "out of sample"
+        console.print(f"{found['n']} figures {sample}: {figures}", highlight=False)
     decided = [ranking for ranking in validation.rankings if ranking.decided]
     right = sum(ranking.right for ranking in decided)
     console.print(f"order of strategies right in {right} of {len(decided)} decided pairs", highlight=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -47,8 +47,9 @@ class ValidationRow:
         measured_s, measured_min_s, measured_max_s: Median and spread.
         predicted_s, predicted_low_s, predicted_high_s: Mean and range over unknown start skews.
         error: predicted ÷ measured − 1.
-        stable: Whether the row counts; if not, `unstable_reason` says why.
+        stable: Whether the row may count; if not, `unstable_reason` says why.
         fitted: Whether the constants were fitted on it.
+        counts: Whether it enters the summary: stable and out of sample; where no row is out of sample, stable.
     """
 
     case: str
@@ -68,11 +69,7 @@ class ValidationRow:
     stable: bool
     unstable_reason: str | None
     fitted: bool
-
-    @property
-    def counts(self) -> bool:
-        """Whether the row is out of sample and stable."""
-        return self.stable and not self.fitted
+    counts: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,12 +111,15 @@ class Validation:
 
     Attributes:
         rows: All of them, whether they count or not.
+        in_sample: Whether the constants were fitted on every stable row, so that errors say how well the model can fit,
+            not how well it predicts.
         rankings: Of strategies.
         bars: What was asked.
         failures: Which bars were missed, in words; empty where it passed.
     """
 
     rows: list[ValidationRow]
+    in_sample: bool
     rankings: list[Ranking]
     bars: Bars
     failures: list[str]
@@ -135,6 +135,7 @@ class Validation:
         return {
             "schema": 1,
             "passed": self.passed,
+            "in_sample": self.in_sample,
             "failures": self.failures,
             "summary": summarize(self.rows),
             "groups": groups,
@@ -160,7 +161,9 @@ def validate(
         bars: What must be reached.
     """
     compared = [entry for row in rows for entry in _compare(row, cluster, options, row.case in fitted)]
-    return Validation(compared, rank_strategies(compared), bars, _failures(compared, bars))
+    in_sample = all(row.fitted for row in compared if row.stable)
+    compared = [replace(row, counts=row.stable and (in_sample or not row.fitted)) for row in compared]
+    return Validation(compared, in_sample, rank_strategies(compared), bars, _failures(compared, bars))
 
 
 def _compare(row: RecordedRow, cluster: Cluster, options: FabricOptions, fitted: bool) -> Iterable[ValidationRow]:
@@ -259,7 +262,7 @@ def _rank(first: list[ValidationRow], second: list[ValidationRow]) -> Ranking:
 def _failures(rows: Sequence[ValidationRow], bars: Bars) -> list[str]:
     counted = [row for row in rows if row.counts]
     if not counted:
-        return ["no stable row that was not used for fitting"]
+        return ["no row is stable"]
     size = np.abs([row.error for row in counted if row.issue_mode == "queued"] or [0.0])
     found = {"95th percentile": (np.percentile(size, 95), bars.p95), "median": (np.median(size), bars.median)}
     failures = [

@@ -193,12 +193,26 @@ def test_without_a_fault_nothing_is_suspected_and_the_report_passes(base: Cluste
     assert [s.name for s in find_suspects(recording.rows, base, OPTIONS)] == []
 
 
-def test_fitted_and_unstable_rows_are_shown_and_do_not_count(base: Cluster, recording: Recording) -> None:
+def test_fitted_rows_are_shown_and_do_not_count_unless_all_are_fitted(base: Cluster, recording: Recording) -> None:
     everything = {row.case for row in recording.rows}
-    result: Validation = validate(recording.rows, base, OPTIONS, everything, Bars())
-    assert result.failures == ["no stable row that was not used for fitting"]
+    some = validate(recording.rows, base, OPTIONS, everything - {"batch alone"}, Bars())
+    assert {row.case for row in some.rows} == everything
+    assert {row.case for row in some.rows if row.counts} == {"batch alone"}
+    assert not some.in_sample
+    result = validate(recording.rows, base, OPTIONS, everything, Bars())
+    assert result.in_sample
+    assert all(row.counts == row.stable and row.fitted for row in result.rows)
+    subject = Subject(base, [recording.path], recording.machine, {})
+    assert "in sample" in markdown_report(result, subject)
+    assert "in sample" not in markdown_report(some, subject)
+
+
+def test_an_unstable_row_is_shown_and_never_counts(base: Cluster, recording: Recording) -> None:
+    shaky = [replace(row, unstable="the gate opened late") for row in recording.rows]
+    result: Validation = validate(shaky, base, OPTIONS, set(), Bars())
+    assert result.failures == ["no row is stable"]
     assert summarize(result.rows)["n"] == 0
-    assert {row.case for row in result.rows} == everything
+    assert "no: the gate opened late" in markdown_report(result, Subject(base, ["rows"], {}, {}))
 
 
 def test_validation_json_has_the_documented_keys(base: Cluster, recording: Recording) -> None:
