@@ -57,6 +57,8 @@ class Placement:
         """
         if dwdp_size < 2:
             raise ConfigError("dwdp.dwdp_size", dwdp_size, "must be at least 2")
+        if dwdp_size > num_experts:
+            raise ConfigError("dwdp.dwdp_size", dwdp_size, f"the model has {num_experts} experts, fewer than ranks")
         if held is not None and not 1 <= held < num_experts:
             raise ConfigError("dwdp.num_experts_per_worker", held, f"must be from 1 to {num_experts - 1}")
         if pulled is None:

@@ -16,6 +16,7 @@ from dwdp_sim.models import MoEModel, Parameter
 from dwdp_sim.placement import Placement
 from dwdp_sim.plan import ASYNC, BATCH, NO_BARRIER, CopyPlan, Ints
 
+_MOST_COPIES = 5_000_000  # of all ranks: about half a gigabyte of columns
 STRATEGIES = ("default", "batched", "ring", "batched_per_round", "waves")
 BARRIERS = ("none", "group")
 
@@ -163,6 +164,12 @@ def _slice_columns(
     rank, peer, parameter, src, dst, total = _pulls(placement, parameters, implementation).T
     limit = strategy.slice_bytes if strategy.slices and strategy.slice_bytes else max(int(total.max()), 1)
     pieces = -(-total // limit)
+    if pieces.sum() > _MOST_COPIES:
+        raise ConfigError(
+            "strategy.slice_bytes",
+            limit,
+            f"would make {int(pieces.sum()):,} copies; at most {_MOST_COPIES:,} are planned, so take larger slices",
+        )
     row = np.repeat(np.arange(len(total)), pieces)
     index = np.arange(len(row)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
     # Position in the peer's list: the row's number less that of the first row of its (rank, peer).

@@ -31,6 +31,11 @@ BAD = {
     "negative P": (["dwdp.num_prefetch_experts=-1"], "dwdp.num_prefetch_experts=-1: must be at least 1"),
     "a slice of nothing": (["strategy.slice_bytes=0"], "strategy.slice_bytes=0: a size of at least one byte"),
     "a slice that is no size": (["strategy.slice_bytes=big"], "strategy.slice_bytes=big: a size of at least one byte"),
+    "slices without number": (["strategy.slice_bytes=1"], "strategy.slice_bytes=1: would make 19,025,369,088 copies"),
+    "more ranks than experts": (
+        ["model=mixtral_8x7b_bf16", "dwdp.dwdp_size=9"],
+        "dwdp.dwdp_size=9: the model has 8 experts",
+    ),
     "a missing constant": (
         ["~cluster.constants.egress_bytes_per_s"],
         "cluster.constants.egress_bytes_per_s=missing: cluster gb200_nvl72 has no such constant",
