@@ -120,7 +120,7 @@ def test_the_last_rank_holds_the_last_expert(placement: Placement) -> None:
         ((256, 4, 256), "dwdp.num_experts_per_worker"),
         ((256, 4, None, -1), "dwdp.num_prefetch_experts"),
         ((256, 4, None, 70), "dwdp.num_experts_per_worker"),
-        ((3, 4), "dwdp.num_prefetch_experts"),
+        ((3, 4), "dwdp.dwdp_size"),
         ((256, 4, 61, 65), "dwdp.num_experts_per_worker"),
     ],
 )
