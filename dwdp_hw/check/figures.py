@@ -41,6 +41,7 @@ def error_figure(rows: list[ValidationRow], bar: float) -> str:
         where = [place for place, _ in own]
         axis.errorbar(error, where, xerr=spread, fmt=marker, color=colour, markersize=5, elinewidth=1, label=label)
     axis.set_yticks(places, [f"{row.case}, rank {row.rank}" for row in rows], fontsize=7)
+    axis.set_ylim(-1, len(rows))
     axis.set_xlabel("predicted ÷ measured − 1 (%), line: the measured spread")
     limit = max(2.5 * 100 * bar, *(abs(100 * row.error) * 1.1 for row in rows if row.stable))
     axis.set_xlim(-limit, limit)
@@ -61,6 +62,7 @@ def gain_figure(rankings: list[Ranking]) -> str:
     axis.plot([100 * r.predicted_gain for r in rankings], places - 0.1, "D", color=_PREDICTED, label="predicted")
     axis.axvline(0, color="black", linewidth=0.8)
     axis.set_yticks(places, [f"{r.second}\nover {r.first}" for r in rankings], fontsize=7)
+    axis.set_ylim(-0.8, len(rankings) - 0.2)
     axis.set_xscale("symlog", linthresh=10)
     axis.set_xlabel("gain in time (%), logarithmic beyond ±10")
     axis.legend(frameon=False, fontsize=8)

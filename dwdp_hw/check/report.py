@@ -15,6 +15,7 @@ from dwdp_sim.cluster import Cluster
 from dwdp_sim.units import format_bytes, format_seconds
 
 Cells = list[str]
+_MOST_GAINS = 24  # pairs in the picture; the table has all
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,12 @@ def _ranking_section(rankings: Sequence[Ranking], figures: bool) -> _Section:
         ]
         for r in rankings
     ]
-    figure = gain_figure(list(rankings)) if figures and rankings else ""
+    drawn = sorted(rankings, key=lambda r: -abs(r.predicted_gain - r.measured_gain) / max(r.measured_spread, 1e-9))[
+        :_MOST_GAINS
+    ]
+    figure = gain_figure(drawn) if figures and rankings else ""
+    if figure and len(rankings) > _MOST_GAINS:
+        text += f" Drawn are the {_MOST_GAINS} pairs furthest outside their spread."
     return _Section("Ranking of strategies", text, header if rankings else None, cells, figure)
 
 
