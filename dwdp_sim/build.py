@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -88,6 +89,8 @@ def build_job(composed: DictConfig, overrides: Sequence[str]) -> Job:
             raise ConfigError("workload.file", "missing", "a program is wanted, as workload.file=program.json")
         program = read_program(config.workload.file, cluster.num_gpus)
     elif config.workload.kind == "layer":
+        if config.workload.file is not None:
+            raise ConfigError("workload.file", config.workload.file, "only workload=replay reads a file")
         apply_trtllm_yaml(config, explicit)
         layer = build_layer(config, explicit)
         program = build_program(config, cluster, layer)
@@ -224,13 +227,13 @@ def _starts(workload: WorkloadConfig, size: int, seed: int) -> list[float]:
         case "lockstep":
             return [0.0] * size
         case "offsets":
-            if len(workload.offsets_s) != size or min(workload.offsets_s) < 0:
+            if len(workload.offsets_s) != size or not all(0 <= s < math.inf for s in workload.offsets_s):
                 raise ConfigError(
                     "workload.offsets_s", workload.offsets_s, f"{size} seconds ≥ 0 are wanted, one a rank"
                 )
             return list(workload.offsets_s)
         case "random":
-            if not workload.max_phase_s > 0:
+            if not 0 < workload.max_phase_s < math.inf:
                 raise ConfigError("workload.max_phase_s", workload.max_phase_s, "seconds above zero are wanted")
             return [float(s) for s in np.random.default_rng(seed).uniform(0.0, workload.max_phase_s, size)]
         case unknown:

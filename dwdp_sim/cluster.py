@@ -108,7 +108,12 @@ class Cluster:
             ConfigError: Missing, not a number, or out of bounds.
         """
         value = self.value(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not minimum <= value <= maximum:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+            or not (minimum <= value <= maximum)
+        ):
             bounds = f"a number from {minimum:g} to {maximum:g}" if maximum < math.inf else f"a number ≥ {minimum:g}"
             raise ConfigError(f"cluster.constants.{name}.value", value, f"{bounds} is wanted")
         return float(value)
@@ -132,7 +137,12 @@ class Cluster:
         except (TypeError, ValueError):
             table = ()
         sizes = [size for size, _ in table]
-        if not table or sizes != sorted(set(sizes)) or sizes[0] < 1 or min(gap for _, gap in table) < 0:
+        if (
+            not table
+            or sizes != sorted(set(sizes))
+            or sizes[0] < 1
+            or not all(math.isfinite(size) and 0 <= gap < math.inf for size, gap in table)
+        ):
             raise ConfigError(
                 f"cluster.constants.{name}.value",
                 value,

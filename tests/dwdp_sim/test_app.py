@@ -36,6 +36,16 @@ BAD = {
         ["model=mixtral_8x7b_bf16", "dwdp.dwdp_size=9"],
         "dwdp.dwdp_size=9: the model has 8 experts",
     ),
+    "an infinite constant": (
+        ["cluster.constants.peer_fixed_s.value=inf"],
+        "cluster.constants.peer_fixed_s.value=inf: a number ≥ 0 is wanted",
+    ),
+    "an infinite gap": (["cluster.constants.peer_gap_s.value=[[1,inf]]"], "a table [[bytes, seconds], …]"),
+    "a start that is no number": (
+        ["workload.start=offsets", "workload.offsets_s=[0,0,0,nan]"],
+        "4 seconds ≥ 0 are wanted",
+    ),
+    "a file that nothing reads": (["workload.file=none"], "workload.file=none: only workload=replay reads a file"),
     "a missing constant": (
         ["~cluster.constants.egress_bytes_per_s"],
         "cluster.constants.egress_bytes_per_s=missing: cluster gb200_nvl72 has no such constant",

@@ -36,7 +36,7 @@ ROUND: dict[str, Any] = {
     "issue_batch_s": 4e-5,
     "issue_slice_s": 7e-7,
 }
-"""Round numbers to start a fit from: FACTS of the kind of machine, none of these rows."""
+"""Round numbers to start a fit from: what is known of the kind of machine, none of these rows."""
 
 
 @pytest.fixture(scope="module")
