@@ -1,22 +1,49 @@
-"""Host threads, streams and copy engines as SimPy processes."""
+"""Streams and copy engines as SimPy processes: which call runs when, and where each stream's time goes."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
 import simpy
 from simpy.events import Event
 
 from dwdp_sim.batch import window
-from dwdp_sim.cluster import FabricConstants
 from dwdp_sim.fabric import Fabric
-from dwdp_sim.plan import BATCH, NO_BARRIER, Ints
-from dwdp_sim.program import Program
+from dwdp_sim.fabric_constants import FabricConstants
 from dwdp_sim.sharing import Flow
 
 Process = Generator[Event, object, None]
+
+
+@dataclass
+class Gate:
+    """Opens once; a call behind it waits, and its stream with it.
+
+    Attributes:
+        is_slot: Whether it says that the call's slot is free. The wait for a slot is no part of a prefetch; the wait
+            for a group barrier is contention.
+        latency_s: From its opening to the first byte; None for a call's own fixed part.
+        opened_s: When it opened.
+    """
+
+    is_slot: bool = False
+    latency_s: float | None = None
+    opened_s: float | None = None
+    _waiting: list[CopyEngine] = field(default_factory=list)
+
+    def open(self, now_s: float) -> None:
+        """Let everything behind it go on."""
+        self.opened_s = now_s
+        for engine in self._waiting:
+            engine.wake()
+        self._waiting.clear()
+
+    def wake_when_open(self, engine: CopyEngine) -> None:
+        """Remember that `engine` has a call behind this gate."""
+        if self.opened_s is None:
+            self._waiting.append(engine)
 
 
 @dataclass
@@ -26,6 +53,7 @@ class Stream:
     Attributes:
         free_s: When the call before the head was complete; at first the stream's start.
         issued: Calls that are issued and not complete.
+        slot_s: Seconds of waiting for a slot to be free.
         host_s: Seconds without work because the host had not issued it.
         gap_s: Seconds in a gap or a fixed part.
         transfer_s: Seconds of moving bytes, each counted by the rate's share in the rate alone.
@@ -34,47 +62,76 @@ class Stream:
     """
 
     free_s: float
-    issued: deque[int] = field(default_factory=deque)
+    issued: deque[Call] = field(default_factory=deque)
+    slot_s: float = 0.0
     host_s: float = 0.0
     gap_s: float = 0.0
     transfer_s: float = 0.0
     contention_s: float = 0.0
 
 
-class Barriers:
-    """Group barriers: barrier b opens when every call with barrier b − 1 is complete."""
+@dataclass(slots=True)
+class Call:
+    """One driver call: some copies that stand one after another in the run's table, and when they moved.
 
-    def __init__(self, env: simpy.Environment, barrier_of: list[int]) -> None:
-        self._left: dict[int, int] = {}
-        for barrier in barrier_of:
-            self._left[barrier] = self._left.get(barrier, 0) + 1
-        self._env = env
-        self.opened_s: dict[int, float] = {0: 0.0, NO_BARRIER: 0.0}
+    Attributes:
+        stream: The stream it is issued on.
+        engine: The copy engine that runs it.
+        first, last: Its copies: `first` … `last` − 1 of the table.
+        is_batch: Whether one call issues all of them.
+        gate: What it waits for besides its stream.
+        on_done: Called, one after another, when the last byte has arrived.
+        issue_s: When the call was complete.
+        end_s: When its last byte arrived.
+    """
 
-    def complete(self, barrier: int) -> bool:
-        """One call of `barrier` is complete; true if this opens the next one."""
-        if barrier == NO_BARRIER:
-            return False
-        self._left[barrier] -= 1
-        if self._left[barrier]:
-            return False
-        self.opened_s[barrier + 1] = self._env.now
-        return True
+    stream: Stream
+    engine: CopyEngine
+    first: int
+    last: int
+    is_batch: bool
+    gate: Gate | None = None
+    on_done: list[Callable[[], None]] = field(default_factory=list)
+    issue_s: float = 0.0
+    end_s: float = 0.0
+
+    def issue(self, now_s: float) -> None:
+        """The host has made the call."""
+        self.issue_s = now_s
+        self.stream.issued.append(self)
+        if len(self.stream.issued) == 1:
+            self.engine.offer(self)
 
 
-class Calls:
-    """The program's columns as lists, in the order in which the engines execute, with what happened to each."""
+class CopyTable:
+    """The copies of a run in the order in which engines execute them; several calls may run the same copies in turn.
 
-    def __init__(self, program: Program, flow_of: list[int], order: Ints) -> None:
-        self.size: list[int] = program.copy_bytes[order].tolist()
-        self.flow_of = flow_of
-        self.stream: list[int] = program.call_stream.tolist()
-        self.is_batch: list[bool] = (program.call_issue == BATCH).tolist()
-        self.barrier: list[int] = program.call_barrier.tolist()
-        self.first: list[int] = program.call_first_copy.tolist()
-        self.issue_s = [0.0] * len(self.stream)
-        self.start_s = [0.0] * len(self.size)
-        self.end_s = [0.0] * len(self.size)
+    Attributes:
+        size: Bytes of each copy.
+        flow_of: Flow of each copy, an index into `flows`.
+        flows: Who moves bytes from where to where.
+        start_s: When each copy's first byte moved, the last time that it ran.
+        end_s: When its last byte arrived.
+    """
+
+    def __init__(self, size: list[int], flow_of: list[int], flows: list[Flow]) -> None:
+        self.size, self.flow_of, self.flows = size, flow_of, flows
+        self.link_kind = [flow.link_kind for flow in flows]
+        self.start_s = [0.0] * len(size)
+        self.end_s = [0.0] * len(size)
+        self._pipelined: dict[tuple[int, int], bool] = {}
+
+    def kind(self, index: int) -> str:
+        """Kind of link that copy `index` uses: peer, host or local."""
+        return self.link_kind[self.flow_of[index]]
+
+    def pipelined(self, call: Call) -> bool:
+        """Whether the copies of `call` overlap: those of a batch do, unless it mixes kinds of links or stays local."""
+        copies = call.first, call.last
+        if copies not in self._pipelined:
+            kinds = {self.kind(index) for index in range(*copies)}
+            self._pipelined[copies] = call.is_batch and len(kinds) == 1 and "local" not in kinds
+        return self._pipelined[copies]
 
 
 class CopyEngine:
@@ -84,40 +141,28 @@ class CopyEngine:
     """
 
     def __init__(
-        self,
-        env: simpy.Environment,
-        number: int,
-        fabric: Fabric,
-        constants: FabricConstants,
-        calls: Calls,
-        barriers: Barriers,
-        streams: list[Stream],
-        flows: Sequence[Flow],
-        on_barrier: Callable[[], None],
-        on_call_done: Callable[[int], None],
+        self, env: simpy.Environment, number: int, fabric: Fabric, constants: FabricConstants, copies: CopyTable
     ) -> None:
-        self._env, self._number, self._fabric, self._constants = env, number, fabric, constants
-        self._calls, self._barriers, self._streams = calls, barriers, streams
-        self._flows = flows
-        self._link_kind = [flow.link_kind for flow in flows]
-        self._on_barrier, self._on_call_done = on_barrier, on_call_done
+        self._env, self._number, self._fabric, self._constants, self._copies = env, number, fabric, constants, copies
         self._wake = env.event()
-        self._pending: list[int] = []  # streams with an issued call for this engine, in the order of arrival
+        self._pending: list[Stream] = []  # streams whose head is for this engine, in the order of arrival
         self._free_s: float | None = None  # end of its previous call
         env.process(self._run())
 
-    def offer(self, stream: int) -> None:
-        """The head of `stream` has been issued and is for this engine."""
-        self._pending.append(stream)
+    def offer(self, call: Call) -> None:
+        """`call` is the head of its stream and for this engine."""
+        self._pending.append(call.stream)
+        if call.gate is not None:
+            call.gate.wake_when_open(self)
         self.wake()
 
     def wake(self) -> None:
-        """Look again for work: a call was issued or a barrier opened."""
+        """Look again for work: a call was issued or a gate opened."""
         if not self._wake.triggered:
             self._wake.succeed()
 
     def _run(self) -> Process:
-        current = -1
+        current = None
         while True:
             stream = self._choose(current)
             if stream is None:
@@ -125,77 +170,67 @@ class CopyEngine:
                 yield self._wake
                 continue
             current = stream
-            self._pending.remove(stream)
-            yield from self._execute(self._streams[stream], stream)
+            self._pending = [other for other in self._pending if other is not stream]
+            yield from self._execute(stream, stream.issued[0])
 
-    def _choose(self, current: int) -> int | None:
+    def _choose(self, current: Stream | None) -> Stream | None:
         """The stream to serve next, or None where all wait."""
-        open_ = [s for s in self._pending if self._head_barrier(s) in self._barriers.opened_s]
-        if current in open_:
+        open_ = [s for s in self._pending if (gate := s.issued[0].gate) is None or gate.opened_s is not None]
+        if any(s is current for s in open_):
             return current
-        return min(open_, key=self._ready_s, default=None)
+        return min(open_, key=_ready_s, default=None)
 
-    def _head_barrier(self, stream: int) -> int:
-        return self._calls.barrier[self._streams[stream].issued[0]]
-
-    def _ready_s(self, stream: int) -> float:
-        call = self._streams[stream].issued[0]
-        opened = self._barriers.opened_s[self._calls.barrier[call]]
-        return max(self._calls.issue_s[call], self._streams[stream].free_s, opened)
-
-    def _execute(self, stream: Stream, number: int) -> Process:
-        call = stream.issued[0]
-        first, last = self._calls.first[call], self._calls.first[call + 1]
-        kinds = {self._link_kind[self._calls.flow_of[index]] for index in range(first, last)}
-        pipelined = self._calls.is_batch[call] and len(kinds) == 1 and "local" not in kinds
+    def _execute(self, stream: Stream, call: Call) -> Process:
         yield from self._lead_in(call, stream)
         share_s, lost_s = self._fabric.spent_s(self._number)
-        if pipelined:
-            yield self._transfer(first, last)
+        if self._copies.pipelined(call):
+            yield self._transfer(call.first, call.last)
         else:
-            yield from self._one_by_one(first, last, stream)
+            yield from self._one_by_one(call.first, call.last, stream)
         all_share_s, all_lost_s = self._fabric.spent_s(self._number)
         stream.transfer_s += all_share_s - share_s
         stream.contention_s += max(all_lost_s - lost_s, 0.0)  # rounding
-        self._free_s = stream.free_s = self._env.now
+        self._free_s = stream.free_s = call.end_s = self._env.now
         stream.issued.popleft()
-        if self._barriers.complete(self._calls.barrier[call]):
-            self._on_barrier()
-        self._on_call_done(number)
+        for on_done in call.on_done:
+            on_done()
+        if stream.issued:
+            stream.issued[0].engine.offer(stream.issued[0])
 
-    def _lead_in(self, call: int, stream: Stream) -> Process:
+    def _lead_in(self, call: Call, stream: Stream) -> Process:
         """Wait until the call's first byte may move, and account for the time since the stream's previous call.
 
         Until the call is issued that is the host's; from then until its barrier is open and the engine has left other
-        streams, it is contention; the rest is the fixed part or gap.
+        streams, it is contention; the rest is the fixed part or gap. While its slot is in use, it is the slot's.
         """
-        calls, now = self._calls, self._env.now
-        kind = self._constants.timing[self._link_kind[calls.flow_of[calls.first[call]]]]
-        issued, barrier = calls.issue_s[call], calls.barrier[call]
-        first = calls.first[call]
-        start = max(issued + kind.fixed_s, now)
+        now, gate = self._env.now, call.gate
+        kind = self._constants.timing[self._copies.kind(call.first)]
+        start = max(call.issue_s + kind.fixed_s, now)
+        free = stream.free_s  # up to here the time is accounted for
+        if gate is not None and gate.opened_s is not None:
+            start = max(start, gate.opened_s + (kind.fixed_s if gate.latency_s is None else gate.latency_s))
+            if gate.is_slot:
+                stream.slot_s += max(gate.opened_s - free, 0.0)
+                free = max(free, gate.opened_s)
+        stream.host_s += max(call.issue_s - free, 0.0)
+        free = ready = max(free, call.issue_s)
+        if gate is not None and gate.opened_s is not None:
+            free = max(free, gate.opened_s)
         gap_ends = now
-        ready = max(issued, stream.free_s)  # from here on it is not the host
-        free = ready  # from here on it is not other ranks or streams
         if self._free_s is not None:
-            gap_ends = self._free_s + kind.gap(calls.size[first])
+            gap_ends = self._free_s + kind.gap(self._copies.size[call.first])
             start = max(start, gap_ends)
             free = max(free, self._free_s)
-        if barrier > 0:
-            opened = self._barriers.opened_s[barrier]
-            start = max(start, opened + self._constants.barrier_s)
-            free = max(free, opened)
-        stream.host_s += ready - stream.free_s
         stream.contention_s += free - ready
         stream.gap_s += start - free
         if start > gap_ends:
             yield self._env.timeout(start - now)
         else:
-            yield from self._gap(start - now, first, stream)
+            yield from self._gap(start - now, call.first, stream)
 
     def _gap(self, seconds: float, index: int, stream: Stream) -> Process:
         """Let a gap before copy `index` go by: longer by a factor while the GPU's opposite direction moves bytes."""
-        flow = self._flows[self._calls.flow_of[index]]
+        flow = self._copies.flows[self._copies.flow_of[index]]
         factor = self._constants.both_ways_gap_factor
         if factor == 1.0 or not flow.is_peer:
             yield self._env.timeout(seconds)
@@ -210,29 +245,28 @@ class CopyEngine:
         """Single copies, and batches that mix kinds of links: in order, with a gap before each further copy."""
         for index in range(first, last):
             if index > first:
-                gap_s = self._constants.timing[self._link_kind[self._calls.flow_of[index]]].gap(self._calls.size[index])
+                gap_s = self._constants.timing[self._copies.kind(index)].gap(self._copies.size[index])
                 stream.gap_s += gap_s
                 yield from self._gap(gap_s, index, stream)
             yield self._transfer(index, index + 1)
 
     def _transfer(self, first: int, last: int) -> Event:
         """Start a pipelined run of copies; the event fires when the last one has arrived."""
-        env, fabric, calls = self._env, self._fabric, self._calls
-        places = self._constants.in_flight_sources
-        chooser = window(self._constants.refill, calls.flow_of, first, last, places)
+        env, fabric, copies = self._env, self._fabric, self._copies
+        chooser = window(self._constants.refill, copies.flow_of, first, last, self._constants.in_flight_sources)
         arrived = env.event()
         left = last - first
 
         def start_ready() -> None:
             index = chooser.take()
             while index is not None:
-                calls.start_s[index] = env.now
-                fabric.start(calls.flow_of[index], calls.size[index], finished, index)
+                copies.start_s[index] = env.now
+                fabric.start(copies.flow_of[index], copies.size[index], finished, index)
                 index = chooser.take()
 
         def finished(index: int) -> None:
             nonlocal left
-            calls.end_s[index] = env.now
+            copies.end_s[index] = env.now
             left -= 1
             if left:
                 chooser.release(index)
@@ -244,24 +278,14 @@ class CopyEngine:
         return arrived
 
 
-def host_thread(
-    env: simpy.Environment,
-    host: simpy.Resource,
-    constants: FabricConstants,
-    calls: Calls,
-    own: range,
-    start_s: float,
-    issued: Callable[[int], None],
-) -> Process:
-    """Issue the calls `own` of one stream one after another; the thread is shared by the streams of a rank."""
-    yield env.timeout(start_s)
-    for call in own:
-        with host.request() as turn:
-            yield turn
-            if calls.is_batch[call]:
-                copies = calls.first[call + 1] - calls.first[call]
-                cost_s = constants.issue_batch_s + constants.issue_slice_s * copies
-            else:
-                cost_s = constants.issue_async_s
-            yield env.timeout(cost_s)
-        issued(call)
+def _ready_s(stream: Stream) -> float:
+    call = stream.issued[0]
+    opened = 0.0 if call.gate is None or call.gate.opened_s is None else call.gate.opened_s
+    return max(call.issue_s, stream.free_s, opened)
+
+
+def issue_cost_s(call: Call, constants: FabricConstants) -> float:
+    """Host seconds that `call` takes to be made."""
+    if call.is_batch:
+        return constants.issue_batch_s + constants.issue_slice_s * (call.last - call.first)
+    return constants.issue_async_s
