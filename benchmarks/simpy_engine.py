@@ -14,8 +14,11 @@ from unittest import mock
 
 import simpy
 
-from dwdp_sim.cluster import Cluster, Constant, FabricOptions, constants_for
+from dwdp_sim.cluster import Cluster
+from dwdp_sim.constant import Constant
+from dwdp_sim.fabric_constants import constants_for
 from dwdp_sim.models import MoEModel
+from dwdp_sim.options import FabricOptions
 from dwdp_sim.placement import Placement
 from dwdp_sim.program import program_from_plan
 from dwdp_sim.simulate import simulate

@@ -11,8 +11,11 @@ import yaml
 
 from dwdp_hw.campaign import one_gpu_cases, peer_cases
 from dwdp_hw.case import Case
-from dwdp_sim.cluster import Cluster, Constant, FabricOptions, constants_for
+from dwdp_sim.cluster import Cluster
 from dwdp_sim.config import config_dir
+from dwdp_sim.constant import Constant
+from dwdp_sim.fabric_constants import constants_for
+from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import program_from_plan
 from dwdp_sim.results import write_whole
 from dwdp_sim.simulate import simulate

@@ -22,8 +22,10 @@ from dwdp_hw.case import RankResult
 from dwdp_hw.measurement_file import measurement_file
 from dwdp_hw.rows import measured_row
 from dwdp_sim.build import Job
-from dwdp_sim.cluster import Cluster, FabricConstants, FabricOptions
+from dwdp_sim.cluster import Cluster
+from dwdp_sim.fabric_constants import FabricConstants
 from dwdp_sim.metrics import SUMMARY_SCHEMA, latency
+from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import program_from_plan
 from dwdp_sim.results import copies_table, write_whole
 from dwdp_sim.simulate import Floats, Timeline, simulate

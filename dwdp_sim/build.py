@@ -13,11 +13,14 @@ from typing import Any, cast
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
-from dwdp_sim.cluster import Cluster, Constant, FabricConstants, FabricOptions, constants_for
+from dwdp_sim.cluster import Cluster
 from dwdp_sim.config import ClusterConfig, ModelConfig, SimConfig, StrategyConfig, WorkloadConfig
+from dwdp_sim.constant import Constant
 from dwdp_sim.errors import ConfigError
+from dwdp_sim.fabric_constants import FabricConstants, constants_for
 from dwdp_sim.hf import read_shape
 from dwdp_sim.models import FORMATS, MoEModel
+from dwdp_sim.options import FabricOptions
 from dwdp_sim.placement import Placement
 from dwdp_sim.plan import CopyPlan
 from dwdp_sim.program import Program, program_from_plan

@@ -41,7 +41,7 @@ class ModelConfig:
 
 @dataclass
 class ConstantConfig:
-    """One constant of a cluster with its origin; see `cluster.Constant`."""
+    """One constant of a cluster with its origin; see `constant.Constant`."""
 
     value: Any = None
     unit: str = ""
@@ -116,7 +116,7 @@ class DwdpConfig:
 
 @dataclass
 class FabricConfig:
-    """Alternatives of the contention model; see `cluster.FabricOptions`."""
+    """Alternatives of the contention model; see `options.FabricOptions`."""
 
     sharing: str = "fair"
     incast: str = "always"

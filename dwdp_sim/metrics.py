@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dwdp_sim.build import Job, Layer
-from dwdp_sim.cluster import REFILLS, FabricConstants
+from dwdp_sim.fabric_constants import REFILLS, FabricConstants
 from dwdp_sim.program import HOST, Program, batch_spans_sources
 from dwdp_sim.simulate import Floats, Timeline
 

@@ -6,7 +6,8 @@ import math
 from collections.abc import Hashable, Iterable
 from typing import NamedTuple
 
-from dwdp_sim.cluster import FabricConstants, FabricOptions
+from dwdp_sim.fabric_constants import FabricConstants
+from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import HOST
 from dwdp_sim.sharing import Flow, max_min
 

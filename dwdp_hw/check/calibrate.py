@@ -12,7 +12,9 @@ import yaml
 from dwdp_hw.check.design import calibration_rows
 from dwdp_hw.check.fit import Fit, fit
 from dwdp_hw.check.suspects import log_likelihood, makes_a_difference
-from dwdp_sim.cluster import Cluster, Constant, FabricOptions
+from dwdp_sim.cluster import Cluster
+from dwdp_sim.constant import Constant
+from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded import RecordedRow, Recording, pool
 from dwdp_sim.results import write_whole
 

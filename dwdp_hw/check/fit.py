@@ -10,7 +10,8 @@ from scipy.optimize import least_squares
 
 from dwdp_hw.check.parameters import Parameter
 from dwdp_hw.check.problem import STEP, Matrix, Problem
-from dwdp_sim.cluster import Cluster, FabricOptions
+from dwdp_sim.cluster import Cluster
+from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded import RecordedRow
 from dwdp_sim.simulate import Floats
 

@@ -14,8 +14,9 @@ from dwdp_hw.check.validate import Bars
 from dwdp_hw.config import HwConfig, Mode, Source
 from dwdp_hw.cuda import count_gpus
 from dwdp_sim.build import build_cluster
-from dwdp_sim.cluster import Cluster, FabricOptions
+from dwdp_sim.cluster import Cluster
 from dwdp_sim.errors import ConfigError
+from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded import Recording, pool, read_recording
 
 

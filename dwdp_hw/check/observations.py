@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dwdp_hw.check.predict import predict
-from dwdp_sim.cluster import Cluster, FabricOptions
+from dwdp_sim.cluster import Cluster
+from dwdp_sim.options import FabricOptions
 from dwdp_sim.plan import ASYNC, BATCH
 from dwdp_sim.program import Program
 from dwdp_sim.recorded import RecordedRow

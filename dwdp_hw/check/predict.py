@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dwdp_sim.cluster import Cluster, FabricOptions, constants_for
+from dwdp_sim.cluster import Cluster
+from dwdp_sim.fabric_constants import constants_for
+from dwdp_sim.options import FabricOptions
 from dwdp_sim.plan import ASYNC
 from dwdp_sim.program import Program
 from dwdp_sim.recorded import RecordedRow

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from dwdp_hw.check.observations import Observations
 from dwdp_hw.check.parameters import Parameter, parameters_for, with_values
-from dwdp_sim.cluster import Cluster, FabricOptions
+from dwdp_sim.cluster import Cluster
 from dwdp_sim.errors import ConfigError
+from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded import RecordedRow
 from dwdp_sim.simulate import Floats
 

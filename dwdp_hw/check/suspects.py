@@ -10,7 +10,8 @@ import numpy as np
 from dwdp_hw.check.design import calibration_rows
 from dwdp_hw.check.fit import Estimate, Fit, fit
 from dwdp_hw.check.observations import Observations
-from dwdp_sim.cluster import Cluster, FabricOptions
+from dwdp_sim.cluster import Cluster
+from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded import RecordedRow
 
 _FAR = 3.0  # standard errors of the refit beyond which a constant has moved

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dwdp_sim.cluster import Cluster, FabricOptions, constants_for
+from dwdp_sim.cluster import Cluster
+from dwdp_sim.fabric_constants import constants_for
+from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded import RecordedRow
 from dwdp_sim.simulate import Floats, simulate
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from dwdp_hw.check.predict import predict
-from dwdp_sim.cluster import Cluster, FabricOptions
+from dwdp_sim.cluster import Cluster
+from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded import RecordedRow
 from dwdp_sim.units import format_slice
 

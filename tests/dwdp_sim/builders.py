@@ -7,7 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dwdp_sim.cluster import Cluster, Constant, FabricConstants, FabricOptions, constants_for
+from dwdp_sim.cluster import Cluster
+from dwdp_sim.constant import Constant
+from dwdp_sim.fabric_constants import FabricConstants, constants_for
+from dwdp_sim.options import FabricOptions
 from dwdp_sim.plan import ASYNC, BATCH, NO_BARRIER
 from dwdp_sim.program import HOST, Program
 from dwdp_sim.simulate import Timeline, simulate

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from dwdp_sim.cluster import FabricOptions
+from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import HOST, Program
 from tests.dwdp_sim.builders import Call, Copy, Queue, batch, program, single
 

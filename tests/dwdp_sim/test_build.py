@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwdp_sim.cluster import constants_for
 from dwdp_sim.config import config_dir
 from dwdp_sim.errors import ConfigError
+from dwdp_sim.fabric_constants import constants_for
 from tests.dwdp_sim.composing import job
 
 CLUSTERS = sorted(path.stem for path in (config_dir() / "cluster").glob("*.yaml"))

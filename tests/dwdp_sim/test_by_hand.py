@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from dwdp_sim.cluster import FabricOptions
 from dwdp_sim.models import MoEModel
+from dwdp_sim.options import FabricOptions
 from dwdp_sim.placement import Placement
 from dwdp_sim.program import program_from_plan
 from dwdp_sim.strategies import Strategy, build_plan

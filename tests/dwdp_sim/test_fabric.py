@@ -11,8 +11,8 @@ import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dwdp_sim.cluster import FabricOptions
 from dwdp_sim.fabric import Fabric
+from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import Program
 from dwdp_sim.rates import RateModel
 from dwdp_sim.sharing import Flow

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwdp_sim.cluster import FabricOptions
+from dwdp_sim.options import FabricOptions
 from dwdp_sim.rates import RateModel, RateSet
 from dwdp_sim.sharing import Flow
 from tests.dwdp_sim.builders import constants, program, queue, resources, single

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dwdp_sim.cluster import FabricOptions
+from dwdp_sim.options import FabricOptions
 from tests.dwdp_sim.builders import ends, program, queue, run, single
 
 PYTHON = "/usr/bin/python3"  # Debian's interpreter: its simgrid module loads in no other

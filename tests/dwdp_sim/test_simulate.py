@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwdp_sim.cluster import FabricOptions, LinkTiming
+from dwdp_sim.fabric_constants import LinkTiming
+from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import Program
 from dwdp_sim.simulate import simulate
 from tests.dwdp_sim.builders import (
@@ -204,7 +205,7 @@ def test_a_start_of_the_whole_program_at_another_time_only_moves_the_clock(
 
 MIXED = """
 import hashlib, sys
-from dwdp_sim.cluster import FabricOptions
+from dwdp_sim.options import FabricOptions
 from tests.dwdp_sim.builders import batch, program, queue, run, single
 ranks = [queue(r, batch(*(((r + 1 + i % 3) % 4, r, 1000 + 7 * i + r) for i in range(40))), single((r + 1) % 4, r, 9),
          queued=r % 2 == 0, start_s=0.1 * r) for r in range(4)]

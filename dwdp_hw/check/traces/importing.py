@@ -17,8 +17,10 @@ from dwdp_hw.check.traces.rows import program_content
 from dwdp_hw.check.traces.torch_profiler import read_torch_profiler
 from dwdp_hw.config import HwConfig
 from dwdp_sim.build import build_cluster
-from dwdp_sim.cluster import Cluster, FabricOptions, constants_for
+from dwdp_sim.cluster import Cluster
 from dwdp_sim.errors import ConfigError
+from dwdp_sim.fabric_constants import constants_for
+from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import HOST
 from dwdp_sim.replay import program_from_dict
 

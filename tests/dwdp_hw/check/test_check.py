@@ -24,7 +24,9 @@ from dwdp_hw.check.run import fitted_cases
 from dwdp_hw.check.suspects import find_suspects
 from dwdp_hw.check.validate import Bars, Validation, summarize, validate
 from dwdp_hw.expectation import read_cluster
-from dwdp_sim.cluster import Cluster, FabricOptions, constants_for
+from dwdp_sim.cluster import Cluster
+from dwdp_sim.fabric_constants import constants_for
+from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded import Recording, read_recording
 from dwdp_sim.replay import program_from_dict
 from dwdp_sim.simulate import simulate
@@ -153,7 +155,7 @@ def test_a_calibration_finds_a_machine_s_constants_and_predicts_the_rows_it_left
 def read_cluster_file(path: Path) -> Cluster:
     import yaml  # noqa: PLC0415
 
-    from dwdp_sim.cluster import Constant  # noqa: PLC0415
+    from dwdp_sim.constant import Constant  # noqa: PLC0415
 
     content = yaml.safe_load(path.read_text())
     constants = {key: Constant(**value) for key, value in content.pop("constants").items()}

@@ -22,8 +22,9 @@ from dwdp_hw.check.timelines import (
     timelines_trace,
 )
 from dwdp_hw.check.validate import Bars, validate
-from dwdp_sim.cluster import FabricOptions, constants_for
 from dwdp_sim.errors import ConfigError
+from dwdp_sim.fabric_constants import constants_for
+from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded import RecordedRow, read_recording
 from dwdp_sim.simulate import simulate
 from tests.dwdp_sim.builders import cluster, links

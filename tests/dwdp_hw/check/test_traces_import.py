@@ -20,9 +20,10 @@ from dwdp_hw.check.traces.importing import ImportJob, build_import
 from dwdp_hw.check.traces.report import Comparison, run_import
 from dwdp_hw.config import HwConfig, register_hw_schemas
 from dwdp_sim.build import build_cluster
-from dwdp_sim.cluster import FabricOptions, constants_for
 from dwdp_sim.config import config_dir
 from dwdp_sim.errors import ConfigError
+from dwdp_sim.fabric_constants import constants_for
+from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import HOST
 from dwdp_sim.recorded import read_recording
 from dwdp_sim.replay import program_from_dict, read_program

@@ -1,0 +1,32 @@
+"""Which alternatives of the contention model a run uses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dwdp_sim.errors import ConfigError
+from dwdp_sim.sharing import INCASTS, SHARINGS
+
+BATCH_ORDERS = ("kept", "swapped", "random")
+
+
+@dataclass(frozen=True)
+class FabricOptions:
+    """Alternatives of the model, to be chosen by data.
+
+    Attributes:
+        sharing: `fair` (max-min) or `fifo` (a source serves one copy at a time in the order of arrival).
+        incast: `always` (any second reader costs), `demand` (only where demand exceeds the source), `off`.
+        both_ways: Whether a GPU's two directions disturb each other.
+        batch_order: Order inside a batch: `kept`, `swapped` (neighbours, now and then) or `random`.
+    """
+
+    sharing: str = "fair"
+    incast: str = "always"
+    both_ways: bool = True
+    batch_order: str = "kept"
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("sharing", SHARINGS), ("incast", INCASTS), ("batch_order", BATCH_ORDERS)):
+            if getattr(self, name) not in allowed:
+                raise ConfigError(f"fabric.{name}", getattr(self, name), f"allowed: {', '.join(allowed)}")
