@@ -35,7 +35,11 @@ class Machine:
     ) -> None:
         self.env = simpy.Environment()
         self.order = _execution_order(program, constants, options, seed)
-        self._program, self._constants = program, constants
+        self._calls_of: list[list[tuple[int, int, bool, int]]] = [[] for _ in program.stream_gpu]
+        bounds = zip(program.call_first_copy[:-1].tolist(), program.call_first_copy[1:].tolist(), strict=True)
+        kinds = zip(program.call_issue.tolist(), program.call_barrier.tolist(), strict=True)
+        for stream, (first, last), (issue, barrier) in zip(program.call_stream.tolist(), bounds, kinds, strict=True):
+            self._calls_of[stream].append((first, last, issue == BATCH, barrier))
         numbers: dict[tuple[int, str], int] = {}
         model = RateModel(constants, options)
         flow_of = _number_flows(program, self.order, model, numbers)
@@ -46,15 +50,18 @@ class Machine:
             CopyEngine(self.env, number, self.fabric, constants, self.copies) for number in numbers.values()
         ]
 
+    @property
+    def streams(self) -> int:
+        """Streams of the program."""
+        return len(self._calls_of)
+
     def calls(self, stream_number: int, stream: Stream, barriers: Barriers) -> list[Call]:
-        """The program's calls on one of its streams, none of them issued yet."""
-        program, calls = self._program, []
-        for number in np.flatnonzero(program.call_stream == stream_number).tolist():
-            first, last = program.call_first_copy[number : number + 2].tolist()
+        """The program's calls on one of its streams, none of them issued yet; each time new ones."""
+        calls = []
+        for first, last, is_batch, barrier in self._calls_of[stream_number]:
             engine = self._engines[self.flows[self.copies.flow_of[first]].engine]
-            call = Call(stream, engine, first, last, bool(program.call_issue[number] == BATCH))
-            barriers.add(call, int(program.call_barrier[number]))
-            calls.append(call)
+            calls.append(Call(stream, engine, first, last, is_batch))
+            barriers.add(calls[-1], barrier)
         return calls
 
     def run(self, done: Callable[[], bool], progress: Callable[[int], None]) -> None:
