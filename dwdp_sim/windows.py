@@ -46,17 +46,17 @@ class StepWindows:
     @property
     def ranks(self) -> int:
         """Ranks that compute."""
-        return self.moe_s.shape[0]
+        return int(self.moe_s.shape[0])
 
     @property
     def iterations(self) -> int:
         """Forward steps of each rank."""
-        return self.moe_s.shape[1]
+        return int(self.moe_s.shape[1])
 
     @property
     def layers(self) -> int:
         """MoE layers of a forward step."""
-        return self.moe_s.shape[2]
+        return int(self.moe_s.shape[2])
 
 
 def constant_windows(
