@@ -7,25 +7,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dwdp_hw.campaign import one_gpu_cases, peer_cases
 from dwdp_hw.case import Case
+from dwdp_sim.build import read_cluster
 from dwdp_sim.cluster import Cluster
-from dwdp_sim.config import config_dir
-from dwdp_sim.constant import Constant
 from dwdp_sim.fabric_constants import constants_for
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import program_from_plan
 from dwdp_sim.results import write_whole
 from dwdp_sim.simulate import simulate
-
-
-def read_cluster(name: str) -> Cluster:
-    """A cluster of `conf/cluster`."""
-    content = yaml.safe_load((config_dir() / "cluster" / f"{name}.yaml").read_text(encoding="utf-8"))
-    constants = {key: Constant(**value) for key, value in content.pop("constants").items()}
-    return Cluster(**content, constants=constants)
 
 
 def expected_s(case: Case, cluster: Cluster) -> list[float]:

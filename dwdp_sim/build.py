@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from dwdp_sim.cluster import Cluster
-from dwdp_sim.config import ClusterConfig, ModelConfig, SimConfig, StrategyConfig, WorkloadConfig
+from dwdp_sim.config import ClusterConfig, ModelConfig, SimConfig, StrategyConfig, WorkloadConfig, config_dir
 from dwdp_sim.constant import Constant
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.fabric_constants import FabricConstants, constants_for
@@ -134,6 +135,13 @@ def build_cluster(config: ClusterConfig) -> Cluster:
         constants={name: Constant(**vars(constant)) for name, constant in config.constants.items()},
         fitted_on=tuple(config.fitted_on),
     )
+
+
+def read_cluster(name: str) -> Cluster:
+    """A cluster of `conf/cluster`, without Hydra."""
+    content = yaml.safe_load((config_dir() / "cluster" / f"{name}.yaml").read_text(encoding="utf-8"))
+    constants = {key: Constant(**value) for key, value in content.pop("constants").items()}
+    return Cluster(**content, constants=constants)
 
 
 def apply_trtllm_yaml(config: SimConfig, explicit: set[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -35,6 +36,7 @@ class Machine:
     ) -> None:
         self.env = simpy.Environment()
         self.order = _execution_order(program, constants, options, seed)
+        self._constants = constants
         self._calls_of: list[list[tuple[int, int, bool, int]]] = [[] for _ in program.stream_gpu]
         bounds = zip(program.call_first_copy[:-1].tolist(), program.call_first_copy[1:].tolist(), strict=True)
         kinds = zip(program.call_issue.tolist(), program.call_barrier.tolist(), strict=True)
@@ -54,6 +56,11 @@ class Machine:
     def streams(self) -> int:
         """Streams of the program."""
         return len(self._calls_of)
+
+    def barriers(self) -> Barriers:
+        """Closed barriers for one run of the program's calls."""
+        calls_at = Counter(barrier for calls in self._calls_of for *_, barrier in calls if barrier != NO_BARRIER)
+        return Barriers(self.env, self._constants.barrier_s, calls_at)
 
     def calls(self, stream_number: int, stream: Stream, barriers: Barriers) -> list[Call]:
         """The program's calls on one of its streams, none of them issued yet; each time new ones."""
@@ -83,21 +90,19 @@ class Machine:
 
 
 class Barriers:
-    """Group barriers: barrier b opens when every call with barrier b − 1 is complete."""
+    """Group barriers of one run of the calls: barrier b opens when every call with barrier b − 1 is complete."""
 
-    def __init__(self, env: simpy.Environment, constants: FabricConstants) -> None:
+    def __init__(self, env: simpy.Environment, latency_s: float, calls_at: Counter[int]) -> None:
         self._env = env
-        self._latency_s = constants.barrier_s
-        self._left: dict[int, int] = {}
-        self._gates: dict[int, Gate] = {}
+        self._left = calls_at.copy()
+        self._gates: dict[int, Gate] = {barrier: Gate(latency_s=latency_s) for barrier in calls_at}
 
     def add(self, call: Call, barrier: int) -> None:
         """Put `call`, which must not have been issued, behind its barrier."""
         if barrier == NO_BARRIER:
             return
         if barrier > 0:
-            call.gate = self._gates.setdefault(barrier, Gate(latency_s=self._latency_s))
-        self._left[barrier] = self._left.get(barrier, 0) + 1
+            call.gate = self._gates[barrier]
         call.on_done.append(lambda: self._complete(barrier))
 
     def _complete(self, barrier: int) -> None:

@@ -87,7 +87,7 @@ def read_recording(path: str) -> Recording:
         if number not in FORMATS:
             raise ConfigError("rows", path, f"has format {number}; this version reads {FORMATS[0]} to {FORMATS[-1]}")
         gpus = int(content["machine"]["gpus"])
-        rows = tuple(_row(row, gpus, path) for row in content["rows"] if _times_copies(row))
+        rows = tuple(row_from_dict(row, gpus, path) for row in content["rows"] if _times_copies(row))
         words = (str(content.get("mapping", "")), str(content.get("method", "")))
     except ConfigError:
         raise
@@ -116,7 +116,13 @@ def _times_copies(row: Mapping[str, Any]) -> bool:
     return row.get("measure", "layer") == "layer" and bool(row.get("device_us"))
 
 
-def _row(row: Mapping[str, Any], gpus: int, path: str) -> RecordedRow:
+def row_from_dict(row: Mapping[str, Any], gpus: int, path: str) -> RecordedRow:
+    """One row of the file `path`, whose machine has `gpus` GPUs.
+
+    Raises:
+        ConfigError: Its times do not fit its streams.
+        KeyError: Something is missing.
+    """
     queued = bool(row["queued_behind_gate"])
     home = row.get("home", "peer")
     jobs = row.get("jobs") or [

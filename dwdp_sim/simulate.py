@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dwdp_sim.engine import Call, Process, Stream, issue_cost_s
 from dwdp_sim.fabric_constants import FabricConstants
-from dwdp_sim.machine import Barriers, Machine
+from dwdp_sim.machine import Machine
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import Program
 from dwdp_sim.rates import RateSet
@@ -72,7 +72,7 @@ def simulate(
     env = machine.env
     streams = [Stream(free_s=start) for start in program.stream_start_s.tolist()]
     hosts = {gpu: simpy.Resource(env) for gpu in set(program.stream_gpu.tolist())}
-    barriers = Barriers(env, constants)
+    barriers = machine.barriers()
     calls: list[Call] = []
     for number, (stream, gpu) in enumerate(zip(streams, program.stream_gpu.tolist(), strict=True)):
         own = machine.calls(number, stream, barriers)

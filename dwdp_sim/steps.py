@@ -30,14 +30,12 @@ class Pace:
 
     Attributes:
         slots: Slots for prefetched layers; the prefetch of layer l + slots follows layer l's compute.
-        issue_mode: `queued` (host time is hidden) or `as_issued` (the host thread makes every call at its cost).
-        launch_s: Host seconds to launch one layer's kernels (`as_issued`).
+        launch_s: Host seconds to launch one layer's kernels; it is hidden, as all host time, where a stream is queued.
         ahead: Whether the host may be one step ahead of the GPU; otherwise it begins a step when the last one ended.
         interference: How many times as long compute takes while copies arrive in the same GPU.
     """
 
     slots: int = 2
-    issue_mode: str = "queued"
     launch_s: float = 0.0
     ahead: bool = True
     interference: float = 1.0
@@ -62,6 +60,7 @@ class StepTimeline:
     Attributes:
         step_begin_s: When the step's first kernel ran.
         step_end_s: When its last layer's compute ended.
+        launch_wait_s: Seconds for which compute could not go on because the host had not launched the layer.
         wait_begin_s: When a layer's compute came to need its experts.
         moe_begin_s: When it had them: the difference is the bubble.
         moe_end_s: When the layer's MoE block ended and its slot was free.
@@ -74,6 +73,7 @@ class StepTimeline:
 
     step_begin_s: Floats
     step_end_s: Floats
+    launch_wait_s: Floats
     wait_begin_s: Floats
     moe_begin_s: Floats
     moe_end_s: Floats
@@ -116,7 +116,8 @@ def simulate_steps(
     ones again, uncounted, until all have made theirs, so that nobody's last steps run on idle links.
 
     Args:
-        program: One layer's prefetch (`program_from_plan`); the first `ranks` streams are the ranks'. Any further
+        program: One layer's prefetch (`program_from_plan`); the first `ranks` streams are the ranks', and say whether
+            their host time is hidden (queued) or counts. Any further
             stream belongs to a GPU that takes the bytes of a step away when it has ended: stream ranks + r after rank
             r's steps.
         windows: Compute times of every rank, iteration and layer.
@@ -129,7 +130,7 @@ def simulate_steps(
         progress: Called now and then with the number of copies that have arrived.
     """
     machine = Machine(program, constants, options or FabricOptions(), seed=seed, record_links=record_links)
-    shared = _Shared(machine, constants, pace or Pace(), windows, _empty(windows.moe_s.shape, machine))
+    shared = _Shared(machine, program, constants, pace or Pace(), windows, _empty(windows.moe_s.shape, machine))
     starts = np.zeros(windows.ranks) if start_s is None else start_s
     ranks = [_Rank(shared, rank, float(starts[rank])) for rank in range(windows.ranks)]
     machine.run(lambda: all(rank.finished for rank in ranks), progress)
@@ -143,6 +144,7 @@ class _Shared:
     """What the ranks have in common."""
 
     machine: Machine
+    program: Program
     constants: FabricConstants
     pace: Pace
     windows: StepWindows
@@ -154,7 +156,7 @@ class _Shared:
     def barriers_of(self, step: int, layer: int) -> Barriers:
         """The group barriers of one layer's prefetch."""
         if (step, layer) not in self.barriers:
-            self.barriers[step, layer] = Barriers(self.machine.env, self.constants)
+            self.barriers[step, layer] = self.machine.barriers()
         return self.barriers[step, layer]
 
 
@@ -190,7 +192,7 @@ class _Rank:
     def _host(self) -> Process:
         """Make the calls and launch the kernels of one step after another."""
         pace, step = self._shared.pace, 0
-        hidden = pace.issue_mode == "queued"
+        hidden = bool(self._shared.program.stream_queued[self._rank])
         while True:
             yield self._end_of(step - 2 if pace.ahead else step - 1)
             for layer in range(min(pace.slots, self._layers)):
@@ -248,13 +250,16 @@ class _Rank:
                 timeline.step_begin_s[place] = self._env.now
             yield from self._work(float(windows.lead_s[place]))
             for layer in range(self._layers):
+                idle_s = self._env.now
                 yield self._launched[step, layer]
+                idle_s = self._env.now - idle_s
                 yield from self._work(float(windows.before_s[(*place, layer)]))
                 wait_begin_s = self._env.now
                 yield self._prefetched[step, layer]
                 moe_begin_s = self._env.now
                 yield from self._work(float(windows.moe_s[(*place, layer)]))
                 if counted:
+                    timeline.launch_wait_s[(*place, layer)] = idle_s
                     timeline.wait_begin_s[(*place, layer)] = wait_begin_s
                     timeline.moe_begin_s[(*place, layer)] = moe_begin_s
                     timeline.moe_end_s[(*place, layer)] = self._env.now
@@ -272,7 +277,7 @@ class _Rank:
         machine, number = self._shared.machine, self._rank + self._shared.windows.ranks
         if number >= machine.streams:
             return
-        for call in machine.calls(number, self._outgoing, Barriers(self._env, self._shared.constants)):
+        for call in machine.calls(number, self._outgoing, machine.barriers()):
             call.issue(self._env.now)
 
     def _work(self, seconds: float) -> Process:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dwdp_hw.check.predict import predict
-from dwdp_hw.expectation import read_cluster
+from dwdp_sim.build import read_cluster
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded import read_recording

@@ -23,7 +23,7 @@ from dwdp_hw.check.report import Subject, html_report, markdown_report
 from dwdp_hw.check.run import fitted_cases
 from dwdp_hw.check.suspects import find_suspects
 from dwdp_hw.check.validate import Bars, Validation, summarize, validate
-from dwdp_hw.expectation import read_cluster
+from dwdp_sim.build import read_cluster
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.fabric_constants import constants_for
 from dwdp_sim.options import FabricOptions

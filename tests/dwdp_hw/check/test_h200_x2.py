@@ -17,7 +17,7 @@ import pytest
 from dwdp_hw.check.calibrate import calibrate
 from dwdp_hw.check.predict import predict
 from dwdp_hw.check.validate import Bars, Validation, validate
-from dwdp_hw.expectation import read_cluster
+from dwdp_sim.build import read_cluster
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded import RecordedRow, read_recording
