@@ -1,9 +1,10 @@
-"""What one expert of a MoE model is made of: parameters, shapes, bytes."""
+"""The shape of a MoE model, and what one expert is made of: parameters, shapes, bytes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dwdp_sim.attention import Attention
 from dwdp_sim.errors import ConfigError
 
 KINDS = ("weight", "scale", "alpha", "bias")
@@ -36,7 +37,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class MoEModel:
-    """Shape of a mixture-of-experts model, as far as expert prefetch needs it.
+    """Shape of a mixture-of-experts model, as far as expert prefetch and the compute that hides it need it.
 
     Attributes:
         name: The name users select it by.
@@ -49,6 +50,9 @@ class MoEModel:
         weight_format: ``nvfp4``, ``mxfp4``, ``fp8_block`` or ``bf16``.
         expert_bias: Whether experts have biases (gpt-oss has).
         include: Kinds of parameters that count as part of an expert here.
+        attention: Its attention; None where only the prefetch is of interest.
+        dense_intermediate_size: Width of the feed-forward block of the layers without experts.
+        shared_intermediate_size: Width of a layer's shared experts together; 0 without shared experts.
     """
 
     name: str
@@ -61,15 +65,24 @@ class MoEModel:
     weight_format: str
     expert_bias: bool = False
     include: tuple[str, ...] = KINDS
+    attention: Attention | None = None
+    dense_intermediate_size: int = 0
+    shared_intermediate_size: int = 0
 
     def __post_init__(self) -> None:
         for field in ("hidden_size", "intermediate_size", "num_experts", "top_k", "num_layers", "num_moe_layers"):
             if getattr(self, field) < 1:
                 raise ConfigError(f"model.{field}", getattr(self, field), "must be at least 1")
+        for field in ("dense_intermediate_size", "shared_intermediate_size"):
+            if getattr(self, field) < 0:
+                raise ConfigError(f"model.{field}", getattr(self, field), "must be at least 0")
         if self.num_moe_layers > self.num_layers:
             raise ConfigError("model.num_moe_layers", self.num_moe_layers, f"at most num_layers={self.num_layers}")
         if self.weight_format not in FORMATS:
             raise ConfigError("model.format", self.weight_format, f"allowed: {', '.join(FORMATS)}")
+        if self.attention and self.attention.weight_format not in FORMATS:
+            key = "model.attention.format"
+            raise ConfigError(key, self.attention.weight_format, f"allowed: {', '.join(FORMATS)}")
         unknown = [kind for kind in self.include if kind not in KINDS]
         if unknown or "weight" not in self.include:
             raise ConfigError("model.include", list(self.include), f"'weight' and any of {', '.join(KINDS[1:])}")
@@ -88,6 +101,11 @@ class MoEModel:
         return tuple(p for p in _all_parameters(self) if p.kind in self.include)
 
     @property
+    def num_dense_layers(self) -> int:
+        """Layers without experts; they are taken to come first."""
+        return self.num_layers - self.num_moe_layers
+
+    @property
     def expert_bytes(self) -> int:
         """Bytes of one expert in one layer."""
         return sum(p.bytes for p in self.parameters)
@@ -95,6 +113,15 @@ class MoEModel:
 
 # Elements a scale covers along a row where rows must divide evenly; 0 where they need not.
 FORMATS = {"nvfp4": 16, "mxfp4": 32, "fp8_block": 0, "bf16": 0}
+
+
+def matrix_bytes(weight_format: str, rows: int, columns: int) -> int:
+    """Bytes of a weight matrix with its block scales, as a product with it reads them."""
+    if weight_format in ("nvfp4", "mxfp4"):
+        return rows * (-(-columns // 2) + -(-columns // FORMATS[weight_format]))
+    if weight_format == "fp8_block":
+        return rows * columns + 4 * -(-rows // 128) * -(-columns // 128)
+    return 2 * rows * columns
 
 
 def _all_parameters(model: MoEModel) -> list[Parameter]:
