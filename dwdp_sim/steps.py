@@ -32,12 +32,16 @@ class Pace:
         slots: Slots for prefetched layers; the prefetch of layer l + slots follows layer l's compute.
         launch_s: Host seconds to launch one layer's kernels; it is hidden, as all host time, where a stream is queued.
         ahead: Whether the host may be one step ahead of the GPU; otherwise it begins a step when the last one ended.
+        carry_over: Whether the first layers of a step are prefetched as soon as the last layers of the step before have
+            freed their slots; otherwise when the step begins, as TensorRT-LLM and sglang do. Weights do not depend on
+            what a step computes, so nothing forbids it.
         interference: How many times as long compute takes while copies arrive in the same GPU.
     """
 
     slots: int = 2
     launch_s: float = 0.0
     ahead: bool = True
+    carry_over: bool = False
     interference: float = 1.0
 
     def __post_init__(self) -> None:
@@ -167,6 +171,7 @@ class _Rank:
         self._shared, self._rank = shared, rank
         self._env = shared.machine.env
         self._iterations, self._layers = shared.windows.iterations, shared.windows.layers
+        self._slots_used = min(shared.pace.slots, self._layers)
         self._stream, self._outgoing = Stream(free_s=start_s), Stream(free_s=start_s)
         self._slots: dict[tuple[int, int], Gate] = defaultdict(lambda: Gate(is_slot=True))  # by step and layer
         self._prefetched: dict[tuple[int, int], Event] = defaultdict(self._env.event)
@@ -191,18 +196,21 @@ class _Rank:
 
     def _host(self) -> Process:
         """Make the calls and launch the kernels of one step after another."""
-        pace, step = self._shared.pace, 0
+        pace, slots, step = self._shared.pace, self._slots_used, 0
         hidden = bool(self._shared.program.stream_queued[self._rank])
         while True:
             yield self._end_of(step - 2 if pace.ahead else step - 1)
-            for layer in range(min(pace.slots, self._layers)):
-                yield from self._issue(step, layer, hidden)
+            if step == 0 or not pace.carry_over:
+                for layer in range(slots):
+                    yield from self._issue(step, layer, hidden)
             for layer in range(self._layers):
                 if not hidden and pace.launch_s:
                     yield self._env.timeout(pace.launch_s)
                 self._launched[step, layer].succeed()
-                if layer + pace.slots < self._layers:
-                    yield from self._issue(step, layer + pace.slots, hidden)
+                if layer + slots < self._layers:
+                    yield from self._issue(step, layer + slots, hidden)
+                elif pace.carry_over:
+                    yield from self._issue(step + 1, layer + slots - self._layers, hidden)
             step += 1
 
     def _issue(self, step: int, layer: int, hidden: bool) -> Process:
@@ -240,12 +248,13 @@ class _Rank:
 
     def _compute(self) -> Process:
         """The compute stream: each layer waits for its launch and, before its MoE block, for its experts."""
-        windows, timeline, slots, step = self._shared.windows, self._shared.timeline, self._shared.pace.slots, 0
+        windows, timeline, slots, step = self._shared.windows, self._shared.timeline, self._slots_used, 0
         yield self._ended[0]
         while True:
             counted, place = step < self._iterations, (self._rank, step % self._iterations)
-            for layer in range(min(slots, self._layers)):
-                self._slots[step, layer].open(self._env.now)
+            if step == 0 or not self._shared.pace.carry_over:
+                for layer in range(slots):
+                    self._slots[step, layer].open(self._env.now)
             if counted:
                 timeline.step_begin_s[place] = self._env.now
             yield from self._work(float(windows.lead_s[place]))
@@ -265,6 +274,8 @@ class _Rank:
                     timeline.moe_end_s[(*place, layer)] = self._env.now
                 if layer + slots < self._layers:
                     self._slots[step, layer + slots].open(self._env.now)
+                elif self._shared.pace.carry_over:
+                    self._slots[step + 1, layer + slots - self._layers].open(self._env.now)
             if counted:
                 timeline.step_end_s[place] = self._env.now
             self._end_of(step).succeed()

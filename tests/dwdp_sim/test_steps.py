@@ -74,6 +74,15 @@ def test_the_first_layers_of_the_next_step_are_prefetched_when_it_begins() -> No
     assert timeline.step_end_s[0].tolist() == [19.0, 38.0]
 
 
+def test_carrying_over_the_step_boundary_hides_the_first_prefetch_of_every_step_but_the_first() -> None:
+    # Two layers of 7 s, 5 s copies: layer 0 of the second step is prefetched at 12, when layer 0 of the first has
+    # computed, and is there before the second step begins at 19.
+    timeline = steps(PULL_OF_5S, windows(7.0, 2, iterations=2), Pace(carry_over=True))
+    assert timeline.prefetch_begin_s[0, 1].tolist() == [12.0, 19.0]
+    assert timeline.bubble_s[0].tolist() == [[5.0, 0.0], [0.0, 0.0]]
+    assert timeline.step_end_s[0].tolist() == [19.0, 33.0]
+
+
 def test_a_launch_bound_step_takes_its_launches_and_its_calls() -> None:
     # Each layer: one call of 0.5 s and one launch of 3 s; copies and windows are shorter. The last layer launches
     # after 4 calls and 4 launches, at 14 s, and computes for 1 s.
@@ -148,6 +157,7 @@ def cases(draw: st.DrawFn) -> tuple[Program, StepWindows, Pace]:
         slots=draw(st.integers(1, 3)),
         launch_s=draw(st.sampled_from([0.0, 0.3])),
         ahead=draw(st.booleans()),
+        carry_over=draw(st.booleans()),
         interference=draw(st.sampled_from([1.0, 1.3])),
     )
     return program(*queues), StepWindows(*columns, tokens=np.zeros((ranks, shape[0]), dtype=np.int64)), pace
