@@ -8,6 +8,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
+from dwdp_sim.constant import ConstantConfig
 from dwdp_sim.models import KINDS
 
 
@@ -40,18 +41,6 @@ class ModelConfig:
 
 
 @dataclass
-class ConstantConfig:
-    """One constant of a cluster with its origin; see `constant.Constant`."""
-
-    value: Any = None
-    unit: str = ""
-    provenance: str = "assumed"
-    source: str = ""
-    direction: str = ""
-    interval: Any = None
-
-
-@dataclass
 class ClusterConfig:
     """A machine; see `cluster.Cluster`."""
 
@@ -78,8 +67,10 @@ class StrategyConfig:
     """Largest copy: bytes, a size such as 2MiB, or null for whole pulls."""
     wave_copies: int = 8
     """Copies of a wave (waves)."""
+    call_rounds: int = 1
+    """Peers that one call pulls from (batched_per_round)."""
     barrier: str = "none"
-    """none or group (waves)."""
+    """none or group (waves, batched_per_round)."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""One constant of a cluster: its value with unit, direction and origin, and the shapes that values can have."""
+"""One constant of a machine: its value with unit, direction and origin, and the shapes that values can have."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PROVENANCES = ("measured", "public", "vendor", "assumed")
 
 @dataclass(frozen=True)
 class Constant:
-    """One constant of a cluster.
+    """One constant of a machine.
 
     Attributes:
         value: A number; a table [[bytes, seconds], …]; or a mapping by peer-memory mapping or by kind of copy.
@@ -29,6 +29,18 @@ class Constant:
     unit: str
     provenance: str
     source: str
+    direction: str = ""
+    interval: Any = None
+
+
+@dataclass
+class ConstantConfig:
+    """A constant as configuration gives it; see `Constant`."""
+
+    value: Any = None
+    unit: str = ""
+    provenance: str = "assumed"
+    source: str = ""
     direction: str = ""
     interval: Any = None
 

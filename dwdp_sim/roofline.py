@@ -29,8 +29,6 @@ class Peaks:
         gemm_efficiency: Share of `flops` that products reach; 1.0 is the pure roofline, here and below.
         attention_efficiency: Share of `attention_flops`.
         memory_efficiency: Share of `memory_bytes_per_s`.
-        interference: How many times as long compute takes while copies run. No time in this module contains it: who
-            knows when copies run applies it.
     """
 
     flops: Mapping[str, float]
@@ -40,19 +38,17 @@ class Peaks:
     gemm_efficiency: float = 1.0
     attention_efficiency: float = 1.0
     memory_efficiency: float = 1.0
-    interference: float = 1.0
 
     def __post_init__(self) -> None:
         rates = {f"flops_{name}": rate for name, rate in self.flops.items()}
         rates |= {n: getattr(self, n) for n in ("attention_flops", "memory_bytes_per_s", "all_to_all_bytes_per_s")}
         for name, rate in rates.items():
             if not 0 < rate < math.inf:
-                raise ConfigError(f"compute.constants.{name}", rate, "a rate above zero is wanted")
+                raise ConfigError(f"compute.constants.{name}.value", rate, "a rate above zero is wanted")
         for name in ("gemm_efficiency", "attention_efficiency", "memory_efficiency"):
             if not 0 < getattr(self, name) <= 1:
-                raise ConfigError(f"compute.constants.{name}", getattr(self, name), "a share above 0, at most 1")
-        if not 1 <= self.interference < math.inf:
-            raise ConfigError("compute.constants.interference", self.interference, "a factor of at least 1 is wanted")
+                allowed = "a share above 0 and at most 1 is wanted"
+                raise ConfigError(f"compute.constants.{name}.value", getattr(self, name), allowed)
 
     def product_s(self, tokens: float, rows: int, columns: int, weight_format: str, matrices: float = 1.0) -> float:
         """Time of `tokens` rows of activations times weights: max(FLOPs ÷ peak, bytes of weights ÷ memory rate).

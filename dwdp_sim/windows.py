@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dwdp_sim.errors import ConfigError
+
+VARIATIONS = ("iteration", "layer")
+_FILE_KEYS = ("lead_s", "before_s", "moe_s", "tokens")
 
 
 @dataclass(frozen=True)
@@ -89,3 +95,68 @@ def constant_windows(
     scale = counted / counted.mean() if counted.any() else np.ones(shape[:2])
     layers_s = np.repeat((window_s * scale)[:, :, None], shape[2], axis=2)
     return StepWindows(lead_s * scale, before_share * layers_s, (1 - before_share) * layers_s, counted)
+
+
+def varied_windows(windows: StepWindows, cv: float, per: str, seed: int) -> StepWindows:
+    """Windows multiplied by random factors: log-normal with mean 1, so always positive.
+
+    Args:
+        windows: What to vary.
+        cv: Coefficient of variation of a factor: standard deviation ÷ mean.
+        per: `iteration`: one factor for all of a step; `layer`: one for each MoE layer and one for the lead.
+        seed: Of the random numbers.
+
+    Raises:
+        ConfigError: `cv` is below zero or not finite, or `per` is unknown.
+    """
+    if not 0 <= cv < math.inf:
+        raise ConfigError("compute.variation", cv, "a coefficient of variation ≥ 0 is wanted")
+    if per not in VARIATIONS:
+        raise ConfigError("compute.variation_per", per, f"allowed: {', '.join(VARIATIONS)}")
+    sigma = math.sqrt(math.log1p(cv * cv))  # of the logarithm; E = exp(mu + sigma²/2) = 1, Var = exp(sigma²) - 1 = cv²
+    drawn = 1 + windows.layers if per == "layer" else 1
+    shape = (windows.ranks, windows.iterations, drawn)
+    factors = np.random.default_rng(seed).lognormal(-sigma * sigma / 2, sigma, shape)
+    of_layers = factors[..., -windows.layers :] if per == "layer" else factors
+    return replace(
+        windows,
+        lead_s=windows.lead_s * factors[..., 0],
+        before_s=windows.before_s * of_layers,
+        moe_s=windows.moe_s * of_layers,
+    )
+
+
+def windows_from_file(path: str) -> StepWindows:
+    """Read windows: a JSON object with `lead_s` [rank][iteration], `before_s` and `moe_s` [rank][iteration][layer].
+
+    `tokens` [rank][iteration] may stand beside them.
+
+    Raises:
+        ConfigError: The file cannot be read, or does not hold such lists of equal sizes.
+    """
+    key = "compute.file"
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(key, path, f"cannot be read as JSON: {getattr(error, 'strerror', None) or error}") from error
+    if not isinstance(content, dict) or not {*_FILE_KEYS[:3]} <= content.keys() <= {*_FILE_KEYS}:
+        raise ConfigError(key, path, "a JSON object with lead_s, before_s, moe_s and perhaps tokens is wanted")
+    try:
+        lead_s, before_s, moe_s = (_numbers(content, name) for name in _FILE_KEYS[:3])
+        tokens = _numbers(content, "tokens") if "tokens" in content else np.zeros(lead_s.shape)
+        if not (np.isfinite(tokens) & (tokens == np.floor(tokens))).all():
+            raise ConfigError("tokens", "a fraction", "whole numbers are wanted")
+        return StepWindows(lead_s, before_s, moe_s, tokens.astype(np.int64))
+    except ConfigError as error:
+        raise ConfigError(key, path, str(error)) from error
+
+
+def _numbers(content: dict[str, Any], name: str) -> NDArray[np.float64]:
+    """Nested lists of numbers as an array."""
+    try:
+        values = np.array(content[name])
+    except ValueError:  # lists of different lengths
+        values = np.array(None)
+    if values.dtype.kind not in "if":
+        raise ConfigError(name, "not a regular nested list", "numbers in lists of equal lengths are wanted")
+    return values.astype(np.float64)
