@@ -46,7 +46,7 @@ class Fabric:
         self._fifo = fifo
         self._left: dict[int, float] = {}  # bytes left, by flow number
         self._done: dict[int, tuple[Done, int]] = {}
-        self._set = RateSet((), (), (), ())
+        self._set = RateSet()
         self._mask = 0
         self._last_s = 0.0
         self._timer: Event | None = None
@@ -112,7 +112,7 @@ class Fabric:
         if elapsed <= 0.0:
             return
         self._last_s = now
-        flows, rates, engines, shares = self._set
+        flows, rates, engines, shares, _ = self._set
         left = self._left
         for flow, rate in zip(flows, rates, strict=True):
             left[flow] -= rate * elapsed
@@ -147,7 +147,7 @@ class Fabric:
             return  # the set has changed since this timer was set
         self._advance()
         tolerance = self._env.now * _SAME_TIME
-        flows, rates, _, _ = self._set
+        flows, rates = self._set.flows, self._set.rates
         left = {flow: self._left[flow] / rate for flow, rate in zip(flows, rates, strict=True)}
         tolerance = max(tolerance, min(left.values()))  # rounding must not keep the first one waiting
         due = [flow for flow, seconds in left.items() if seconds <= tolerance]

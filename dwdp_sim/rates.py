@@ -25,12 +25,15 @@ class RateSet(NamedTuple):
         rates: Bytes per second of each.
         engines: Numbers of the engines that move bytes.
         shares: For each of these, its rate over the rate it would have alone, at most 1.
+        alone: For each flow, bytes per second if only its engine's flows moved: no sharing, no incast, no both-ways
+            loss.
     """
 
-    flows: tuple[int, ...]
-    rates: tuple[float, ...]
-    engines: tuple[int, ...]
-    shares: tuple[float, ...]
+    flows: tuple[int, ...] = ()
+    rates: tuple[float, ...] = ()
+    engines: tuple[int, ...] = ()
+    shares: tuple[float, ...] = ()
+    alone: tuple[float, ...] = ()
 
 
 class RateModel:
@@ -40,7 +43,7 @@ class RateModel:
         self._constants = constants
         self._options = options
         self._known: dict[int, RateSet] = {}
-        self._alone: dict[int, float] = {}
+        self._alone: dict[int, dict[int, float]] = {}
         self.flows: list[Flow] = []
         self._number: dict[Flow, int] = {}
 
@@ -69,16 +72,18 @@ class RateModel:
         for number, flow, rate in zip(numbers, flows, rates, strict=True):
             total[flow.engine] = total.get(flow.engine, 0.0) + rate
             own[flow.engine] = own.get(flow.engine, 0) | 1 << number
-        shares = tuple(min(rate / self._alone_rate(own[engine]), 1.0) for engine, rate in total.items())
-        return RateSet(numbers, tuple(rates), tuple(total), shares)
+        alone = {engine: self._rates_alone(mask) for engine, mask in own.items()}
+        shares = tuple(min(rate / sum(alone[engine].values()), 1.0) for engine, rate in total.items())
+        each = tuple(alone[flow.engine][number] for number, flow in zip(numbers, flows, strict=True))
+        return RateSet(numbers, tuple(rates), tuple(total), shares, each)
 
-    def _alone_rate(self, moving: int) -> float:
-        """Total rate of one engine's flows if nothing else moved: no sharing, no incast, no both-ways loss."""
+    def _rates_alone(self, moving: int) -> dict[int, float]:
+        """Rate of each of one engine's flows, by number, if nothing else moved."""
         if moving not in self._alone:
-            flows = [self.flows[number] for number in _bits(moving)]
-            uses = [self._resources(flow) for flow in flows]
+            numbers = list(_bits(moving))
+            uses = [self._resources(self.flows[number]) for number in numbers]
             capacity: dict[Hashable, float] = {r: self._constants.rates[r[0]] for use in uses for r in use}
-            self._alone[moving] = sum(max_min(uses, capacity))
+            self._alone[moving] = dict(zip(numbers, max_min(uses, capacity), strict=True))
         return self._alone[moving]
 
     def _rates(self, flows: list[Flow]) -> list[float]:

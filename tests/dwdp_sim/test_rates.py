@@ -131,6 +131,15 @@ def test_share_is_the_rate_over_the_rate_alone() -> None:
     assert dict(zip(result.engines, result.shares, strict=True)) == {1: 0.5, 2: 0.5, 3: 1.0}
 
 
+def test_each_flow_knows_its_rate_alone_with_its_own_engine_s_flows() -> None:
+    # Engine 0 reads from 1 and 2, which alone share its ingress at 50 each; engine 3 would get all of source 1. Source
+    # 1 gives both readers 90 / 2 = 45 (γ(2) = 0.9); what engine 0 loses there it gets from source 2.
+    result = solved(pulls((0, 1), (0, 2), (3, 1)), **LOSSES)
+    assert result.rates == (45.0, 55.0, 45.0)
+    assert result.alone == (50.0, 50.0, 100.0)
+    assert result.shares == (1.0, 0.45)
+
+
 PAIRS = st.tuples(st.integers(0, 4), st.integers(0, 4)).filter(lambda pair: pair[0] != pair[1])
 FLOWS = st.lists(
     PAIRS.flatmap(lambda pair: st.sampled_from(pair).map(lambda gpu: (gpu, *pair))),
