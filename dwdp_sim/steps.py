@@ -63,6 +63,7 @@ class StepTimeline:
 
     Attributes:
         step_begin_s: When the step's first kernel ran.
+        step_lead_end_s: When its dense layers ended.
         step_end_s: When its last layer's compute ended.
         launch_wait_s: Seconds for which compute could not go on because the host had not launched the layer.
         wait_begin_s: When a layer's compute came to need its experts.
@@ -76,6 +77,7 @@ class StepTimeline:
     """
 
     step_begin_s: Floats
+    step_lead_end_s: Floats
     step_end_s: Floats
     launch_wait_s: Floats
     wait_begin_s: Floats
@@ -95,6 +97,11 @@ class StepTimeline:
     def bubble_s(self) -> Floats:
         """Seconds for which each layer's compute waited for its experts."""
         return self.moe_begin_s - self.wait_begin_s
+
+    @property
+    def ready_s(self) -> Floats:
+        """When each layer could have begun, launched or not: as the layer before it ended, or the lead."""
+        return np.concatenate([self.step_lead_end_s[:, :, None], self.moe_end_s[:, :, :-1]], axis=2)
 
     @property
     def latency_s(self) -> Floats:
@@ -258,6 +265,8 @@ class _Rank:
             if counted:
                 timeline.step_begin_s[place] = self._env.now
             yield from self._work(float(windows.lead_s[place]))
+            if counted:
+                timeline.step_lead_end_s[place] = self._env.now
             for layer in range(self._layers):
                 idle_s = self._env.now
                 yield self._launched[step, layer]

@@ -59,6 +59,8 @@ def test_dense_layers_and_attention_cover_the_first_prefetch() -> None:
     # The first layer needs its experts after 3 s of dense layers and 2 s of attention: just when they arrive.
     timeline = steps(PULL_OF_5S, constant_windows(4.0, 0.5, (1, 1, 3), lead_s=3.0))
     assert timeline.bubble_s[0, 0, 0] == 0.0
+    # Layer 1 ends its attention at 7 + 2 and waits until 10 for the second 5 s of copies; layer 2 may begin at 12.
+    assert timeline.ready_s[0, 0].tolist() == [3.0, 7.0, 12.0]
 
 
 def test_one_slot_leaves_nothing_to_hide_behind() -> None:
@@ -181,6 +183,7 @@ def test_laws_of_a_step(case: tuple[Program, StepWindows, Pace]) -> None:
     assert min(t.own_engine_s.min(), t.host_s.min(), t.gap_s.min(), t.contention_s.min()) >= -tiny
     # A step is its compute, its bubbles and its waits for launches; interference can only lengthen it.
     work = wanted.lead_s + wanted.before_s.sum(axis=2) + wanted.moe_s.sum(axis=2)
+    assert (t.ready_s + t.launch_wait_s <= t.wait_begin_s + tiny).all()
     idle = t.bubble_s.sum(axis=2) + t.launch_wait_s.sum(axis=2)
     spent = t.step_end_s - t.step_begin_s - idle
     assert (spent >= work - 1e-6).all()
