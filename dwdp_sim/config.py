@@ -13,6 +13,36 @@ from dwdp_sim.models import KINDS
 
 
 @dataclass
+class AttentionConfig:
+    """A model's attention; unset values are 0. See `attention.Attention`."""
+
+    kind: str | None = None
+    """mla or gqa; unset: the model has no attention here, and no roofline."""
+    num_heads: int | None = None
+    """Query heads."""
+    format: str | None = None
+    """Format of its weights; unset: bf16."""
+    num_kv_heads: int | None = None
+    """Key and value heads (gqa); as many as query heads make it multi-head attention."""
+    head_dim: int | None = None
+    """Width of a head (gqa)."""
+    q_lora_rank: int | None = None
+    """Rank of the compressed queries (mla); 0: queries are projected directly."""
+    kv_lora_rank: int | None = None
+    """Rank of the compressed keys and values (mla)."""
+    qk_nope_head_dim: int | None = None
+    """Width of a head's query and key without position (mla)."""
+    qk_rope_head_dim: int | None = None
+    """Width with rotary position (mla)."""
+    v_head_dim: int | None = None
+    """Width of a head's value (mla)."""
+    sliding_window: int | None = None
+    """Keys that a query of a windowed layer sees; 0: no windows."""
+    full_attention_every: int | None = None
+    """With windows: every so many layers sees everything; 0: none."""
+
+
+@dataclass
 class ModelConfig:
     """A MoE model's shape; `model=hf` takes it from a file."""
 
@@ -36,6 +66,12 @@ class ModelConfig:
     """Whether experts have biases."""
     include: list[str] = field(default_factory=lambda: list(KINDS))
     """Kinds of parameters that count: weight, scale, alpha, bias."""
+    attention: AttentionConfig = field(default_factory=AttentionConfig)
+    """For compute windows from a roofline."""
+    dense_intermediate_size: int = 0
+    """Width of the feed-forward block in layers without experts."""
+    shared_intermediate_size: int = 0
+    """Width of a layer's shared experts together; 0: none."""
     config_json: str | None = None
     """Path of a Hugging Face config.json (`model=hf`)."""
 

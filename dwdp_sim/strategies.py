@@ -59,13 +59,16 @@ class Strategy:
         implementation: Whose order and parameters; one of `IMPLEMENTATIONS`.
         slice_bytes: Largest copy in bytes; None copies each (peer, parameter) whole. `default` and `ring` never slice.
         wave_copies: Copies in flight per wave (`waves` only).
-        barrier: `group` makes each wave wait for the whole group's previous wave (`waves` only).
+        call_rounds: Peers pulled from, one after another, by each call (`batched_per_round` only).
+        barrier: `group` makes each wave, or call of rounds, wait until the whole group has finished the one before
+            (`waves` and `batched_per_round` only).
     """
 
     name: str
     implementation: str = "trtllm_ipc"
     slice_bytes: int | None = 2 * 2**20
     wave_copies: int = 8
+    call_rounds: int = 1
     barrier: str = "none"
 
     def __post_init__(self) -> None:
@@ -77,6 +80,8 @@ class Strategy:
             raise ConfigError("strategy.slice_bytes", self.slice_bytes, "must be at least one byte")
         if self.wave_copies < 1:
             raise ConfigError("strategy.wave_copies", self.wave_copies, "must be at least 1")
+        if self.call_rounds < 1:
+            raise ConfigError("strategy.call_rounds", self.call_rounds, "must be at least 1")
         if self.barrier not in BARRIERS:
             raise ConfigError("strategy.barrier", self.barrier, f"allowed: {', '.join(BARRIERS)}")
 
@@ -200,11 +205,11 @@ def _cut_into_calls(strategy: Strategy, columns: dict[str, Ints]) -> tuple[Ints,
         case "batched":
             group, issue = np.zeros_like(within), BATCH
         case "batched_per_round":
-            group, issue = columns["rotation"], BATCH
+            group, issue = (columns["rotation"] - 1) // strategy.call_rounds, BATCH
         case _:
             group, issue = within // strategy.wave_copies, BATCH
-            if strategy.barrier == "group":
-                barrier = group
+    if strategy.barrier == "group" and strategy.name in ("batched_per_round", "waves"):
+        barrier = group
     new_call = np.r_[True, (rank[1:] != rank[:-1]) | (group[1:] != group[:-1])]
     first = np.flatnonzero(new_call)
     return np.cumsum(new_call) - 1, rank[first], np.full(len(first), issue, dtype=np.int64), barrier[first]
