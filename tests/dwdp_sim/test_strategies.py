@@ -168,7 +168,7 @@ def test_vmm_batched_takes_turns_over_the_peers_lists_and_drops_those_that_are_d
 @pytest.mark.parametrize(("rounds", "calls"), [(1, [[1], [2], [3]]), (2, [[1, 2], [3]]), (5, [[1, 2, 3]])])
 def test_rounds_of_peers_share_a_call_and_a_barrier_of_the_group(rounds: int, calls: list[list[int]]) -> None:
     strategy = Strategy("batched_per_round", slice_bytes=None, call_rounds=rounds, barrier="group")
-    plan = build_plan(SMALL, Placement.create(SMALL.num_experts, 4), strategy)
+    plan = build_plan(SMALL, Placement.create(8, 4), strategy)
     for rank in range(4):
         own = np.flatnonzero(plan.call_rank == rank)
         rotation = (plan.copy_peer - rank) % 4
