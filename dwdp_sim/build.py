@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,12 +14,23 @@ import numpy as np
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
+from dwdp_sim.attention import Attention
+from dwdp_sim.build_iteration import build_scenario
 from dwdp_sim.cluster import Cluster
-from dwdp_sim.config import ClusterConfig, ModelConfig, SimConfig, StrategyConfig, WorkloadConfig, config_dir
+from dwdp_sim.config import (
+    AttentionConfig,
+    ClusterConfig,
+    ModelConfig,
+    SimConfig,
+    StrategyConfig,
+    WorkloadConfig,
+    config_dir,
+)
 from dwdp_sim.constant import Constant
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.fabric_constants import FabricConstants, constants_for
 from dwdp_sim.hf import read_shape
+from dwdp_sim.iteration import Scenario
 from dwdp_sim.models import FORMATS, MoEModel
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.placement import Placement
@@ -31,6 +42,13 @@ from dwdp_sim.trtllm import read_dwdp_block
 from dwdp_sim.units import parse_bytes
 
 _CONTENTION_OPT_SLICE_BYTES = 2 * 2**20  # TensorRT-LLM's slice
+_FILE_KEYS = (
+    ("model", "config_json"),
+    ("dwdp", "trtllm_yaml"),
+    ("workload", "file"),
+    ("workload", "lengths"),
+    ("compute", "file"),
+)
 _STARTS = ("lockstep", "offsets", "random")
 
 
@@ -54,7 +72,8 @@ class Job:
         cluster: The machine.
         options: Alternatives of the model.
         layer: What the program was made from; None for a replayed program.
-        program: What runs.
+        scenario: Forward steps; None where a single layer or a replayed program runs.
+        program: What runs; of forward steps, one layer's prefetch.
         constants: What running it needs.
         seed: Seed of everything random.
         issue_mode: `queued`, `as_issued`, or `replay` where each stream says.
@@ -69,6 +88,7 @@ class Job:
     constants: FabricConstants
     seed: int
     issue_mode: str
+    scenario: Scenario | None
 
 
 def build_job(composed: DictConfig, overrides: Sequence[str]) -> Job:
@@ -81,7 +101,15 @@ def build_job(composed: DictConfig, overrides: Sequence[str]) -> Job:
     Raises:
         ConfigError: Something in it cannot be used.
     """
-    config = cast(SimConfig, OmegaConf.to_object(composed))
+    return build_config(cast(SimConfig, OmegaConf.to_object(composed)), overrides)
+
+
+def build_config(config: SimConfig, overrides: Sequence[str]) -> Job:
+    """As `build_job`, from the composed configuration as an object, which is filled in.
+
+    Raises:
+        ConfigError: Something in it cannot be used.
+    """
     if config.seed < 0:
         raise ConfigError("seed", config.seed, "must be at least 0")
     explicit = {override.lstrip("+").split("=", 1)[0] for override in overrides}
@@ -92,17 +120,19 @@ def build_job(composed: DictConfig, overrides: Sequence[str]) -> Job:
         if config.workload.file is None:
             raise ConfigError("workload.file", "missing", "a program is wanted, as workload.file=program.json")
         program = read_program(config.workload.file, cluster.num_gpus)
-    elif config.workload.kind == "layer":
+    elif config.workload.kind in ("layer", "iteration"):
         if config.workload.file is not None:
             raise ConfigError("workload.file", config.workload.file, "only workload=replay reads a file")
         apply_trtllm_yaml(config, explicit)
         layer = build_layer(config, explicit)
         program = build_program(config, cluster, layer)
     else:
-        raise ConfigError("workload.kind", config.workload.kind, "allowed: layer, replay")
-    resolved = OmegaConf.to_container(OmegaConf.structured(config))
+        raise ConfigError("workload.kind", config.workload.kind, "allowed: layer, iteration, replay")
+    scenario = None
+    if layer is not None and config.workload.kind == "iteration":
+        scenario = build_scenario(config, cluster, layer.model, program, options)
     return Job(
-        config=cast(dict[str, Any], resolved),
+        config=asdict(config),
         config_hash=hash_config(config),
         cluster=cluster,
         options=options,
@@ -111,13 +141,16 @@ def build_job(composed: DictConfig, overrides: Sequence[str]) -> Job:
         constants=constants_for(cluster, program, options),
         seed=config.seed,
         issue_mode=config.issue_mode if layer else "replay",
+        scenario=scenario,
     )
 
 
 def hash_config(config: SimConfig) -> str:
-    """SHA-256 over the filled-in configuration; a file counts by its contents, not by its path."""
-    content = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.structured(config)))
-    for group, key in (("model", "config_json"), ("dwdp", "trtllm_yaml"), ("workload", "file")):
+    """SHA-256 over a configuration; a file counts by its contents, not by its path, and where rows go not at all."""
+    content = asdict(config)
+    for key in ("results_dir", "sweep", "workers"):  # where rows go, and who makes them
+        del content[key]
+    for group, key in _FILE_KEYS:
         path = content[group][key]
         if path is not None:
             content[group][key] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
@@ -176,9 +209,10 @@ def build_model(config: ModelConfig, explicit: set[str]) -> MoEModel:
     """The model of a composed `model` group, read from a Hugging Face file where one is named."""
     if config.config_json is not None:
         for name, said in read_shape(config.config_json).items():
-            _must_agree(f"model.{name}", getattr(config, name), said, explicit - {"model.name"}, config.config_json)
+            part, field = (config.attention, name.split(".")[1]) if name.startswith("attention.") else (config, name)
+            _must_agree(f"model.{name}", getattr(part, field), said, explicit - {"model.name"}, config.config_json)
             if f"model.{name}" not in explicit:
-                setattr(config, name, said)
+                setattr(part, field, said)
     sizes = ("hidden_size", "intermediate_size", "num_experts", "top_k", "num_layers", "num_moe_layers")
     for name in sizes:
         if getattr(config, name) is None:
@@ -192,8 +226,19 @@ def build_model(config: ModelConfig, explicit: set[str]) -> MoEModel:
         weight_format=config.format,
         expert_bias=config.expert_bias,
         include=tuple(config.include),
+        attention=_build_attention(config.attention),
+        dense_intermediate_size=config.dense_intermediate_size,
+        shared_intermediate_size=config.shared_intermediate_size,
         **{name: getattr(config, name) for name in sizes},
     )
+
+
+def _build_attention(config: AttentionConfig) -> Attention | None:
+    """The attention of a composed model; None where nothing is said about it."""
+    given = {name: value for name, value in vars(config).items() if value is not None}
+    if not given:
+        return None
+    return Attention(**{"kind": "missing", "num_heads": 0, "weight_format": given.pop("format", "bf16"), **given})
 
 
 def build_strategy(config: StrategyConfig) -> Strategy:
@@ -223,10 +268,13 @@ def build_program(config: SimConfig, cluster: Cluster, layer: Layer) -> Program:
         raise ConfigError(
             "dwdp.dwdp_size", size, f"cluster {cluster.name} has {cluster.num_gpus} GPUs; choose a larger cluster"
         )
+    start_s = None  # of forward steps each seed draws its own
+    if config.workload.kind == "layer":
+        start_s = _starts(config.workload, size, config.seed)[: min(size, cluster.num_gpus)]
     return program_from_plan(
         layer.plan,
         issue_mode=config.issue_mode,
-        start_s=_starts(config.workload, size, config.seed)[: min(size, cluster.num_gpus)],
+        start_s=start_s,
         home=cluster.home,
         ranks=size if cluster.home == "peer" else min(size, cluster.num_gpus),
     )

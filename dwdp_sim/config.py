@@ -8,6 +8,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
+from dwdp_sim.compute_config import ComputeConfig
 from dwdp_sim.constant import ConstantConfig
 from dwdp_sim.models import KINDS
 
@@ -114,7 +115,7 @@ class WorkloadConfig:
     """What is run."""
 
     kind: str = "layer"
-    """layer or replay."""
+    """layer, iteration or replay."""
     start: str = "lockstep"
     """lockstep, offsets or random: when the ranks start."""
     offsets_s: list[float] = field(default_factory=list)
@@ -125,6 +126,32 @@ class WorkloadConfig:
     """Also run the rules nobody has measured (in_flight_sources 1–3, both refills), for three ranks or more."""
     file: str | None = None
     """Program to run (workload=replay)."""
+    isl: int = 8192
+    """Longest input of a request in tokens (this and all below: workload=iteration)."""
+    ratio: float = 1.0
+    """Shortest input as a share of isl; lengths are uniform in between."""
+    max_num_tokens: int = 16384
+    """Most new tokens of a forward step; longer inputs are cut into chunks."""
+    lengths: str | None = None
+    """File of input lengths (a JSON list, or one number a line), instead of isl and ratio."""
+    iterations: int = 2
+    """Forward steps of each rank that count."""
+    warmup: int = 1
+    """Forward steps before them that do not."""
+    replications: int = 3
+    """Seeds: seed, seed + 1, …"""
+    target: float | None = None
+    """Stop once the iteration time is known this well: half width of its 95 % interval ÷ mean."""
+    slots: int = 2
+    """Slots for prefetched layers."""
+    launch_s: float = 0.0
+    """Host seconds to launch one layer's kernels (issue_mode=as_issued)."""
+    ahead: bool = True
+    """Whether the host may be one step ahead of the GPU."""
+    carry_over: bool = False
+    """Prefetch the next step's first layers as soon as slots are free, instead of when it begins."""
+    background_bytes_per_token: float = 0.0
+    """Bytes that another GPU pulls from each rank after a step, for each of its tokens (KV cache)."""
 
 
 @dataclass
@@ -152,6 +179,18 @@ class FabricConfig:
 
 
 @dataclass
+class SweepConfig:
+    """How the jobs of a sweep are run; changes no result."""
+
+    workers: int | None = None
+    """Workers that share the jobs; unset: one under the basic launcher, else one a CPU core of this machine."""
+    attempts: int = 3
+    """How often a job may lose its worker before it counts as failed."""
+    quiet: bool = False
+    """Print nothing but failures."""
+
+
+@dataclass
 class SimConfig:
     """Everything `dwdp-sim` reads."""
 
@@ -159,12 +198,18 @@ class SimConfig:
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     strategy: StrategyConfig = field(default_factory=StrategyConfig)
     workload: WorkloadConfig = field(default_factory=WorkloadConfig)
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
     dwdp: DwdpConfig = field(default_factory=DwdpConfig)
     fabric: FabricConfig = field(default_factory=FabricConfig)
     issue_mode: str = "queued"
     """queued (all calls are complete when the clock starts) or as_issued (the host begins then)."""
+    workers: int | None = None
+    """Processes for forward steps; unset: one a core. Results do not depend on it."""
     seed: int = 0
     """Seed of everything random."""
+    results_dir: str | None = None
+    """Folder for the rows of a sweep (-m); null: no rows, but a folder with pictures for each run."""
+    sweep: SweepConfig = field(default_factory=SweepConfig)
 
 
 def register_schemas() -> None:
