@@ -17,13 +17,12 @@ from dwdp_hw.check.job import CheckJob, build_check
 from dwdp_hw.check.run import run_calibration, run_validation
 from dwdp_hw.check.traces.importing import build_import
 from dwdp_hw.check.traces.report import run_import
-from dwdp_hw.config import Mode, register_hw_schemas
+from dwdp_hw.config import HwConfig, Mode, register_hw_schemas
 from dwdp_hw.faults import FAULT_EXIT, NO_GPU_EXIT, NoGpuError, RankFault
 from dwdp_hw.launch import run_as_rank, run_group, started_by_torchrun
 from dwdp_hw.report import print_measurement, write_measurement
 from dwdp_hw.worker import Work
-from dwdp_sim.compose import run_app, stop
-from dwdp_sim.errors import ConfigError
+from dwdp_sim.compose import run_app
 
 _FAILED_EXIT = 1
 _INTERRUPTED_EXIT = 130
@@ -33,7 +32,7 @@ def main() -> None:
     """Entry point of `dwdp-hw`."""
     register_hw_schemas()
     try:
-        run_app("hw", _check, _task)
+        run_app("hw", HwConfig, _check, _task)
     except NoGpuError as error:
         _end(error, NO_GPU_EXIT)
     except RankFault as fault:
@@ -66,8 +65,6 @@ def _task(config: DictConfig) -> None:
             check(build_check(config, state.overrides.task), folder, Console())
             return
         measure(build_measurement(config, state.overrides.task), folder, Console())
-    except ConfigError as error:  # known only to the ranks: memory, mappings
-        stop(error)
     except RankFault as fault:
         _end(fault, FAULT_EXIT)
     except KeyboardInterrupt:

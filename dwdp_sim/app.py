@@ -13,9 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dwdp_sim.build import Job, build_job
-from dwdp_sim.compose import run_app, stop
-from dwdp_sim.config import register_schemas
-from dwdp_sim.errors import ConfigError
+from dwdp_sim.compose import run_app
+from dwdp_sim.config import SimConfig, register_schemas
 from dwdp_sim.metrics import summarize, unmeasured_rules
 from dwdp_sim.results import write_results
 from dwdp_sim.simulate import simulate
@@ -27,20 +26,12 @@ _QUIET_S = 2.0  # anything shorter needs no progress line
 def main() -> None:
     """Entry point of `dwdp-sim`."""
     register_schemas()
-    run_app("config", build_job, _task)
+    run_app("config", SimConfig, build_job, _task)
 
 
 def _task(config: DictConfig) -> None:
     state = HydraConfig.get()
-    try:
-        job = build_job(config, state.overrides.task)
-    except ConfigError as error:  # a job of a sweep whose combination of values does not work
-        stop(error)
-        return
-    try:
-        predict(job, Path(state.runtime.output_dir), Console())
-    except OSError as error:
-        stop(f"{error.filename or state.runtime.output_dir}: cannot be written: {error.strerror or error}")
+    predict(build_job(config, state.overrides.task), Path(state.runtime.output_dir), Console())
 
 
 def predict(job: Job, folder: Path, console: Console) -> None:

@@ -2,60 +2,102 @@
 
 from __future__ import annotations
 
+import argparse
 import os
-import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import hydra
-from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
-from dwdp_sim import config
+from dwdp_sim.command_line import read_command_line
 from dwdp_sim.config import config_dir
-from dwdp_sim.errors import ConfigError
+from dwdp_sim.errors import ConfigError, stop
+from dwdp_sim.keys import check_keys, is_flag
+from dwdp_sim.one_line import one_line
 
 Check = Callable[[DictConfig, Sequence[str]], object]
-BAD_INPUT = 2
 
 
-def run_app(config_name: str, check: Check, task: Callable[[DictConfig], None]) -> None:
+def run_app(config_name: str, schema: type, check: Check, task: Callable[[DictConfig], None]) -> None:
     """Run `task` as a Hydra app after `check` has accepted the composed configuration.
 
     Args:
         config_name: Primary config in `conf/`.
+        schema: Dataclass of the whole tree.
         check: Raises `ConfigError` if the configuration cannot be run; it must not write anything.
         task: The job, run by Hydra once, or once for each job of a sweep.
     """
-    os.environ.setdefault("HYDRA_FULL_ERROR", "0")
-    arguments = get_args_parser().parse_args()
-    only_asks = arguments.help or arguments.hydra_help or arguments.cfg or arguments.info
-    if not only_asks and not arguments.shell_completion:
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises what it would print as a trace; here it becomes one line
+    line = read_command_line(sys.argv[1:])
+    only_asks = line.help or line.hydra_help or line.version or line.shell_completion
+    with _one_line_errors(schema):
+        for overrides in [] if only_asks else _representatives(line.overrides, line.multirun):
+            config = _compose(line.config_name or config_name, schema, overrides, line)
+            if not (line.cfg or line.info):
+                check(config, overrides)
+        decorated = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=config_name)
+        decorated(_one_line_errors(schema)(task))()
+
+
+@contextmanager
+def _one_line_errors(schema: type) -> Iterator[None]:
+    """End the process in one line where the block raises what a user can mend."""
+    try:
+        yield
+    except ConfigError as error:
+        stop(error)
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+        stop(one_line(error, schema))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        stop(f"{error.filename}: {error.strerror}")
+
+
+def _compose(config_name: str, schema: type, overrides: Sequence[str], line: argparse.Namespace) -> DictConfig:
+    """The configuration as Hydra will compose it, every key known."""
+    if line.config_dir and not os.path.isdir(line.config_dir):
+        raise ConfigError("--config-dir", line.config_dir, "there is no such folder")
+    main = line.config_path or str(config_dir())
+    if not os.path.isabs(main) or not os.path.isdir(main):
+        raise ConfigError("--config-path", main, "an absolute path of a folder is wanted")
+    extra = [os.path.abspath(line.config_dir)] if line.config_dir else []
+    _check_overrides(overrides, schema, [main, *extra])
+    with hydra.initialize_config_dir(main, version_base="1.3"):
+        search = [f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in extra)}]"] if extra else []
         try:
-            for overrides in _representatives(arguments.overrides, arguments.multirun):
-                check(_compose(config_name, overrides, arguments.config_dir), overrides)
-        except ConfigError as error:
-            stop(error)
-        except (HydraException, OmegaConfBaseException) as error:
-            stop(one_line(error))
-    decorated = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=config_name)
-    decorated(task)()
+            config = hydra.compose(config_name, [*overrides, *search])
+        except UnicodeDecodeError as error:
+            raise ConfigError("--config-dir", line.config_dir, f"a file in it is not UTF-8 text: {error}") from error
+    found = OmegaConf.get_type(config)
+    if found is None or not issubclass(found, schema):
+        raise ConfigError("--config-name", config_name, "its defaults must name the schema first, as those in conf/ do")
+    check_keys(config, schema)
+    return config
 
 
-def stop(message: object) -> None:
-    """End the process as bad input ends: one line on standard error, exit code 2."""
-    sys.stderr.write(f"{os.path.basename(sys.argv[0])}: {message}\n")
-    sys.exit(BAD_INPUT)
-
-
-def _compose(config_name: str, overrides: Sequence[str], extra_dir: str | None) -> DictConfig:
-    with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
-        search = [f"hydra.searchpath=[file://{os.path.abspath(extra_dir)}]"] if extra_dir else []
-        return hydra.compose(config_name, [*overrides, *search])
+def _check_overrides(overrides: Sequence[str], schema: type, folders: Sequence[str]) -> None:
+    """Refuse what Hydra takes or has no message for: a flag that is a number, a group that is no file's name."""
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        if override.is_delete() or override.is_sweep_override():
+            continue
+        key, value = override.key_or_group, override.value()
+        if not key:
+            raise ConfigError(key, override.get_value_string(), "the key before the = is missing")
+        if is_flag(key, schema) and isinstance(value, int) and not isinstance(value, bool):
+            raise ConfigError(key, value, "true or false is wanted")
+        files = [file for folder in folders for file in (Path(folder) / key).glob("*.yaml")]
+        if files and not isinstance(value, str | list):
+            names = ", ".join(sorted(file.stem for file in files))
+            raise ConfigError(key, override.get_value_string(), f"allowed: {names}")
 
 
 def _representatives(overrides: list[str], multirun: bool) -> list[list[str]]:
@@ -72,27 +114,3 @@ def _values(override: Override) -> list[str]:
     if not override.is_sweep_override() or not override.is_discrete_sweep():
         return [override.input_line or ""]
     return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
-
-
-def one_line(error: Exception) -> str:
-    """Hydra's and OmegaConf's messages, several lines long, as one line that names key, value and what is allowed."""
-    text = str(error)
-    missing = re.search(
-        r"Could not find '([^']+)/([^'/]+)'.*?Available options in '[^']+':(.*?)(?:\n\S|\Z)", text, re.S
-    )
-    if missing:
-        return f"{missing[1]}={missing[2]}: allowed: {', '.join(missing[3].split())}"
-    cause = str(error.__cause__ or "")
-    unknown = re.search(r"Key '([^']*)' not in '(\w+)'", cause)
-    if unknown:
-        override = re.search(r"override '([^']*)'", text)
-        schema = getattr(config, unknown[2], None)
-        known = f"; known there: {', '.join(schema.__dataclass_fields__)}" if schema else ""
-        return f"{override[1] if override else unknown[1]}: there is no key '{unknown[1]}'{known}"
-    lines = [part.strip().splitlines()[0] for part in (text, cause) if part.strip()]
-    merging = re.fullmatch(r"Error merging override (.*)", lines[0]) if lines else None
-    if merging:
-        return f"{merging[1]}: {'; '.join(lines[1:])}"
-    if "Ambiguous value" in text:
-        return f"{lines[0]}: add -m to run all of them, or write a list as key=[value1,value2]"
-    return "; ".join(dict.fromkeys(lines))

@@ -33,6 +33,9 @@ def dwdp_hw(tmp_path: Path) -> Run:
 
 BAD = {
     "an unknown executor": ("backend.executor=x", "backend.executor=x"),
+    "an unknown key": ("+backend.executer=host", "nearest: backend.executor"),
+    "a flag of a number": ("backend.detail=7", "backend.detail=7: true or false is wanted"),
+    "an unknown command line flag": ("--foo", "unrecognized arguments: --foo"),
     "an unknown way of issuing": ("backend.issue=x", "backend.issue=x: allowed: arrays, lists, built_lists"),
     "an unknown mapping": ("backend.mapping=x", "backend.mapping=x: allowed: ipc, vmm_fd, vmm_fabric"),
     "an unknown home": ("backend.home=x", "backend.home=x: allowed: peer, host, local"),

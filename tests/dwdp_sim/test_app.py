@@ -16,7 +16,38 @@ BAD = {
     "an unknown model": (["model=foo"], "model=foo: allowed: deepseek_r1_fp8, "),
     "an unknown strategy": (["strategy=foo"], "strategy=foo: allowed: batched, "),
     "an unknown cluster": (["cluster=foo"], "cluster=foo: allowed: dgx_b200, "),
-    "an unknown key": (["strategy.slice=1"], "strategy.slice: there is no key 'slice'; known there: name, "),
+    "an unknown key": (
+        ["strategy.slice=1"],
+        "there is no key 'slice'; nearest: strategy.slice_bytes",
+    ),
+    "an unknown key, added": (
+        ["+dwdp.dwdp_sise=8"],
+        "dwdp.dwdp_sise=8: there is no key 'dwdp_sise'; nearest: dwdp.dwdp_size",
+    ),
+    "an unknown key, added by force": (["++seeed=1"], "seeed=1: there is no key or group 'seeed'; nearest: seed"),
+    "a key without its group": (["dwdp_size=8"], "there is no key or group 'dwdp_size'; nearest: dwdp.dwdp_size"),
+    "a key like no other": (["+nokey=3"], "nokey=3: there is no key or group 'nokey'; known there: model, cluster, "),
+    "an unknown key of a constant": (
+        ["+cluster.constants.refill.vallue=any"],
+        "there is no key 'vallue'; nearest: cluster.constants.refill.value",
+    ),
+    "an unknown constant": (["cluster.constants.x.value=1"], "cluster.constants.x=1: there is no key 'x'"),
+    "no key": (["=3"], "=3: the key before the = is missing"),
+    "no value": (["seed"], "Error parsing override 'seed' missing EQUAL"),
+    "a group of no name": (["cluster=null"], "cluster=null: allowed: dgx_b200, "),
+    "a group that is a number": (["model=3"], "model=3: allowed: deepseek_r1_fp8, "),
+    "a number for a flag": (["fabric.both_ways=7"], "fabric.both_ways=7: true or false is wanted"),
+    "an unknown flag": (["--foo"], "unrecognized arguments: --foo; --hydra-help lists the flags"),
+    "a flag without its value": (["--config-name"], "argument --config-name/-cn: expected one argument"),
+    "flags that exclude one another": (["--cfg", "job", "-m"], "--multirun/-m: not allowed with argument --cfg/-c"),
+    "resolving nothing": (["--resolve"], "--resolve goes with --cfg"),
+    "an unknown primary config": (["--config-name", "nope"], "there is no config of the name 'nope'"),
+    "an unknown folder": (["--config-dir", "/nonexistent"], "--config-dir=/nonexistent: there is no such folder"),
+    "an unknown main folder": (["--config-path", "conf"], "--config-path=conf: an absolute path of a folder is wanted"),
+    "showing what cannot be composed": (["--cfg", "job", "model=foo"], "model=foo: allowed: deepseek_r1_fp8, "),
+    "a run folder that cannot be": (["hydra.run.dir=/proc/x"], "/proc/x: No such file or directory"),
+    "a line end in a value": (["issue_mode='a\nb'"], "issue_mode=a\\nb: allowed: queued, as_issued"),
+    "a value without end": (["issue_mode=" + "x" * 10_000], f"issue_mode={'x' * 200}…: allowed: queued, as_issued"),
     "an unknown implementation": (["strategy.implementation=x"], "strategy.implementation=x: allowed: trtllm_ipc, "),
     "an unknown option": (["fabric.sharing=x"], "fabric.sharing=x: allowed: fair, fifo"),
     "an unknown issue mode": (["issue_mode=x"], "issue_mode=x: allowed: queued, as_issued"),
@@ -92,6 +123,34 @@ def test_bad_input_is_one_line_and_exit_code_two_and_leaves_nothing(
     assert printed.err.startswith("dwdp-sim: ")
     assert message in printed.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_experiment_is_a_file_of_its_folder_and_a_missing_one_is_answered_with_those_there_are(
+    tmp_path: Path,
+) -> None:
+    experiments = tmp_path / "conf" / "experiment"
+    experiments.mkdir(parents=True)
+    for name, text in {
+        "two": "dwdp: {dwdp_size: 2}",
+        "unknown": "dwdp: {dwdp_sise: 2}",
+        "wrong": "dwdp: {dwdp_size: a}",
+        "broken": "dwdp: [",
+    }.items():
+        (experiments / f"{name}.yaml").write_text(f"# @package _global_\n{text}\n")
+    arguments = ("--config-dir", "conf", "model=deepseek_v3_lite_nvfp4", "hydra.run.dir=run")
+    done = dwdp_sim(tmp_path, *arguments, "+experiment=two")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads((tmp_path / "run" / "summary.json").read_text())["ranks"]) == 2
+    for name, message in {
+        "x": ": experiment=x: allowed: broken, two, unknown, wrong\n",
+        "unknown": ": in experiment/unknown: dwdp.dwdp_sise: there is no key 'dwdp_sise'; nearest: dwdp.dwdp_size\n",
+        "wrong": ": in experiment/wrong: dwdp.dwdp_size: Value 'a' of type 'str' could not be converted to Integer\n",
+        "broken": 'experiment/broken.yaml", line 3, column 1\n',
+    }.items():
+        failed = dwdp_sim(tmp_path, *arguments, f"+experiment={name}")
+        assert failed.returncode == 2
+        assert failed.stderr.count("\n") == 1
+        assert failed.stderr.endswith(message)
 
 
 def dwdp_sim(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
