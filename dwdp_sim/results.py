@@ -40,7 +40,18 @@ def write_results(folder: Path, job: Job, timeline: Timeline, summary: dict[str,
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
-    """Let `write` fill a temporary file beside `path`, flush it to disk, and rename it."""
+    """Let `write` fill a temporary file beside `path`, flush it to disk, and rename it.
+
+    Raises:
+        OSError: It cannot be written; `filename` is `path`.
+    """
+    try:
+        return _write_whole(path, write)
+    except OSError as error:  # a full disk names no file, a missing folder the temporary one
+        raise OSError(error.errno, f"cannot be written: {error.strerror or error}", str(path)) from error
+
+
+def _write_whole(path: Path, write: Callable[[Path], object]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
     temporary = Path(name)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from errno import EISDIR
 from pathlib import Path
 from typing import Any, cast
 
@@ -70,6 +73,8 @@ def build_check(composed: DictConfig, overrides: Sequence[str]) -> CheckJob:
     for bar in ("p95", "median", "largest", "largest_with_host"):
         if not 0 < getattr(check, bar) < 1:
             raise ConfigError(f"check.{bar}", getattr(check, bar), "a fraction between 0 and 1 is wanted, such as 0.03")
+    if check.out is not None:
+        _check_writable("check.out", Path(check.out))
     live = config.source is Source.live
     recordings = () if live else _recordings(config.rows)
     cluster = build_cluster(config.cluster)
@@ -87,6 +92,18 @@ def build_check(composed: DictConfig, overrides: Sequence[str]) -> CheckJob:
         seed=config.seed,
         config=cast(dict[str, Any], OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)),
     )
+
+
+def _check_writable(key: str, path: Path) -> None:
+    """Refuse a path that could not be written once the measurements are done; leaves nothing behind."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(key, path, f"cannot be written: {error.strerror}") from error
 
 
 def _recordings(rows: Any) -> tuple[Recording, ...]:

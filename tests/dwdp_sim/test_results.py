@@ -60,6 +60,14 @@ def test_a_write_that_fails_leaves_nothing_and_does_not_touch_what_was_there(tmp
     assert path.read_text() == "before"
 
 
+def test_a_write_that_fails_names_the_file_that_was_wanted(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file" / "summary.json", tmp_path):  # a file for a folder, a folder for a file
+        with pytest.raises(OSError, match="cannot be written: ") as failed:
+            write_whole(path, lambda temporary: temporary.write_text("text"))
+        assert failed.value.filename == str(path)
+
+
 def test_a_trace_has_a_process_a_gpu_and_copies_of_a_track_do_not_overlap() -> None:
     built = job(*BATCHED)
     timeline = simulate(built.program, built.constants, built.options)
