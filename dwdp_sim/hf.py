@@ -23,7 +23,8 @@ def read_shape(path: str) -> dict[str, Any]:
     """Read a model's shape.
 
     Returns:
-        The fields of `config.ModelConfig` that the file determines: sizes, counts, `name`, `expert_bias`.
+        The fields of `config.ModelConfig` that the file determines: sizes, counts, `name`, `expert_bias`, and, where
+        its attention is understood, those of `config.AttentionConfig` as `attention.FIELD`.
 
     Raises:
         ConfigError: The file cannot be read, is no JSON object, or lacks a key.
@@ -41,7 +42,8 @@ def read_shape(path: str) -> dict[str, Any]:
     kind = str(content.get("model_type", "hf"))
     shape["name"] = kind
     shape["expert_bias"] = kind == "gpt_oss"
-    return shape
+    shape |= _other_widths(content, path)
+    return shape | {f"attention.{field}": value for field, value in _attention(content, path).items()}
 
 
 def _whole(content: Mapping[str, Any], names: tuple[str, ...], path: str) -> int:
@@ -62,6 +64,54 @@ def _moe_layers(content: Mapping[str, Any], num_layers: int) -> int:
     dense_layers = set(content.get("mlp_only_layers") or [])
     layers = range(num_layers)
     return sum(i >= dense and i % every == 0 and (i + 1) % step == 0 and i not in dense_layers for i in layers)
+
+
+def _other_widths(content: Mapping[str, Any], path: str) -> dict[str, int]:
+    """Widths of what is not a routed expert: dense layers, shared experts."""
+    expert = _optional(content, "moe_intermediate_size", path)
+    return {
+        "dense_intermediate_size": _optional(content, "intermediate_size", path) if expert else 0,
+        "shared_intermediate_size": _optional(content, "shared_expert_intermediate_size", path)
+        or _optional(content, "n_shared_experts", path) * expert,
+    }
+
+
+def _attention(content: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Attention, or nothing where the file has another kind than latent or grouped queries."""
+    heads = _optional(content, "num_attention_heads", path)
+    pattern = _window_pattern(content, path)
+    if not heads or pattern is None:
+        return {}
+    window, every = pattern
+    attention: dict[str, Any] = {"num_heads": heads, "sliding_window": window, "full_attention_every": every}
+    if (content.get("quantization_config") or {}).get("quant_method") == "fp8":
+        attention["format"] = "fp8_block"
+    if content.get("kv_lora_rank"):
+        names = ("q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")
+        return attention | {"kind": "mla"} | {name: _optional(content, name, path) for name in names}
+    head_dim = _optional(content, "head_dim", path) or _whole(content, ("hidden_size",), path) // heads
+    kv_heads = _optional(content, "num_key_value_heads", path) or heads
+    return attention | {"kind": "gqa", "num_kv_heads": kv_heads, "head_dim": head_dim}
+
+
+def _window_pattern(content: Mapping[str, Any], path: str) -> tuple[int, int] | None:
+    """Attention's window, and after how many layers one sees everything (0: none does); None for other patterns."""
+    window = _optional(content, "sliding_window", path)
+    layers = list(content.get("layer_types") or [])
+    if not set(layers) <= {"full_attention", "sliding_attention"}:
+        return None
+    if not window or content.get("use_sliding_window") is False or set(layers) == {"full_attention"}:
+        return 0, 0
+    every = layers.index("full_attention") + 1 if "full_attention" in layers else 0
+    repeated = [
+        "full_attention" if every and i % every == 0 else "sliding_attention" for i in range(1, len(layers) + 1)
+    ]
+    return (window, every) if layers == repeated else None
+
+
+def _optional(content: Mapping[str, Any], name: str, path: str) -> int:
+    """A whole number; 0 where the file has none."""
+    return 0 if not content.get(name) else _whole(content, (name,), path)
 
 
 def _reason(error: Exception) -> str:
