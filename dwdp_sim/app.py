@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,9 +16,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from dwdp_sim.build import Job, build_job
 from dwdp_sim.compose import run_app
 from dwdp_sim.config import SimConfig, register_schemas
+from dwdp_sim.errors import ConfigError
+from dwdp_sim.iteration_run import run_iteration
 from dwdp_sim.metrics import summarize, unmeasured_rules
 from dwdp_sim.results import write_results
 from dwdp_sim.simulate import simulate
+from dwdp_sim.sweep.command import run_sweep
 from dwdp_sim.table import print_prediction
 
 _QUIET_S = 2.0  # anything shorter needs no progress line
@@ -26,12 +30,26 @@ _QUIET_S = 2.0  # anything shorter needs no progress line
 def main() -> None:
     """Entry point of `dwdp-sim`."""
     register_schemas()
-    run_app("config", SimConfig, build_job, _task)
+    run_app("config", SimConfig, _check, _task, _sweep)
+
+
+def _check(config: DictConfig, overrides: Sequence[str]) -> None:
+    if config.results_dir is not None:
+        raise ConfigError("results_dir", config.results_dir, "rows are written by sweeps: add -m, or results_dir=null")
+    build_job(config, overrides)
+
+
+def _sweep(config: DictConfig, config_name: str, line: Namespace) -> int | None:
+    return None if config.results_dir is None else run_sweep(config_name, line, config.results_dir)
 
 
 def _task(config: DictConfig) -> None:
     state = HydraConfig.get()
-    predict(build_job(config, state.overrides.task), Path(state.runtime.output_dir), Console())
+    job, folder = build_job(config, state.overrides.task), Path(state.runtime.output_dir)
+    if job.scenario is not None and job.layer is not None:
+        run_iteration(job, job.layer, job.scenario, folder, Console())
+    else:
+        predict(job, folder, Console())
 
 
 def predict(job: Job, folder: Path, console: Console) -> None:

@@ -70,12 +70,12 @@ def latency_range(elapsed_s: list[Floats]) -> dict[str, Any]:
     }
 
 
-def memory_bytes(layer: Layer) -> dict[str, int]:
-    """Bytes a GPU needs: resident experts of all MoE layers, and two slots of remote experts."""
+def memory_bytes(layer: Layer, slots: int = 2) -> dict[str, int]:
+    """Bytes a GPU needs: resident experts of all MoE layers, and `slots` slots of remote experts."""
     model, placement = layer.model, layer.placement
     return {
         "experts": model.num_moe_layers * placement.num_experts_per_worker * model.expert_bytes,
-        "slots": 2 * layer.plan.slot_bytes(),
+        "slots": slots * layer.plan.slot_bytes(),
     }
 
 
@@ -88,33 +88,15 @@ def summarize(job: Job, timeline: Timeline, variants: list[Floats] | None, wall_
         variants: Latency a rank, in seconds, under each of the `unmeasured_rules`; None for no range.
         wall_s: How long the simulation took.
     """
-    head: dict[str, Any] = {
-        "schema": SUMMARY_SCHEMA,
-        "config_hash": job.config_hash,
-        "cluster": job.cluster.name,
-        "issue_mode": job.issue_mode,
-    }
     elapsed = timeline.stream_elapsed_s
     body: dict[str, Any]
     if job.layer is None:
+        head = _head(job)
         streams = zip(job.program.stream_gpu.tolist(), elapsed.tolist(), strict=True)
         body = {"streams": [{"gpu": gpu, "elapsed_s": seconds} for gpu, seconds in streams]}
     else:
-        head |= {
-            "model": job.layer.model.name,
-            "strategy": job.layer.strategy.name,
-            "implementation": job.layer.strategy.implementation,
-            "dwdp_size": job.layer.placement.dwdp_size,
-            "home": job.cluster.home,
-        }
-        plan = job.layer.plan
+        head = layer_head(job, job.layer)
         body = {
-            "plan": {
-                "copies_per_rank": plan.copies_per_rank(),
-                "bytes_per_rank": plan.bytes_per_rank(),
-                "calls_per_rank": plan.calls_per_rank(),
-            },
-            "memory_bytes": memory_bytes(job.layer),
             "prefetch_latency_s": latency(elapsed),
             "ranks": [{"rank": rank, **parts} for rank, parts in enumerate(_breakdown(timeline, len(elapsed)))],
         }
@@ -126,6 +108,33 @@ def summarize(job: Job, timeline: Timeline, variants: list[Floats] | None, wall_
         "lower_bound_s": lower_bound_s(job.program, job.constants),
         "assumed_constants": list(job.constants.assumed),
         "wall_s": wall_s,
+    }
+
+
+def _head(job: Job) -> dict[str, Any]:
+    return {
+        "schema": SUMMARY_SCHEMA,
+        "config_hash": job.config_hash,
+        "cluster": job.cluster.name,
+        "issue_mode": job.issue_mode,
+    }
+
+
+def layer_head(job: Job, layer: Layer) -> dict[str, Any]:
+    """What every summary says of the prefetch of a layer: who, how, how many copies, how much memory."""
+    return {
+        **_head(job),
+        "model": layer.model.name,
+        "strategy": layer.strategy.name,
+        "implementation": layer.strategy.implementation,
+        "dwdp_size": layer.placement.dwdp_size,
+        "home": job.cluster.home,
+        "plan": {
+            "copies_per_rank": layer.plan.copies_per_rank(),
+            "bytes_per_rank": layer.plan.bytes_per_rank(),
+            "calls_per_rank": layer.plan.calls_per_rank(),
+        },
+        "memory_bytes": memory_bytes(layer, job.config["workload"]["slots"]),
     }
 
 

@@ -49,7 +49,7 @@ def _print_streams(console: Console, job: Job, summary: dict[str, Any]) -> None:
 
 
 def _print_layer(console: Console, job: Job, layer: Layer, summary: dict[str, Any]) -> None:
-    table = Table(title=_title(job, layer), title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=f"One MoE layer of {layer_title(job, layer)}", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("rank", "prefetch latency", "host issue", "gaps", "transfer", "contention"):
         table.add_column(heading, justify="right")
     ranged = "range_s" in summary
@@ -80,19 +80,20 @@ def _print_layer(console: Console, job: Job, layer: Layer, summary: dict[str, An
         f"copies, issued in {calls} {'call' if calls == '1' else 'calls'}",
         highlight=False,
     )
-    console.print(_memory(job, memory), highlight=False)
+    console.print(memory_line(job, memory), highlight=False)
     if ranged:
         console.print(_range_note(summary["range_s"]), highlight=False)
     if job.cluster.home != "peer":
         console.print(f"experts come from {job.cluster.home} memory: not over NVLink", highlight=False)
 
 
-def _title(job: Job, layer: Layer) -> str:
+def layer_title(job: Job, layer: Layer) -> str:
+    """Model, machine, strategy and group, in two lines."""
     strategy, placement = layer.strategy, layer.placement
     slices = f", {format_slice(strategy.slice_bytes)} slices" if strategy.slices and strategy.slice_bytes else ""
     hypothetical = ", hypothetical: no engine offers it" if strategy.hypothetical else ""
     return (
-        f"One MoE layer of {layer.model.name} on {job.cluster.name}: {strategy.name} "
+        f"{layer.model.name} on {job.cluster.name}: {strategy.name} "
         f"({strategy.implementation}{slices}{hypothetical})\n"
         f"N = {placement.dwdp_size}, L = {placement.num_experts_per_worker}, P = {placement.num_prefetch_experts}, "
         f"issue mode {job.issue_mode}"
@@ -105,9 +106,10 @@ def _range_note(range_s: dict[str, Any]) -> str:
     return "range: in_flight_sources 1–3 and both refill rules, which nobody has measured for three GPUs or more"
 
 
-def _memory(job: Job, memory: dict[str, int]) -> str:
+def memory_line(job: Job, memory: dict[str, int]) -> str:
+    """What a GPU must hold, and whether it can."""
     need = memory["experts"] + memory["slots"]
-    text = f"memory a GPU: experts {format_bytes(memory['experts'])} + two slots {format_bytes(memory['slots'])}"
+    text = f"memory a GPU: experts {format_bytes(memory['experts'])} + slots {format_bytes(memory['slots'])}"
     size = job.cluster.constants.get("gpu_memory_bytes")
     if size is None or size.value is None:
         return text

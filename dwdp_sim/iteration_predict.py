@@ -1,0 +1,63 @@
+"""Run everything that a job of forward steps asks for: seeds, rules that nobody has measured, DEP."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+
+from dwdp_sim.blame import split_contention
+from dwdp_sim.build import Job
+from dwdp_sim.explain import worst_bubbles
+from dwdp_sim.iteration import Replication, Scenario, dep_baseline, replicate
+from dwdp_sim.iteration_results import IterationResult
+from dwdp_sim.metrics import unmeasured_rules
+from dwdp_sim.replications import known_within, run_replications, workers
+
+_WORST_BUBBLES = 10
+
+
+def predict_iteration(
+    job: Job, scenario: Scenario, progress: Callable[[int, int], None] = lambda done, of: None
+) -> IterationResult:
+    """Run `scenario` for the job's seeds.
+
+    The first seed runs here, with its links recorded, so that its bubbles can be explained and drawn.
+
+    Args:
+        job: Says how many seeds, how well the time is wanted, and how many processes may run.
+        scenario: The job's forward steps.
+        progress: Called with the number of replications done, and of all there are at most.
+    """
+    began = time.perf_counter()
+    workload = job.config["workload"]
+    rules = unmeasured_rules(job)
+    variants = [
+        replace(
+            scenario,
+            constants=replace(scenario.constants, in_flight_sources=rule.in_flight_sources, refill=rule.refill),
+        )
+        for rule in rules or []
+    ]
+    seeds = range(job.seed, job.seed + workload["replications"])
+    most = len(seeds) + len(variants)
+    first = replicate(scenario, job.seed, record_links=True)
+    progress(1, most)
+    enough = partial(_enough, workload["target"], first)
+    tasks = [(variant, job.seed) for variant in variants]
+    rest = [(scenario, seed) for seed in seeds[1:]]
+    with workers(min(job.config["workers"] or os.cpu_count() or 1, max(len(tasks) + len(rest), 1))) as pool:
+        others = run_replications(rest, pool, lambda n: progress(1 + n, most), enough)
+        unmeasured = run_replications(tasks, pool, lambda n: progress(len(seeds) + n, most))
+    replications = [first, *others]
+    bubbles = worst_bubbles(first.timeline, split_contention(first.timeline, job.options.sharing), _WORST_BUBBLES)
+    dep = dep_baseline(scenario, [replication.seed for replication in replications])
+    return IterationResult(
+        replications, unmeasured if rules is not None else None, dep, bubbles, time.perf_counter() - began
+    )
+
+
+def _enough(target: float | None, first: Replication, others: Sequence[Replication]) -> bool:
+    return target is not None and known_within(target, [first, *others])
