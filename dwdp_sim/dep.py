@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from dwdp_sim.models import MoEModel
 from dwdp_sim.requests import Step
-from dwdp_sim.roofline import Peaks, dense_layer_s, feed_forward_s, layer_times
+from dwdp_sim.roofline import Peaks, dense_layer_s, feed_forward_s, layer_times, representatives
 
 _ACTIVATION_BYTES = 2  # BF16, to the experts and back
 
@@ -92,8 +92,9 @@ def dep_step(model: MoEModel, peaks: Peaks, steps: Sequence[Step]) -> DepTimes:
     """
     dense = range(model.num_dense_layers)
     lead = [math.fsum(dense_layer_s(model, peaks, step, layer) for layer in dense) for step in steps]
-    moe = [dep_layer(model, peaks, steps, layer) for layer in range(model.num_dense_layers, model.num_layers)]
-    parts = [_of_phases([lead], 0.0), *moe]
+    moe = representatives(model)
+    times = {layer: dep_layer(model, peaks, steps, layer) for layer in set(moe)}
+    parts = [_of_phases([lead], 0.0), *(times[layer] for layer in moe)]
     return DepTimes(
         math.fsum(part.compute_s for part in parts),
         math.fsum(part.communication_s for part in parts),

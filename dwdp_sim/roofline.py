@@ -167,6 +167,13 @@ def layer_times(model: MoEModel, peaks: Peaks, step: Step, layer: int) -> LayerT
     )
 
 
+def representatives(model: MoEModel) -> list[int]:
+    """For each MoE layer the first one that takes as long: they differ by nothing but their attention's window."""
+    layers = range(model.num_dense_layers, model.num_layers)
+    windows = [_attention(model).window(layer) for layer in layers]
+    return [layers[windows.index(window)] for window in windows]
+
+
 def step_windows(model: MoEModel, peaks: Peaks, steps: Sequence[Sequence[Step]]) -> StepWindows:
     """Compute windows of forward steps under DWDP.
 
@@ -178,17 +185,15 @@ def step_windows(model: MoEModel, peaks: Peaks, steps: Sequence[Sequence[Step]])
     Raises:
         ConfigError: The model lacks what the roofline needs, or the GPU a rate.
     """
-    window = _attention(model).window
     dense = range(model.num_dense_layers)
-    moe = range(model.num_dense_layers, model.num_layers)
-    alike = {window(layer): layer for layer in moe}  # layers differ by their attention window only
+    moe = representatives(model)
 
     def lead_s(step: Step) -> float:
         return math.fsum(dense_layer_s(model, peaks, step, layer) for layer in dense)
 
     def layers_s(step: Step) -> list[tuple[float, float]]:
-        times = {kind: layer_times(model, peaks, step, layer) for kind, layer in alike.items()}
-        return [(times[window(layer)].before_s, times[window(layer)].moe_s) for layer in moe]
+        times = {layer: layer_times(model, peaks, step, layer) for layer in set(moe)}
+        return [(times[layer].before_s, times[layer].moe_s) for layer in moe]
 
     layers = np.array([[layers_s(step) for step in rank] for rank in steps])
     return StepWindows(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from dwdp_sim.attention import Attention
 from dwdp_sim.errors import ConfigError
-from dwdp_sim.models import KINDS, MoEModel
+from dwdp_sim.models import FORMATS, KINDS, MoEModel, matrix_bytes
 
 R1 = (7168, 2048, 256, 8, 61, 58)
 KIMI = (7168, 2048, 384, 8, 61, 60)
@@ -59,6 +60,13 @@ def test_fp8_blocks_at_the_edges_have_scales_of_their_own() -> None:
     assert [p.bytes for p in model.parameters] == [200 * 130, 130 * 100, 16, 8]
 
 
+@pytest.mark.parametrize("weight_format", FORMATS)
+def test_a_product_reads_an_expert_s_weights_and_block_scales(weight_format: str) -> None:
+    model = MoEModel("m", *R1, weight_format, include=("weight", "scale"))
+    read = matrix_bytes(weight_format, 2 * 2048, 7168) + matrix_bytes(weight_format, 7168, 2048)
+    assert read == model.expert_bytes
+
+
 @pytest.mark.parametrize(
     ("change", "key"),
     [
@@ -68,6 +76,8 @@ def test_fp8_blocks_at_the_edges_have_scales_of_their_own() -> None:
         ({"include": ("scale",)}, "model.include"),
         ({"include": ("weight", "colour")}, "model.include"),
         ({"intermediate_size": 2040}, "model.format"),
+        ({"shared_intermediate_size": -1}, "model.shared_intermediate_size"),
+        ({"attention": Attention("gqa", 2, "int3", num_kv_heads=1, head_dim=8)}, "model.attention.format"),
     ],
 )
 def test_a_bad_shape_is_named(change: dict[str, object], key: str) -> None:
