@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
@@ -23,7 +21,6 @@ from dwdp_sim.config import (
     ModelConfig,
     SimConfig,
     StrategyConfig,
-    WorkloadConfig,
     config_dir,
 )
 from dwdp_sim.constant import Constant
@@ -37,6 +34,7 @@ from dwdp_sim.placement import Placement
 from dwdp_sim.plan import CopyPlan
 from dwdp_sim.program import Program, program_from_plan
 from dwdp_sim.replay import read_program
+from dwdp_sim.starts import check_offsets, rank_starts_s
 from dwdp_sim.strategies import Strategy, build_plan
 from dwdp_sim.trtllm import read_dwdp_block
 from dwdp_sim.units import parse_bytes
@@ -49,7 +47,6 @@ _FILE_KEYS = (
     ("workload", "lengths"),
     ("compute", "file"),
 )
-_STARTS = ("lockstep", "offsets", "random")
 
 
 @dataclass(frozen=True)
@@ -115,6 +112,7 @@ def build_config(config: SimConfig, overrides: Sequence[str]) -> Job:
     explicit = {override.lstrip("+").split("=", 1)[0] for override in overrides}
     cluster = build_cluster(config.cluster)
     options = FabricOptions(**vars(config.fabric))
+    check_offsets(config.workload)
     if config.workload.kind == "replay":
         layer = None
         if config.workload.file is None:
@@ -270,7 +268,7 @@ def build_program(config: SimConfig, cluster: Cluster, layer: Layer) -> Program:
         )
     start_s = None  # of forward steps each seed draws its own
     if config.workload.kind == "layer":
-        start_s = _starts(config.workload, size, config.seed)[: min(size, cluster.num_gpus)]
+        start_s = rank_starts_s(config.workload, size, config.seed)[: min(size, cluster.num_gpus)]
     return program_from_plan(
         layer.plan,
         issue_mode=config.issue_mode,
@@ -278,22 +276,3 @@ def build_program(config: SimConfig, cluster: Cluster, layer: Layer) -> Program:
         home=cluster.home,
         ranks=size if cluster.home == "peer" else min(size, cluster.num_gpus),
     )
-
-
-def _starts(workload: WorkloadConfig, size: int, seed: int) -> list[float]:
-    """When each rank's clock starts, in seconds."""
-    match workload.start:
-        case "lockstep":
-            return [0.0] * size
-        case "offsets":
-            if len(workload.offsets_s) != size or not all(0 <= s < math.inf for s in workload.offsets_s):
-                raise ConfigError(
-                    "workload.offsets_s", workload.offsets_s, f"{size} seconds ≥ 0 are wanted, one a rank"
-                )
-            return list(workload.offsets_s)
-        case "random":
-            if not 0 < workload.max_phase_s < math.inf:
-                raise ConfigError("workload.max_phase_s", workload.max_phase_s, "seconds above zero are wanted")
-            return [float(s) for s in np.random.default_rng(seed).uniform(0.0, workload.max_phase_s, size)]
-        case unknown:
-            raise ConfigError("workload.start", unknown, f"allowed: {', '.join(_STARTS)}")

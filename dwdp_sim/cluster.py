@@ -48,6 +48,18 @@ class Cluster:
             if constant.provenance not in PROVENANCES:
                 key = f"cluster.constants.{name}.provenance"
                 raise ConfigError(key, constant.provenance, f"allowed: {', '.join(PROVENANCES)}")
+        if self.memory_bytes is not None and self.memory_bytes < 1:
+            raise ConfigError(_value_key("gpu_memory_bytes"), self.memory_bytes, "at least one byte is wanted")
+
+    @property
+    def memory_bytes(self) -> float | None:
+        """Bytes of a GPU's memory; None where the cluster does not say.
+
+        Raises:
+            ConfigError: It is not a number.
+        """
+        said = self.constants.get("gpu_memory_bytes")
+        return None if said is None or said.value is None else self.number("gpu_memory_bytes")
 
     def value(self, name: str) -> Any:
         """The constant's value, chosen by mapping where it depends on that.

@@ -78,6 +78,8 @@ class MoEModel:
                 raise ConfigError(f"model.{field}", getattr(self, field), "must be at least 0")
         if self.num_moe_layers > self.num_layers:
             raise ConfigError("model.num_moe_layers", self.num_moe_layers, f"at most num_layers={self.num_layers}")
+        if self.top_k > self.num_experts:
+            raise ConfigError("model.top_k", self.top_k, f"at most num_experts={self.num_experts}")
         if self.weight_format not in FORMATS:
             raise ConfigError("model.format", self.weight_format, f"allowed: {', '.join(FORMATS)}")
         if self.attention and self.attention.weight_format not in FORMATS:

@@ -110,11 +110,11 @@ def memory_line(job: Job, memory: dict[str, int]) -> str:
     """What a GPU must hold, and whether it can."""
     need = memory["experts"] + memory["slots"]
     text = f"memory a GPU: experts {format_bytes(memory['experts'])} + slots {format_bytes(memory['slots'])}"
-    size = job.cluster.constants.get("gpu_memory_bytes")
-    if size is None or size.value is None:
+    size = job.cluster.memory_bytes
+    if size is None:
         return text
-    verdict = "fits" if need <= size.value else "does NOT fit"
-    return f"{text}: {verdict} in {format_bytes(size.value)}"
+    verdict = "fits" if need <= size else "does NOT fit"
+    return f"{text}: {verdict} in {format_bytes(size)}"
 
 
 def _mean(rows: list[dict[str, float]], part: str) -> str:

@@ -74,7 +74,28 @@ BAD = {
     "an infinite gap": (["cluster.constants.peer_gap_s.value=[[1,inf]]"], "a table [[bytes, seconds], …]"),
     "a start that is no number": (
         ["workload.start=offsets", "workload.offsets_s=[0,0,0,nan]"],
-        "4 seconds ≥ 0 are wanted",
+        "4 seconds from 0 to 1e+06 are wanted",
+    ),
+    "a start beyond all measure": (
+        ["workload.start=offsets", "workload.offsets_s=[0,0,0,1e300]"],
+        "workload.offsets_s=[0.0, 0.0, 0.0, 1e+300]: 4 seconds from 0 to 1e+06 are wanted, one a rank",
+    ),
+    "a random start beyond all measure": (
+        ["workload.start=random", "workload.max_phase_s=1e300"],
+        "workload.max_phase_s=1e+300: seconds above zero and up to 1e+06 are wanted",
+    ),
+    "offsets that nothing reads": (
+        ["workload.offsets_s=[0,0,0,1e-3]"],
+        "workload.offsets_s=[0.0, 0.0, 0.0, 0.001]: only workload.start=offsets of a layer reads them",
+    ),
+    "more experts a token than there are": (["model.top_k=257"], "model.top_k=257: at most num_experts=256"),
+    "a memory that is no number": (
+        ["cluster.constants.gpu_memory_bytes.value=abc"],
+        "cluster.constants.gpu_memory_bytes.value=abc: a number ≥ 0 is wanted",
+    ),
+    "a memory of nothing": (
+        ["cluster.constants.gpu_memory_bytes.value=0"],
+        "cluster.constants.gpu_memory_bytes.value=0.0: at least one byte is wanted",
     ),
     "a file that nothing reads": (["workload.file=none"], "workload.file=none: only workload=replay reads a file"),
     "a missing constant": (
@@ -102,7 +123,7 @@ BAD = {
     "a bad value late in a sweep": (["-m", "dwdp.dwdp_size=4,8,1"], "dwdp.dwdp_size=1: must be at least 2"),
     "offsets for too few ranks": (
         ["workload.start=offsets", "workload.offsets_s=[0.0]"],
-        "workload.offsets_s=[0.0]: 4 seconds ≥ 0 are wanted",
+        "workload.offsets_s=[0.0]: 4 seconds from 0 to 1e+06 are wanted",
     ),
 }
 
