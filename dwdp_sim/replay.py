@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
-from dwdp_sim.errors import ConfigError
+from dwdp_sim.errors import ConfigError, shorten
+from dwdp_sim.json_file import read_json
 from dwdp_sim.plan import ASYNC, BATCH, NO_BARRIER
 from dwdp_sim.program import HOST, Program
+from dwdp_sim.starts import LATEST_START_S
 
 _MAX_COPIES = 20_000_000  # about 2 GB of columns; more is a typing error
 
@@ -28,12 +28,7 @@ def read_program(path: str, num_gpus: int) -> Program:
     Raises:
         ConfigError: Unreadable, or something in it is not allowed; the message names the place in the file.
     """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        reason = str(getattr(error, "strerror", None) or error)
-        raise ConfigError("workload.file", path, f"cannot be read as JSON: {reason}") from error
-    return program_from_dict(content, num_gpus, path)
+    return program_from_dict(read_json(path, "workload.file"), num_gpus, path)
 
 
 def program_from_dict(content: Any, num_gpus: int, path: str = "program") -> Program:
@@ -81,8 +76,8 @@ class _Reader:
         fields = self._object(stream, where, {"gpu", "calls"}, {"start_s", "queued"})
         gpu = self._whole(fields["gpu"], f"{where}.gpu", 0, self._num_gpus - 1)
         start = fields.get("start_s", 0.0)
-        if isinstance(start, bool) or not isinstance(start, int | float) or not 0 <= start < math.inf:
-            self._refuse(f"{where}.start_s", start, "seconds ≥ 0")
+        if isinstance(start, bool) or not isinstance(start, int | float) or not 0 <= start <= LATEST_START_S:
+            self._refuse(f"{where}.start_s", start, f"seconds from 0 to {LATEST_START_S:g}")
         queued = fields.get("queued", True)
         if not isinstance(queued, bool):
             self._refuse(f"{where}.queued", queued, "true or false")
@@ -123,7 +118,7 @@ class _Reader:
     def _endpoint(self, value: Any, where: str) -> int:
         if value == "host":
             return HOST
-        match = re.fullmatch(r"gpu(\d+)", value) if isinstance(value, str) else None
+        match = re.fullmatch(r"gpu([0-9]{1,9})", value) if isinstance(value, str) else None
         if match is None or int(match[1]) >= self._num_gpus:
             last = f"gpu0 … gpu{self._num_gpus - 1}" if self._num_gpus > 1 else "gpu0"
             self._refuse(where, value, f"host or {last} (the cluster's GPUs)")
@@ -153,5 +148,8 @@ class _Reader:
         return value
 
     def _refuse(self, where: str, value: object, allowed: str) -> NoReturn:
-        shown = value if isinstance(value, str) else json.dumps(value, default=str)
+        if isinstance(value, list | dict) and value:
+            shown = f"{type(value).__name__} of {len(value)}"
+        else:
+            shown = shorten(value if isinstance(value, str) else json.dumps(value, default=str))
         raise ConfigError("workload.file", self._path, f"{where} is {shown}; allowed: {allowed}")

@@ -54,6 +54,11 @@ def broken(where: str, **changes: Any) -> tuple[dict[str, Any], str]:
         (broken("call", src="gpu2")[0], r"streams\[0\]\.calls\[0\]\.src is gpu2; allowed: host or gpu0 … gpu1"),
         (broken("call", dst="cpu")[0], r"calls\[0\]\.dst is cpu"),
         (broken("call", src=1)[0], r"calls\[0\]\.src is 1"),
+        (broken("call", src="gpu1\n")[0], r"calls\[0\]\.src is gpu1\\n; allowed"),
+        (broken("call", src="gpu１")[0], r"calls\[0\]\.src is gpu１"),
+        (broken("call", src="gpu" + "9" * 5000)[0], r"calls\[0\]\.src is gpu9{197}…"),
+        (broken("call", src=[["gpu1"]])[0], r"calls\[0\]\.src is list of 1"),
+        (broken("call", bytes=10**100)[0], r"bytes is 10{100}; allowed"),
         (broken("call", bytes=-1)[0], r"calls\[0\]\.bytes is -1; allowed: a whole number from 1"),
         (broken("call", bytes=0)[0], r"bytes is 0"),
         (broken("call", bytes=1.5)[0], r"bytes is 1\.5"),
@@ -64,7 +69,9 @@ def broken(where: str, **changes: Any) -> tuple[dict[str, Any], str]:
         (broken("call", src="host", dst="gpu1")[0], r"host to gpu1; allowed: the stream's own gpu0"),
         (broken("copy", bytes=-5)[0], r"calls\[1\]\.copies\[0\]\.bytes is -5"),
         (broken("stream", gpu=2)[0], r"streams\[0\]\.gpu is 2; allowed: a whole number from 0 to 1"),
-        (broken("stream", start_s=-1)[0], r"start_s is -1"),
+        (broken("stream", start_s=-1)[0], r"start_s is -1; allowed: seconds from 0 to 1e\+06"),
+        (broken("stream", start_s=1e300)[0], r"start_s is 1e\+300"),
+        (broken("stream", start_s=float("nan"))[0], r"start_s is NaN"),
         (broken("stream", start_s=float("inf"))[0], r"start_s is Infinity"),
         (broken("stream", queued="yes")[0], r"queued is yes; allowed: true or false"),
         (broken("stream", calls=[])[0], r"calls is \[\]; allowed: a list with at least one entry"),
@@ -79,12 +86,3 @@ def broken(where: str, **changes: Any) -> tuple[dict[str, Any], str]:
 def test_what_is_not_allowed_is_refused_naming_its_place(content: Any, reason: str) -> None:
     with pytest.raises(ConfigError, match=rf"^workload\.file=p\.json: .*{reason}"):
         program_from_dict(content, 2, "p.json")
-
-
-def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "program.json"
-    path.write_text("{")
-    with pytest.raises(ConfigError, match="cannot be read as JSON"):
-        read_program(str(path), 2)
-    with pytest.raises(ConfigError, match="No such file"):
-        read_program(str(tmp_path / "none.json"), 2)
