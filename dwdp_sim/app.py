@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +19,7 @@ from dwdp_sim.config import SimConfig, register_schemas
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.iteration_run import run_iteration
 from dwdp_sim.metrics import summarize, unmeasured_rules
+from dwdp_sim.published_run import run_published
 from dwdp_sim.results import write_results
 from dwdp_sim.simulate import simulate
 from dwdp_sim.sweep.command import run_sweep
@@ -39,14 +40,16 @@ def _check(config: DictConfig, overrides: Sequence[str]) -> None:
     build_job(config, overrides)
 
 
-def _sweep(config: DictConfig, config_name: str, line: Namespace) -> int | None:
-    return None if config.results_dir is None else run_sweep(config_name, line, config.results_dir)
+def _sweep(config: DictConfig, config_name: str) -> int | None:
+    return None if config.results_dir is None else run_sweep(config_name, sys.argv[1:], config.results_dir)
 
 
 def _task(config: DictConfig) -> None:
     state = HydraConfig.get()
     job, folder = build_job(config, state.overrides.task), Path(state.runtime.output_dir)
-    if job.scenario is not None and job.layer is not None:
+    if job.config["workload"]["kind"] == "published":
+        run_published(folder, job.config["workers"], Console())
+    elif job.scenario is not None and job.layer is not None:
         run_iteration(job, job.layer, job.scenario, folder, Console())
     else:
         predict(job, folder, Console())

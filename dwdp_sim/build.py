@@ -118,14 +118,16 @@ def build_config(config: SimConfig, overrides: Sequence[str]) -> Job:
         if config.workload.file is None:
             raise ConfigError("workload.file", "missing", "a program is wanted, as workload.file=program.json")
         program = read_program(config.workload.file, cluster.num_gpus)
-    elif config.workload.kind in ("layer", "iteration"):
+    elif config.workload.kind in ("layer", "iteration", "published"):
         if config.workload.file is not None:
             raise ConfigError("workload.file", config.workload.file, "only workload=replay reads a file")
+        if config.workload.kind == "published":
+            _must_be_default(explicit)
         apply_trtllm_yaml(config, explicit)
         layer = build_layer(config, explicit)
         program = build_program(config, cluster, layer)
     else:
-        raise ConfigError("workload.kind", config.workload.kind, "allowed: layer, iteration, replay")
+        raise ConfigError("workload.kind", config.workload.kind, "allowed: layer, iteration, replay, published")
     scenario = None
     if layer is not None and config.workload.kind == "iteration":
         scenario = build_scenario(config, cluster, layer.model, program, options)
@@ -141,6 +143,13 @@ def build_config(config: SimConfig, overrides: Sequence[str]) -> Job:
         issue_mode=config.issue_mode if layer else "replay",
         scenario=scenario,
     )
+
+
+def _must_be_default(explicit: set[str]) -> None:
+    """The published cases say themselves what runs."""
+    for key in sorted(explicit):
+        if key.split(".")[0] in ("model", "cluster", "strategy", "compute", "dwdp", "fabric"):
+            raise ConfigError(key, "given", "workload=published runs the published cases as they are; leave it out")
 
 
 def hash_config(config: SimConfig) -> str:

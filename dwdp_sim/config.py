@@ -115,7 +115,7 @@ class WorkloadConfig:
     """What is run."""
 
     kind: str = "layer"
-    """layer, iteration or replay."""
+    """layer, iteration, replay or published."""
     start: str = "lockstep"
     """lockstep, offsets or random: when the ranks start."""
     offsets_s: list[float] = field(default_factory=list)
