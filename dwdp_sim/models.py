@@ -8,6 +8,7 @@ from dwdp_sim.attention import Attention
 from dwdp_sim.errors import ConfigError
 
 KINDS = ("weight", "scale", "alpha", "bias")
+MOST_LAYERS = 10_000  # more is a typing error
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ class MoEModel:
         for field in ("dense_intermediate_size", "shared_intermediate_size"):
             if getattr(self, field) < 0:
                 raise ConfigError(f"model.{field}", getattr(self, field), "must be at least 0")
+        if self.num_layers > MOST_LAYERS:
+            raise ConfigError("model.num_layers", self.num_layers, f"at most {MOST_LAYERS}")
         if self.num_moe_layers > self.num_layers:
             raise ConfigError("model.num_moe_layers", self.num_moe_layers, f"at most num_layers={self.num_layers}")
         if self.top_k > self.num_experts:

@@ -89,6 +89,7 @@ BAD = {
         "workload.offsets_s=[0.0, 0.0, 0.0, 0.001]: only workload.start=offsets of a layer reads them",
     ),
     "more experts a token than there are": (["model.top_k=257"], "model.top_k=257: at most num_experts=256"),
+    "layers without number": (["model.num_layers=100000000000"], "model.num_layers=100000000000: at most 10000"),
     "a memory that is no number": (
         ["cluster.constants.gpu_memory_bytes.value=abc"],
         "cluster.constants.gpu_memory_bytes.value=abc: a number ≥ 0 is wanted",

@@ -102,7 +102,14 @@ def test_a_whole_gpt_oss_expert_has_scales_and_biases(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("extra", "moe_layers"),
-    [({"moe_layer_freq": 2}, 29), ({"first_k_dense_replace": 0}, 61), ({"mlp_only_layers": [5, 60]}, 56)],
+    [
+        ({"moe_layer_freq": 2}, 29),
+        ({"moe_layer_freq": [0] * 3 + [1] * 58}, 58),
+        ({"moe_layer_freq": [0] * 4 + [1] * 57 + [1]}, 57),  # the last one predicts further tokens
+        ({"first_k_dense_replace": 0}, 61),
+        ({"first_k_dense_replace": None, "moe_layer_freq": None, "mlp_only_layers": None}, 61),
+        ({"mlp_only_layers": [5, 60]}, 56),
+    ],
 )
 def test_dense_layers_are_left_out(extra: dict[str, Any], moe_layers: int, tmp_path: Path) -> None:
     # Of layers 3 … 60, the even ones are 4, 6, …, 60: 29.
@@ -126,6 +133,37 @@ def test_a_file_without_a_shape_is_refused(content: object, reason: str, tmp_pat
     path = write(tmp_path, content)
     with pytest.raises(ConfigError, match=reason):
         job("model=hf", f"model.config_json={path}", "model.format=bf16")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("hidden_size", [1], "a whole number ≥ 1"),
+        ("hidden_size", True, "a whole number ≥ 1"),
+        ("num_hidden_layers", 1e11, "a whole number ≥ 1"),
+        ("num_hidden_layers", 10**11, "at most 10000"),
+        ("first_k_dense_replace", "x", "a whole number ≥ 1"),
+        ("first_k_dense_replace", -1, "a whole number ≥ 1"),
+        ("decoder_sparse_step", {"a": 1}, "a whole number ≥ 1"),
+        ("moe_layer_freq", [0, 1, 1], "a number, or 0 or 1 for each of 32 layers"),
+        ("moe_layer_freq", [2] * 32, "a number, or 0 or 1 for each of 32 layers"),
+        ("moe_layer_freq", [[1]], "a list of whole numbers"),
+        ("mlp_only_layers", 3, "a list of whole numbers"),
+        ("mlp_only_layers", [[1]], "a list of whole numbers"),
+        ("layer_types", 3, "a list of texts"),
+        ("layer_types", [{}], "a list of texts"),
+        ("text_config", 3, "an object"),
+        ("text_config", "x", "an object"),
+        ("quantization_config", 3, "an object"),
+        ("model_type", ["mixtral"], "a text"),
+        ("num_attention_heads", "x", "a whole number ≥ 1"),
+        ("kv_lora_rank", "x", "a whole number ≥ 1"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_named(name: str, value: object, allowed: str, tmp_path: Path) -> None:
+    path = write(tmp_path, FAMILIES["mixtral_8x7b_bf16"] | {name: value})
+    with pytest.raises(ConfigError, match=rf"^model\.config_json={path}: '{name}' is .*; {allowed}"):
+        read_shape(str(path))
 
 
 def test_an_override_that_contradicts_the_file_is_refused_and_one_that_agrees_is_not(tmp_path: Path) -> None:
