@@ -82,13 +82,17 @@ class ClusterConfig:
     """A machine; see `cluster.Cluster`."""
 
     name: str = ""
+    """Name shown in results."""
     description: str = ""
+    """One line for people."""
     num_gpus: int = 0
+    """GPUs that can pull from one another."""
     mapping: str = "ipc"
     """ipc, vmm_fd or vmm_fabric: how peer memory is mapped."""
     home: str = "peer"
     """peer, host or local: where the peers' experts are."""
     constants: dict[str, ConstantConfig] = field(default_factory=dict)
+    """Constants of the contention model by name; see `fabric_constants.FabricConstants`."""
     fitted_on: list[dict[str, str]] = field(default_factory=list)
     """Recorded rows that constants were fitted on: file, sha256, use (all or design)."""
 
@@ -98,6 +102,7 @@ class StrategyConfig:
     """How a layer is pulled; see `strategies.Strategy`."""
 
     name: str = "default"
+    """One of `strategies.STRATEGIES`."""
     implementation: str = "trtllm_ipc"
     """trtllm_ipc, trtllm_vmm or sglang: whose copies and whose order."""
     slice_bytes: Any = None
@@ -173,9 +178,13 @@ class FabricConfig:
     """Alternatives of the contention model; see `options.FabricOptions`."""
 
     sharing: str = "fair"
+    """fair (max-min) or fifo (a source serves one copy at a time): how copies share a link."""
     incast: str = "always"
+    """always, demand or off: when several readers cost a source part of its rate."""
     both_ways: bool = True
+    """Whether a GPU's two directions disturb each other."""
     batch_order: str = "kept"
+    """kept, swapped or random: order of the copies inside a batch."""
 
 
 @dataclass

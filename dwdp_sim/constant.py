@@ -38,11 +38,17 @@ class ConstantConfig:
     """A constant as configuration gives it; see `Constant`."""
 
     value: Any = None
+    """A number, a table [[bytes, seconds], …], or a mapping by peer-memory mapping or by kind of copy."""
     unit: str = ""
+    """SI unit."""
     provenance: str = "assumed"
+    """measured, public, vendor or assumed."""
     source: str = ""
+    """Which rows, which publication, or why this assumption."""
     direction: str = ""
+    """Which way the bytes go (rates and factors)."""
     interval: Any = None
+    """95 % interval of the value, where it was fitted."""
 
 
 def read_number(key: str, value: Any, minimum: float = 0.0, maximum: float = math.inf) -> float:
