@@ -24,9 +24,12 @@ from dwdp_sim.keys import check_keys, is_flag
 from dwdp_sim.one_line import one_line
 
 Check = Callable[[DictConfig, Sequence[str]], object]
+Sweep = Callable[[DictConfig, str], int | None]
 
 
-def run_app(config_name: str, schema: type, check: Check, task: Callable[[DictConfig], None]) -> None:
+def run_app(
+    config_name: str, schema: type, check: Check, task: Callable[[DictConfig], None], sweep: Sweep | None = None
+) -> None:
     """Run `task` as a Hydra app after `check` has accepted the composed configuration.
 
     Args:
@@ -34,21 +37,27 @@ def run_app(config_name: str, schema: type, check: Check, task: Callable[[DictCo
         schema: Dataclass of the whole tree.
         check: Raises `ConfigError` if the configuration cannot be run; it must not write anything.
         task: The job, run by Hydra once, or once for each job of a sweep.
+        sweep: May take a sweep over from Hydra: told one of its configurations and the primary config's name, it
+            returns an exit code, or None to leave it to Hydra.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises what it would print as a trace; here it becomes one line
     line = read_command_line(sys.argv[1:])
     only_asks = line.help or line.hydra_help or line.version or line.shell_completion
-    with _one_line_errors(schema):
+    with one_line_errors(schema):
         for overrides in [] if only_asks else _representatives(line.overrides, line.multirun):
-            config = _compose(line.config_name or config_name, schema, overrides, line)
+            config = compose(line.config_name or config_name, schema, overrides, line)
+            if line.multirun and sweep is not None:
+                code = sweep(config, line.config_name or config_name)
+                if code is not None:
+                    sys.exit(code)
             if not (line.cfg or line.info):
                 check(config, overrides)
         decorated = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=config_name)
-        decorated(_one_line_errors(schema)(task))()
+        decorated(one_line_errors(schema)(task))()
 
 
 @contextmanager
-def _one_line_errors(schema: type) -> Iterator[None]:
+def one_line_errors(schema: type) -> Iterator[None]:
     """End the process in one line where the block raises what a user can mend."""
     try:
         yield
@@ -62,19 +71,13 @@ def _one_line_errors(schema: type) -> Iterator[None]:
         stop(f"{error.filename}: {error.strerror}")
 
 
-def _compose(config_name: str, schema: type, overrides: Sequence[str], line: argparse.Namespace) -> DictConfig:
+def compose(config_name: str, schema: type, overrides: Sequence[str], line: argparse.Namespace) -> DictConfig:
     """The configuration as Hydra will compose it, every key known."""
-    if line.config_dir and not os.path.isdir(line.config_dir):
-        raise ConfigError("--config-dir", line.config_dir, "there is no such folder")
-    main = line.config_path or str(config_dir())
-    if not os.path.isabs(main) or not os.path.isdir(main):
-        raise ConfigError("--config-path", main, "an absolute path of a folder is wanted")
-    extra = [os.path.abspath(line.config_dir)] if line.config_dir else []
-    _check_overrides(overrides, schema, [main, *extra])
-    with hydra.initialize_config_dir(main, version_base="1.3"):
-        search = [f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in extra)}]"] if extra else []
+    folders = config_folders(line)
+    check_overrides(overrides, schema, folders)
+    with hydra.initialize_config_dir(folders[0], version_base="1.3"):
         try:
-            config = hydra.compose(config_name, [*overrides, *search])
+            config = hydra.compose(config_name, [*overrides, *search_path(line)])
         except UnicodeDecodeError as error:
             raise ConfigError("--config-dir", line.config_dir, f"a file in it is not UTF-8 text: {error}") from error
     found = OmegaConf.get_type(config)
@@ -84,7 +87,23 @@ def _compose(config_name: str, schema: type, overrides: Sequence[str], line: arg
     return config
 
 
-def _check_overrides(overrides: Sequence[str], schema: type, folders: Sequence[str]) -> None:
+def config_folders(line: argparse.Namespace) -> list[str]:
+    """Where configuration files are: the main folder, then the user's own."""
+    if line.config_dir and not os.path.isdir(line.config_dir):
+        raise ConfigError("--config-dir", line.config_dir, "there is no such folder")
+    main = line.config_path or str(config_dir())
+    if not os.path.isabs(main) or not os.path.isdir(main):
+        raise ConfigError("--config-path", main, "an absolute path of a folder is wanted")
+    return [main, *([os.path.abspath(line.config_dir)] if line.config_dir else [])]
+
+
+def search_path(line: argparse.Namespace) -> list[str]:
+    """The override that makes Hydra's programming interface look where `--config-dir` says."""
+    extra = config_folders(line)[1:]
+    return [f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in extra)}]"] if extra else []
+
+
+def check_overrides(overrides: Sequence[str], schema: type, folders: Sequence[str]) -> None:
     """Refuse what Hydra takes or has no message for: a flag that is a number, a group that is no file's name."""
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         if override.is_delete() or override.is_sweep_override():

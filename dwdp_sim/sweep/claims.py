@@ -1,0 +1,117 @@
+"""Who runs a job: a lock on a file, which the kernel releases when its holder dies, however it dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Start:
+    """One start of a job, a line of its claim: whoever wrote it holds the lock or has died.
+
+    Attributes:
+        sweep: The sweep that started it.
+        host: The machine.
+        pid: The process.
+    """
+
+    sweep: str
+    host: str
+    pid: int
+
+
+@contextmanager
+def claim(path: Path) -> Iterator[int | None]:
+    """Hold the claim at `path` while the block runs; whatever ends the block but a killed process removes it.
+
+    Yields:
+        The open file's descriptor; None where somebody else holds the claim.
+
+    Raises:
+        OSError: The file system has no locks, or cannot be written; `filename` is `path`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = _lock(path)
+    if descriptor is None:
+        yield None
+        return
+    try:
+        yield descriptor
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def record(descriptor: int, path: Path, sweep: str) -> None:
+    """Write into a held claim that `sweep` starts the job here."""
+    try:
+        os.lseek(descriptor, 0, os.SEEK_END)
+        os.write(descriptor, f"{sweep} {socket.gethostname()} {os.getpid()}\n".encode())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def starts(path: Path) -> list[Start]:
+    """Every start that a claim records; empty where there is none."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    fields = [line.split() for line in lines]
+    return [Start(words[0], words[1], int(words[2])) for words in fields if len(words) == 3]
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds the claim."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _try_lock(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
+def wait_until_free(path: Path) -> None:
+    """Return when nobody holds the claim."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(path: Path) -> int | None:
+    """Open and lock; again where the holder before us removed the file in between."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            if not _try_lock(descriptor, path):
+                os.close(descriptor)
+                return None
+            if os.fstat(descriptor).st_nlink > 0:
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int, path: Path) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise OSError(error.errno, f"cannot be locked: {error.strerror}", str(path)) from error
+    return True

@@ -1,0 +1,170 @@
+"""The columns of result rows: where each comes from and what it means. The data dictionary is printed from here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from dwdp_sim.errors import ConfigError
+from dwdp_sim.units import parse_bytes
+
+SCHEMA_VERSION = 1  # goes up when a column changes its meaning or goes; a new column does not count
+
+TEXT, WHOLE, REAL, FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the rows.
+
+    Attributes:
+        name: With its unit: `_s` seconds, `_bytes`, `_bytes_per_s`; none for counts, names and ratios.
+        type: Arrow type; every column may be null.
+        meaning: For people, without the name.
+        source: Where its value comes from: a path in the job's configuration, summary or rank; empty for others.
+    """
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    source: str = ""
+
+
+IDENTITY = (
+    Column("schema_version", WHOLE, "version of this table"),
+    Column("job", TEXT, "name of the job: hash of the configuration as asked for, this schema and the code"),
+    Column("asked_hash", TEXT, "hash of the configuration as asked for; jobs of other code share it"),
+    Column("config_hash", TEXT, "hash of the configuration with every unset value filled in; null for a failure"),
+    Column("code_version", TEXT, "the package's version and a digest of its source"),
+    Column("status", TEXT, "`ok` or `failed`"),
+    Column("error", TEXT, "why the job failed, on one line"),
+)
+
+PARAMETERS = (
+    Column("model", TEXT, "model", "model.name"),
+    Column("model_format", TEXT, "weight format: nvfp4, mxfp4, fp8_block, bf16", "model.format"),
+    Column("hidden_size", WHOLE, "model width H", "model.hidden_size"),
+    Column("intermediate_size", WHOLE, "width I of one routed expert", "model.intermediate_size"),
+    Column("num_experts", WHOLE, "routed experts E of a layer", "model.num_experts"),
+    Column("num_moe_layers", WHOLE, "layers with routed experts", "model.num_moe_layers"),
+    Column("cluster", TEXT, "machine", "cluster.name"),
+    Column("mapping", TEXT, "how peer memory is mapped: ipc, vmm_fd, vmm_fabric", "cluster.mapping"),
+    Column("home", TEXT, "where the peers' experts are: peer, host, local", "cluster.home"),
+    Column("dwdp_size", WHOLE, "ranks N in the group", "dwdp.dwdp_size"),
+    Column("num_experts_per_worker", WHOLE, "experts L that a rank holds", "dwdp.num_experts_per_worker"),
+    Column("num_prefetch_experts", WHOLE, "experts P pulled from each peer", "dwdp.num_prefetch_experts"),
+    Column("strategy", TEXT, "how a layer is pulled", "strategy.name"),
+    Column("implementation", TEXT, "whose copies and order: trtllm_ipc, trtllm_vmm, sglang", "strategy.implementation"),
+    Column("slice_bytes", WHOLE, "largest copy; null: whole pulls", "strategy.slice_bytes"),
+    Column("wave_copies", WHOLE, "copies of a wave (waves)", "strategy.wave_copies"),
+    Column("call_rounds", WHOLE, "peers that one call pulls from (batched_per_round)", "strategy.call_rounds"),
+    Column("barrier", TEXT, "none or group", "strategy.barrier"),
+    Column("workload", TEXT, "what is run", "workload.kind"),
+    Column("start", TEXT, "when the ranks start: lockstep, offsets, random", "workload.start"),
+    Column("max_phase_s", REAL, "ranks start at random within this (start = random)", "workload.max_phase_s"),
+    Column("issue_mode", TEXT, "queued or as_issued", "issue_mode"),
+    Column("seed", WHOLE, "seed of everything random", "seed"),
+    Column("sharing", TEXT, "how a source is shared: fair, fifo", "fabric.sharing"),
+    Column("incast", TEXT, "when incast loses capacity: always, demand, off", "fabric.incast"),
+    Column("both_ways", FLAG, "whether opposite directions slow each other", "fabric.both_ways"),
+    Column("batch_order", TEXT, "order inside a batch: kept, swapped, random", "fabric.batch_order"),
+    Column("in_flight_sources", WHOLE, "copies of a batch in flight", "cluster.constants.in_flight_sources.value"),
+    Column("refill", TEXT, "which copy takes a free place: oldest, any", "cluster.constants.refill.value"),
+    Column("issue_async_s", REAL, "host time of a single copy's call", "cluster.constants.issue_async_s.value"),
+    Column("issue_batch_s", REAL, "host time of a batch's call", "cluster.constants.issue_batch_s.value"),
+    Column("issue_slice_s", REAL, "host time of each copy in a batch", "cluster.constants.issue_slice_s.value"),
+    Column("config_json", TEXT, "the whole configuration, filled in"),
+)
+
+JOB_METRICS = (
+    Column("lower_bound_s", REAL, "bytes over the busiest link", "lower_bound_s"),
+    Column("prefetch_latency_mean_s", REAL, "mean over the ranks", "prefetch_latency_s.mean"),
+    Column("prefetch_latency_p50_s", REAL, "median over the ranks", "prefetch_latency_s.p50"),
+    Column("prefetch_latency_p95_s", REAL, "95th percentile over the ranks", "prefetch_latency_s.p95"),
+    Column("prefetch_latency_max_s", REAL, "of the slowest rank", "prefetch_latency_s.max"),
+    Column("range_mean_low_s", REAL, "lowest mean under the rules nobody has measured", "range_s.mean.0"),
+    Column("range_mean_high_s", REAL, "highest mean under the rules nobody has measured", "range_s.mean.1"),
+    Column("experts_memory_bytes", WHOLE, "a GPU's resident experts, all MoE layers", "memory_bytes.experts"),
+    Column("slots_memory_bytes", WHOLE, "a GPU's two slots of remote experts", "memory_bytes.slots"),
+    Column("assumed_constants", TEXT, "constants it rests on that nobody measured or published, with commas"),
+)
+
+RANK_METRICS = (
+    Column("rank", WHOLE, "rank; of a replay, the stream's number in its file; null for a failure", "rank"),
+    Column("prefetch_latency_s", REAL, "from the rank's start to the arrival of its last byte", "prefetch_latency_s"),
+    Column("host_s", REAL, "part of the latency: the host had not issued", "host_s"),
+    Column("gap_s", REAL, "part of the latency: fixed parts and gaps between copies", "gap_s"),
+    Column("transfer_s", REAL, "part of the latency: what the bytes would take alone", "transfer_s"),
+    Column("contention_s", REAL, "part of the latency: sharing, incast, both-ways loss", "contention_s"),
+    Column("range_low_s", REAL, "lowest latency under the rules nobody has measured", "range_s.0"),
+    Column("range_high_s", REAL, "highest latency under the rules nobody has measured", "range_s.1"),
+    Column("pulled_bytes", WHOLE, "bytes that the rank pulls", "plan.bytes_per_rank"),
+    Column("copies", WHOLE, "copies that it issues", "plan.copies_per_rank"),
+    Column("calls", WHOLE, "driver calls that it makes", "plan.calls_per_rank"),
+)
+
+RUN = (
+    Column("overrides", TEXT, "what the job's command line said"),
+    Column("host", TEXT, "machine that ran it"),
+    Column("started_at", pa.timestamp("us", "UTC"), "when it was started"),
+    Column("wall_s", REAL, "how long it took, building and simulating"),
+)
+
+RESULT_COLUMNS = (*IDENTITY, *PARAMETERS, *JOB_METRICS, *RANK_METRICS)
+COLUMNS = (*RESULT_COLUMNS, *RUN)
+SCHEMA = pa.schema([(column.name, column.type) for column in COLUMNS])
+
+_PARTS = {
+    "Identity": IDENTITY,
+    "Parameters": PARAMETERS,
+    "Metrics of the job, equal in each of its rows": JOB_METRICS,
+    "Metrics of the rank": RANK_METRICS,
+    "The run: these alone differ between two runs of one job": RUN,
+}
+
+
+def find(tree: Mapping[str, Any], path: str) -> Any:
+    """The value at a path with dots, through dictionaries and lists; None where there is none."""
+    value: Any = tree
+    for key in path.split("."):
+        if isinstance(value, Mapping):
+            value = value.get(key)
+        elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return None
+    return value
+
+
+def parameters(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of the parameter columns; null where a failed job's value is not of the column's type."""
+    return {column.name: _fit(find(config, column.source), column) for column in PARAMETERS if column.source}
+
+
+def _fit(value: Any, column: Column) -> Any:
+    fits: dict[pa.DataType, Callable[[Any], Any]] = {TEXT: str, WHOLE: _whole, REAL: float, FLAG: bool}
+    try:
+        return None if value is None else fits[column.type](value)
+    except (ConfigError, TypeError, ValueError):
+        return None
+
+
+def _whole(value: Any) -> int:
+    return parse_bytes(value, "") if isinstance(value, str) else int(value)
+
+
+def data_dictionary() -> str:
+    """Every column with its type and meaning, as Markdown."""
+    lines = [
+        "# Columns of result rows",
+        "",
+        "One row a rank of a job; a failed job has one row without a rank. Printed by `dwdp-report data-dictionary`",
+        f"from `dwdp_sim/sweep/columns.py`; schema version {SCHEMA_VERSION}.",
+    ]
+    for part, columns in _PARTS.items():
+        lines += ["", f"## {part}", "", "| column | type | meaning |", "| --- | --- | --- |"]
+        lines += [f"| `{column.name}` | {column.type} | {column.meaning} |" for column in columns]
+    return "\n".join(lines) + "\n"

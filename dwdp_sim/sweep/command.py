@@ -1,0 +1,55 @@
+"""`dwdp-sim -m … results_dir=…`: run a sweep in a child process, and start the child again when it is killed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dwdp_sim.errors import stop
+from dwdp_sim.sweep.folder import Folder
+
+_INTERRUPTED = 130
+_WISHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # by which somebody wants the sweep to end
+
+
+def run_sweep(config_name: str, arguments: Sequence[str], results_dir: str) -> int:
+    """Run a sweep to its end, whatever happens to the process that runs it.
+
+    Args:
+        config_name: Primary configuration.
+        arguments: The command line, without the program's name.
+        results_dir: Where rows go.
+
+    Returns:
+        Exit code: 0, 1 if jobs failed, 2 for bad input or a sweep that cannot go on, 130 if interrupted.
+    """
+    folder = Folder(Path(results_dir).absolute())
+    sweep = secrets.token_hex(8)
+    while True:
+        before = folder.traces()
+        code = _run_child([str(folder.path), sweep, config_name, *arguments])
+        if code >= 0:
+            return code
+        if -code in _WISHED or folder.traces() == before:
+            stop(f"the sweep was ended by {signal.Signals(-code).name}; the same command goes on from here")
+
+
+def _run_child(arguments: Sequence[str]) -> int:
+    """Run `dwdp_sim.sweep.child`; it holds one end of a pipe whose other end closes with this process."""
+    theirs, ours = os.pipe()
+    try:
+        command = [sys.executable, "-m", "dwdp_sim.sweep.child", str(theirs), *arguments]
+        child = subprocess.Popen(command, pass_fds=[theirs])
+        try:
+            return child.wait()
+        except KeyboardInterrupt:  # the child had it, too
+            child.wait()
+            return _INTERRUPTED
+    finally:
+        os.close(theirs)
+        os.close(ours)

@@ -1,0 +1,73 @@
+"""Where things are in a results folder, and which jobs it has."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+COMPACT = "compact-"  # files of many finished jobs begin so
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A results folder.
+
+    Attributes:
+        path: Absolute, so that workers elsewhere find it.
+    """
+
+    path: Path
+
+    def rows(self, job: str) -> Path:
+        """The rows of a finished job."""
+        return self.path / "jobs" / f"{job}.parquet"
+
+    def failure(self, job: str) -> Path:
+        """The row of a failed job."""
+        return self.path / "failed" / f"{job}.parquet"
+
+    def claim(self, job: str) -> Path:
+        """The claim of a job that runs."""
+        return self.path / "claims" / job
+
+    @property
+    def launcher(self) -> Path:
+        """What launchers need and log."""
+        return self.path / "launcher"
+
+    def finished_files(self) -> list[Path]:
+        """Files with rows of finished jobs, sorted."""
+        return _parquet_files(self.path / "jobs")
+
+    def failed_files(self) -> list[Path]:
+        """Files with rows of failed jobs, sorted."""
+        return _parquet_files(self.path / "failed")
+
+    def finished_names(self) -> set[str]:
+        """Names of the jobs with a file of their own, unread."""
+        return {file.stem for file in self.finished_files() if not file.name.startswith(COMPACT)}
+
+    def traces(self) -> tuple[int, int, int]:
+        """What changes whenever a job is begun or ended: numbers of rows' files, size of all claims."""
+        claims = self.path / "claims"
+        size = 0
+        for path in claims.iterdir() if claims.is_dir() else ():
+            with suppress(FileNotFoundError):
+                size += path.stat().st_size
+        return len(self.finished_files()), len(self.failed_files()), size
+
+    def remove_leftovers(self, job: str) -> None:
+        """Remove what a killed process left of its writing; only for the holder of the job's claim."""
+        for path in (self.rows(job), self.failure(job)):
+            for leftover in path.parent.glob(f".{job}.*"):
+                leftover.unlink(missing_ok=True)
+
+
+def _parquet_files(folder: Path) -> list[Path]:
+    try:
+        names = sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return []
+    return [folder / name for name in names if name.endswith(".parquet") and not name.startswith(".")]

@@ -1,0 +1,120 @@
+"""The jobs of a sweep: every combination of the asked-for values, each with the name that its results go by."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import cast
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from dwdp_sim.build import hash_config
+from dwdp_sim.config import SimConfig
+from dwdp_sim.errors import ConfigError
+from dwdp_sim.sweep.columns import SCHEMA_VERSION
+from dwdp_sim.sweep.composing import Composer
+
+_CONTRADICTABLE = ("model", "dwdp", "strategy")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A job as it was asked for.
+
+    Attributes:
+        job: Name of its files.
+        asked_hash: What it asks for, under whatever code.
+        overrides: What sets it apart on the command line.
+        config: Composed, nothing filled in. Jobs share what is equal in it: copy it before changing it.
+    """
+
+    job: str
+    asked_hash: str
+    overrides: tuple[str, ...]
+    config: SimConfig
+
+
+def combinations(params: Mapping[str, str], overrides: Sequence[str], loader: ConfigLoader) -> list[list[str]]:
+    """Override lists of all jobs, the last key changing fastest.
+
+    Args:
+        params: `hydra.sweeper.params` of an experiment; an override of the same key replaces one.
+        overrides: The command line's.
+        loader: Finds files for `glob(…)`.
+
+    Raises:
+        ConfigError: A sweep over a continuous interval.
+        HydraException: Not an override.
+    """
+    texts = [*(f"{key}={value}" for key, value in params.items()), *overrides]
+    choices: dict[str, list[str]] = {}
+    for override in OverridesParser.create(config_loader=loader).parse_overrides(texts):
+        key = override.get_key_element()
+        if not override.is_sweep_override():
+            choices[key] = [override.input_line or ""]
+        elif override.is_discrete_sweep():
+            choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+        else:
+            raise ConfigError(key, override.get_value_string(), "a list of values, range(…) or glob(…) is wanted")
+    return [list(combination) for combination in itertools.product(*choices.values())]
+
+
+def asked_jobs(composer: Composer, override_lists: Sequence[Sequence[str]]) -> list[Asked]:
+    """Compose every job and name it; combinations that ask for the same count once."""
+    shared: dict[str, object] = {}
+    jobs: dict[str, Asked] = {}
+    for overrides in override_lists:
+        config = cast(SimConfig, OmegaConf.to_object(composer.compose(overrides)))
+        for field in fields(config):
+            part = getattr(config, field.name)
+            setattr(config, field.name, shared.setdefault(repr(part), part))
+        asked = asked_hash(config, overrides)
+        job = job_name(asked)
+        jobs.setdefault(job, Asked(job, asked, tuple(overrides), config))
+    return list(jobs.values())
+
+
+def asked_hash(config: SimConfig, overrides: Sequence[str]) -> str:
+    """SHA-256, shortened to 128 bits, over what a job asks for.
+
+    Which values were given explicitly counts only where a file is read that they could contradict.
+    """
+    try:
+        content = hash_config(config)
+    except OSError as error:  # the job will fail and say so
+        content = json.dumps([asdict(config), str(error)], sort_keys=True, default=str)
+    reads_file = config.dwdp.trtllm_yaml is not None or config.model.config_json is not None
+    keys = {override.lstrip("+").split("=", 1)[0] for override in overrides}
+    explicit = sorted(key for key in keys if key.split(".")[0] in _CONTRADICTABLE) if reads_file else []
+    return _short_hash(content, explicit)
+
+
+def job_name(asked: str) -> str:
+    """Name of the job that asks for `asked` under this code and this schema of rows."""
+    return _short_hash(SCHEMA_VERSION, code_version(), asked)
+
+
+def _short_hash(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+@functools.cache
+def code_version() -> str:
+    """The package's version and a digest of its source: rows of other code are other results."""
+    package = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(f"{path.relative_to(package)}\0".encode() + path.read_bytes())
+    try:
+        number = version("dwdp-toolkit")
+    except PackageNotFoundError:
+        number = "0"
+    return f"{number}+{digest.hexdigest()[:12]}"

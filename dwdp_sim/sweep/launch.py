@@ -1,0 +1,96 @@
+"""Start workers under whichever Hydra launcher was chosen."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Sequence
+
+import hydra
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig
+
+from dwdp_sim.sweep.worker import Worker
+
+_BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+
+
+class Launcher:
+    """Hydra's launcher of a sweep."""
+
+    def __init__(self, config_name: str, config_dir: str, overrides: Sequence[str], log: str) -> None:
+        """
+        Args:
+            config_name: Primary configuration.
+            config_dir: Its folder.
+            overrides: The user's overrides of Hydra's own node; they choose the launcher.
+            log: Folder for what launchers log.
+        """
+        quoted = log.replace("\\", "\\\\").replace("'", "\\'")
+        self._overrides = [
+            f"hydra.sweep.dir='{quoted}'",
+            "hydra.sweep.subdir=.",
+            "hydra.output_subdir=null",
+            "hydra/job_logging=disabled",
+            "hydra/hydra_logging=disabled",
+            *overrides,
+        ]
+        self._config_name = config_name
+        self._config_dir = config_dir
+        self.is_basic = self._compose().hydra.launcher._target_ == _BASIC
+
+    def launch(self, worker: Worker, count: int) -> list[str]:
+        """Start `count` equal workers and wait for them.
+
+        Returns:
+            What the launcher or workers complained of; that is a hint only, the folder tells what is left.
+        """
+        with self._hydra():
+            config = self._compose_here()
+            context = HydraContext(GlobalHydra.instance().config_loader(), Callbacks(config))
+            launcher = Plugins.instance().instantiate_launcher(
+                hydra_context=context, task_function=worker, config=config
+            )
+            try:
+                returns = launcher.launch([[] for _ in range(count)], initial_job_idx=0)
+            except Exception as error:  # every launcher has exceptions of its own for a dead worker
+                return [_first_line(error)]
+        return [text for text in (_outcome(one) for one in returns) if text]
+
+    def default_workers(self) -> int:
+        """One under the basic launcher, else one a CPU core of this machine."""
+        return 1 if self.is_basic else os.cpu_count() or 1
+
+    def _compose(self) -> DictConfig:
+        with self._hydra():
+            return self._compose_here()
+
+    def _compose_here(self) -> DictConfig:
+        hydra_instance = GlobalHydra.instance().hydra
+        assert hydra_instance is not None
+        return hydra_instance.compose_config(
+            self._config_name, self._overrides, run_mode=RunMode.MULTIRUN, with_log_configuration=False
+        )
+
+    def _hydra(self) -> contextlib.AbstractContextManager[object]:
+        return hydra.initialize_config_dir(self._config_dir, version_base="1.3")
+
+
+def _outcome(returned: JobReturn) -> str | None:
+    """A worker's complaint, or the exception that ended it."""
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):  # Hydra prints the job's overrides
+            value: str | None = returned.return_value
+    except Exception as error:
+        return _first_line(error)
+    return value
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"

@@ -1,0 +1,55 @@
+"""Read the rows of a results folder: into pandas, or with SQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+
+from dwdp_sim.sweep.columns import RANK_METRICS
+from dwdp_sim.sweep.folder import Folder
+from dwdp_sim.sweep.merge import read_folder
+
+_RANK = ", ".join(column.name for column in RANK_METRICS)
+# A job can be in a file of its own and in a merged one, and can have failed before it succeeded.
+_ROWS = """
+    create view every_row as select * from files
+    where status = 'ok' or job not in (select job from files where status = 'ok')
+    qualify row_number() over (partition by job, rank order by started_at desc) = 1
+"""
+_NEWEST = """
+    create view rows as select * from every_row
+    where (asked_hash, code_version) in (
+        select (asked_hash, arg_max(code_version, started_at)) from every_row group by asked_hash
+    )
+"""
+_JOBS = f"create view jobs as select distinct on (job) * exclude ({_RANK}) from rows order by job"
+
+
+def load_results(path: str | Path) -> pd.DataFrame:
+    """All rows below `path`, one a rank of a job, as docs/data_dictionary.md describes them.
+
+    Of a configuration that ran under several versions of the code, the newest rows.
+
+    Args:
+        path: A results folder.
+
+    Raises:
+        ConfigError: It is no results folder, or one of its files is damaged.
+    """
+    rows: pd.DataFrame = connect(path).sql("select * from rows order by job, rank").df()
+    return rows
+
+
+def connect(path: str | Path) -> duckdb.DuckDBPyConnection:
+    """A database in memory with the views `rows` (one a rank), `jobs` (one a job) and `every_row` (old code, too).
+
+    Raises:
+        ConfigError: It is no results folder, or one of its files is damaged.
+    """
+    connection = duckdb.connect()
+    connection.register("files", read_folder(Folder(Path(path).absolute())))
+    for view in (_ROWS, _NEWEST, _JOBS):
+        connection.execute(view)
+    return connection

@@ -1,0 +1,156 @@
+"""A job's rows: made from its result or its failure, written whole, and read back with every doubt."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dwdp_sim.build import Job
+from dwdp_sim.errors import visible
+from dwdp_sim.results import write_whole
+from dwdp_sim.sweep.columns import JOB_METRICS, RANK_METRICS, SCHEMA, SCHEMA_VERSION, find, parameters
+from dwdp_sim.sweep.jobs import Asked, code_version
+
+
+@dataclass(frozen=True)
+class Run:
+    """When a job ran, in UTC, and how long it took in seconds."""
+
+    started_at: datetime
+    wall_s: float
+
+
+def result_rows(asked: Asked, job: Job, summary: Mapping[str, Any], run: Run) -> pa.Table:
+    """One row a rank; of a replay, one a stream."""
+    metrics = {column.name: find(summary, column.source) for column in JOB_METRICS}
+    metrics["assumed_constants"] = ",".join(summary["assumed_constants"])
+    head = {
+        **_identity(asked, "ok"),
+        "config_hash": job.config_hash,
+        **parameters(job.config),
+        "issue_mode": job.issue_mode,
+        "config_json": json.dumps(_result_config(job.config), sort_keys=True),
+        **metrics,
+        **_run(asked, run),
+    }
+    return pa.Table.from_pylist([{**head, **rank} for rank in _ranks(summary)], SCHEMA)
+
+
+def failure_rows(asked: Asked, error: str, run: Run, sweep: str) -> pa.Table:
+    """One row that says why the job failed.
+
+    Args:
+        asked: The job.
+        error: The reason.
+        run: Of the last try.
+        sweep: The sweep in which it failed, kept beside the rows: a later one tries again.
+    """
+    config = asdict(asked.config)
+    row = {
+        **_identity(asked, "failed"),
+        "error": visible(error),
+        **parameters(config),
+        "config_json": json.dumps(_result_config(config), sort_keys=True),
+        **_run(asked, run),
+    }
+    return pa.Table.from_pylist([row], SCHEMA.with_metadata({"sweep": sweep}))
+
+
+def write_rows(path: Path, rows: pa.Table) -> None:
+    """Write a file of rows, whole, with checksums that tell a damaged one.
+
+    Raises:
+        OSError: It cannot be written; `filename` is `path`.
+    """
+    write_whole(path, lambda temporary: pq.write_table(rows, temporary, compression="zstd", write_page_checksum=True))
+
+
+def read_rows(path: Path) -> pa.Table:
+    """Read a file of rows; columns that it lacks, written before they were thought of, are null.
+
+    Raises:
+        ValueError: It is damaged, or its schema is not this one.
+        FileNotFoundError: It has gone.
+    """
+    try:
+        table = pq.ParquetFile(path, page_checksum_verification=True).read(use_threads=False)
+    except (pa.ArrowInvalid, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(f"{path}: cannot be read: {visible(str(error))}") from error
+    found = set(table.column("schema_version").to_pylist()) if "schema_version" in table.column_names else set()
+    if found != {SCHEMA_VERSION}:
+        raise ValueError(f"{path}: rows of schema {found or 'unknown'}; this version reads {SCHEMA_VERSION}")
+    columns = [
+        table.column(field.name) if field.name in table.column_names else pa.nulls(table.num_rows, field.type)
+        for field in SCHEMA
+    ]
+    return pa.table(columns, SCHEMA.with_metadata(table.schema.metadata))
+
+
+def is_complete(path: Path) -> bool:
+    """Whether the file of one finished job is there, undamaged, and that job's."""
+    try:
+        rows = read_rows(path)
+    except (ValueError, FileNotFoundError):
+        return False
+    return set(rows.column("job").to_pylist()) == {path.stem} and set(rows.column("status").to_pylist()) == {"ok"}
+
+
+def failed_in(path: Path) -> str | None:
+    """The sweep in which the failure at `path` happened; None where there is no readable failure."""
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (pa.ArrowInvalid, OSError):
+        return None
+    sweep = metadata.get(b"sweep")
+    return sweep.decode() if sweep else None
+
+
+def _identity(asked: Asked, status: str) -> dict[str, Any]:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "job": asked.job,
+        "asked_hash": asked.asked_hash,
+        "code_version": code_version(),
+        "status": status,
+    }
+
+
+def _run(asked: Asked, run: Run) -> dict[str, Any]:
+    return {
+        "overrides": " ".join(asked.overrides),
+        "host": socket.gethostname(),
+        "started_at": run.started_at,
+        "wall_s": run.wall_s,
+    }
+
+
+def _result_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration without what changes no result."""
+    return {key: value for key, value in config.items() if key not in {"results_dir", "sweep"}}
+
+
+def _ranks(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if "streams" in summary:
+        return [{"rank": n, "prefetch_latency_s": one["elapsed_s"]} for n, one in enumerate(summary["streams"])]
+    return [
+        {column.name: _rank_value(summary, column.source, rank) for column in RANK_METRICS}
+        for rank in range(len(summary["ranks"]))
+    ]
+
+
+def _rank_value(summary: Mapping[str, Any], source: str, rank: int) -> Any:
+    if source.startswith("plan."):
+        return find(summary, f"{source}.{rank}")
+    if source.startswith("range_s."):
+        return find(summary, f"range_s.ranks.{rank}.{source.removeprefix('range_s.')}")
+    return find(summary, f"ranks.{rank}.{source}")

@@ -1,0 +1,136 @@
+"""One sweep from its command line to its rows."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import pickle
+import socket
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from rich.console import Console
+from rich.markup import escape
+
+from dwdp_sim.compose import check_overrides, compose, config_folders, search_path
+from dwdp_sim.config import SimConfig, SweepConfig
+from dwdp_sim.errors import ConfigError
+from dwdp_sim.results import write_whole
+from dwdp_sim.sweep.claims import starts
+from dwdp_sim.sweep.composing import Composer
+from dwdp_sim.sweep.folder import Folder
+from dwdp_sim.sweep.jobs import Asked, asked_jobs, combinations
+from dwdp_sim.sweep.launch import Launcher
+from dwdp_sim.sweep.merge import compacted_jobs
+from dwdp_sim.sweep.progress import progress
+from dwdp_sim.sweep.rounds import discard_broken, run_rounds
+from dwdp_sim.sweep.rows import read_rows
+from dwdp_sim.sweep.worker import Worker
+
+_FAILED = 1
+_MOST_REASONS = 10
+
+
+def run(config_name: str, line: argparse.Namespace, folder: Folder, sweep: str) -> int:
+    """Run the jobs that have no rows yet, and say what happened.
+
+    Args:
+        config_name: Primary configuration.
+        line: The command line.
+        folder: Where rows go.
+        sweep: Name of this sweep.
+
+    Returns:
+        Exit code: 1 if jobs failed, else 0.
+
+    Raises:
+        ConfigError, HydraException, OmegaConfBaseException: The command line is wrong; nothing has been written.
+        SweepStopped: The sweep cannot go on.
+        OSError: The folder cannot be written.
+    """
+    began = time.monotonic()
+    parsed = OverridesParser.create().parse_overrides(line.overrides)
+    for_hydra = [text for text, one in zip(line.overrides, parsed, strict=True) if one.is_hydra_override()]
+    for_jobs = [text for text in line.overrides if text not in for_hydra]
+    launcher = Launcher(config_name, config_folders(line)[0], [*for_hydra, *search_path(line)], str(folder.launcher))
+    jobs = jobs_of(config_name, line, for_jobs)
+    how = jobs[0].config.sweep
+    _check(how)
+    console = Console(quiet=how.quiet)
+    finished = {asked.job for asked in jobs} & compacted_jobs(folder)
+    complete, broken = discard_broken(folder, {asked.job for asked in jobs} - finished)
+    finished |= complete
+    _say(console, f"{folder.path}: {len(finished)} of {len(jobs)} jobs are finished and skipped")
+    if broken:
+        _say(console, f"{broken} damaged files are replaced")
+    pending = [asked for asked in jobs if asked.job not in finished]
+    pending.sort(key=lambda asked: bool(starts(folder.claim(asked.job))))  # last what an earlier sweep died on
+    jobs_file = _write_jobs(folder, pending)
+
+    def launch(suspect: str | None) -> list[str]:
+        workers = how.workers or launcher.default_workers()
+        count = 1 if suspect or launcher.is_basic else min(workers, len(pending))
+        host, pid = socket.gethostname(), os.getpid()
+        worker = Worker(folder, jobs_file, sweep, how.attempts, suspect, Path.cwd(), host, pid)
+        return launcher.launch(worker, count)
+
+    with progress(console, folder, [asked.job for asked in pending]):
+        run_rounds(folder, [asked.job for asked in pending], sweep, launch)
+    return _report(console, folder, pending, time.monotonic() - began)
+
+
+def jobs_of(config_name: str, line: argparse.Namespace, overrides: Sequence[str]) -> list[Asked]:
+    """All jobs of a sweep, in order.
+
+    Args:
+        config_name: Primary configuration.
+        line: The command line, for its folders.
+        overrides: Without those of Hydra's own node.
+    """
+    folders = config_folders(line)
+    check_overrides(overrides, SimConfig, folders)
+    with hydra.initialize_config_dir(folders[0], version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        first = combinations({}, overrides, loader)[0]
+        params = hydra.compose(config_name, [*first, *search_path(line)], return_hydra_config=True).hydra.sweeper.params
+        lists = combinations(params or {}, overrides, loader)
+    if len({text for texts in lists for text in texts if text.startswith("+experiment=")}) > 1:
+        raise ConfigError("experiment", "several", "one experiment at a time: each names its own sweep")
+    composer = Composer(lambda texts: compose(config_name, SimConfig, texts, line), [Path(one) for one in folders])
+    return asked_jobs(composer, lists)
+
+
+def _check(how: SweepConfig) -> None:
+    if how.workers is not None and how.workers < 1:
+        raise ConfigError("sweep.workers", how.workers, "at least 1 is wanted")
+    if how.attempts < 1:
+        raise ConfigError("sweep.attempts", how.attempts, "at least 1 is wanted")
+
+
+def _write_jobs(folder: Folder, pending: Sequence[Asked]) -> Path:
+    """The pending jobs as a file for the workers; equal jobs, equal file."""
+    digest = hashlib.sha256("".join(asked.job for asked in pending).encode()).hexdigest()[:16]
+    path = folder.launcher / f"jobs-{digest}.pickle"
+    return write_whole(path, lambda temporary: temporary.write_bytes(pickle.dumps(pending)))
+
+
+def _report(console: Console, folder: Folder, pending: Sequence[Asked], elapsed_s: float) -> int:
+    failures = [folder.failure(asked.job) for asked in pending if not folder.rows(asked.job).exists()]
+    reasons = Counter(str(read_rows(path).column("error")[0]) for path in failures)
+    rate = len(pending) / elapsed_s if elapsed_s else 0.0
+    _say(console, f"{len(pending)} jobs in {elapsed_s:.1f} s ({rate:.1f} a second), {len(failures)} of them failed")
+    for reason, count in reasons.most_common(_MOST_REASONS):
+        print(f"failed: {count} × {reason}", flush=True)
+    if len(reasons) > _MOST_REASONS:
+        print(f"… and {len(reasons) - _MOST_REASONS} more reasons: they are rows with status = 'failed'", flush=True)
+    return _FAILED if failures else 0
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(escape(text), highlight=False, soft_wrap=True)

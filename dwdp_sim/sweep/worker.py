@@ -1,0 +1,118 @@
+"""What a launcher starts: a process that walks the sweep's jobs, claims what is free, and runs it."""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+import socket
+import time
+from contextlib import chdir
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from dwdp_sim.build import build_config
+from dwdp_sim.predict import predict
+from dwdp_sim.sweep.claims import claim, record, starts
+from dwdp_sim.sweep.folder import Folder
+from dwdp_sim.sweep.jobs import Asked
+from dwdp_sim.sweep.rows import Run, failed_in, failure_rows, result_rows, write_rows
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A Hydra task that ignores its configuration: the jobs to do are in a file.
+
+    Attributes:
+        folder: Where claims and rows are.
+        jobs_file: The sweep's jobs, pickled.
+        sweep: Name of the sweep that started it.
+        attempts: How many starts of a job may end with its worker's death.
+        suspect: The only job to run, one that somebody died on; None: every job that nobody died on.
+        cwd: Where relative paths in the jobs' configurations begin.
+        host: Machine of the process that launched it.
+        pid: That process.
+    """
+
+    folder: Folder
+    jobs_file: Path
+    sweep: str
+    attempts: int
+    suspect: str | None
+    cwd: Path
+    host: str
+    pid: int
+
+    def __call__(self, config: DictConfig) -> str | None:
+        """Work until nothing is left to claim.
+
+        Returns:
+            Why it stopped before that; None if it did not.
+        """
+        del config
+        jobs: list[Asked] = pickle.loads(self.jobs_file.read_bytes())
+        with chdir(self.cwd):
+            for asked in jobs:
+                if self._launcher_is_gone():
+                    return "the sweep that launched this worker is gone"
+                try:
+                    if self._concerns(asked.job):
+                        self._claim_and_run(asked)
+                except OSError as error:  # claims and rows cannot be written: the next job would fare no better
+                    return f"{error.filename or self.folder.path}: {error.strerror or error}"
+        return None
+
+    def _concerns(self, job: str) -> bool:
+        if self.suspect is not None:
+            return job == self.suspect
+        return not self.folder.rows(job).exists() and not self._died_on(job)
+
+    def _died_on(self, job: str) -> int:
+        return sum(start.sweep == self.sweep for start in starts(self.folder.claim(job)))
+
+    def _claim_and_run(self, asked: Asked) -> None:
+        path = self.folder.claim(asked.job)
+        with claim(path) as descriptor:
+            done = self.folder.rows(asked.job).exists() or failed_in(self.folder.failure(asked.job)) == self.sweep
+            if descriptor is None or done:
+                return
+            deaths = self._died_on(asked.job)
+            if deaths >= self.attempts:
+                last = starts(path)[-1]
+                self._fail(asked, f"its worker died {deaths} times, last process {last.pid} on {last.host}: killed?")
+                return
+            if starts(path):
+                self.folder.remove_leftovers(asked.job)
+            record(descriptor, path, self.sweep)
+            self._run(asked)
+
+    def _run(self, asked: Asked) -> None:
+        began, started_at = time.perf_counter(), datetime.now(UTC)
+        try:
+            job = build_config(copy.deepcopy(asked.config), asked.overrides)
+            summary = predict(job)[1]
+            rows = result_rows(asked, job, summary, Run(started_at, time.perf_counter() - began))
+            write_rows(self.folder.rows(asked.job), rows)
+        except Exception as error:  # whatever it is, it costs this job alone
+            kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
+            self._fail(asked, f"{kind}{error}", started_at, time.perf_counter() - began)
+            return
+        self.folder.failure(asked.job).unlink(missing_ok=True)
+
+    def _fail(self, asked: Asked, error: str, started_at: datetime | None = None, wall_s: float = 0.0) -> None:
+        run = Run(started_at or datetime.now(UTC), wall_s)
+        write_rows(self.folder.failure(asked.job), failure_rows(asked, error, run, self.sweep))
+
+    def _launcher_is_gone(self) -> bool:
+        if socket.gethostname() != self.host or os.getpid() == self.pid:
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+        return False
