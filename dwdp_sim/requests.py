@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from dwdp_sim.errors import ConfigError
+from dwdp_sim.json_file import read_json
+
+MOST_TOKENS = 10**9  # of a request or a step: far beyond any model, far below what overflows
 
 
 class Chunk(NamedTuple):
@@ -49,8 +51,8 @@ class RequestLoad:
 
     def __post_init__(self) -> None:
         for name in ("isl", "max_num_tokens"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"workload.{name}", getattr(self, name), "must be at least 1 token")
+            if not 1 <= getattr(self, name) <= MOST_TOKENS:
+                raise ConfigError(f"workload.{name}", getattr(self, name), f"must be from 1 to {MOST_TOKENS} tokens")
         if not 0 < self.ratio <= 1:
             raise ConfigError("workload.ratio", self.ratio, "must be above 0 and at most 1")
         if any(length < 1 for length in self.lengths):
@@ -112,9 +114,13 @@ def read_lengths(path: str) -> tuple[int, ...]:
         ConfigError: The file cannot be read, is empty, or holds something else than whole numbers ≥ 1.
     """
     key = "workload.lengths"
+    if Path(path).exists() and not Path(path).is_file():
+        raise ConfigError(key, path, "cannot be read: not a regular file")
     try:
         text = Path(path).read_text(encoding="utf-8").strip()
-        content = json.loads(text) if text.startswith("[") else [_number(line) for line in text.split("\n")]
+        content = read_json(path, key) if text.startswith("[") else [_number(line) for line in text.split("\n")]
+    except ConfigError:
+        raise
     except (OSError, ValueError) as error:
         raise ConfigError(key, path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
     for place, value in enumerate(content, start=1):

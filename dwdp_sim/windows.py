@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dwdp_sim.errors import ConfigError
+from dwdp_sim.json_file import read_json
+from dwdp_sim.requests import MOST_TOKENS
 
 VARIATIONS = ("iteration", "layer")
 _FILE_KEYS = ("lead_s", "before_s", "moe_s", "tokens")
@@ -135,17 +135,14 @@ def windows_from_file(path: str) -> StepWindows:
         ConfigError: The file cannot be read, or does not hold such lists of equal sizes.
     """
     key = "compute.file"
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(key, path, f"cannot be read as JSON: {getattr(error, 'strerror', None) or error}") from error
+    content = read_json(path, key)
     if not isinstance(content, dict) or not {*_FILE_KEYS[:3]} <= content.keys() <= {*_FILE_KEYS}:
         raise ConfigError(key, path, "a JSON object with lead_s, before_s, moe_s and perhaps tokens is wanted")
     try:
         lead_s, before_s, moe_s = (_numbers(content, name) for name in _FILE_KEYS[:3])
         tokens = _numbers(content, "tokens") if "tokens" in content else np.zeros(lead_s.shape)
-        if not (np.isfinite(tokens) & (tokens == np.floor(tokens))).all():
-            raise ConfigError("tokens", "a fraction", "whole numbers are wanted")
+        if not ((abs(tokens) <= MOST_TOKENS) & (tokens == np.floor(tokens))).all():
+            raise ConfigError("tokens", "a fraction or too many", f"whole numbers up to {MOST_TOKENS} are wanted")
         return StepWindows(lead_s, before_s, moe_s, tokens.astype(np.int64))
     except ConfigError as error:
         raise ConfigError(key, path, str(error)) from error

@@ -81,6 +81,7 @@ def test_a_request_far_longer_than_all_steps_is_cut_as_far_as_asked() -> None:
     [
         ({"isl": 0}, "isl"),
         ({"max_num_tokens": 0}, "max_num_tokens"),
+        ({"max_num_tokens": 10**30}, "max_num_tokens"),
         ({"ratio": 0.0}, "ratio"),
         ({"ratio": 1.1}, "ratio"),
     ],
@@ -119,6 +120,11 @@ def test_a_file_without_lengths_is_refused_in_one_line(text: str, reason: str, t
         read_lengths(str(path))
     assert reason in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not a regular file"):
+        read_lengths(str(tmp_path))
 
 
 def test_a_missing_file_is_named() -> None:

@@ -117,6 +117,7 @@ def test_a_file_gives_the_windows_that_it_holds(tmp_path: Path) -> None:
         (FILE | {"lead_s": [[0.001], [float("nan")]]}, "lead_s=a value below zero or not finite"),
         (FILE | {"moe_s": []}, "moe_s=shape (0,)"),
         (FILE | {"tokens": [[1.5], [2]]}, "tokens=a fraction"),
+        (FILE | {"tokens": [[1e300], [2]]}, "tokens=a fraction or too many"),
     ],
 )
 def test_a_file_without_windows_is_refused_in_one_line(content: object, reason: str, tmp_path: Path) -> None:
