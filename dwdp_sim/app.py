@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -18,10 +17,9 @@ from dwdp_sim.compose import run_app
 from dwdp_sim.config import SimConfig, register_schemas
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.iteration_run import run_iteration
-from dwdp_sim.metrics import summarize, unmeasured_rules
+from dwdp_sim.predict import predict
 from dwdp_sim.published_run import run_published
 from dwdp_sim.results import write_results
-from dwdp_sim.simulate import simulate
 from dwdp_sim.sweep.command import run_sweep
 from dwdp_sim.table import print_prediction
 
@@ -52,41 +50,19 @@ def _task(config: DictConfig) -> None:
     elif job.scenario is not None and job.layer is not None:
         run_iteration(job, job.layer, job.scenario, folder, Console())
     else:
-        predict(job, folder, Console())
+        run_prediction(job, folder, Console())
 
 
-def predict(job: Job, folder: Path, console: Console) -> None:
+def run_prediction(job: Job, folder: Path, console: Console) -> None:
     """Simulate `job`, write its results into `folder` and print them."""
-    began = time.perf_counter()
-    rules = unmeasured_rules(job)
-    copies = len(job.program.copy_bytes)
-    with _progress(console, copies * (1 + len(rules or []))) as advance:
-        timeline = simulate(job.program, job.constants, job.options, seed=job.seed, progress=advance(0))
-        variants = [
-            simulate(job.program, rule, job.options, seed=job.seed, progress=advance(number * copies)).stream_elapsed_s
-            for number, rule in enumerate(rules or [], start=1)
-        ]
-    summary = summarize(job, timeline, None if rules is None else variants, time.perf_counter() - began)
-    files = write_results(folder, job, timeline, summary)
-    print_prediction(console, job, summary, folder, files)
-
-
-@contextmanager
-def _progress(console: Console, copies: int) -> Iterator[Callable[[int], Callable[[int], None]]]:
-    """A progress line that appears after two seconds, on a terminal only.
-
-    Yields a function from "copies done in earlier runs" to the progress callback of one run.
-    """
     columns = (TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TextColumn("copies"), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("simulating", total=copies, visible=False)
+        bar = progress.add_task("simulating", visible=False)
         began = time.monotonic()
 
-        def advance(before: int) -> Callable[[int], None]:
-            def callback(finished: int) -> None:
-                if time.monotonic() - began > _QUIET_S:
-                    progress.update(bar, completed=before + finished, visible=True)
+        def show(done: int, of: int) -> None:
+            progress.update(bar, completed=done, total=of, visible=time.monotonic() - began > _QUIET_S)
 
-            return callback
-
-        yield advance
+        timeline, summary = predict(job, show)
+    files = write_results(folder, job, timeline, summary)
+    print_prediction(console, job, summary, folder, files)

@@ -39,6 +39,7 @@ from dwdp_sim.strategies import Strategy, build_plan
 from dwdp_sim.trtllm import read_dwdp_block
 from dwdp_sim.units import parse_bytes
 
+NOT_HASHED = ("results_dir", "sweep", "workers")  # where rows go, and who makes them
 _CONTENTION_OPT_SLICE_BYTES = 2 * 2**20  # TensorRT-LLM's slice
 _FILE_KEYS = (
     ("model", "config_json"),
@@ -155,7 +156,7 @@ def _must_be_default(explicit: set[str]) -> None:
 def hash_config(config: SimConfig) -> str:
     """SHA-256 over a configuration; a file counts by its contents, not by its path, and where rows go not at all."""
     content = asdict(config)
-    for key in ("results_dir", "sweep", "workers"):  # where rows go, and who makes them
+    for key in NOT_HASHED:
         del content[key]
     for group, key in _FILE_KEYS:
         path = content[group][key]

@@ -7,6 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from dwdp_sim.build import Job
+from dwdp_sim.errors import ConfigError
+from dwdp_sim.fabric_constants import FabricConstants
+from dwdp_sim.iteration_predict import predict_iteration
+from dwdp_sim.iteration_results import summarize_iteration
 from dwdp_sim.metrics import summarize, unmeasured_rules
 from dwdp_sim.simulate import Timeline, simulate
 
@@ -25,7 +29,7 @@ def predict(
     copies = len(job.program.copy_bytes)
     whole = copies * (1 + len(rules or []))
 
-    def run(number: int, constants: Any) -> Timeline:
+    def run(number: int, constants: FabricConstants) -> Timeline:
         return simulate(
             job.program,
             constants,
@@ -37,3 +41,16 @@ def predict(
     timeline = run(0, job.constants)
     variants = [run(number, rule).stream_elapsed_s for number, rule in enumerate(rules or [], start=1)]
     return timeline, summarize(job, timeline, None if rules is None else variants, time.perf_counter() - began)
+
+
+def summarize_job(job: Job) -> dict[str, Any]:
+    """The summary of any job that has one.
+
+    Raises:
+        ConfigError: It is a comparison of many jobs, not one.
+    """
+    if job.config["workload"]["kind"] == "published":
+        raise ConfigError("workload.kind", "published", "it makes a page of its own: run it without results_dir")
+    if job.scenario is not None and job.layer is not None:
+        return summarize_iteration(job, job.layer, job.scenario, predict_iteration(job, job.scenario))
+    return predict(job)[1]

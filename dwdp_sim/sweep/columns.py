@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from dwdp_sim.errors import ConfigError
+from dwdp_sim.iteration import FIGURES
 from dwdp_sim.units import parse_bytes
 
 SCHEMA_VERSION = 1  # goes up when a column changes its meaning or goes; a new column does not count
@@ -65,6 +66,13 @@ PARAMETERS = (
     Column("workload", TEXT, "what is run", "workload.kind"),
     Column("start", TEXT, "when the ranks start: lockstep, offsets, random", "workload.start"),
     Column("max_phase_s", REAL, "ranks start at random within this (start = random)", "workload.max_phase_s"),
+    Column("compute", TEXT, "where compute times come from (this and all to carry_over: iteration)", "compute.name"),
+    Column("isl", WHOLE, "longest input in tokens", "workload.isl"),
+    Column("ratio", REAL, "shortest input as a share of isl", "workload.ratio"),
+    Column("max_num_tokens", WHOLE, "most new tokens of a forward step", "workload.max_num_tokens"),
+    Column("slots", WHOLE, "slots for prefetched layers", "workload.slots"),
+    Column("launch_s", REAL, "host time to launch a layer's kernels", "workload.launch_s"),
+    Column("carry_over", FLAG, "whether the next step's first layers are prefetched early", "workload.carry_over"),
     Column("issue_mode", TEXT, "queued or as_issued", "issue_mode"),
     Column("seed", WHOLE, "seed of everything random", "seed"),
     Column("sharing", TEXT, "how a source is shared: fair, fifo", "fabric.sharing"),
@@ -92,8 +100,19 @@ JOB_METRICS = (
     Column("assumed_constants", TEXT, "constants it rests on that nobody measured or published, with commas"),
 )
 
+STEP_METRICS = (
+    *(Column(f"step_{name}", REAL, f"mean: {meaning}", f"figures.{name}.mean") for name, meaning in FIGURES.items()),
+    Column("step_iteration_half_width_s", REAL, "half of its 95 % interval", "figures.iteration_s.half_width"),
+    Column("step_iteration_low_s", REAL, "lowest under the rules nobody has measured", "range_s.iteration_s.0"),
+    Column("step_iteration_high_s", REAL, "highest under the rules nobody has measured", "range_s.iteration_s.1"),
+    Column("time_to_first_token_s", REAL, "mean over requests, without queueing", "time_to_first_token_s"),
+    Column("dep_iteration_s", REAL, "forward step of the same requests under DEP", "dep.iteration_s.mean"),
+    Column("dep_gain", REAL, "DEP's time ÷ DWDP's − 1", "dep.gain.mean"),
+    Column("dep_gain_half_width", REAL, "half of its 95 % interval", "dep.gain.half_width"),
+)
+
 RANK_METRICS = (
-    Column("rank", WHOLE, "rank; of a replay, the stream's number in its file; null for a failure", "rank"),
+    Column("rank", WHOLE, "rank; of a replay, the stream's number in its file; else null", "rank"),
     Column("prefetch_latency_s", REAL, "from the rank's start to the arrival of its last byte", "prefetch_latency_s"),
     Column("host_s", REAL, "part of the latency: the host had not issued", "host_s"),
     Column("gap_s", REAL, "part of the latency: fixed parts and gaps between copies", "gap_s"),
@@ -113,7 +132,7 @@ RUN = (
     Column("wall_s", REAL, "how long it took, building and simulating"),
 )
 
-RESULT_COLUMNS = (*IDENTITY, *PARAMETERS, *JOB_METRICS, *RANK_METRICS)
+RESULT_COLUMNS = (*IDENTITY, *PARAMETERS, *JOB_METRICS, *STEP_METRICS, *RANK_METRICS)
 COLUMNS = (*RESULT_COLUMNS, *RUN)
 SCHEMA = pa.schema([(column.name, column.type) for column in COLUMNS])
 
@@ -121,6 +140,7 @@ _PARTS = {
     "Identity": IDENTITY,
     "Parameters": PARAMETERS,
     "Metrics of the job, equal in each of its rows": JOB_METRICS,
+    "Metrics of forward steps (workload=iteration)": STEP_METRICS,
     "Metrics of the rank": RANK_METRICS,
     "The run: these alone differ between two runs of one job": RUN,
 }
@@ -161,8 +181,8 @@ def data_dictionary() -> str:
     lines = [
         "# Columns of result rows",
         "",
-        "One row a rank of a job; a failed job has one row without a rank. Printed by `dwdp-report data-dictionary`",
-        f"from `dwdp_sim/sweep/columns.py`; schema version {SCHEMA_VERSION}.",
+        "One row a rank of a job; forward steps and failures have one row without a rank. Printed by",
+        f"`dwdp-report data-dictionary` from `dwdp_sim/sweep/columns.py`; schema version {SCHEMA_VERSION}.",
     ]
     for part, columns in _PARTS.items():
         lines += ["", f"## {part}", "", "| column | type | meaning |", "| --- | --- | --- |"]

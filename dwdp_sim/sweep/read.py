@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 
 from dwdp_sim.sweep.columns import RANK_METRICS
 from dwdp_sim.sweep.folder import Folder
@@ -27,29 +28,30 @@ _NEWEST = """
 _JOBS = f"create view jobs as select distinct on (job) * exclude ({_RANK}) from rows order by job"
 
 
-def load_results(path: str | Path) -> pd.DataFrame:
-    """All rows below `path`, one a rank of a job, as docs/data_dictionary.md describes them.
+def load_results(*paths: str | Path) -> pd.DataFrame:
+    """All rows of results folders, one a rank of a job, as docs/data_dictionary.md describes them.
 
     Of a configuration that ran under several versions of the code, the newest rows.
 
     Args:
-        path: A results folder.
+        paths: Results folders.
 
     Raises:
-        ConfigError: It is no results folder, or one of its files is damaged.
+        ConfigError: One is no results folder, or a file is damaged.
     """
-    rows: pd.DataFrame = connect(path).sql("select * from rows order by job, rank").df()
+    rows: pd.DataFrame = connect(*paths).sql("select * from rows order by job, rank").df()
     return rows
 
 
-def connect(path: str | Path) -> duckdb.DuckDBPyConnection:
+def connect(*paths: str | Path) -> duckdb.DuckDBPyConnection:
     """A database in memory with the views `rows` (one a rank), `jobs` (one a job) and `every_row` (old code, too).
 
     Raises:
-        ConfigError: It is no results folder, or one of its files is damaged.
+        ConfigError: One is no results folder, or a file is damaged.
     """
     connection = duckdb.connect()
-    connection.register("files", read_folder(Folder(Path(path).absolute())))
+    tables = [read_folder(Folder(Path(path).absolute())) for path in paths]
+    connection.register("files", pa.concat_tables(tables))
     for view in (_ROWS, _NEWEST, _JOBS):
         connection.execute(view)
     return connection

@@ -13,10 +13,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dwdp_sim.build import Job
+from dwdp_sim.build import NOT_HASHED, Job
 from dwdp_sim.errors import visible
 from dwdp_sim.results import write_whole
-from dwdp_sim.sweep.columns import JOB_METRICS, RANK_METRICS, SCHEMA, SCHEMA_VERSION, find, parameters
+from dwdp_sim.sweep.columns import JOB_METRICS, RANK_METRICS, SCHEMA, SCHEMA_VERSION, STEP_METRICS, find, parameters
 from dwdp_sim.sweep.jobs import Asked, code_version
 
 
@@ -29,8 +29,8 @@ class Run:
 
 
 def result_rows(asked: Asked, job: Job, summary: Mapping[str, Any], run: Run) -> pa.Table:
-    """One row a rank; of a replay, one a stream."""
-    metrics = {column.name: find(summary, column.source) for column in JOB_METRICS}
+    """One row a rank; of a replay, one a stream; of forward steps, one in all."""
+    metrics = {column.name: find(summary, column.source) for column in (*JOB_METRICS, *STEP_METRICS)}
     metrics["assumed_constants"] = ",".join(summary["assumed_constants"])
     head = {
         **_identity(asked, "ok"),
@@ -136,12 +136,14 @@ def _run(asked: Asked, run: Run) -> dict[str, Any]:
 
 def _result_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration without what changes no result."""
-    return {key: value for key, value in config.items() if key not in {"results_dir", "sweep"}}
+    return {key: value for key, value in config.items() if key not in NOT_HASHED}
 
 
 def _ranks(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     if "streams" in summary:
         return [{"rank": n, "prefetch_latency_s": one["elapsed_s"]} for n, one in enumerate(summary["streams"])]
+    if "ranks" not in summary:
+        return [{}]
     return [
         {column.name: _rank_value(summary, column.source, rank) for column in RANK_METRICS}
         for rank in range(len(summary["ranks"]))

@@ -15,7 +15,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from dwdp_sim.build import build_config
-from dwdp_sim.predict import predict
+from dwdp_sim.predict import summarize_job
 from dwdp_sim.sweep.claims import claim, record, starts
 from dwdp_sim.sweep.folder import Folder
 from dwdp_sim.sweep.jobs import Asked
@@ -92,9 +92,10 @@ class Worker:
     def _run(self, asked: Asked) -> None:
         began, started_at = time.perf_counter(), datetime.now(UTC)
         try:
-            job = build_config(copy.deepcopy(asked.config), asked.overrides)
-            summary = predict(job)[1]
-            rows = result_rows(asked, job, summary, Run(started_at, time.perf_counter() - began))
+            config = copy.deepcopy(asked.config)
+            config.workers = 1  # processes of a job are for jobs that run alone
+            job = build_config(config, asked.overrides)
+            rows = result_rows(asked, job, summarize_job(job), Run(started_at, time.perf_counter() - began))
             write_rows(self.folder.rows(asked.job), rows)
         except Exception as error:  # whatever it is, it costs this job alone
             kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "

@@ -1,0 +1,83 @@
+"""`dwdp-report`: ask the rows of sweeps."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import duckdb
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from dwdp_sim.errors import ConfigError, stop, visible
+from dwdp_sim.sweep.columns import data_dictionary
+from dwdp_sim.sweep.merge import compact
+from dwdp_sim.sweep.read import connect
+
+_QUERY_HELP = """SQL over the views rows (one a rank of a job), jobs (one a job) and every_row (old code, too);
+for example
+  dwdp-report query "select strategy, slice_bytes, prefetch_latency_mean_s from jobs order by 3" results/slice_size"""
+
+
+def main() -> None:
+    """Entry point of `dwdp-report`."""
+    arguments = _parser().parse_args()
+    try:
+        match arguments.command:
+            case "query":
+                query(arguments.sql, arguments.results, arguments.csv)
+            case "compact":
+                count = compact(arguments.results)
+                print(f"{arguments.results}: {count} files of finished jobs merged into one")
+            case "data-dictionary":
+                sys.stdout.write(data_dictionary())
+    except (ConfigError, OSError) as error:
+        stop(error)
+
+
+def query(sql: str, results: Sequence[str], csv: bool) -> None:
+    """Print what `sql` answers over the rows of all `results` folders.
+
+    Raises:
+        ConfigError: The SQL is wrong, or a folder cannot be read.
+    """
+    connection = connect(*results)
+    try:
+        answer = connection.sql(sql)
+        frame = None if answer is None else answer.df()
+    except duckdb.Error as error:
+        raise ConfigError("query", sql, visible(str(error).split("\n\n", maxsplit=1)[0])) from error
+    if frame is None:
+        return
+    if csv or not sys.stdout.isatty():
+        frame.to_csv(sys.stdout, index=False)
+        return
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in frame.columns:
+        table.add_column(escape(str(name)))
+    for row in frame.itertuples(index=False):
+        table.add_row(*(escape(f"{cell:.6g}" if isinstance(cell, float) else str(cell)) for cell in row))
+    Console().print(table)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="dwdp-report", description="Ask the rows of sweeps.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    formatter = argparse.RawDescriptionHelpFormatter
+    ask = commands.add_parser(
+        "query", help="answer a question in SQL", description=_QUERY_HELP, formatter_class=formatter
+    )
+    ask.add_argument("sql")
+    ask.add_argument("results", nargs="+", help="results folders")
+    ask.add_argument("--csv", action="store_true", help="comma-separated on a terminal, too")
+    merge = commands.add_parser("compact", help="merge the files of finished jobs into one")
+    merge.add_argument("results", help="a results folder")
+    commands.add_parser("data-dictionary", help="print every column and its meaning")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
