@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Hashable, Iterable
 from typing import NamedTuple
 
@@ -44,6 +45,8 @@ class RateModel:
         self._options = options
         self._known: dict[int, RateSet] = {}
         self._alone: dict[int, dict[int, float]] = {}
+        self._uses: list[tuple[Resource, ...]] = []  # by flow
+        self._ends: list[tuple[int, int, str] | None] = []  # by flow: source, destination, kind; None off the links
         self.flows: list[Flow] = []
         self._number: dict[Flow, int] = {}
 
@@ -52,6 +55,8 @@ class RateModel:
         if flow not in self._number:
             self._number[flow] = len(self.flows)
             self.flows.append(flow)
+            self._uses.append(_resources(flow))
+            self._ends.append((flow.src, flow.dst, flow.kind) if flow.is_peer else None)
         return self._number[flow]
 
     def solve(self, moving: int) -> RateSet:
@@ -65,47 +70,47 @@ class RateModel:
 
     def _solve(self, moving: int) -> RateSet:
         numbers = tuple(_bits(moving))
-        flows = [self.flows[number] for number in numbers]
-        rates = self._rates(flows)
+        rates = self._rates(numbers)
         total: dict[int, float] = {}
         own: dict[int, int] = {}
-        for number, flow, rate in zip(numbers, flows, rates, strict=True):
-            total[flow.engine] = total.get(flow.engine, 0.0) + rate
-            own[flow.engine] = own.get(flow.engine, 0) | 1 << number
+        for number, rate in zip(numbers, rates, strict=True):
+            engine = self.flows[number].engine
+            total[engine] = total.get(engine, 0.0) + rate
+            own[engine] = own.get(engine, 0) | 1 << number
         alone = {engine: self._rates_alone(mask) for engine, mask in own.items()}
         shares = tuple(min(rate / sum(alone[engine].values()), 1.0) for engine, rate in total.items())
-        each = tuple(alone[flow.engine][number] for number, flow in zip(numbers, flows, strict=True))
+        each = tuple(alone[self.flows[number].engine][number] for number in numbers)
         return RateSet(numbers, tuple(rates), tuple(total), shares, each)
 
     def _rates_alone(self, moving: int) -> dict[int, float]:
         """Rate of each of one engine's flows, by number, if nothing else moved."""
         if moving not in self._alone:
             numbers = list(_bits(moving))
-            uses = [self._resources(self.flows[number]) for number in numbers]
+            uses = [self._uses[number] for number in numbers]
             capacity: dict[Hashable, float] = {r: self._constants.rates[r[0]] for use in uses for r in use}
             self._alone[moving] = dict(zip(numbers, max_min(uses, capacity), strict=True))
         return self._alone[moving]
 
-    def _rates(self, flows: list[Flow]) -> list[float]:
-        uses = [self._resources(flow) for flow in flows]
+    def _rates(self, numbers: tuple[int, ...]) -> list[float]:
+        uses = [self._uses[number] for number in numbers]
         capacity: dict[Hashable, float] = {r: self._constants.rates[r[0]] for use in uses for r in use}
+        peers = [ends for ends in map(self._ends.__getitem__, numbers) if ends is not None]
         if self._options.both_ways:
-            self._apply_both_ways(flows, capacity)
-        sources = [r for r in {r for use in uses for r in use} if r[0] == "egress"]
-        factor = {r: self._incast_factor(r[1], flows) for r in sources}
+            self._apply_both_ways(peers, capacity)
+        factor = self._incast_factors(peers)
         if self._options.incast != "demand":
-            for resource in sources:
-                capacity[resource] *= factor[resource]
-            return max_min(uses, capacity)
+            for resource, lost in factor.items():
+                capacity[resource] *= lost
+            return max_min(_without_idle_pairs(uses, capacity), capacity)
         # Loss only where demand exceeds the source: lower such sources until no further one is asked for too much.
         lossy: set[Resource] = set()
         while True:
             rates = max_min(uses, capacity)
             over = {
                 r
-                for r in sources
+                for r, lost in factor.items()
                 if r not in lossy
-                and factor[r] < 1
+                and lost < 1
                 and _load(r, uses, rates) >= capacity[r] * (1 - _SLACK)
                 and _load(r, uses, max_min(uses, capacity | {r: math.inf})) > capacity[r] * (1 + _SLACK)
             }
@@ -115,31 +120,51 @@ class RateModel:
             for resource in over:
                 capacity[resource] *= factor[resource]
 
-    def _incast_factor(self, source: int, flows: Iterable[Flow]) -> float:
-        readers = len({flow.dst for flow in flows if flow.src == source and flow.is_peer})
-        return self._constants.incast[min(max(readers, 1), 4) - 1]
+    def _incast_factors(self, peers: Iterable[tuple[int, int, str]]) -> dict[Resource, float]:
+        """What the number of its readers leaves of each source."""
+        readers: dict[int, set[int]] = {}
+        for src, dst, _ in peers:
+            readers.setdefault(src, set()).add(dst)
+        incast = self._constants.incast
+        return {("egress", source, 0): incast[min(len(seen), 4) - 1] for source, seen in readers.items()}
 
-    def _apply_both_ways(self, flows: list[Flow], capacity: dict[Hashable, float]) -> None:
+    def _apply_both_ways(self, peers: Iterable[tuple[int, int, str]], capacity: dict[Hashable, float]) -> None:
         """Lower each direction of a GPU while its opposite one moves bytes; of several kinds the worst counts."""
-        leaving: dict[int, set[str]] = {}
-        arriving: dict[int, set[str]] = {}
-        for flow in flows:
-            if flow.is_peer:
-                leaving.setdefault(flow.src, set()).add(flow.kind)
-                arriving.setdefault(flow.dst, set()).add(flow.kind)
-        for gpu in leaving.keys() & arriving.keys():
-            capacity["egress", gpu, 0] *= min(self._constants.both_ways_egress[kind] for kind in arriving[gpu])
-            capacity["ingress", gpu, 0] *= min(self._constants.both_ways_ingress[kind] for kind in leaving[gpu])
+        of_egress, of_ingress = self._constants.both_ways_egress, self._constants.both_ways_ingress
+        egress: dict[int, float] = {}  # what the bytes that arrive at a GPU leave of its egress
+        ingress: dict[int, float] = {}
+        for src, dst, kind in peers:
+            egress[dst] = min(egress.get(dst, math.inf), of_egress[kind])
+            ingress[src] = min(ingress.get(src, math.inf), of_ingress[kind])
+        for gpu in egress.keys() & ingress.keys():
+            capacity["egress", gpu, 0] *= egress[gpu]
+            capacity["ingress", gpu, 0] *= ingress[gpu]
 
-    @staticmethod
-    def _resources(flow: Flow) -> tuple[Resource, ...]:
-        if flow.src == flow.dst:
-            return (("local", flow.src, 0),)
-        if flow.src == HOST:
-            return (("host_in", flow.dst, 0),)
-        if flow.dst == HOST:
-            return (("host_out", flow.src, 0),)
-        return ("egress", flow.src, 0), ("ingress", flow.dst, 0), ("pair", flow.src, flow.dst)
+
+def _resources(flow: Flow) -> tuple[Resource, ...]:
+    if flow.src == flow.dst:
+        return (("local", flow.src, 0),)
+    if flow.src == HOST:
+        return (("host_in", flow.dst, 0),)
+    if flow.dst == HOST:
+        return (("host_out", flow.src, 0),)
+    return ("egress", flow.src, 0), ("ingress", flow.dst, 0), ("pair", flow.src, flow.dst)
+
+
+def _without_idle_pairs(
+    uses: list[tuple[Resource, ...]], capacity: dict[Hashable, float]
+) -> list[tuple[Resource, ...]]:
+    """The uses without pair caps that cannot bind: those of a single flow whose source or destination has less.
+
+    Most are of this kind, and each is a resource to look at in every round of filling.
+    """
+    flows = Counter(use[2] for use in uses if len(use) == 3)
+    return [
+        use[:2]
+        if len(use) == 3 and flows[use[2]] == 1 and capacity[use[2]] >= min(capacity[use[0]], capacity[use[1]])
+        else use
+        for use in uses
+    ]
 
 
 def _load(resource: Resource, uses: Iterable[tuple[Resource, ...]], rates: Iterable[float]) -> float:

@@ -66,16 +66,24 @@ def max_min(uses: Sequence[Sequence[Hashable]], capacity: Mapping[Hashable, floa
             members.setdefault(resource, []).append(flow)
     left = {resource: capacity[resource] for resource in members}
     count = {resource: len(flows) for resource, flows in members.items()}
-    rising = set(range(len(uses)))
-    while rising:
-        share = min(left[r] / count[r] for r in left)
-        full = [r for r in left if left[r] / count[r] <= share * _TIE]
-        stopped = sorted({flow for r in full for flow in members[r]} & rising)
-        for flow in stopped:
-            rates[flow] = share
-            for resource in uses[flow]:
-                count[resource] -= 1
-                left[resource] = max(left[resource] - share, 0.0)
-        rising.difference_update(stopped)
-        left = {r: value for r, value in left.items() if count[r]}
+    level = {resource: left[resource] / count[resource] for resource in members}  # where each would be full
+    rising = [True] * len(uses)
+    while level:
+        share = min(level.values())
+        limit = share * _TIE
+        touched = set()
+        for full in [resource for resource, value in level.items() if value <= limit]:
+            for flow in members[full]:
+                if rising[flow]:
+                    rising[flow] = False
+                    rates[flow] = share
+                    for resource in uses[flow]:
+                        count[resource] -= 1
+                        left[resource] -= share
+                        touched.add(resource)
+        for resource in touched:  # the others would be full where they would have been before
+            if count[resource]:
+                level[resource] = max(left[resource], 0.0) / count[resource]
+            else:
+                del level[resource]
     return rates
