@@ -175,6 +175,7 @@ def build_cluster(config: ClusterConfig) -> Cluster:
         home=config.home,
         constants={name: Constant(**vars(constant)) for name, constant in config.constants.items()},
         fitted_on=tuple(config.fitted_on),
+        gpu=config.gpu,
     )
 
 

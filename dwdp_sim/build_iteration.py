@@ -40,6 +40,12 @@ def build_scenario(
         ConfigError: Something in it cannot be used.
     """
     workload = config.workload
+    if cluster.gpu and config.compute.gpu and cluster.gpu != config.compute.gpu:
+        raise ConfigError(
+            "compute",
+            config.compute.name,
+            f"is for {config.compute.gpu}, but cluster {cluster.name} has {cluster.gpu}; choose another with compute=…",
+        )
     for name, least in (("iterations", 1), ("warmup", 0), ("replications", 1)):
         if getattr(workload, name) < least:
             raise ConfigError(f"workload.{name}", getattr(workload, name), f"must be at least {least}")

@@ -21,6 +21,7 @@ class Cluster:
     Attributes:
         name: The name users select it by.
         description: One line for people.
+        gpu: Kind of its GPUs, as in `compute_config.ComputeConfig.gpu`; empty where nobody says.
         num_gpus: GPUs that can pull from one another.
         mapping: How peer memory is mapped; rates differ by it.
         home: Where the peers' experts are: `peer`, `host` or `local`.
@@ -36,6 +37,7 @@ class Cluster:
     home: str
     constants: Mapping[str, Constant] = field(repr=False)
     fitted_on: tuple[Mapping[str, str], ...] = ()
+    gpu: str = ""
 
     def __post_init__(self) -> None:
         if self.num_gpus < 1:

@@ -29,6 +29,8 @@ class ComputeConfig:
     """roofline (from FLOPs and bytes), constant or file."""
     name: str = ""
     """Name shown in results."""
+    gpu: str = ""
+    """Kind of GPU that it is for; empty: any."""
     constants: dict[str, ConstantConfig] = field(default_factory=dict)
     """What one GPU does at best, the shares of it that are reached (see `roofline.Peaks`), and interference: how many
     times as long compute takes while copies run."""

@@ -85,6 +85,8 @@ class ClusterConfig:
     """Name shown in results."""
     description: str = ""
     """One line for people."""
+    gpu: str = ""
+    """Kind of its GPUs, so that compute for another kind is refused; empty: not said."""
     num_gpus: int = 0
     """GPUs that can pull from one another."""
     mapping: str = "ipc"

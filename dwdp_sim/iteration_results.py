@@ -17,10 +17,10 @@ import yaml
 from dwdp_sim.build import Job, Layer
 from dwdp_sim.dep import DepTimes
 from dwdp_sim.explain import Bubble
+from dwdp_sim.files import write_whole
 from dwdp_sim.iteration import Replication, Scenario, draw
 from dwdp_sim.metrics import layer_head, lower_bound_s
 from dwdp_sim.replications import Estimate, paired_gain
-from dwdp_sim.results import write_whole
 
 STEPS_SCHEMA_VERSION = 1
 _COLUMNS = (
@@ -74,10 +74,21 @@ def summarize_iteration(job: Job, layer: Layer, scenario: Scenario, result: Iter
         **layer_head(job, layer),
         **body,
         "worst_bubbles": [asdict(bubble) for bubble in result.bubbles],
-        "assumed_constants": list(scenario.constants.assumed),
+        "assumed_constants": [*scenario.constants.assumed, *_assumed_compute(scenario)],
         "compute": job.config["compute"]["name"],
         "wall_s": result.wall_s,
     }
+
+
+def _assumed_compute(scenario: Scenario) -> list[str]:
+    """Assumed constants of the compute windows; of the formats, only those that the model's weights have."""
+    model = scenario.model
+    formats = {model.weight_format, model.attention.weight_format if model.attention else model.weight_format}
+    return [
+        f"compute.{name}"
+        for name, constant in scenario.compute.constants.items()
+        if constant.provenance == "assumed" and (not name.startswith("flops_") or name[len("flops_") :] in formats)
+    ]
 
 
 def _as_dict(estimate: Estimate) -> dict[str, float | None]:
