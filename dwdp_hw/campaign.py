@@ -21,10 +21,10 @@ from dwdp_hw.measurement_file import measurement_file
 from dwdp_hw.rows import measured_row
 from dwdp_hw.worker import Work
 from dwdp_sim.errors import ConfigError
+from dwdp_sim.files import write_whole
 from dwdp_sim.models import MoEModel, Parameter
 from dwdp_sim.placement import Placement
 from dwdp_sim.plan import ASYNC, BATCH, NO_BARRIER, CopyPlan
-from dwdp_sim.results import write_whole
 from dwdp_sim.strategies import Strategy, build_plan
 
 KIB, MIB = 1 << 10, 1 << 20

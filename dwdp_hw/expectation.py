@@ -12,9 +12,9 @@ from dwdp_hw.case import Case
 from dwdp_sim.build import read_cluster
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.fabric_constants import constants_for
+from dwdp_sim.files import write_whole
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import program_from_plan
-from dwdp_sim.results import write_whole
 from dwdp_sim.simulate import simulate
 
 

@@ -24,10 +24,11 @@ from dwdp_hw.rows import measured_row
 from dwdp_sim.build import Job
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.fabric_constants import FabricConstants
+from dwdp_sim.files import write_whole
 from dwdp_sim.metrics import SUMMARY_SCHEMA, latency
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import program_from_plan
-from dwdp_sim.results import copies_table, write_whole
+from dwdp_sim.results import copies_table
 from dwdp_sim.simulate import Floats, Timeline, simulate
 from dwdp_sim.trace import chrome_trace
 from dwdp_sim.units import format_bytes, format_seconds, format_slice

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from dwdp_sim.files import write_whole
 from dwdp_sim.published import PublishedRow, published_rows
 from dwdp_sim.replications import workers
-from dwdp_sim.results import write_whole
 
 _PLAIN_WIDTH = 140
 

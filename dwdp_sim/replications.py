@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from dwdp_sim.iteration import Replication, Scenario, replicate
 
@@ -38,7 +38,7 @@ class Estimate:
         count = len(values)
         if count < 2:
             return cls(float(values[0]), math.nan, count)
-        quantile = float(stats.t.ppf(0.5 + _CONFIDENCE / 2, count - 1))
+        quantile = float(stdtrit(count - 1, 0.5 + _CONFIDENCE / 2))
         return cls(float(np.mean(values)), quantile * float(np.std(values, ddof=1)) / math.sqrt(count), count)
 
     @property

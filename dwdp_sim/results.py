@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from dwdp_sim.build import Job
+from dwdp_sim.files import write_whole
 from dwdp_sim.plot import draw_timeline
 from dwdp_sim.program import HOST
 from dwdp_sim.simulate import Timeline
@@ -37,35 +36,6 @@ def write_results(folder: Path, job: Job, timeline: Timeline, summary: dict[str,
         "summary.json": lambda path: path.write_text(json.dumps(summary, indent=2) + "\n"),
     }
     return [write_whole(folder / name, write) for name, write in writers.items()]
-
-
-def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
-    """Let `write` fill a temporary file beside `path`, flush it to disk, and rename it.
-
-    Raises:
-        OSError: It cannot be written; `filename` is `path`.
-    """
-    try:
-        return _write_whole(path, write)
-    except OSError as error:  # a full disk names no file, a missing folder the temporary one
-        raise OSError(error.errno, f"cannot be written: {error.strerror or error}", str(path)) from error
-
-
-def _write_whole(path: Path, write: Callable[[Path], object]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        os.fsync(handle)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    finally:
-        os.close(handle)
-    return path
 
 
 def copies_table(job: Job, timeline: Timeline) -> pa.Table:

@@ -51,7 +51,7 @@ def compact(path: str | Path) -> int:
         return 0
     digest = hashlib.sha256("".join(file.stem for file in files).encode()).hexdigest()[:16]
     tables = [read_rows(file).replace_schema_metadata() for file in files]
-    write_rows(folder.path / "jobs" / f"{COMPACT}{digest}.parquet", pa.concat_tables(tables))
+    write_rows(folder.path / "jobs" / f"{COMPACT}{digest}.parquet", pa.concat_tables(tables), many=True)
     for file in files:
         file.unlink(missing_ok=True)
     return len(files)

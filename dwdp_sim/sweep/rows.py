@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from dwdp_sim.build import NOT_HASHED, Job
 from dwdp_sim.errors import visible
-from dwdp_sim.results import write_whole
+from dwdp_sim.files import write_whole
 from dwdp_sim.sweep.columns import JOB_METRICS, RANK_METRICS, SCHEMA, SCHEMA_VERSION, STEP_METRICS, find, parameters
 from dwdp_sim.sweep.jobs import Asked, code_version
 
@@ -64,13 +64,22 @@ def failure_rows(asked: Asked, error: str, run: Run, sweep: str) -> pa.Table:
     return pa.Table.from_pylist([row], SCHEMA.with_metadata({"sweep": sweep}))
 
 
-def write_rows(path: Path, rows: pa.Table) -> None:
+def write_rows(path: Path, rows: pa.Table, many: bool = False) -> None:
     """Write a file of rows, whole, with checksums that tell a damaged one.
+
+    Args:
+        path: Where.
+        rows: What.
+        many: Whether they are many jobs' rows; what helps to search those would make one job's file twice as large.
 
     Raises:
         OSError: It cannot be written; `filename` is `path`.
     """
-    write_whole(path, lambda temporary: pq.write_table(rows, temporary, compression="zstd", write_page_checksum=True))
+    options = {"use_dictionary": many, "write_statistics": many, "store_schema": False}
+    write_whole(
+        path,
+        lambda temporary: pq.write_table(rows, temporary, compression="zstd", write_page_checksum=True, **options),
+    )
 
 
 def read_rows(path: Path) -> pa.Table:
@@ -82,9 +91,9 @@ def read_rows(path: Path) -> pa.Table:
     """
     try:
         table = pq.ParquetFile(path, page_checksum_verification=True).read(use_threads=False)
-    except (pa.ArrowInvalid, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read: {visible(str(error))}") from error
     found = set(table.column("schema_version").to_pylist()) if "schema_version" in table.column_names else set()
     if found != {SCHEMA_VERSION}:
@@ -109,7 +118,7 @@ def failed_in(path: Path) -> str | None:
     """The sweep in which the failure at `path` happened; None where there is no readable failure."""
     try:
         metadata = pq.read_schema(path).metadata or {}
-    except (pa.ArrowInvalid, OSError):
+    except (pa.ArrowException, OSError, ValueError):
         return None
     sweep = metadata.get(b"sweep")
     return sweep.decode() if sweep else None

@@ -21,7 +21,7 @@ from rich.markup import escape
 from dwdp_sim.compose import check_overrides, compose, config_folders, search_path
 from dwdp_sim.config import SimConfig, SweepConfig
 from dwdp_sim.errors import ConfigError
-from dwdp_sim.results import write_whole
+from dwdp_sim.files import write_whole
 from dwdp_sim.sweep.claims import starts
 from dwdp_sim.sweep.composing import Composer
 from dwdp_sim.sweep.folder import Folder

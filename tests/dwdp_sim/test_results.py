@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from dwdp_sim.files import write_whole
 from dwdp_sim.link_use import lanes, rate_over_time
-from dwdp_sim.results import write_results, write_whole
+from dwdp_sim.results import write_results
 from dwdp_sim.simulate import simulate
 from dwdp_sim.trace import chrome_trace
 from tests.dwdp_sim.composing import job

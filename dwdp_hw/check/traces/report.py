@@ -18,9 +18,9 @@ from dwdp_hw.check.traces.bursts import Burst
 from dwdp_hw.check.traces.importing import ImportJob
 from dwdp_hw.check.traces.rows import program_content, recorded_rows, rows_file
 from dwdp_sim.fabric_constants import constants_for
+from dwdp_sim.files import write_whole
 from dwdp_sim.program import HOST
 from dwdp_sim.replay import program_from_dict
-from dwdp_sim.results import write_whole
 from dwdp_sim.simulate import simulate
 
 _PRINTED = 16
