@@ -16,8 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 
 from dwdp_sim.iteration import Scenario
 from dwdp_sim.published import LAYERS, STEP_S, gain_scenario
@@ -78,10 +78,8 @@ def inferred_windows(points: list[dict[str, Any]]) -> dict[str, dict[str, float 
 
 def draw(points: list[dict[str, Any]], path: Path) -> None:
     """Both ratios side by side."""
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, panels = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True, layout="constrained")
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
     for panel, (ratio, published) in zip(panels, PUBLISHED.items(), strict=True):
         rows = [point for point in points if point["ratio"] == ratio]
         x = [row["window_s"] * 1e3 for row in rows]
