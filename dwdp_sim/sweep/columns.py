@@ -127,6 +127,7 @@ RANK_METRICS = (
 
 RUN = (
     Column("overrides", TEXT, "what the job's command line said"),
+    Column("sweep", TEXT, "the sweep that ran it"),
     Column("host", TEXT, "machine that ran it"),
     Column("started_at", pa.timestamp("us", "UTC"), "when it was started"),
     Column("wall_s", REAL, "how long it took, building and simulating"),

@@ -26,7 +26,7 @@ def read_folder(folder: Folder) -> pa.Table:
         except ValueError as error:
             message = f"{error}; the sweep's command replaces it"
             raise ConfigError("results", str(folder.path), message) from error
-        return pa.concat_tables([SCHEMA.empty_table(), *(table.replace_schema_metadata() for table in tables)])
+        return pa.concat_tables([SCHEMA.empty_table(), *tables])
 
 
 def compact(path: str | Path) -> int:
@@ -50,7 +50,7 @@ def compact(path: str | Path) -> int:
     if len(files) < 2:
         return 0
     digest = hashlib.sha256("".join(file.stem for file in files).encode()).hexdigest()[:16]
-    tables = [read_rows(file).replace_schema_metadata() for file in files]
+    tables = [read_rows(file) for file in files]
     write_rows(folder.path / "jobs" / f"{COMPACT}{digest}.parquet", pa.concat_tables(tables), many=True)
     for file in files:
         file.unlink(missing_ok=True)

@@ -22,8 +22,9 @@ from dwdp_sim.sweep.jobs import Asked, code_version
 
 @dataclass(frozen=True)
 class Run:
-    """When a job ran, in UTC, and how long it took in seconds."""
+    """Of which sweep a job's run was, when it began, in UTC, and how long it took in seconds."""
 
+    sweep: str
     started_at: datetime
     wall_s: float
 
@@ -44,14 +45,13 @@ def result_rows(asked: Asked, job: Job, summary: Mapping[str, Any], run: Run) ->
     return pa.Table.from_pylist([{**head, **rank} for rank in _ranks(summary)], SCHEMA)
 
 
-def failure_rows(asked: Asked, error: str, run: Run, sweep: str) -> pa.Table:
+def failure_rows(asked: Asked, error: str, run: Run) -> pa.Table:
     """One row that says why the job failed.
 
     Args:
         asked: The job.
         error: The reason.
         run: Of the last try.
-        sweep: The sweep in which it failed, kept beside the rows: a later one tries again.
     """
     config = asdict(asked.config)
     row = {
@@ -61,7 +61,7 @@ def failure_rows(asked: Asked, error: str, run: Run, sweep: str) -> pa.Table:
         "config_json": json.dumps(_result_config(config), sort_keys=True),
         **_run(asked, run),
     }
-    return pa.Table.from_pylist([row], SCHEMA.with_metadata({"sweep": sweep}))
+    return pa.Table.from_pylist([row], SCHEMA)
 
 
 def write_rows(path: Path, rows: pa.Table, many: bool = False) -> None:
@@ -95,14 +95,22 @@ def read_rows(path: Path) -> pa.Table:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read: {visible(str(error))}") from error
+    unknown = [
+        field.name for field in table.schema if field.name not in SCHEMA.names or field != SCHEMA.field(field.name)
+    ]
     found = set(table.column("schema_version").to_pylist()) if "schema_version" in table.column_names else set()
-    if found != {SCHEMA_VERSION}:
-        raise ValueError(f"{path}: rows of schema {found or 'unknown'}; this version reads {SCHEMA_VERSION}")
+    if unknown or found != {SCHEMA_VERSION}:
+        what = (
+            f"unknown columns {', '.join(unknown)}" if unknown else f"schema {', '.join(map(str, found)) or 'unknown'}"
+        )
+        raise ValueError(
+            visible(f"{path}: damaged, or of another version: {what}; this version reads {SCHEMA_VERSION}")
+        )
     columns = [
         table.column(field.name) if field.name in table.column_names else pa.nulls(table.num_rows, field.type)
         for field in SCHEMA
     ]
-    return pa.table(columns, SCHEMA.with_metadata(table.schema.metadata))
+    return pa.table(columns, SCHEMA)
 
 
 def is_complete(path: Path) -> bool:
@@ -117,11 +125,9 @@ def is_complete(path: Path) -> bool:
 def failed_in(path: Path) -> str | None:
     """The sweep in which the failure at `path` happened; None where there is no readable failure."""
     try:
-        metadata = pq.read_schema(path).metadata or {}
-    except (pa.ArrowException, OSError, ValueError):
+        return str(read_rows(path).column("sweep")[0])
+    except (ValueError, FileNotFoundError):
         return None
-    sweep = metadata.get(b"sweep")
-    return sweep.decode() if sweep else None
 
 
 def _identity(asked: Asked, status: str) -> dict[str, Any]:
@@ -137,6 +143,7 @@ def _identity(asked: Asked, status: str) -> dict[str, Any]:
 def _run(asked: Asked, run: Run) -> dict[str, Any]:
     return {
         "overrides": " ".join(asked.overrides),
+        "sweep": run.sweep,
         "host": socket.gethostname(),
         "started_at": run.started_at,
         "wall_s": run.wall_s,

@@ -68,7 +68,7 @@ def run(config_name: str, line: argparse.Namespace, folder: Folder, sweep: str) 
     finished |= complete
     _say(console, f"{folder.path}: {len(finished)} of {len(jobs)} jobs are finished and skipped")
     if broken:
-        _say(console, f"{broken} damaged files are replaced")
+        _say(console, f"{broken} damaged {'file is' if broken == 1 else 'files are'} replaced")
     pending = [asked for asked in jobs if asked.job not in finished]
     pending.sort(key=lambda asked: bool(starts(folder.claim(asked.job))))  # last what an earlier sweep died on
     jobs_file = _write_jobs(folder, pending)

@@ -95,7 +95,7 @@ class Worker:
             config = copy.deepcopy(asked.config)
             config.workers = 1  # processes of a job are for jobs that run alone
             job = build_config(config, asked.overrides)
-            rows = result_rows(asked, job, summarize_job(job), Run(started_at, time.perf_counter() - began))
+            rows = result_rows(asked, job, summarize_job(job), Run(self.sweep, started_at, time.perf_counter() - began))
             write_rows(self.folder.rows(asked.job), rows)
         except Exception as error:  # whatever it is, it costs this job alone
             kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
@@ -104,8 +104,8 @@ class Worker:
         self.folder.failure(asked.job).unlink(missing_ok=True)
 
     def _fail(self, asked: Asked, error: str, started_at: datetime | None = None, wall_s: float = 0.0) -> None:
-        run = Run(started_at or datetime.now(UTC), wall_s)
-        write_rows(self.folder.failure(asked.job), failure_rows(asked, error, run, self.sweep))
+        run = Run(self.sweep, started_at or datetime.now(UTC), wall_s)
+        write_rows(self.folder.failure(asked.job), failure_rows(asked, error, run))
 
     def _launcher_is_gone(self) -> bool:
         if socket.gethostname() != self.host or os.getpid() == self.pid:

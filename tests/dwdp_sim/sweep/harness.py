@@ -1,0 +1,126 @@
+"""Sweeps as processes: start them, kill them, and check what they leave."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from dwdp_sim.sweep.claims import starts
+from dwdp_sim.sweep.columns import RESULT_COLUMNS
+from dwdp_sim.sweep.folder import Folder
+from dwdp_sim.sweep.merge import read_folder
+from dwdp_sim.sweep.rows import is_complete
+
+# A job takes some 10 ms; a sweep of n seeds has 3·n jobs of two rows.
+SMALL = ("model=deepseek_v3_lite_nvfp4", "cluster=h200_x2", "dwdp.dwdp_size=2", "strategy=default,batched,ring")
+LAUNCHERS = ("basic", "joblib", "submitit_local", "ray")
+RAY = ("+hydra.launcher.ray.init.num_cpus=2", "+hydra.launcher.ray.init.include_dashboard=false")
+_CODE = "from dwdp_sim.app import main; main()"
+
+Files = dict[str, tuple[int, int]]  # a file's name, its inode and when it was written
+
+
+def arguments(folder: Folder, seeds: int, launcher: str = "basic", *more: str) -> list[str]:
+    """Command line of a sweep of 3·`seeds` jobs."""
+    how = [] if launcher == "basic" else [f"hydra/launcher={launcher}", "sweep.workers=2"]
+    how += RAY if launcher == "ray" else []
+    return ["-m", *SMALL, f"seed=range({seeds})", f"results_dir={folder.path}", *how, *more]
+
+
+def start(arguments: Sequence[str]) -> subprocess.Popen[str]:
+    """Start `dwdp-sim` at the head of a process group of its own."""
+    command = [sys.executable, "-c", _CODE, *arguments]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+
+
+def finish(process: subprocess.Popen[str], timeout_s: float = 300.0) -> str:
+    """Wait for the end; what the sweep printed.
+
+    Ended by what it printed last, not by its exit code: whoever expects a code asks for it.
+    """
+    return process.communicate(timeout=timeout_s)[0]
+
+
+def run(arguments: Sequence[str], code: int = 0) -> str:
+    """Run a sweep to its end, which must be exit code `code`."""
+    process = start(arguments)
+    printed = finish(process)
+    assert process.returncode == code, printed
+    return printed
+
+
+def kill(process: subprocess.Popen[str], whole_group: bool) -> None:
+    """SIGKILL to the command, or to it and everything it started that has not left its group."""
+    (os.killpg if whole_group else os.kill)(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def finished_files(folder: Folder) -> Files:
+    """The files of finished jobs; a file written again has another inode or time."""
+    stats = {path.name: path.stat() for path in folder.finished_files()}
+    return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in stats.items()}
+
+
+def assert_one_valid_row_set_each(folder: Folder, jobs: int) -> None:
+    """Every job has its rows once, complete, and nothing else is in the folder."""
+    assert all(is_complete(path) for path in folder.finished_files())
+    rows = read_folder(folder)
+    keys = list(zip(rows.column("job").to_pylist(), rows.column("rank").to_pylist(), strict=True))
+    assert len(keys) == len(set(keys)) == 2 * jobs
+    assert set(rows.column("status").to_pylist()) == {"ok"}
+    assert list((folder.path / "claims").iterdir()) == []
+    assert folder.failed_files() == []
+    assert [path for path in (folder.path / "jobs").iterdir() if path.name.startswith(".")] == []
+
+
+@contextmanager
+def reader(folder: Folder) -> Iterator[None]:
+    """Read the folder all the time while the block runs; every reading must be whole, and none may lose a job."""
+    over, errors = threading.Event(), []
+
+    def read() -> None:
+        seen: set[str] = set()
+        while not over.is_set():
+            if folder.path.joinpath("jobs").is_dir():
+                try:
+                    jobs = set(read_folder(folder).column("job").to_pylist())
+                    assert seen <= jobs, "a reading lost a job"
+                    seen = jobs
+                except Exception as error:
+                    errors.append(error)
+                    return
+            over.wait(0.05)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    assert errors == []
+
+
+def kill_worker_on(folder: Folder, wanted: Callable[[str], bool], until: Callable[[], bool]) -> str | None:
+    """SIGKILL to the process that holds the first claim of a wanted job; the job's name, None if `until` came first."""
+    while not until():
+        for path in (folder.path / "claims").glob("*"):
+            if wanted(path.name) and (begun := starts(path)):
+                os.kill(begun[-1].pid, signal.SIGKILL)
+                return path.name
+        time.sleep(0.0005)
+    return None
+
+
+def result_bytes(folder: Folder) -> list[dict[str, object]]:
+    """All result columns of all rows, sorted: everything but when, where and how long."""
+    table = read_folder(folder).select([column.name for column in RESULT_COLUMNS])
+    return sorted(table.to_pylist(), key=lambda row: (row["job"], row["rank"]))
