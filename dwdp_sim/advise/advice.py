@@ -1,0 +1,146 @@
+"""The whole advice: what to choose, what it costs the host, where it turns, what fits, what it rests on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from dwdp_sim.advise.candidates import CONTENTION_OPT_SLICE_BYTES, Candidate, candidate_of
+from dwdp_sim.advise.config import AdviseTree
+from dwdp_sim.advise.gain_map import pair
+from dwdp_sim.advise.host import (
+    HostCost,
+    HostRow,
+    OrderRow,
+    SizeRow,
+    compare_orders,
+    compare_sizes,
+    host_cost,
+    sweep_host_cost,
+)
+from dwdp_sim.advise.lab import Bench, Lab
+from dwdp_sim.advise.load import Load, measure_load
+from dwdp_sim.advise.memory import PlacementRow, compare_placements
+from dwdp_sim.advise.search import Effort, Findings, search
+from dwdp_sim.advise.states import AS_CONFIGURED, State, possible_states
+from dwdp_sim.advise.turning import Turning, find_turnings
+from dwdp_sim.build import Job, Layer
+from dwdp_sim.errors import ConfigError
+
+_LARGE_SLICE_BYTES = 32 * 2**20
+_SEEDS_BESIDE = 3  # of what is asked besides which candidate is best
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Everything that `dwdp-advise` has found.
+
+    Attributes:
+        load: The user's windows beside the prefetch.
+        findings: What to choose.
+        batched: The batched candidate that the questions below are about; what the engine offers, if it does.
+        costs: Host cost of a layer for each candidate of the final comparison.
+        sizes: Every slice size.
+        host: Where the host's time counts.
+        orders: Whether rotation matters; empty where the engine has no such choice or two ranks cannot have it.
+        turnings: Where batching stops to pay, in several states of the machine.
+        placements: The user's, then others.
+        wall_s: How long it took.
+    """
+
+    load: Load
+    findings: Findings
+    batched: Candidate
+    costs: dict[Candidate, HostCost]
+    sizes: list[SizeRow]
+    host: list[HostRow]
+    orders: list[OrderRow]
+    turnings: list[Turning]
+    placements: list[PlacementRow]
+    wall_s: float
+
+
+def build_bench(job: Job, config: AdviseTree) -> Bench:
+    """What all set-ups have in common.
+
+    Raises:
+        ConfigError: The configuration is of something that no advice can be given for.
+    """
+    if config.advise.show not in ("advice", "map"):
+        raise ConfigError("advise.show", config.advise.show, "allowed: advice, map")
+    for name, least in (("screen_layers", 2), ("copies", 1), ("samples", 0)):
+        if getattr(config.advise, name) < least:
+            raise ConfigError(f"advise.{name}", getattr(config.advise, name), f"must be at least {least}")
+    workload = config.workload
+    if workload.kind != "iteration" or job.layer is None:
+        raise ConfigError("workload.kind", workload.kind, "dwdp-advise compares forward steps: workload=iteration")
+    if workload.replications < 2:
+        raise ConfigError("workload.replications", workload.replications, "an interval takes at least 2")
+    if workload.target is not None:
+        raise ConfigError("workload.target", workload.target, "dwdp-advise runs all replications: leave it null")
+    if config.results_dir is not None:
+        raise ConfigError("results_dir", config.results_dir, "only dwdp-sim -m writes rows")
+    if job.cluster.home != "peer":
+        raise ConfigError("cluster.home", job.cluster.home, "dwdp-advise needs peers to pull from")
+    return Bench(config, job.cluster, job.options, job.layer.model, job.layer.placement)
+
+
+def advise(
+    bench: Bench, config: AdviseTree, layer: Layer, pool: Executor | None, progress: Callable[[str, int, int], None]
+) -> Advice:
+    """Find out everything.
+
+    Args:
+        bench: The user's configuration.
+        config: The same, with what is asked of the advice.
+        layer: What the user runs.
+        pool: Where to simulate; None for here. No result depends on it.
+        progress: Called with what is being done, the number of runs done, and of all in this part.
+    """
+    began = time.perf_counter()
+    part = ["comparing candidates"]
+    lab = Lab(bench, pool, lambda done, of: progress(part[0], done, of))
+    seeds = tuple(range(config.seed, config.seed + config.workload.replications))
+    few, layers = seeds[:_SEEDS_BESIDE], config.advise.screen_layers
+    have = candidate_of(layer.strategy, config.workload.carry_over)
+    ranks, cluster = bench.placement.dwdp_size, bench.cluster
+    states = possible_states(cluster, bench.options, ranks, config.advise.samples)
+    load = measure_load(bench, have.strategy, seeds)
+    findings = search(lab, have, states, Effort(layers, seeds, config.advise.copies))
+    default, batched = pair(have)
+    part[0] = "where it turns"
+    telling = _telling_states(states) if load.window_s else []
+    turnings = find_turnings(lab, batched, default, load, telling, layers, seeds)
+    part[0] = "slice sizes and host time"
+    sizes = compare_sizes(lab, cluster, have.strategy, layers, seeds)
+    slices = (CONTENTION_OPT_SLICE_BYTES, _LARGE_SLICE_BYTES)
+    host = sweep_host_cost(lab, cluster, have.strategy, slices, findings.layers, few)
+    rotates = ranks > 2 and have.strategy.implementation != "sglang"
+    orders = compare_orders(lab, have.strategy, layers, few) if rotates else []
+    part[0] = "placements"
+    placements = compare_placements(lab, cluster, findings.today.candidate, findings.layers, few)
+    return Advice(
+        load=load,
+        findings=findings,
+        batched=batched,
+        costs={row.candidate: host_cost(lab, cluster, row.candidate) for row in findings.rows},
+        sizes=sizes,
+        host=host,
+        orders=orders,
+        turnings=turnings,
+        placements=placements,
+        wall_s=time.perf_counter() - began,
+    )
+
+
+def _telling_states(states: Sequence[State]) -> list[State]:
+    """As configured, one source in flight, and all: those between which the gain of batching lies."""
+    wanted = [
+        state
+        for state in states
+        if state.incast is None
+        and (state.in_flight_sources == 1 or (state.in_flight_sources == 3 and state.refill == "any"))
+    ]
+    return [AS_CONFIGURED, *wanted]

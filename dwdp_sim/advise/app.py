@@ -1,0 +1,84 @@
+"""`dwdp-advise`: say which copy strategy to choose, how sure that is, and where it would turn."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+import yaml
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from dwdp_sim.advise.advice import advise, build_bench
+from dwdp_sim.advise.config import AdviseTree, register_advise_schemas
+from dwdp_sim.advise.evidence import evidence
+from dwdp_sim.advise.lab import Bench
+from dwdp_sim.advise.report import advice_content
+from dwdp_sim.advise.screen import print_advice
+from dwdp_sim.build import Job, build_config
+from dwdp_sim.compose import run_app
+from dwdp_sim.files import write_whole
+from dwdp_sim.replications import workers
+
+_QUIET_S = 2.0  # anything shorter needs no progress line
+
+
+def main() -> None:
+    """Entry point of `dwdp-advise`."""
+    register_advise_schemas()
+    run_app("advise", AdviseTree, _build, _task)
+
+
+def _build(composed: DictConfig, overrides: Sequence[str]) -> tuple[AdviseTree, Job, Bench]:
+    config = cast(AdviseTree, OmegaConf.to_object(composed))
+    job = build_config(config, overrides)
+    return config, job, build_bench(job, config)
+
+
+def _task(composed: DictConfig) -> None:
+    state = HydraConfig.get()
+    config, job, bench = _build(composed, state.overrides.task)
+    run_advice(config, job, bench, Path(state.runtime.output_dir), Console())
+
+
+def run_advice(config: AdviseTree, job: Job, bench: Bench, folder: Path, console: Console) -> None:
+    """Find the advice, write it into `folder` and print it."""
+    assert job.layer is not None
+    with _progress(console) as progress, workers(config.workers or os.cpu_count() or 1) as pool:
+        advice = advise(bench, config, job.layer, pool, progress)
+    found = evidence(bench, job.layer.strategy)
+    content = advice_content(job, advice, found)
+    settings = yaml.safe_dump(job.config, sort_keys=False, allow_unicode=True)
+    written = [
+        write_whole(folder / "config.yaml", lambda path: path.write_text(settings)),
+        write_whole(folder / "advice.json", lambda path: path.write_text(json.dumps(content, indent=2) + "\n")),
+    ]
+    print_advice(console, job, job.layer, advice, found, written)
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Callable[[str, int, int], None]]:
+    """A progress line that appears after two seconds, on a terminal only: what is done, and how much of it."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("runs"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("", visible=False)
+        began = time.monotonic()
+
+        def show(part: str, done: int, of: int) -> None:
+            visible = time.monotonic() - began > _QUIET_S
+            progress.update(bar, description=part, completed=done, total=of, visible=visible)
+
+        yield show

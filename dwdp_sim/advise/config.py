@@ -1,0 +1,37 @@
+"""The part of the configuration tree that only `dwdp-advise` reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hydra.core.config_store import ConfigStore
+
+from dwdp_sim.config import SimConfig
+
+
+@dataclass
+class AdviseConfig:
+    """What is compared, and how much of it."""
+
+    show: str = "advice"
+    """advice (one screen) or map (a picture of the gain over compute window and variation)."""
+    screen_layers: int = 12
+    """MoE layers of a step when all candidates are compared, and in the map."""
+    copies: int = 8_000_000
+    """Slice transfers that the final comparison may simulate; it takes fewer layers where all would need more."""
+    samples: int = 4
+    """Draws of fitted constants from their intervals, where the cluster has any."""
+
+
+@dataclass
+class AdviseTree(SimConfig):
+    """Everything `dwdp-advise` reads."""
+
+    show: str = "advice"
+    """Short for advise.show."""
+    advise: AdviseConfig = field(default_factory=AdviseConfig)
+
+
+def register_advise_schemas() -> None:
+    """Make the schema known to Hydra under the name that `conf/advise.yaml` lists first."""
+    ConfigStore.instance().store(name="advise_schema", node=AdviseTree)

@@ -1,0 +1,76 @@
+"""The gain of batching over the default copies, against the length of compute and how unequal the ranks are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from dwdp_sim.advise.candidates import CONTENTION_OPT_SLICE_BYTES, Candidate
+from dwdp_sim.advise.lab import Lab, Setup, Windows
+from dwdp_sim.advise.load import Load
+from dwdp_sim.advise.search import COARSE, setup_of
+from dwdp_sim.advise.states import State
+from dwdp_sim.replications import Estimate, paired_gain
+
+RATIOS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.2, 1.4, 1.7, 2.0, 2.8, 4.0)  # window ÷ uncontended prefetch
+VARIATIONS = (0.0, 0.05, 0.1, 0.2, 0.3)
+
+
+@dataclass(frozen=True)
+class MapPoint:
+    """One length of compute and one variation.
+
+    Attributes:
+        ratio: Window ÷ uncontended prefetch.
+        cv: Coefficient of variation of the ranks' steps.
+        gains: Of batching over the default copies, in each state of the machine.
+    """
+
+    ratio: float
+    cv: float
+    gains: Mapping[State, Estimate]
+
+
+def pair(have: Candidate) -> tuple[Candidate, Candidate]:
+    """The default copies, and contention_opt or what would be it, in the user's engine."""
+    base = replace(have.strategy, barrier="none", call_rounds=1)
+    default = replace(base, name="default", slice_bytes=None)
+    batched = replace(base, name="batched", slice_bytes=CONTENTION_OPT_SLICE_BYTES)
+    return Candidate(default, have.carry_over), Candidate(batched, have.carry_over)
+
+
+def map_gain(
+    lab: Lab,
+    have: Candidate,
+    load: Load,
+    places: Sequence[tuple[float, float]],
+    states: Sequence[State],
+    layers: int,
+    seeds: Sequence[int],
+) -> list[MapPoint]:
+    """The gain at each place (ratio, variation).
+
+    Every layer of a step has the same window, and each rank's step a log-normal factor on it.
+
+    Args:
+        lab: Runs set-ups.
+        have: What the user runs; its engine counts.
+        load: Gives the uncontended prefetch and the part of a window before the experts are needed.
+        places: Where to look.
+        states: What may be true of the machine.
+        layers: MoE layers of a step.
+        seeds: At least two.
+    """
+    default, batched = pair(have)
+
+    def setup(candidate: Candidate, place: tuple[float, float], state: State) -> Setup:
+        windows = Windows(place[0] * load.prefetch_s, load.before_share, place[1])
+        return replace(setup_of(candidate, state, layers, COARSE), windows=windows)
+
+    both = (default, batched)
+    lab.run((setup(c, place, s), seed) for place in places for s in states for c in both for seed in seeds)
+
+    def gain(place: tuple[float, float], state: State) -> Estimate:
+        return paired_gain(*(lab.times(setup(c, place, state), seeds) for c in (batched, default)))
+
+    return [MapPoint(*place, {state: gain(place, state) for state in states}) for place in places]

@@ -1,0 +1,241 @@
+"""Which candidate to take: all are screened over a few layers, the best are compared over whole forward steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dwdp_sim.advise.candidates import Candidate, candidates, changes, offered
+from dwdp_sim.advise.lab import Lab, Setup
+from dwdp_sim.advise.states import AS_CONFIGURED, State
+from dwdp_sim.advise.twin import SLICES_A_PULL
+from dwdp_sim.replications import Estimate, paired_gain
+
+ALIKE = 0.005  # gains below half a percent are not worth a change
+COARSE = 12  # slices of the largest pull where a percent does not matter
+_SIZES_KEPT = 2  # of each strategy
+_MORE_FINALISTS = 3  # besides what can be chosen today
+_SEEDS_A_STATE = 2
+
+Times = Mapping[State, Sequence[float]]  # iteration times in seconds, one a seed
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is simulated.
+
+    Attributes:
+        screen_layers: MoE layers of a step when all candidates are compared.
+        seeds: Seeds of the final comparison, in the state that is configured.
+        copies: Slice transfers that the final comparison may take; it runs with fewer layers where all take more.
+    """
+
+    screen_layers: int
+    seeds: tuple[int, ...]
+    copies: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One candidate of the final comparison.
+
+    Attributes:
+        candidate: What it is.
+        iteration: Time of a forward step in seconds, as configured.
+        gain: How much less time it takes than what the user has, as a share, seed by seed.
+        gains: Mean gain in each state of the machine that the final comparison ran.
+        changes: What the engine's developers would have to change.
+    """
+
+    candidate: Candidate
+    iteration: Estimate
+    gain: Estimate
+    gains: Mapping[State, float]
+    changes: tuple[str, ...]
+
+    @property
+    def gain_range(self) -> tuple[float, float]:
+        """Lowest and highest mean gain over all states."""
+        return min(self.gains.values()), max(self.gains.values())
+
+
+@dataclass(frozen=True)
+class Screened:
+    """One candidate over a few layers of one seed.
+
+    Attributes:
+        candidate: What it is.
+        gain: Over what the user has, as configured.
+        final: Whether it went on, itself or as one that comes to the same simulation.
+    """
+
+    candidate: Candidate
+    gain: float
+    final: bool
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the search found.
+
+    Attributes:
+        rows: The final comparison; first what the user has.
+        today: The row to choose without changing the engine.
+        best: The row to choose if the engine may change.
+        screened: Every candidate.
+        states: What may be true of the machine; the final comparison ran those that turned out to be extreme.
+        layers: MoE layers of a step in the final comparison.
+    """
+
+    rows: list[Row]
+    today: Row
+    best: Row
+    screened: list[Screened]
+    states: list[State]
+    layers: int
+
+
+def search(lab: Lab, have: Candidate, states: Sequence[State], effort: Effort) -> Findings:
+    """Compare everything with what the user has.
+
+    The choice is the candidate that is never far from the best, whatever is true of the machine: its worst regret over
+    the states is least.
+
+    Args:
+        lab: Runs set-ups.
+        have: What the user runs.
+        states: What may be true of the machine, as configured first.
+        effort: How much is simulated.
+    """
+    every = candidates(have)
+    first = _screen(lab, every, [AS_CONFIGURED], effort)
+    times = _screen(lab, _shortlist(first, have), states, effort)
+    finalists = _finalists(lab, times, have)
+    extreme = _extreme_states({c: times[c] for c in finalists})
+    layers = _affordable_layers(lab, finalists, len(extreme), effort)
+    rows = _final(lab, finalists, extreme, layers, effort)
+    same = {_same(lab, candidate) for candidate in finalists}
+    own = first[have][AS_CONFIGURED][0]
+    return Findings(
+        rows=rows,
+        today=_choose([row for row in rows if not row.changes]),
+        best=_choose(rows),
+        screened=[Screened(c, own / first[c][AS_CONFIGURED][0] - 1.0, _same(lab, c) in same) for c in every],
+        states=list(states),
+        layers=layers,
+    )
+
+
+def setup_of(
+    candidate: Candidate, state: State = AS_CONFIGURED, layers: int | None = None, slices: int = SLICES_A_PULL
+) -> Setup:
+    """What runs for a candidate."""
+    return Setup(candidate.strategy, candidate.carry_over, state, layers, slices=slices)
+
+
+def _same(lab: Lab, candidate: Candidate) -> tuple[object, ...]:
+    return lab.identity(setup_of(candidate))
+
+
+def _screen(
+    lab: Lab, chosen: Iterable[Candidate], states: Sequence[State], effort: Effort
+) -> dict[Candidate, dict[State, list[float]]]:
+    """A few layers of the first seed, in each of the states."""
+    tasks = {(c, s): setup_of(c, s, effort.screen_layers, COARSE) for c in chosen for s in states}
+    seeds = effort.seeds[:1]
+    lab.run((setup, seed) for setup in tasks.values() for seed in seeds)
+    times: dict[Candidate, dict[State, list[float]]] = {}
+    for (candidate, state), setup in tasks.items():
+        times.setdefault(candidate, {})[state] = lab.times(setup, seeds)
+    return times
+
+
+def _shortlist(times: Mapping[Candidate, Times], have: Candidate) -> list[Candidate]:
+    """What can be chosen today, and each strategy's best sizes; carrying over only where it shortens a step."""
+    at = {candidate: by[AS_CONFIGURED][0] for candidate, by in times.items()}
+    groups: dict[tuple[str, bool], list[Candidate]] = {}
+    for candidate in sorted(times, key=lambda c: at[c]):
+        without = Candidate(candidate.strategy, have.carry_over)
+        if candidate == without or at[candidate] < (1.0 - ALIKE) * at[without]:
+            groups.setdefault((candidate.kind, candidate.carry_over), []).append(candidate)
+    return list(dict.fromkeys([*offered(have), *(c for group in groups.values() for c in group[:_SIZES_KEPT])]))
+
+
+def _finalists(lab: Lab, times: Mapping[Candidate, Times], have: Candidate) -> list[Candidate]:
+    """What can be chosen today, and of what is somewhere better than all of that: the one that is never far from the
+    best, then the fastest as configured; of each strategy one, with the fewest copies of those that are alike.
+    """
+    chosen = offered(have)
+    means = {c: {s: float(np.mean(values)) for s, values in by.items()} for c, by in times.items()}
+    today = {state: min(means[c][state] for c in chosen) for state in means[have]}
+    better = [c for c in means if any(means[c][s] < (1.0 - ALIKE) * today[s] for s in today)]
+    regrets = _regrets(means)
+    copies = {c: lab.twin(setup_of(c)).copies for c in better}
+    by_regret = sorted(better, key=lambda c: (round(regrets[c] / ALIKE), copies[c]))
+    by_time = sorted(
+        better, key=lambda c: (round(means[c][AS_CONFIGURED] / means[have][AS_CONFIGURED] / ALIKE), copies[c])
+    )
+    kinds = {(c.kind, c.carry_over) for c in chosen}
+    wanted = len(chosen) + _MORE_FINALISTS
+    for candidate in (*by_regret[:1], *by_time):
+        if len(chosen) < wanted and (candidate.kind, candidate.carry_over) not in kinds:
+            chosen.append(candidate)
+            kinds.add((candidate.kind, candidate.carry_over))
+    return chosen
+
+
+def _extreme_states(times: Mapping[Candidate, Times]) -> list[State]:
+    """As configured, and every state in which some finalist gains most or least over the first."""
+    have, *others = times
+    states = list(times[have])
+    extreme = {AS_CONFIGURED: None}
+    for candidate in others:
+        gains = {state: times[have][state][0] / times[candidate][state][0] for state in states}
+        extreme |= {min(states, key=lambda s: gains[s]): None, max(states, key=lambda s: gains[s]): None}
+    return list(extreme)
+
+
+def _regrets(times: Mapping[Candidate, Mapping[State, float]]) -> dict[Candidate, float]:
+    """How much longer each takes than the best, as a share, in its worst state."""
+    states = next(iter(times.values()))
+    best = {state: min(by[state] for by in times.values()) for state in states}
+    return {candidate: max(by[state] / best[state] for state in states) - 1.0 for candidate, by in times.items()}
+
+
+def _affordable_layers(lab: Lab, finalists: Sequence[Candidate], states: int, effort: Effort) -> int:
+    """As many layers as `effort.copies` allows, from the screening's up to all."""
+    workload, every = lab.bench.config.workload, lab.bench.model.num_moe_layers
+    runs = len(effort.seeds) + (states - 1) * _SEEDS_A_STATE
+    a_layer = sum(lab.twin(setup_of(candidate)).simulated for candidate in finalists)
+    copies = a_layer * runs * (workload.warmup + workload.iterations)
+    return min(every, max(effort.screen_layers, effort.copies // copies))
+
+
+def _final(lab: Lab, finalists: Sequence[Candidate], states: Sequence[State], layers: int, effort: Effort) -> list[Row]:
+    """Whole forward steps: all seeds as configured, a few in every other state."""
+    seeds = {state: effort.seeds if state == AS_CONFIGURED else effort.seeds[:_SEEDS_A_STATE] for state in states}
+    lab.run((setup_of(c, s, layers), seed) for s in states for seed in seeds[s] for c in finalists)
+    times = {c: {s: lab.times(setup_of(c, s, layers), seeds[s]) for s in states} for c in finalists}
+    have = finalists[0]
+    gains = {c: {s: paired_gain(by[s], times[have][s]) for s in states} for c, by in times.items()}
+    return [
+        Row(
+            candidate=c,
+            iteration=Estimate.of(times[c][AS_CONFIGURED]),
+            gain=gains[c][AS_CONFIGURED],
+            gains={state: gain.mean for state, gain in gains[c].items()},
+            changes=tuple(changes(c, have)),
+        )
+        for c in finalists
+    ]
+
+
+def _choose(rows: Sequence[Row]) -> Row:
+    """The row with the least worst regret; the first of those that are alike."""
+    regrets = _regrets(
+        {row.candidate: {state: 1.0 / (1.0 + gain) for state, gain in row.gains.items()} for row in rows}
+    )
+    least = min(regrets.values())
+    return next(row for row in rows if regrets[row.candidate] <= least + ALIKE)

@@ -1,0 +1,89 @@
+"""The advice in one or two sentences."""
+
+from __future__ import annotations
+
+import math
+
+from dwdp_sim.advise.advice import Advice
+from dwdp_sim.advise.candidates import OFFERED
+from dwdp_sim.advise.search import ALIKE, Findings, Row
+from dwdp_sim.units import format_seconds
+
+_SWITCH = {"default": "contention_opt: false", "batched": "contention_opt: true"}
+
+
+def verdict(advice: Advice) -> list[str]:
+    """What to choose today and, where it is worth it, what a change of the engine would give."""
+    findings = advice.findings
+    sentences = [_today(findings), _in_the_worst_case(findings)]
+    best, today = findings.best, findings.today
+    further = (1.0 + best.gain.mean) / (1.0 + today.gain.mean) - 1.0
+    if best.changes and best.gain.excludes_zero and further > ALIKE:
+        sentences.append(
+            f"With a changed engine ({', '.join(best.changes)}), {best.candidate.label} takes "
+            f"{format_seconds(best.iteration.mean)} ({percent_range(best)} over the same)."
+        )
+    return [sentence for sentence in sentences if sentence]
+
+
+def _today(findings: Findings) -> str:
+    have, today = findings.rows[0], findings.today
+    offers = OFFERED[have.candidate.strategy.implementation]
+    if len(offers) == 1:
+        return f"Nothing to choose today: {have.candidate.strategy.implementation} offers its default copies only."
+    name = _SWITCH.get(today.candidate.strategy.name, today.candidate.label)
+    if today is have:
+        others = [row for row in findings.rows[1:] if not row.changes]
+        real = [row for row in others if row.gain.excludes_zero and abs(row.gain.mean) >= ALIKE]
+        if real:
+            return f"Stay with {name}: {real[0].candidate.label} would give {percent(real[0])}."
+        return f"Stay with {name}: for this load and machine it makes no difference."
+    if not today.gain.excludes_zero:
+        return (
+            f"Take {name}, though as configured it makes no difference: it is never far from the best "
+            f"({percent_range(today)} over what is not known)."
+        )
+    return (
+        f"Take {name}: a forward step takes {format_seconds(today.iteration.mean)} instead of "
+        f"{format_seconds(have.iteration.mean)}, {percent(today)} tokens a second, {percent_range(today)} over what "
+        "is not known of the machine."
+    )
+
+
+def _in_the_worst_case(findings: Findings) -> str:
+    today = findings.today
+    if today is findings.rows[0]:
+        return ""
+    state = min(today.gains, key=lambda s: today.gains[s])
+    lowest = today.gains[state]
+    if lowest >= ALIKE:
+        return ""
+    what = "gains nothing" if lowest > -ALIKE else f"costs {-100 * lowest:.1f} %"
+    return f"It {what} if {state.name}, which nobody has measured." if state.sample is None else f"At worst it {what}."
+
+
+def percent(row: Row) -> str:
+    """The gain with its interval."""
+    half = "" if math.isnan(row.gain.half_width) else f" ± {100 * row.gain.half_width:.1f}"
+    return f"{100 * row.gain.mean:+.1f}{half} %"
+
+
+def percent_range(row: Row) -> str:
+    """Lowest and highest gain over the states."""
+    low, high = row.gain_range
+    return f"{100 * low:+.1f} to {100 * high:+.1f} %"
+
+
+def turning_line(advice: Advice) -> list[str]:
+    """Where batching stops to pay."""
+    lines = []
+    for turning in advice.turnings:
+        if turning.ends_at is None:
+            text = "batching gains nothing at any length of compute"
+        elif math.isinf(turning.ends_at):
+            text = f"batching still pays at {turning.ratios[-1]:g} × the uncontended prefetch"
+        else:
+            text = f"batching pays while a layer's window is below {turning.ends_at:.2f} × its uncontended prefetch"
+        cost = f", and costs up to {100 * turning.costs:.1f} % elsewhere" if turning.costs >= ALIKE else ""
+        lines.append(f"{turning.state.name}: {text}{cost}")
+    return lines
