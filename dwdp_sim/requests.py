@@ -6,13 +6,12 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from dwdp_sim.errors import ConfigError
-from dwdp_sim.json_file import read_json
+from dwdp_sim.user_file import read_json, read_text
 
 MOST_TOKENS = 10**9  # of a request or a step: far beyond any model, far below what overflows
 
@@ -114,15 +113,13 @@ def read_lengths(path: str) -> tuple[int, ...]:
         ConfigError: The file cannot be read, is empty, or holds something else than whole numbers ≥ 1.
     """
     key = "workload.lengths"
-    if Path(path).exists() and not Path(path).is_file():
-        raise ConfigError(key, path, "cannot be read: not a regular file")
+    text = read_text(path, key).strip()
     try:
-        text = Path(path).read_text(encoding="utf-8").strip()
         content = read_json(path, key) if text.startswith("[") else [_number(line) for line in text.split("\n")]
     except ConfigError:
         raise
-    except (OSError, ValueError) as error:
-        raise ConfigError(key, path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise ConfigError(key, path, f"cannot be read as lengths: {error}") from error
     for place, value in enumerate(content, start=1):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ConfigError(key, path, f"entry {place} is {value!r}; whole numbers of tokens ≥ 1 are wanted")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dwdp_sim.errors import ConfigError
+from dwdp_sim.user_file import read_yaml
 
 _KEY = "dwdp.trtllm_yaml"
 
@@ -37,12 +35,7 @@ def read_dwdp_block(path: str) -> DwdpBlock:
     Raises:
         ConfigError: The file cannot be read, has no such block, or the block's values have the wrong type.
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeError, yaml.YAMLError) as error:
-        reason = str(getattr(error, "strerror", None) or getattr(error, "problem", None) or error)
-        raise ConfigError(_KEY, path, f"cannot be read as YAML: {reason}") from error
-    block = _find(content)
+    block = _find(read_yaml(path, _KEY))
     if block is None:
         raise ConfigError(_KEY, path, "has no 'dwdp_config:' block, at the top level or one section down")
     return DwdpBlock(

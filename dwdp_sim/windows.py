@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dwdp_sim.errors import ConfigError
-from dwdp_sim.json_file import read_json
+from dwdp_sim.user_file import read_json
 from dwdp_sim.requests import MOST_TOKENS
 
 VARIATIONS = ("iteration", "layer")

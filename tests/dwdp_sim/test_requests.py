@@ -128,5 +128,5 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"workload\.lengths=nowhere: cannot be read: No such file"):
+    with pytest.raises(ConfigError, match=r"workload\.lengths=nowhere: cannot be read as text: No such file"):
         read_lengths("nowhere")

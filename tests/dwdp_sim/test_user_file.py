@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dwdp_sim.errors import ConfigError
-from dwdp_sim.json_file import read_json
+from dwdp_sim.user_file import read_json, read_yaml
 
 
 def test_a_file_s_contents_are_returned(tmp_path: Path) -> None:
@@ -45,3 +45,21 @@ def test_what_is_not_json_is_refused_in_one_line(content: bytes, reason: str, tm
 def test_what_is_no_file_is_refused(path: str, reason: str) -> None:
     with pytest.raises(ConfigError, match=f"cannot be read as JSON: .*{reason}"):
         read_json(path, "key")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"[", "expected the node content"),
+        (b"\xff\xfe", "codec can't decode"),
+        (b"[" * 3000, "nested too deeply"),
+        (b"a: 2020-13-45", "month must be in 1..12"),
+        (b"a: !!python/object:os.system x", "could not determine a constructor"),
+        (b"\0", "special characters are not allowed"),
+    ],
+)
+def test_what_is_not_yaml_is_refused_in_one_line(content: bytes, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "file.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=rf"^key={path}: cannot be read as YAML: .*{reason}[^\n]*$"):
+        read_yaml(str(path), "key")
