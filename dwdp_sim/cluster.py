@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dwdp_sim.constant import PROVENANCES, Constant, read_by_kind, read_gap_table, read_number
+from dwdp_sim.constant import LONGEST_S, PROVENANCES, Constant, read_by_kind, read_gap_table, read_number
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.program import HOMES
 
@@ -40,6 +40,8 @@ class Cluster:
     gpu: str = ""
 
     def __post_init__(self) -> None:
+        if not self.name.isprintable():
+            raise ConfigError("cluster.name", self.name, "printable text on one line is wanted")
         if self.num_gpus < 1:
             raise ConfigError("cluster.num_gpus", self.num_gpus, "must be at least 1")
         if self.mapping not in MAPPINGS:
@@ -93,6 +95,10 @@ class Cluster:
             ConfigError: Missing, not a number, or out of bounds.
         """
         return read_number(_value_key(name), self.value(name), minimum, maximum)
+
+    def seconds(self, name: str) -> float:
+        """The constant as seconds, from 0 to `constant.LONGEST_S`."""
+        return self.number(name, maximum=LONGEST_S)
 
     def rate(self, name: str) -> float:
         """The constant as a rate in bytes per second, above zero."""

@@ -38,6 +38,8 @@ def read_command_line(arguments: Sequence[str]) -> argparse.Namespace:
     line = parser.parse_args(arguments)
     if line.resolve and not (line.cfg or line.help):
         parser.error("--resolve goes with --cfg")
+    if line.shell_completion and not line.overrides:
+        parser.error("--shell-completion goes with install=SHELL, uninstall=SHELL or query=SHELL")
     return line
 
 

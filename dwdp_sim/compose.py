@@ -11,7 +11,7 @@ from pathlib import Path
 
 import hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -44,7 +44,7 @@ def run_app(
     line = read_command_line(sys.argv[1:])
     only_asks = line.help or line.hydra_help or line.version or line.shell_completion
     with one_line_errors(schema):
-        for overrides in [] if only_asks else _representatives(line.overrides, line.multirun):
+        for overrides in [] if only_asks else _representatives(line):
             config = compose(line.config_name or config_name, schema, overrides, line)
             if line.multirun and sweep is not None:
                 code = sweep(config, line.config_name or config_name)
@@ -89,7 +89,7 @@ def compose(config_name: str, schema: type, overrides: Sequence[str], line: argp
 
 def config_folders(line: argparse.Namespace) -> list[str]:
     """Where configuration files are: the main folder, then the user's own."""
-    if line.config_dir and not os.path.isdir(line.config_dir):
+    if line.config_dir is not None and not os.path.isdir(line.config_dir):
         raise ConfigError("--config-dir", line.config_dir, "there is no such folder")
     main = line.config_path or str(config_dir())
     if not os.path.isabs(main) or not os.path.isdir(main):
@@ -100,12 +100,13 @@ def config_folders(line: argparse.Namespace) -> list[str]:
 def search_path(line: argparse.Namespace) -> list[str]:
     """The override that makes Hydra's programming interface look where `--config-dir` says."""
     extra = config_folders(line)[1:]
-    return [f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in extra)}]"] if extra else []
+    quoted = ["'file://" + folder.replace("'", "\\'") + "'" for folder in extra]
+    return [f"hydra.searchpath=[{','.join(quoted)}]"] if extra else []
 
 
 def check_overrides(overrides: Sequence[str], schema: type, folders: Sequence[str]) -> None:
     """Refuse what Hydra takes or has no message for: a flag that is a number, a group that is no file's name."""
-    for override in OverridesParser.create().parse_overrides(list(overrides)):
+    for override in _parsed(overrides):
         if override.is_delete() or override.is_sweep_override():
             continue
         key, value = override.key_or_group, override.value()
@@ -113,23 +114,45 @@ def check_overrides(overrides: Sequence[str], schema: type, folders: Sequence[st
             raise ConfigError(key, override.get_value_string(), "the key before the = is missing")
         if is_flag(key, schema) and isinstance(value, int) and not isinstance(value, bool):
             raise ConfigError(key, value, "true or false is wanted")
-        files = [file for folder in folders for file in (Path(folder) / key).glob("*.yaml")]
-        if files and not isinstance(value, str | list):
-            names = ", ".join(sorted(file.stem for file in files))
-            raise ConfigError(key, override.get_value_string(), f"allowed: {names}")
+        options = _options(key, folders)
+        if options and not isinstance(value, str | list):
+            raise ConfigError(key, override.get_value_string(), f"allowed: {', '.join(options)}")
 
 
-def _representatives(overrides: list[str], multirun: bool) -> list[list[str]]:
+def _parsed(overrides: Sequence[str]) -> list[Override]:
+    parser, parsed = OverridesParser.create(), list[Override]()
+    for override in overrides:
+        try:
+            parsed += parser.parse_overrides([override])
+        except ValueError as error:  # a number of thousands of digits
+            key, _, value = override.partition("=")
+            raise ConfigError(key, value, str(error)) from error
+    return parsed
+
+
+def _options(group: str, folders: Sequence[str]) -> list[str]:
+    """Names of a group's files."""
+    return sorted({file.stem for folder in folders for file in (Path(folder) / group).glob("*.yaml")})
+
+
+def _representatives(line: argparse.Namespace) -> list[list[str]]:
     """Override lists that between them hold every value of every sweep, not every combination."""
-    if not multirun:
-        return [overrides]
-    parsed = OverridesParser.create().parse_overrides(overrides)
-    values = [_values(override) for override in parsed]
+    if not line.multirun:
+        return [line.overrides]
+    folders = config_folders(line)
+    values = [_values(override, folders) for override in _parsed(line.overrides)]
     rows = max((len(choices) for choices in values), default=1)
     return [[choices[min(row, len(choices) - 1)] for choices in values] for row in range(rows)]
 
 
-def _values(override: Override) -> list[str]:
+def _values(override: Override, folders: Sequence[str]) -> list[str]:
     if not override.is_sweep_override() or not override.is_discrete_sweep():
         return [override.input_line or ""]
-    return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+    swept = override.value()
+    if isinstance(swept, Glob):
+        found = swept.filter(_options(override.key_or_group, folders))
+    else:
+        found = list(override.sweep_string_iterator())
+    if not found:
+        raise ConfigError(override.key_or_group, override.get_value_string(), "sweeps over nothing")
+    return [f"{override.get_key_element()}={value}" for value in found]

@@ -9,6 +9,7 @@ from typing import Any
 
 from dwdp_sim.errors import ConfigError
 
+LONGEST_S = 1e6  # of one constant: beside more, what differs between copies could not be told
 PROVENANCES = ("measured", "public", "vendor", "assumed")
 
 
@@ -69,7 +70,7 @@ def read_number(key: str, value: Any, minimum: float = 0.0, maximum: float = mat
 
 
 def read_gap_table(key: str, value: Any) -> tuple[tuple[float, float], ...]:
-    """A value as a table of (bytes, seconds) with rising sizes.
+    """A value as a table of (bytes, seconds) with rising sizes and gaps up to `LONGEST_S`.
 
     Raises:
         ConfigError: Not such a table.
@@ -83,9 +84,10 @@ def read_gap_table(key: str, value: Any) -> tuple[tuple[float, float], ...]:
         not table
         or sizes != sorted(set(sizes))
         or sizes[0] < 1
-        or not all(math.isfinite(size) and 0 <= gap < math.inf for size, gap in table)
+        or not all(math.isfinite(size) and 0 <= gap <= LONGEST_S for size, gap in table)
     ):
-        raise ConfigError(key, value, "a table [[bytes, seconds], …] with rising sizes and gaps ≥ 0 is wanted")
+        allowed = f"a table [[bytes, seconds], …] with rising sizes and gaps from 0 to {LONGEST_S:g} s is wanted"
+        raise ConfigError(key, value, allowed)
     return table
 
 

@@ -96,7 +96,7 @@ def constants_for(cluster: Cluster, program: Program, options: FabricOptions) ->
         if wanted
     }
     timing = {
-        kind: LinkTiming(asked.number(f"{kind}_fixed_s"), asked.gap_table(f"{kind}_gap_s"))
+        kind: LinkTiming(asked.seconds(f"{kind}_fixed_s"), asked.gap_table(f"{kind}_gap_s"))
         for kind, wanted in kinds.items()
         if wanted
     }
@@ -116,10 +116,10 @@ def constants_for(cluster: Cluster, program: Program, options: FabricOptions) ->
         timing=timing,
         in_flight_sources=asked.whole("in_flight_sources") if batches else 1,
         refill=asked.choice("refill", REFILLS) if batches else "oldest",
-        issue_async_s=asked.number("issue_async_s") if issued else 0.0,
-        issue_batch_s=asked.number("issue_batch_s") if issued else 0.0,
-        issue_slice_s=asked.number("issue_slice_s") if issued else 0.0,
-        barrier_s=asked.number("barrier_s") if (program.call_barrier >= 0).any() else 0.0,
+        issue_async_s=asked.seconds("issue_async_s") if issued else 0.0,
+        issue_batch_s=asked.seconds("issue_batch_s") if issued else 0.0,
+        issue_slice_s=asked.seconds("issue_slice_s") if issued else 0.0,
+        barrier_s=asked.seconds("barrier_s") if (program.call_barrier >= 0).any() else 0.0,
         swap_probability=asked.number("swap_probability", maximum=1.0) if swapped else 0.0,
         used=tuple(sorted(asked.names)),
         assumed=tuple(sorted(n for n in asked.names if cluster.constants[n].provenance == "assumed")),

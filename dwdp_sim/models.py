@@ -8,7 +8,17 @@ from dwdp_sim.attention import Attention
 from dwdp_sim.errors import ConfigError
 
 KINDS = ("weight", "scale", "alpha", "bias")
-MOST_LAYERS = 10_000  # more is a typing error
+MOST_LAYERS, MOST_EXPERTS, MOST_WIDTH = 10_000, 10**5, 10**6  # more is a typing error; bytes then fit in 64 bits
+_BOUNDS = {
+    "hidden_size": (1, MOST_WIDTH),
+    "intermediate_size": (1, MOST_WIDTH),
+    "num_experts": (1, MOST_EXPERTS),
+    "top_k": (1, MOST_EXPERTS),
+    "num_layers": (1, MOST_LAYERS),
+    "num_moe_layers": (1, MOST_LAYERS),
+    "dense_intermediate_size": (0, MOST_WIDTH),
+    "shared_intermediate_size": (0, MOST_WIDTH),
+}
 
 
 @dataclass(frozen=True)
@@ -71,16 +81,13 @@ class MoEModel:
     shared_intermediate_size: int = 0
 
     def __post_init__(self) -> None:
-        for field in ("hidden_size", "intermediate_size", "num_experts", "top_k", "num_layers", "num_moe_layers"):
-            if getattr(self, field) < 1:
-                raise ConfigError(f"model.{field}", getattr(self, field), "must be at least 1")
-        for field in ("dense_intermediate_size", "shared_intermediate_size"):
-            if getattr(self, field) < 0:
-                raise ConfigError(f"model.{field}", getattr(self, field), "must be at least 0")
-        if self.num_layers > MOST_LAYERS:
-            raise ConfigError("model.num_layers", self.num_layers, f"at most {MOST_LAYERS}")
+        for field, (least, most) in _BOUNDS.items():
+            if not least <= getattr(self, field) <= most:
+                raise ConfigError(f"model.{field}", getattr(self, field), f"must be from {least} to {most}")
         if self.num_moe_layers > self.num_layers:
             raise ConfigError("model.num_moe_layers", self.num_moe_layers, f"at most num_layers={self.num_layers}")
+        if not self.name.isprintable():
+            raise ConfigError("model.name", self.name, "printable text on one line is wanted")
         if self.top_k > self.num_experts:
             raise ConfigError("model.top_k", self.top_k, f"at most num_experts={self.num_experts}")
         if self.weight_format not in FORMATS:

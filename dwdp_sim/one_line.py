@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hydra.errors import MissingConfigException
+from hydra.errors import MissingConfigException, OverrideParseException
 
 from dwdp_sim.keys import no_such_key
 
@@ -18,6 +18,8 @@ def one_line(error: Exception, schema: type) -> str:
     """
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _missing_file(error)
+    if isinstance(error, OverrideParseException):
+        return _not_parsed(error)
     text, cause = str(error), str(error.__cause__ or "")
     if "Ambiguous value" in text:
         return f"{text.splitlines()[0]}: add -m to run all of them, or write a list as key=[value1,value2]"
@@ -28,6 +30,12 @@ def _missing_file(error: MissingConfigException) -> str:
     group, _, name = str(error.missing_cfg_file).rpartition("/")
     options = ", ".join(error.options or ()) or "nothing, there are none"
     return f"{group}={name}: allowed: {options}" if group else f"there is no config of the name '{name}'"
+
+
+def _not_parsed(error: OverrideParseException) -> str:
+    said = [line for line in str(error.message).splitlines() if line and not line.startswith(("Error parsing", "See "))]
+    reason = "a character that only quotes allow" if not said or "Exception" in said[0] else said[0]
+    return f"{error.override}: cannot be read as key=value ({reason}); quoted values are written key=\\'value\\'"
 
 
 def _blamed_key(text: str, cause: str, schema: type) -> str | None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from dwdp_sim.errors import ConfigError
 
+MOST_RANKS = 1024  # a plan has pulls for each pair of ranks
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -28,8 +30,8 @@ class Placement:
     def __post_init__(self) -> None:
         experts, size = self.num_experts, self.dwdp_size
         held, pulled = self.num_experts_per_worker, self.num_prefetch_experts
-        if size < 2:
-            raise ConfigError("dwdp.dwdp_size", size, "must be at least 2")
+        if not 2 <= size <= MOST_RANKS:
+            raise ConfigError("dwdp.dwdp_size", size, f"must be from 2 to {MOST_RANKS}")
         if pulled < 1:
             raise ConfigError("dwdp.num_prefetch_experts", pulled, "must be at least 1")
         if held < 1:
@@ -55,8 +57,8 @@ class Placement:
         Raises:
             ConfigError: The sizes contradict each other, or are out of range.
         """
-        if dwdp_size < 2:
-            raise ConfigError("dwdp.dwdp_size", dwdp_size, "must be at least 2")
+        if not 2 <= dwdp_size <= MOST_RANKS:
+            raise ConfigError("dwdp.dwdp_size", dwdp_size, f"must be from 2 to {MOST_RANKS}")
         if dwdp_size > num_experts:
             raise ConfigError("dwdp.dwdp_size", dwdp_size, f"the model has {num_experts} experts, fewer than ranks")
         if held is not None and not 1 <= held < num_experts:

@@ -78,10 +78,9 @@ class Strategy:
             raise ConfigError("strategy.implementation", self.implementation, f"allowed: {', '.join(IMPLEMENTATIONS)}")
         if self.slice_bytes is not None and self.slice_bytes < 1:
             raise ConfigError("strategy.slice_bytes", self.slice_bytes, "must be at least one byte")
-        if self.wave_copies < 1:
-            raise ConfigError("strategy.wave_copies", self.wave_copies, "must be at least 1")
-        if self.call_rounds < 1:
-            raise ConfigError("strategy.call_rounds", self.call_rounds, "must be at least 1")
+        for field in ("wave_copies", "call_rounds"):
+            if not 1 <= getattr(self, field) <= _MOST_COPIES:
+                raise ConfigError(f"strategy.{field}", getattr(self, field), f"must be from 1 to {_MOST_COPIES}")
         if self.barrier not in BARRIERS:
             raise ConfigError("strategy.barrier", self.barrier, f"allowed: {', '.join(BARRIERS)}")
 

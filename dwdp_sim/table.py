@@ -36,7 +36,7 @@ def print_prediction(console: Console, job: Job, summary: dict[str, Any], folder
 
 
 def _print_streams(console: Console, job: Job, summary: dict[str, Any]) -> None:
-    table = Table(title=f"copy program on {job.cluster.name}", title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=f"copy program on {escape(job.cluster.name)}", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("stream", "gpu", "copies", "bytes", "elapsed"):
         table.add_column(heading, justify="right")
     program = job.program
@@ -88,12 +88,12 @@ def _print_layer(console: Console, job: Job, layer: Layer, summary: dict[str, An
 
 
 def layer_title(job: Job, layer: Layer) -> str:
-    """Model, machine, strategy and group, in two lines."""
+    """Model, machine, strategy and group, in two lines, for rich."""
     strategy, placement = layer.strategy, layer.placement
     slices = f", {format_slice(strategy.slice_bytes)} slices" if strategy.slices and strategy.slice_bytes else ""
     hypothetical = ", hypothetical: no engine offers it" if strategy.hypothetical else ""
     return (
-        f"{layer.model.name} on {job.cluster.name}: {strategy.name} "
+        f"{escape(layer.model.name)} on {escape(job.cluster.name)}: {strategy.name} "
         f"({strategy.implementation}{slices}{hypothetical})\n"
         f"N = {placement.dwdp_size}, L = {placement.num_experts_per_worker}, P = {placement.num_prefetch_experts}, "
         f"issue mode {job.issue_mode}"

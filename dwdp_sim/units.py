@@ -6,7 +6,8 @@ import re
 
 from dwdp_sim.errors import ConfigError
 
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", re.ASCII)
+_MOST_BYTES = 2**50  # so that sums fit in 64 bits
 _BYTES_PER_UNIT = {
     "": 1,
     "b": 1,
@@ -29,14 +30,14 @@ def parse_bytes(value: object, key: str) -> int:
         key: The configuration key, for the message.
 
     Raises:
-        ConfigError: Not a size, not a whole number of bytes, or below one byte.
+        ConfigError: Not a size, not a whole number of bytes, below one byte or above one PiB.
     """
-    allowed = "a size of at least one byte is wanted, such as 2097152 or 2MiB (B, kB, MB, GB, KiB, MiB, GiB)"
+    allowed = "a size from one byte to 1024 TiB is wanted, such as 2097152 or 2MiB (B, kB, MB, GB, KiB, MiB, GiB)"
     match = None if isinstance(value, bool) else _SIZE.fullmatch(str(value))
     if match is None or match[2].lower() not in _BYTES_PER_UNIT:
         raise ConfigError(key, value, allowed)
     size = float(match[1]) * _BYTES_PER_UNIT[match[2].lower()]
-    if size < 1 or size != int(size):
+    if not 1 <= size <= _MOST_BYTES or size != int(size):
         raise ConfigError(key, value, allowed)
     return int(size)
 

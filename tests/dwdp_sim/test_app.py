@@ -33,7 +33,35 @@ BAD = {
     ),
     "an unknown constant": (["cluster.constants.x.value=1"], "cluster.constants.x=1: there is no key 'x'"),
     "no key": (["=3"], "=3: the key before the = is missing"),
-    "no value": (["seed"], "Error parsing override 'seed' missing EQUAL"),
+    "no value": (["seed"], "seed: cannot be read as key=value (missing EQUAL at '<EOF>')"),
+    "a character that needs quotes": (["model.name=ключ"], "(a character that only quotes allow); quoted values are"),
+    "a number of thousands of digits": (["seed=" + "9" * 5000], f"seed={'9' * 200}…: Exceeds the limit (4300 digits)"),
+    "a width beyond all measure": (
+        ["model.hidden_size=1000000000000000000"],
+        "model.hidden_size=1000000000000000000: must be from 1 to 1000000",
+    ),
+    "more experts than fit in memory": (["model.num_experts=1000000000"], "must be from 1 to 100000"),
+    "ranks without number": (["model.num_experts=100000", "dwdp.dwdp_size=100000"], "must be from 2 to 1024"),
+    "a slice beyond all measure": (["strategy.slice_bytes=" + "9" * 400], "a size from one byte to 1024 TiB"),
+    "a slice of other digits": (["strategy.slice_bytes='２MiB'"], "a size from one byte to 1024 TiB"),
+    "a wave beyond all measure": (
+        ["strategy=waves", "strategy.wave_copies=99999999999999999999"],
+        "strategy.wave_copies=99999999999999999999: must be from 1 to 5000000",
+    ),
+    "a time beyond all measure": (
+        ["cluster.constants.peer_fixed_s.value=1e300"],
+        "cluster.constants.peer_fixed_s.value=1e+300: a number from 0 to 1e+06 is wanted",
+    ),
+    "a name for a terminal": (
+        ["model.name='a\x1b[31m'"],
+        "model.name=a\\x1b[31m: printable text on one line",
+    ),
+    "a cluster's name for a terminal": (["cluster.name='a\tb'"], "cluster.name=a\\tb: printable text on one line"),
+    "a device for a file": (["dwdp.trtllm_yaml=/dev/zero"], "cannot be read as YAML: not a regular file"),
+    "a sweep over nothing": (["-m", "seed=range(3,1)"], "seed=range(3,1): sweeps over nothing"),
+    "a bad value in a sweep over files": (["-m", "strategy=glob(b*)", "seed=1,-1"], "seed=-1: must be at least 0"),
+    "a sweep over no option": (["-m", "strategy=glob(x*)"], "strategy=glob(x*): sweeps over nothing"),
+    "completion of no shell": (["-sc"], "--shell-completion goes with install=SHELL"),
     "a group of no name": (["cluster=null"], "cluster=null: allowed: dgx_b200, "),
     "a group that is a number": (["model=3"], "model=3: allowed: deepseek_r1_fp8, "),
     "a number for a flag": (["fabric.both_ways=7"], "fabric.both_ways=7: true or false is wanted"),
@@ -56,12 +84,15 @@ BAD = {
         ["dwdp.num_experts_per_worker=64", "dwdp.num_prefetch_experts=63"],
         "dwdp.num_experts_per_worker=64: num_experts_per_worker + (dwdp_size - 1)·num_prefetch_experts must equal",
     ),
-    "one rank": (["dwdp.dwdp_size=1"], "dwdp.dwdp_size=1: must be at least 2"),
+    "one rank": (["dwdp.dwdp_size=1"], "dwdp.dwdp_size=1: must be from 2 to 1024"),
     "more ranks than GPUs": (["dwdp.dwdp_size=73"], "dwdp.dwdp_size=73: cluster gb200_nvl72 has 72 GPUs"),
     "negative L": (["dwdp.num_experts_per_worker=-1"], "dwdp.num_experts_per_worker=-1: must be from 1 to 255"),
     "negative P": (["dwdp.num_prefetch_experts=-1"], "dwdp.num_prefetch_experts=-1: must be at least 1"),
-    "a slice of nothing": (["strategy.slice_bytes=0"], "strategy.slice_bytes=0: a size of at least one byte"),
-    "a slice that is no size": (["strategy.slice_bytes=big"], "strategy.slice_bytes=big: a size of at least one byte"),
+    "a slice of nothing": (["strategy.slice_bytes=0"], "strategy.slice_bytes=0: a size from one byte to 1024 TiB"),
+    "a slice that is no size": (
+        ["strategy.slice_bytes=big"],
+        "strategy.slice_bytes=big: a size from one byte to",
+    ),
     "slices without number": (["strategy.slice_bytes=1"], "strategy.slice_bytes=1: would make 19,025,369,088 copies"),
     "more ranks than experts": (
         ["model=mixtral_8x7b_bf16", "dwdp.dwdp_size=9"],
@@ -69,7 +100,7 @@ BAD = {
     ),
     "an infinite constant": (
         ["cluster.constants.peer_fixed_s.value=inf"],
-        "cluster.constants.peer_fixed_s.value=inf: a number ≥ 0 is wanted",
+        "cluster.constants.peer_fixed_s.value=inf: a number from 0 to 1e+06 is wanted",
     ),
     "an infinite gap": (["cluster.constants.peer_gap_s.value=[[1,inf]]"], "a table [[bytes, seconds], …]"),
     "a start that is no number": (
@@ -89,7 +120,10 @@ BAD = {
         "workload.offsets_s=[0.0, 0.0, 0.0, 0.001]: only workload.start=offsets of a layer reads them",
     ),
     "more experts a token than there are": (["model.top_k=257"], "model.top_k=257: at most num_experts=256"),
-    "layers without number": (["model.num_layers=100000000000"], "model.num_layers=100000000000: at most 10000"),
+    "layers without number": (
+        ["model.num_layers=100000000000"],
+        "must be from 1 to 10000",
+    ),
     "a memory that is no number": (
         ["cluster.constants.gpu_memory_bytes.value=abc"],
         "cluster.constants.gpu_memory_bytes.value=abc: a number ≥ 0 is wanted",
@@ -121,7 +155,7 @@ BAD = {
     ),
     "a negative seed": (["seed=-1"], "seed=-1: must be at least 0"),
     "a sweep without -m": (["strategy=default,batched"], "add -m to run all of them"),
-    "a bad value late in a sweep": (["-m", "dwdp.dwdp_size=4,8,1"], "dwdp.dwdp_size=1: must be at least 2"),
+    "a bad value late in a sweep": (["-m", "dwdp.dwdp_size=4,8,1"], "dwdp.dwdp_size=1: must be from 2 to 1024"),
     "offsets for too few ranks": (
         ["workload.start=offsets", "workload.offsets_s=[0.0]"],
         "workload.offsets_s=[0.0]: 4 seconds from 0 to 1e+06 are wanted",
@@ -150,7 +184,7 @@ def test_bad_input_is_one_line_and_exit_code_two_and_leaves_nothing(
 def test_an_experiment_is_a_file_of_its_folder_and_a_missing_one_is_answered_with_those_there_are(
     tmp_path: Path,
 ) -> None:
-    experiments = tmp_path / "conf" / "experiment"
+    experiments = tmp_path / "my conf, x=y's" / "experiment"
     experiments.mkdir(parents=True)
     for name, text in {
         "two": "dwdp: {dwdp_size: 2}",
@@ -159,7 +193,7 @@ def test_an_experiment_is_a_file_of_its_folder_and_a_missing_one_is_answered_wit
         "broken": "dwdp: [",
     }.items():
         (experiments / f"{name}.yaml").write_text(f"# @package _global_\n{text}\n")
-    arguments = ("--config-dir", "conf", "model=deepseek_v3_lite_nvfp4", "hydra.run.dir=run")
+    arguments = ("--config-dir", "my conf, x=y's", "model=deepseek_v3_lite_nvfp4", "hydra.run.dir=run")
     done = dwdp_sim(tmp_path, *arguments, "+experiment=two")
     assert done.returncode == 0, done.stderr
     assert len(json.loads((tmp_path / "run" / "summary.json").read_text())["ranks"]) == 2
