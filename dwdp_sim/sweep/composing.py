@@ -49,8 +49,7 @@ class Composer:
             for override in plain:
                 OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
         except OmegaConfBaseException:
-            self._compose(list(overrides))  # Hydra's own message names the override
-            raise
+            return self._compose(list(overrides))  # Hydra's own message names the override
         return config
 
     def _parse(self, text: str) -> Override:

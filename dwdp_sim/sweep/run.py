@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import pickle
 import socket
 import time
@@ -22,7 +21,7 @@ from dwdp_sim.compose import check_overrides, compose, config_folders, search_pa
 from dwdp_sim.config import SimConfig, SweepConfig
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.files import write_whole
-from dwdp_sim.sweep.claims import starts
+from dwdp_sim.sweep.claims import claim, starts
 from dwdp_sim.sweep.composing import Composer
 from dwdp_sim.sweep.folder import Folder
 from dwdp_sim.sweep.jobs import Asked, asked_jobs, combinations
@@ -72,15 +71,18 @@ def run(config_name: str, line: argparse.Namespace, folder: Folder, sweep: str) 
     pending = [asked for asked in jobs if asked.job not in finished]
     pending.sort(key=lambda asked: bool(starts(folder.claim(asked.job))))  # last what an earlier sweep died on
     jobs_file = _write_jobs(folder, pending)
+    alive = folder.launcher / f"{sweep}.alive"
+    for left in folder.launcher.glob("*.alive"):
+        with claim(left):  # which removes it, where a killed sweep left it
+            pass
 
     def launch(suspect: str | None) -> list[str]:
         workers = how.workers or launcher.default_workers()
         count = 1 if suspect or launcher.is_basic else min(workers, len(pending))
-        host, pid = socket.gethostname(), os.getpid()
-        worker = Worker(folder, jobs_file, sweep, how.attempts, suspect, Path.cwd(), host, pid)
+        worker = Worker(folder, jobs_file, sweep, how.attempts, suspect, Path.cwd(), alive, socket.gethostname())
         return launcher.launch(worker, count)
 
-    with progress(console, folder, [asked.job for asked in pending]):
+    with claim(alive), progress(console, folder, [asked.job for asked in pending]):
         run_rounds(folder, [asked.job for asked in pending], sweep, launch)
     return _report(console, folder, pending, time.monotonic() - began)
 

@@ -6,8 +6,10 @@ import copy
 import os
 import pickle
 import socket
+import threading
 import time
-from contextlib import chdir
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +18,12 @@ from omegaconf import DictConfig
 
 from dwdp_sim.build import build_config
 from dwdp_sim.predict import summarize_job
-from dwdp_sim.sweep.claims import claim, record, starts
+from dwdp_sim.sweep.claims import claim, is_held, record, starts
 from dwdp_sim.sweep.folder import Folder
 from dwdp_sim.sweep.jobs import Asked
 from dwdp_sim.sweep.rows import Run, failed_in, failure_rows, result_rows, write_rows
+
+_LOOK_EVERY_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,8 @@ class Worker:
         attempts: How many starts of a job may end with its worker's death.
         suspect: The only job to run, one that somebody died on; None: every job that nobody died on.
         cwd: Where relative paths in the jobs' configurations begin.
-        host: Machine of the process that launched it.
-        pid: That process.
+        launcher: A claim that the process that launched it holds while it lives.
+        launcher_host: The machine of that process; a worker on another machine does not end with it.
     """
 
     folder: Folder
@@ -43,8 +47,8 @@ class Worker:
     attempts: int
     suspect: str | None
     cwd: Path
-    host: str
-    pid: int
+    launcher: Path
+    launcher_host: str
 
     def __call__(self, config: DictConfig) -> str | None:
         """Work until nothing is left to claim.
@@ -54,10 +58,8 @@ class Worker:
         """
         del config
         jobs: list[Asked] = pickle.loads(self.jobs_file.read_bytes())
-        with chdir(self.cwd):
+        with chdir(self.cwd), self._ending_with_launcher():
             for asked in jobs:
-                if self._launcher_is_gone():
-                    return "the sweep that launched this worker is gone"
                 try:
                     if self._concerns(asked.job):
                         self._claim_and_run(asked)
@@ -107,13 +109,19 @@ class Worker:
         run = Run(self.sweep, started_at or datetime.now(UTC), wall_s)
         write_rows(self.folder.failure(asked.job), failure_rows(asked, error, run))
 
-    def _launcher_is_gone(self) -> bool:
-        if socket.gethostname() != self.host or os.getpid() == self.pid:
-            return False
+    @contextmanager
+    def _ending_with_launcher(self) -> Iterator[None]:
+        """End this process if the launching one ends while the block runs: nobody waits for its work any more."""
+        over = threading.Event()
+
+        def look() -> None:
+            while not over.wait(_LOOK_EVERY_S):
+                if not is_held(self.launcher):
+                    os._exit(1)
+
+        if socket.gethostname() == self.launcher_host:
+            threading.Thread(target=look, daemon=True).start()
         try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            return False
-        return False
+            yield
+        finally:
+            over.set()

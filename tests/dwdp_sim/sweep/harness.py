@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from dwdp_sim.sweep.claims import starts
 from dwdp_sim.sweep.columns import RESULT_COLUMNS
@@ -33,34 +35,41 @@ def arguments(folder: Folder, seeds: int, launcher: str = "basic", *more: str) -
     return ["-m", *SMALL, f"seed=range({seeds})", f"results_dir={folder.path}", *how, *more]
 
 
-def start(arguments: Sequence[str]) -> subprocess.Popen[str]:
-    """Start `dwdp-sim` at the head of a process group of its own."""
-    command = [sys.executable, "-c", _CODE, *arguments]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
+class Sweep:
+    """A running `dwdp-sim`, at the head of a process group of its own."""
 
+    def __init__(self, arguments: Sequence[str]) -> None:
+        # A file and not a pipe: what a kill leaves behind would keep a pipe open.
+        handle, self._printed = tempfile.mkstemp()
+        command = [sys.executable, "-c", _CODE, *arguments]
+        self._process = subprocess.Popen(command, stdout=handle, stderr=subprocess.STDOUT, start_new_session=True)
+        os.close(handle)
 
-def finish(process: subprocess.Popen[str], timeout_s: float = 300.0) -> str:
-    """Wait for the end; what the sweep printed.
+    @property
+    def is_over(self) -> bool:
+        return self._process.poll() is not None
 
-    Ended by what it printed last, not by its exit code: whoever expects a code asks for it.
-    """
-    return process.communicate(timeout=timeout_s)[0]
+    def finish(self, code: int = 0) -> str:
+        """Wait for the end, which must be exit code `code`; what it printed."""
+        self._process.wait(timeout=600)
+        printed = Path(self._printed).read_text()
+        assert self._process.returncode == code, printed
+        return printed
+
+    def kill(self, whole_group: bool) -> None:
+        """SIGKILL to the command, or to it and everything it started that has not left its group."""
+        (os.killpg if whole_group else os.kill)(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def wait_for_files(self, folder: Folder, count: int) -> None:
+        """Return when `count` jobs are finished, or the sweep is over."""
+        while len(folder.finished_files()) < count and not self.is_over:
+            time.sleep(0.01)
 
 
 def run(arguments: Sequence[str], code: int = 0) -> str:
-    """Run a sweep to its end, which must be exit code `code`."""
-    process = start(arguments)
-    printed = finish(process)
-    assert process.returncode == code, printed
-    return printed
-
-
-def kill(process: subprocess.Popen[str], whole_group: bool) -> None:
-    """SIGKILL to the command, or to it and everything it started that has not left its group."""
-    (os.killpg if whole_group else os.kill)(process.pid, signal.SIGKILL)
-    process.communicate()
+    """Run a sweep to its end; what it printed."""
+    return Sweep(arguments).finish(code)
 
 
 def finished_files(folder: Folder) -> Files:
@@ -97,7 +106,7 @@ def reader(folder: Folder) -> Iterator[None]:
                 except Exception as error:
                     errors.append(error)
                     return
-            over.wait(0.05)
+            over.wait(0.5)
 
     thread = threading.Thread(target=read)
     thread.start()
@@ -109,11 +118,11 @@ def reader(folder: Folder) -> Iterator[None]:
     assert errors == []
 
 
-def kill_worker_on(folder: Folder, wanted: Callable[[str], bool], until: Callable[[], bool]) -> str | None:
-    """SIGKILL to the process that holds the first claim of a wanted job; the job's name, None if `until` came first."""
-    while not until():
-        for path in (folder.path / "claims").glob("*"):
-            if wanted(path.name) and (begun := starts(path)):
+def kill_a_worker(folder: Folder, sweep: Sweep, job: str | None = None) -> str | None:
+    """SIGKILL to the process that runs `job`, or any; the job's name, None if the sweep was over before."""
+    while not sweep.is_over:
+        for path in (folder.path / "claims").glob(job or "*"):
+            if begun := starts(path):
                 os.kill(begun[-1].pid, signal.SIGKILL)
                 return path.name
         time.sleep(0.0005)

@@ -14,30 +14,23 @@ import pytest
 from dwdp_sim.sweep.folder import Folder
 from tests.dwdp_sim.sweep.harness import (
     LAUNCHERS,
+    Sweep,
     arguments,
     assert_one_valid_row_set_each,
-    finish,
     finished_files,
-    kill,
-    kill_worker_on,
+    kill_a_worker,
     reader,
     run,
-    start,
 )
 
 SLOW = pytest.mark.slow
 
 
-def wait_for_files(folder: Folder, process: subprocess.Popen[str], count: int) -> None:
-    while len(folder.finished_files()) < count and process.poll() is None:
-        time.sleep(0.01)
-
-
 def test_a_killed_sweep_goes_on_where_it_was(tmp_path: Path) -> None:
     folder = Folder(tmp_path / "rows")
-    process = start(arguments(folder, 20))
-    wait_for_files(folder, process, 10)
-    kill(process, whole_group=True)
+    sweep = Sweep(arguments(folder, 20))
+    sweep.wait_for_files(folder, 10)
+    sweep.kill(whole_group=True)
     before = finished_files(folder)
     assert 10 <= len(before) < 60
     printed = run(arguments(folder, 20))
@@ -53,11 +46,11 @@ def test_twenty_kills_at_random_moments_cost_nothing_finished(launcher: str, tmp
     with reader(folder):
         for _ in range(20):
             done = finished_files(folder)
-            process = start(arguments(folder, 100, launcher))
+            sweep = Sweep(arguments(folder, 100, launcher))
             # From the first import to well into the jobs: starting takes seconds, a job milliseconds.
-            wait_for_files(folder, process, len(done) + dice.choice((0, 0, 1, 3, 10)))
+            sweep.wait_for_files(folder, len(done) + dice.choice((0, 0, 1, 3, 10)))
             time.sleep(dice.uniform(0.0, 0.3 if len(finished_files(folder)) > len(done) else 5.0))
-            kill(process, whole_group=dice.random() < 0.5)
+            sweep.kill(whole_group=dice.random() < 0.5)
             moments.append(len(finished_files(folder)))
             assert done.items() <= finished_files(folder).items()
         done = finished_files(folder)
@@ -75,14 +68,11 @@ def test_twenty_kills_at_random_moments_cost_nothing_finished(launcher: str, tmp
 )
 def test_a_killed_worker_costs_nothing(launcher: str, seeds: int, tmp_path: Path) -> None:
     folder = Folder(tmp_path / "rows")
-    process = start(arguments(folder, seeds, launcher))
+    sweep = Sweep(arguments(folder, seeds, launcher))
     with reader(folder):
-        killed = kill_worker_on(
-            folder, lambda job: len(folder.finished_files()) > 5, lambda: process.poll() is not None
-        )
-        assert killed is not None
-        printed = finish(process)
-    assert process.returncode == 0, printed
+        sweep.wait_for_files(folder, 5)
+        assert kill_a_worker(folder, sweep) is not None
+        sweep.finish()
     assert_one_valid_row_set_each(folder, 3 * seeds)
 
 
