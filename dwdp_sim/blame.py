@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from dwdp_sim.sharing import Flow
 from dwdp_sim.steps import Floats, StepTimeline
 
 OWN_LINKS = -1  # in the place of a reader: nobody else read the source
+_SETS_AT_ONCE = 10_000  # bounds the memory of temporary columns
 
 
 @dataclass(frozen=True)
@@ -61,78 +62,122 @@ def split_contention(timeline: StepTimeline, sharing: str = "fair") -> Blame:
         ValueError: The timeline has no link samples.
     """
     contention_s = np.nan_to_num(timeline.contention_s)  # NaN: a rank that prefetches nothing
-    if sharing == "fifo":
+    if sharing == "fifo" or not timeline.flows:
         none = np.zeros(0, dtype=np.int64)
-        return Blame(none, none, none, np.zeros(0), contention_s, is_split=False)
+        return Blame(none, none, none, np.zeros(0), contention_s, is_split=sharing != "fifo")
     if not timeline.link_samples:
         raise ValueError("without link samples nobody knows who read what: simulate with record_links=True")
-    losses = _Losses(timeline)
-    parts = [losses.of(rank) for rank in range(len(contention_s))]
+    begin_s = np.array([time_s for time_s, _ in timeline.link_samples])
+    # A solved set is one object for as long as it is remembered, so that its identity tells it from others.
+    identity = [id(rates) for _, rates in timeline.link_samples]
+    _, first, number = np.unique(identity, return_index=True, return_inverse=True)
+    losses = _losses([timeline.link_samples[index][1] for index in first.tolist()], timeline.flows)
+    bounds = np.searchsorted(losses.rank, np.arange(len(contention_s) + 1))
+    parts = []
+    for rank, end_s in enumerate(timeline.prefetch_end_s.reshape(len(contention_s), -1)):
+        own = losses.rows(slice(bounds[rank], bounds[rank + 1]))
+        prefetch, source, reader, lost_s = _summed(own, begin_s, number, end_s)
+        parts.append((prefetch + rank * len(end_s), source, reader, lost_s))
     prefetch, source, reader, lost_s = (np.concatenate(column) for column in zip(*parts, strict=True))
     split_s = np.bincount(prefetch, weights=lost_s, minlength=contention_s.size).reshape(contention_s.shape)
     return Blame(prefetch, source, reader, lost_s, np.maximum(contention_s - split_s, 0.0))  # below zero: rounding
 
 
-class _Losses:
-    """The link samples, turned about: how long each set of moving flows lasted, and what each rank lost in it."""
+class _Losses(NamedTuple):
+    """What ranks lose in sets of moving flows, as columns."""
 
-    def __init__(self, timeline: StepTimeline) -> None:
-        samples = timeline.link_samples
-        self._begin_s = np.array([time_s for time_s, _ in samples])
-        self._last_s = np.diff(self._begin_s, append=self._begin_s[-1])
-        # A solved set is one object for as long as it is remembered, so that its identity tells it from others.
-        identity = np.fromiter((id(rates) for _, rates in samples), dtype=np.int64, count=len(samples))
-        _, first, self._set = np.unique(identity, return_index=True, return_inverse=True)
-        self._sets = len(first)
-        self._end_s = timeline.prefetch_end_s.reshape(len(timeline.prefetch_end_s), -1)
-        rows: dict[int, list[tuple[int, int, int, float]]] = defaultdict(list)
-        for number, index in enumerate(first.tolist()):
-            for rank, source, reader, share in _losses(samples[index][1], timeline.flows):
-                rows[rank].append((number, source, reader, share))
-        self._rows = rows
-        self._gpus = 1 + max((max(flow.src, flow.dst) for flow in timeline.flows), default=0)
+    rank: Ints
+    number: Ints
+    source: Ints
+    reader: Ints
+    share: Floats  # of the time that the set lasts
 
-    def of(self, rank: int) -> tuple[Ints, Ints, Ints, Floats]:
-        """Prefetch, source, reader and seconds lost, summed, for one rank."""
-        end_s = self._end_s[rank]
-        table = np.array(self._rows[rank]).reshape(-1, 4)
-        sets, source, reader = table[:, :3].astype(np.int64).T
-        first = np.searchsorted(sets, np.arange(self._sets + 1))
-        # The stream runs its prefetches in order: what moves up to the end of one, and after the end of the one
-        # before, is its own. What moves after the last one is not counted; a rank without prefetches has no end.
-        prefetch = np.searchsorted(end_s, self._begin_s, side="right")
-        counted = (prefetch < len(end_s)) & ~np.isnan(end_s[0]) & (self._last_s > 0.0)
-        loses = counted & (np.diff(first) > 0)[self._set]
-        pairs, inverse = np.unique(prefetch[loses] * self._sets + self._set[loses], return_inverse=True)
-        lasted_s = np.bincount(inverse, weights=self._last_s[loses], minlength=len(pairs))
-        prefetch, number = np.divmod(pairs, self._sets)
-        # Every pair of a prefetch and a set stands for all the rows of that set.
-        count = first[number + 1] - first[number]
-        row = np.repeat(first[number] - np.cumsum(count) + count, count) + np.arange(count.sum())
-        ends = self._gpus + 1  # endpoints, HOST and OWN_LINKS are −1
-        key = (np.repeat(prefetch, count) * ends + source[row] + 1) * ends + reader[row] + 1
-        keys, inverse = np.unique(key, return_inverse=True)
-        lost_s = np.bincount(inverse, weights=np.repeat(lasted_s, count) * table[row, 3], minlength=len(keys))
-        own, pair = np.divmod(keys, ends * ends)
-        return own + rank * len(end_s), pair // ends - 1, pair % ends - 1, lost_s
+    def rows(self, chosen: Ints | slice) -> _Losses:
+        """Some of the rows, in the order of `chosen`."""
+        rank, number, source, reader, share = self
+        return _Losses(rank[chosen], number[chosen], source[chosen], reader[chosen], share[chosen])
 
 
-def _losses(rates: RateSet, flows: list[Flow]) -> Iterator[tuple[int, int, int, float]]:
-    """(rank, source, reader, lost share of the time) for the bytes that arrive by each rank's own engine."""
-    moving = [flows[number] for number in rates.flows]
-    readers: dict[int, set[int]] = defaultdict(set)
-    for flow in moving:
-        if flow.is_peer:
-            readers[flow.src].add(flow.dst)
-    lacks = [max(alone - rate, 0.0) for alone, rate in zip(rates.alone, rates.rates, strict=True)]
-    for engine, share in zip(rates.engines, rates.shares, strict=True):
-        own = [(flow, lack) for flow, lack in zip(moving, lacks, strict=True) if flow.engine == engine and lack > 0.0]
-        lost = sum(lack for _, lack in own)
-        if share >= 1.0:
-            continue
-        for flow, lack in own:
-            if flow.dst != flow.gpu:
-                continue  # bytes that the engine takes away are no prefetch
-            others = readers[flow.src] - {flow.dst} or {OWN_LINKS}
-            for reader in sorted(others):
-                yield flow.gpu, flow.src, reader, (1.0 - share) * lack / lost / len(others)
+def _summed(losses: _Losses, begin_s: Floats, number: Ints, end_s: Floats) -> tuple[Ints, Ints, Ints, Floats]:
+    """Prefetch, source, reader and seconds lost, for one rank.
+
+    Args:
+        losses: The rank's.
+        begin_s: When each link sample began; it lasts until the next one begins.
+        number: Its set.
+        end_s: When each prefetch ended. The stream runs them in order: what moves up to the end of one, and after the
+            end of the one before, is its own. NaN for a rank that has none.
+    """
+    lasted_s = np.diff(begin_s, append=begin_s[-1])
+    sets = int(number.max()) + 1
+    first = np.searchsorted(losses.number, np.arange(sets + 1))
+    count = np.diff(first)
+    prefetch = np.searchsorted(end_s, begin_s, side="right")
+    loses = (prefetch < len(end_s)) & ~np.isnan(end_s[0]) & (lasted_s > 0.0) & (count > 0)[number]
+    pairs, pair_s = _totals(prefetch[loses] * sets + number[loses], lasted_s[loses])
+    prefetch, number = np.divmod(pairs, sets)
+    # Every pair of a prefetch and a set stands for all the losses in that set.
+    each, row = _expanded(first[number], count[number])
+    ends = 2 + max(losses.source.max(initial=0), losses.reader.max(initial=0))  # HOST and OWN_LINKS are −1
+    key = (prefetch[each] * ends + losses.source[row] + 1) * ends + losses.reader[row] + 1
+    keys, lost_s = _totals(key, pair_s[each] * losses.share[row])
+    own, pair = np.divmod(keys, ends * ends)
+    return own, pair // ends - 1, pair % ends - 1, lost_s
+
+
+def _losses(sets: list[RateSet], flows: list[Flow]) -> _Losses:
+    """What each rank loses in each set, for the bytes that arrive by its own engine; by rank, then by set."""
+    parts = []
+    for first in range(0, len(sets), _SETS_AT_ONCE):
+        part = _losses_at_once(sets[first : first + _SETS_AT_ONCE], flows)
+        parts.append(part._replace(number=part.number + first))
+    losses = _Losses(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    return losses.rows(np.argsort(losses.rank, kind="stable"))
+
+
+def _losses_at_once(sets: list[RateSet], flows: list[Flow]) -> _Losses:
+    """As `_losses`, with temporary columns that have an entry for each moving flow of each set."""
+    engine, gpu, src, dst = np.array(flows, dtype=np.int64).reshape(-1, 4).T
+    is_peer = np.array([flow.is_peer for flow in flows], dtype=np.bool_)
+    engines, ends = 1 + engine.max(initial=0), 2 + max(src.max(initial=0), dst.max(initial=0))
+    number = np.repeat(np.arange(len(sets)), [len(rates.flows) for rates in sets])
+    flow = np.array([flow for rates in sets for flow in rates.flows], dtype=np.int64)
+    lacks = [alone - rate for rates in sets for alone, rate in zip(rates.alone, rates.rates, strict=True)]
+    lack = np.maximum(np.array(lacks, dtype=np.float64), 0.0)
+    # The share of the time that each engine loses, over its flows in proportion to what each lacks.
+    lost = np.zeros(len(sets) * engines)
+    for index, rates in enumerate(sets):
+        lost[[index * engines + number for number in rates.engines]] = 1.0 - np.array(rates.shares)
+    of_engine = number * engines + engine[flow]
+    lacking = np.bincount(of_engine, weights=lack, minlength=len(lost))
+    share = lost[of_engine] * lack / np.maximum(lacking, 1e-300)[of_engine]
+    # A source's readers in a set stand side by side. All count, not only those that prefetch.
+    peers = is_peer[flow]
+    reads = np.sort(((number * ends + src[flow] + 1) * ends + dst[flow])[peers])
+    reads = reads[np.diff(reads, prepend=-1) > 0]  # a pull and a push may carry bytes to one reader
+    chosen = (share > 0.0) & (dst == gpu)[flow]  # bytes that an engine takes away are no prefetch
+    number, flow, share = number[chosen], flow[chosen], share[chosen]
+    key = (number * ends + src[flow] + 1) * ends
+    first, last = np.searchsorted(reads, key), np.searchsorted(reads, key + ends)
+    each, row = _expanded(first, last - first)
+    reader = reads[row] % ends
+    other = reader != dst[flow[each]]
+    each, reader = each[other], reader[other]
+    others = np.bincount(each, minlength=len(flow))
+    nobody = np.flatnonzero(others == 0)
+    each, reader = np.concatenate([each, nobody]), np.concatenate([reader, np.full_like(nobody, OWN_LINKS)])
+    blamed = share[each] / np.maximum(others, 1)[each]
+    losses = _Losses(gpu[flow[each]], number[each], src[flow[each]], reader, blamed)
+    return losses.rows(np.argsort(each, kind="stable"))
+
+
+def _expanded(first: Ints, count: Ints) -> tuple[Ints, Ints]:
+    """For ranges of `count` places from `first` on: which range, and which place, range after range."""
+    each = np.repeat(np.arange(len(count)), count)
+    return each, np.arange(len(each)) + (first - np.cumsum(count) + count)[each]
+
+
+def _totals(key: Ints, values: Floats) -> tuple[Ints, Floats]:
+    """Each key once, rising, with the sum of its values."""
+    keys, inverse = np.unique(key, return_inverse=True)
+    return keys, np.bincount(inverse, weights=values, minlength=len(keys)).astype(np.float64)

@@ -184,7 +184,7 @@ def during(timeline: StepTimeline, rank: int) -> list[tuple[int, float, set[tupl
     ]
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(cases())
 def test_transfer_and_blame_are_the_time_in_which_bytes_moved_and_the_rest_is_contention_without_bytes(
     case: Case,
@@ -201,7 +201,7 @@ def test_transfer_and_blame_are_the_time_in_which_bytes_moved_and_the_rest_is_co
         assert blame.rest_s.max() < 1e-6
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(cases())
 def test_only_those_are_blamed_who_read_the_source_at_that_time_and_own_links_only_where_nobody_does(
     case: Case,

@@ -62,10 +62,10 @@ def test_bytes_that_take_longer_than_the_compute_over_them_are_named_and_so_is_t
 
 
 def test_a_layer_that_waits_behind_a_contended_one_says_who_held_that_one_up() -> None:
-    # Rank 1 reads GPU 2 from 0 to 20 s and never again; rank 0 needs two layers of 5 s from there: each takes 10.
+    # Rank 1 reads GPU 2 for 20 s from 0 on and computes then; rank 0 needs two layers of 5 s from there: each takes 10.
     of = program(queue(0, single(2, 0, 500)), queue(1, single(2, 1, 1000)))
     unequal = StepWindows(
-        np.zeros((2, 1)), np.zeros((2, 1, 2)), np.array([[[1.0, 1.0]], [[1e6, 1.0]]]), np.zeros((2, 1), dtype=int)
+        np.zeros((2, 1)), np.zeros((2, 1, 2)), np.array([[[1.0, 1.0]], [[100.0, 1.0]]]), np.zeros((2, 1), dtype=int)
     )
     assert reasons(bubbles(of, unequal))[0, 0, 1] == (
         "waited 9 s: for 10 s its engine still fetched layer 0, as GPU 2 was read by rank 1 as well"
