@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection
+
 import numpy as np
 
 from dwdp_sim.plan import Ints
 from dwdp_sim.simulate import Floats, Timeline
+from dwdp_sim.steps import StepTimeline
 
 
 def rate_over_time(timeline: Timeline, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]], edges_s: Floats) -> Floats:
@@ -31,6 +35,54 @@ def rate_over_time(timeline: Timeline, chosen: np.ndarray[tuple[int], np.dtype[n
     arrived = np.concatenate([[0.0], np.cumsum(slope[:-1] * np.diff(times))])
     rates: Floats = np.diff(np.interp(edges_s, times, arrived)) / np.diff(edges_s)
     return rates
+
+
+def arrivals_over_time(
+    timeline: StepTimeline, ranks: Collection[int], edges_s: Floats
+) -> dict[tuple[int, int], Floats]:
+    """Mean rate at which some ranks' engines fetch in each interval between `edges_s`, in bytes per second.
+
+    Args:
+        timeline: Steps with link samples.
+        ranks: Whose.
+        edges_s: Rising times, shape (bins + 1,).
+
+    Returns:
+        Rates by rank and source, shape (bins,); only pairs between which bytes move in that time.
+    """
+    times = np.array([time_s for time_s, _ in timeline.link_samples])
+    first, last = max(int(np.searchsorted(times, edges_s[0])) - 1, 0), int(np.searchsorted(times, edges_s[-1]))
+    times = np.append(times[first:last], edges_s[-1])
+    fetched = _fetched(timeline, ranks)
+    rates: dict[tuple[int, int], Floats] = defaultdict(lambda: np.zeros(last - first))
+    for index, (_, solved) in enumerate(timeline.link_samples[first:last]):
+        for number, rate in zip(solved.flows, solved.rates, strict=True):
+            if number in fetched:
+                rates[fetched[number]][index] += rate
+    arrived = {pair: np.append(0.0, np.cumsum(rate * np.diff(times))) for pair, rate in rates.items()}
+    return {pair: np.diff(np.interp(edges_s, times, total)) / np.diff(edges_s) for pair, total in arrived.items()}
+
+
+def most_alone(timeline: StepTimeline, ranks: Collection[int]) -> float:
+    """The highest rate at which one of some ranks' engines would have fetched alone, in bytes per second."""
+    fetched = _fetched(timeline, ranks)
+    highest = 0.0
+    for solved in {id(rates): rates for _, rates in timeline.link_samples}.values():
+        alone: dict[int, float] = defaultdict(float)
+        for number, rate in zip(solved.flows, solved.alone, strict=True):
+            if number in fetched:
+                alone[fetched[number][0]] += rate
+        highest = max(highest, *alone.values(), 0.0)
+    return highest
+
+
+def _fetched(timeline: StepTimeline, ranks: Collection[int]) -> dict[int, tuple[int, int]]:
+    """Rank and source of the flows that some ranks' engines fetch by, by number."""
+    return {
+        number: (flow.dst, flow.src)
+        for number, flow in enumerate(timeline.flows)
+        if flow.gpu == flow.dst and flow.dst in ranks
+    }
 
 
 def lanes(start_s: Floats, end_s: Floats) -> Ints:
