@@ -24,7 +24,7 @@ def chrome_trace(job: Job, timeline: Timeline) -> dict[str, Any]:
     events: list[dict[str, Any]] = []
     edges = np.linspace(0.0, max(float(timeline.copy_end_s.max(initial=0.0)), 1e-9), _COUNTER_BINS + 1)
     for number in range(program.num_gpus):
-        events.append(_name("process_name", number, 0, f"GPU {number}"))
+        events.append(name_event("process_name", number, 0, f"GPU {number}"))
         own = np.flatnonzero(gpu == number)
         events += _engine_events(job, timeline, number, own)
         for label, side in (("egress", program.copy_src), ("ingress", program.copy_dst)):
@@ -44,7 +44,7 @@ def _engine_events(job: Job, timeline: Timeline, number: int, own: np.ndarray[An
     start, end = timeline.copy_start_s[own], timeline.copy_end_s[own]
     lane = lanes(start, end)
     events = [
-        _name("thread_name", number, track, "copy engine" if track == 0 else f"copy engine, in flight {track + 1}")
+        name_event("thread_name", number, track, "copy engine" if track == 0 else f"copy engine, in flight {track + 1}")
         for track in range(int(lane.max(initial=-1)) + 1)
     ]
     names = [p.name for p in plan.parameters] if plan else ["copy"]
@@ -77,5 +77,6 @@ def _engine_events(job: Job, timeline: Timeline, number: int, own: np.ndarray[An
     return events
 
 
-def _name(kind: str, process: int, thread: int, name: str) -> dict[str, Any]:
+def name_event(kind: str, process: int, thread: int, name: str) -> dict[str, Any]:
+    """The event that names a process (`process_name`) or one of its threads (`thread_name`)."""
     return {"ph": "M", "name": kind, "pid": process, "tid": thread, "args": {"name": name}}
