@@ -52,10 +52,11 @@ def predict_iteration(
         others = run_replications(rest, pool, lambda n: progress(1 + n, most), enough)
         unmeasured = run_replications(tasks, pool, lambda n: progress(len(seeds) + n, most))
     replications = [first, *others]
-    bubbles = worst_bubbles(first.timeline, split_contention(first.timeline, job.options.sharing), _WORST_BUBBLES)
+    blame = split_contention(first.timeline, job.options.sharing)
+    bubbles = worst_bubbles(first.timeline, blame, _WORST_BUBBLES, from_layer=1)
     dep = dep_baseline(scenario, [replication.seed for replication in replications])
     return IterationResult(
-        replications, unmeasured if rules is not None else None, dep, bubbles, time.perf_counter() - began
+        replications, unmeasured if rules is not None else None, dep, blame, bubbles, time.perf_counter() - began
     )
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from dwdp_sim.blame import Blame
 from dwdp_sim.build import Job, Layer
 from dwdp_sim.dep import DepTimes
 from dwdp_sim.explain import Bubble
@@ -21,6 +22,8 @@ from dwdp_sim.files import write_whole
 from dwdp_sim.iteration import Replication, Scenario, draw
 from dwdp_sim.metrics import layer_head, lower_bound_s
 from dwdp_sim.replications import Estimate, paired_gain
+from dwdp_sim.step_plot import draw_steps
+from dwdp_sim.step_trace import chrome_steps_trace
 
 STEPS_SCHEMA_VERSION = 1
 _COLUMNS = (
@@ -46,6 +49,7 @@ class IterationResult:
         replications: One a seed.
         variants: The first seed again, under each rule that nobody has measured; None where no range is wanted.
         dep: The same requests under DEP, one a seed; None without a roofline.
+        blame: Where the contention of the first seed was met, and to whom it was lost.
         bubbles: The longest waits of the first seed.
         wall_s: How long it took.
     """
@@ -53,6 +57,7 @@ class IterationResult:
     replications: list[Replication]
     variants: list[Replication] | None
     dep: list[DepTimes] | None
+    blame: Blame
     bubbles: list[Bubble]
     wall_s: float
 
@@ -129,16 +134,21 @@ def _steps_a_request(scenario: Scenario, seed: int) -> float:
     return len(chunks) / max(sum(chunk.context_tokens == 0 for chunk in chunks), 1)
 
 
-def write_iteration(folder: Path, job: Job, result: IterationResult, summary: dict[str, Any]) -> list[Path]:
-    """Write configuration, rows and, last, `summary.json` into `folder`.
+def write_iteration(folder: Path, job: Job, title: str, result: IterationResult, summary: dict[str, Any]) -> list[Path]:
+    """Write configuration, rows, picture and trace of the first seed, and, last, `summary.json` into `folder`.
 
     Returns:
         The files, in the order of writing. `summary.json` is last: where it stands, the others are complete.
     """
     rows = steps_table(job, result.replications)
+    first = result.replications[0].timeline
+    about = {"config_hash": job.config_hash, "seed": job.seed}
+    trace = chrome_steps_trace(first, result.blame, about)
     writers: dict[str, Callable[[Path], object]] = {
         "config.yaml": lambda path: path.write_text(yaml.safe_dump(job.config, sort_keys=False, allow_unicode=True)),
         "steps.parquet": lambda path: pq.write_table(rows, path, compression="zstd"),
+        "steps.png": lambda path: draw_steps(path, first, result.blame, title),
+        "trace.json": lambda path: path.write_text(json.dumps(trace, separators=(",", ":"))),
         "summary.json": lambda path: path.write_text(json.dumps(summary, indent=2) + "\n"),
     }
     return [write_whole(folder / name, write) for name, write in writers.items()]

@@ -13,6 +13,7 @@ from dwdp_sim.iteration import Scenario
 from dwdp_sim.iteration_predict import predict_iteration
 from dwdp_sim.iteration_results import summarize_iteration, write_iteration
 from dwdp_sim.iteration_table import print_iteration
+from dwdp_sim.table import layer_title
 
 _QUIET_S = 2.0  # anything shorter needs no progress line
 
@@ -29,5 +30,5 @@ def run_iteration(job: Job, layer: Layer, scenario: Scenario, folder: Path, cons
 
         result = predict_iteration(job, scenario, show)
     summary = summarize_iteration(job, layer, scenario, result)
-    written = write_iteration(folder, job, result, summary)
-    print_iteration(console, job, layer, scenario, summary, written)
+    written = write_iteration(folder, job, f"Forward steps of {layer_title(job, layer)}", result, summary)
+    print_iteration(console, job, layer, result, summary, written)

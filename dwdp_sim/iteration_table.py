@@ -12,19 +12,24 @@ from rich.table import Table
 
 from dwdp_sim.build import Job, Layer
 from dwdp_sim.iteration import FIGURES, Scenario
+from dwdp_sim.iteration_results import IterationResult
+from dwdp_sim.step_table import bubbles_table
 from dwdp_sim.table import layer_title, memory_line
 from dwdp_sim.units import format_seconds
 
 _PLAIN_WIDTH = 120
+_BUBBLES_SHOWN = 5
 
 
 def print_iteration(
-    console: Console, job: Job, layer: Layer, scenario: Scenario, summary: dict[str, Any], written: list[Path]
+    console: Console, job: Job, layer: Layer, result: IterationResult, summary: dict[str, Any], written: list[Path]
 ) -> None:
-    """Print the iteration time, where it goes, DEP beside it, and what it rests on."""
+    """Print the iteration time, where it goes, the longest bubbles, DEP beside it, and what it rests on."""
+    assert job.scenario is not None
     if not console.is_terminal:
         console = Console(width=_PLAIN_WIDTH, file=console.file)
-    console.print(_figures(job, layer, scenario, summary))
+    console.print(_figures(job, layer, job.scenario, summary))
+    console.print(bubbles_table(result.bubbles[:_BUBBLES_SHOWN]))
     for line in (*_comparisons(summary), memory_line(job, summary["memory_bytes"])):
         console.print(line, highlight=False)
     assumed = ", ".join(summary["assumed_constants"])
