@@ -38,7 +38,10 @@ BASE: Strategy = ("batched", False)
 
 @dataclass(frozen=True)
 class Size:
-    """How a group size is studied: large slices stand for smaller ones, fewer layers for a whole model."""
+    """How a group size is studied: large slices stand for smaller ones, fewer layers for a whole model.
+
+    `without` names candidates that would take too long.
+    """
 
     slices: str | None
     layers: int
@@ -46,6 +49,7 @@ class Size:
     loads: Sequence[dict[str, Any]]
     rules: Sequence[tuple[int, str]] = field(default_factory=lambda: RULES)
     values: dict[str, Any] = field(default_factory=dict)
+    without: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ STUDIES = {
         {
             4: Size("16MiB", 58, 4, TOKENS),
             8: Size("32MiB", 24, 2, TOKENS),
-            72: Size(None, 3, 2, TOKENS[1:2], FEW, WEIGHTS_IN_BLOCKS),
+            72: Size(None, 3, 2, TOKENS[1:2], FEW, WEIGHTS_IN_BLOCKS, without=["default", "batched + carry over"]),
         },
     ),
     "carry_over": Study(
@@ -115,7 +119,7 @@ def measure(name: str, ranks: int, pool: Executor | None) -> list[dict[str, Any]
     study = STUDIES[name]
     size = study.sizes[ranks]
     cells = [(incast, load, rule) for incast in INCAST for load in size.loads for rule in size.rules]
-    strategies = [BASE, *study.candidates]
+    strategies = [BASE, *(one for one in study.candidates if label(one) not in size.without)]
     tasks = [
         (scenario(study, ranks, strategy, load, incast, rule), seed)
         for incast, load, rule in cells
