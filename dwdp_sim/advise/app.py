@@ -7,6 +7,8 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import cast
 
@@ -17,11 +19,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from dwdp_sim.advise.advice import advise, build_bench
+from dwdp_sim.advise.candidates import candidate_of
 from dwdp_sim.advise.config import AdviseTree, register_advise_schemas
+from dwdp_sim.advise.draw_map import draw_map
 from dwdp_sim.advise.evidence import evidence
-from dwdp_sim.advise.lab import Bench
-from dwdp_sim.advise.report import advice_content
+from dwdp_sim.advise.gain_map import RATIOS, VARIATIONS, map_gain
+from dwdp_sim.advise.lab import Bench, Lab
+from dwdp_sim.advise.load import measure_load
+from dwdp_sim.advise.report import advice_content, map_content
 from dwdp_sim.advise.screen import print_advice
+from dwdp_sim.advise.states import possible_states
 from dwdp_sim.build import Job, build_config
 from dwdp_sim.compose import run_app
 from dwdp_sim.files import write_whole
@@ -45,7 +52,8 @@ def _build(composed: DictConfig, overrides: Sequence[str]) -> tuple[AdviseTree, 
 def _task(composed: DictConfig) -> None:
     state = HydraConfig.get()
     config, job, bench = _build(composed, state.overrides.task)
-    run_advice(config, job, bench, Path(state.runtime.output_dir), Console())
+    run = run_map if config.advise.show == "map" else run_advice
+    run(config, job, bench, Path(state.runtime.output_dir), Console())
 
 
 def run_advice(config: AdviseTree, job: Job, bench: Bench, folder: Path, console: Console) -> None:
@@ -61,6 +69,28 @@ def run_advice(config: AdviseTree, job: Job, bench: Bench, folder: Path, console
         write_whole(folder / "advice.json", lambda path: path.write_text(json.dumps(content, indent=2) + "\n")),
     ]
     print_advice(console, job, job.layer, advice, found, written)
+
+
+def run_map(config: AdviseTree, job: Job, bench: Bench, folder: Path, console: Console) -> None:
+    """Draw the gain of batching over window and variation into `folder`."""
+    assert job.layer is not None
+    seeds = range(config.seed, config.seed + config.workload.replications)
+    have = candidate_of(job.layer.strategy, config.workload.carry_over)
+    load = measure_load(bench, have.strategy, seeds)
+    size = bench.placement.dwdp_size
+    states = [state for state in possible_states(bench.cluster, bench.options, size, 0) if state.incast is None]
+    places = list(product(RATIOS, VARIATIONS))
+    with _progress(console) as progress, workers(config.workers or os.cpu_count() or 1) as pool:
+        lab = Lab(bench, pool, partial(progress, "map"))
+        points = map_gain(lab, have, load, places, states, config.advise.screen_layers, seeds)
+    title = f"{bench.model.name} on {bench.cluster.name}, N = {size}, {have.strategy.implementation}"
+    content = json.dumps(map_content(job, points, load), indent=2) + "\n"
+    written = [
+        write_whole(folder / "map.png", lambda path: draw_map(path, title, points, load)),
+        write_whole(folder / "map.json", lambda path: path.write_text(content)),
+    ]
+    console.print(f"{title}: yours is {load.ratio:.2f} × its uncontended prefetch, steps vary by {100 * load.cv:.0f} %")
+    console.print(f"written to {folder}: {', '.join(file.name for file in written)}", highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -18,6 +18,13 @@ OFFERED = {
     "trtllm_vmm": (("default", None), _CONTENTION_OPT),
     "sglang": (("default", None),),
 }
+_CHANGES = {
+    "default": "single copies",
+    "ring": "the order of peers",
+    "batched": "a batched path",
+    "batched_per_round": "one batch for each peer",
+    "waves": "batches of a few copies",
+}
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ def changes(candidate: Candidate, have: Candidate) -> list[str]:
     known = {name for name, _ in choices} | {have.strategy.name}
     if strategy != have.strategy and (strategy.name, candidate.slice_bytes) not in choices:
         if strategy.name not in known:
-            found.append({"batched": "a batched path", "ring": "the order of peers"}.get(strategy.name, "its calls"))
+            found.append(_CHANGES[strategy.name])
         elif candidate.slice_bytes != have.slice_bytes or strategy.name != have.strategy.name:
             found.append("the slice size")
         if strategy.barrier == "group" and have.strategy.barrier != "group":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from dwdp_sim.advise.lab import Bench, Setup
 from dwdp_sim.strategies import Strategy
@@ -22,14 +23,23 @@ def evidence(bench: Bench, strategy: Strategy) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name in sorted(used):
         found.setdefault(bench.cluster.constants[name].provenance, []).append(name)
-    compute = bench.config.compute
-    if compute.kind == "roofline":
-        for name, constant in sorted(compute.constants.items()):
-            found.setdefault(constant.provenance, []).append(f"compute {name}")
     return found
 
 
-def source_line(found: Mapping[str, list[str]]) -> list[str]:
-    """As lines for people; the best first."""
+def source_lines(found: Mapping[str, list[str]], compute: Mapping[str, Any]) -> list[str]:
+    """As lines for people; the best first.
+
+    Args:
+        found: From `evidence`.
+        compute: The `compute` group.
+    """
     order = ("measured", "public", "vendor", "assumed")
-    return [f"{kind}: {', '.join(found[kind])}" for kind in order if kind in found]
+    lines = [f"{kind}: {', '.join(found[kind])}" for kind in order if kind in found]
+    if compute["kind"] == "roofline":
+        lines.append(
+            f"compute {compute['name']}: a lower bound. Real windows are longer, and gains then smaller; "
+            "give your own: compute=constant compute.window_s=…"
+        )
+    else:
+        lines.append(f"compute {compute['kind']}: your windows")
+    return lines

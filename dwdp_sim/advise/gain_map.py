@@ -12,7 +12,7 @@ from dwdp_sim.advise.search import COARSE, setup_of
 from dwdp_sim.advise.states import State
 from dwdp_sim.replications import Estimate, paired_gain
 
-RATIOS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.2, 1.4, 1.7, 2.0, 2.8, 4.0)  # window ÷ uncontended prefetch
+RATIOS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.25, 1.6, 2.0, 2.8, 4.0)  # window ÷ uncontended prefetch
 VARIATIONS = (0.0, 0.05, 0.1, 0.2, 0.3)
 
 

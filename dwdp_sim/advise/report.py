@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from dwdp_sim.advise.advice import Advice
+from dwdp_sim.advise.gain_map import MapPoint
+from dwdp_sim.advise.load import Load
 from dwdp_sim.advise.paste import engine_settings
 from dwdp_sim.advise.search import Row
-from dwdp_sim.advise.states import State
 from dwdp_sim.advise.verdict import verdict
 from dwdp_sim.build import Job
 from dwdp_sim.metrics import layer_head
@@ -26,7 +28,7 @@ def advice_content(job: Job, advice: Advice, found: dict[str, list[str]]) -> dic
         found: What it rests on.
     """
     assert job.layer is not None
-    findings, load = advice.findings, advice.load
+    findings = advice.findings
     settings = engine_settings(findings.today.candidate, job.layer.placement, job.config["workload"]["max_num_tokens"])
     return {
         **layer_head(job, job.layer),
@@ -35,13 +37,7 @@ def advice_content(job: Job, advice: Advice, found: dict[str, list[str]]) -> dic
         "today": findings.today.candidate.label,
         "best": findings.best.candidate.label,
         "settings": settings,
-        "load": {
-            "window_s": load.window_s,
-            "before_share": load.before_share,
-            "prefetch_s": load.prefetch_s,
-            "ratio": load.ratio,
-            "cv": load.cv,
-        },
+        "load": _load(advice.load),
         "candidates": [_row(row, advice) for row in findings.rows],
         "screened": [{"candidate": s.candidate.label, "gain": s.gain, "final": s.final} for s in findings.screened],
         "states": [state.name for state in findings.states],
@@ -92,6 +88,34 @@ def advice_content(job: Job, advice: Advice, found: dict[str, list[str]]) -> dic
     }
 
 
+def map_content(job: Job, points: Sequence[MapPoint], load: Load) -> dict[str, Any]:
+    """The map as the content of `map.json`."""
+    assert job.layer is not None
+    return {
+        **layer_head(job, job.layer),
+        "schema": ADVICE_SCHEMA_VERSION,
+        "load": _load(load),
+        "points": [
+            {
+                "ratio": point.ratio,
+                "cv": point.cv,
+                "gains": {state.name: _estimate(gain) for state, gain in point.gains.items()},
+            }
+            for point in points
+        ],
+    }
+
+
+def _load(load: Load) -> dict[str, float]:
+    return {
+        "window_s": load.window_s,
+        "before_share": load.before_share,
+        "prefetch_s": load.prefetch_s,
+        "ratio": load.ratio,
+        "cv": load.cv,
+    }
+
+
 def _row(row: Row, advice: Advice) -> dict[str, Any]:
     cost = advice.costs[row.candidate]
     return {
@@ -99,14 +123,10 @@ def _row(row: Row, advice: Advice) -> dict[str, Any]:
         "iteration_s": _estimate(row.iteration),
         "gain": _estimate(row.gain),
         "gain_range": list(row.gain_range),
-        "gains": {_name(state): gain for state, gain in row.gains.items()},
+        "gains": {state.name: gain for state, gain in row.gains.items()},
         "host": {"copies": cost.copies, "calls": cost.calls, "seconds": cost.seconds},
         "changes": list(row.changes),
     }
-
-
-def _name(state: State) -> str:
-    return state.name
 
 
 def _estimate(estimate: Estimate) -> dict[str, float | None]:

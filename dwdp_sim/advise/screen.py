@@ -12,10 +12,10 @@ from rich.padding import Padding
 from rich.table import Table
 
 from dwdp_sim.advise.advice import Advice
-from dwdp_sim.advise.evidence import source_line
+from dwdp_sim.advise.evidence import source_lines
 from dwdp_sim.advise.paste import engine_settings
 from dwdp_sim.advise.search import ALIKE
-from dwdp_sim.advise.verdict import percent, percent_range, turning_line, verdict
+from dwdp_sim.advise.verdict import percent, percent_range, turning_lines, verdict
 from dwdp_sim.build import Job, Layer
 from dwdp_sim.replications import Estimate
 from dwdp_sim.units import format_bytes, format_seconds, format_slice
@@ -42,11 +42,11 @@ def print_advice(
         console.print(sentence, style="bold", highlight=False)
     console.print(_candidates(job, layer, advice))
     for heading, lines in (
-        ("where it turns", [_load_line(advice), *turning_line(advice)]),
+        ("where it turns", [_load_line(advice), *turning_lines(advice)]),
         ("slice size", [_slice_line(advice), *_rotation_lines(advice)]),
         ("if the host's time counts (issue_mode=as_issued), batched over default", _host_lines(advice)),
         ("placement", _placement_lines(advice)),
-        ("rests on", [*source_line(found), _method_line(advice)]),
+        ("rests on", [*source_lines(found, job.config["compute"]), _method_line(advice)]),
         ("to paste", engine_settings(advice.findings.today.candidate, layer.placement, _tokens(job)).split("\n")),
     ):
         if lines:
@@ -115,11 +115,22 @@ def _rotation_lines(advice: Advice) -> list[str]:
 
 
 def _host_lines(advice: Advice) -> list[str]:
-    return [
-        f"{_size(row.slice_bytes)} at {1e6 * row.issue_slice_s:.1f} µs a slice, {format_seconds(row.host_s)} a layer: "
-        f"{_gain(row.ahead)} with a host that runs ahead, {_gain(row.behind)} with one that does not"
-        for row in advice.host
-    ]
+    """For each slice size a line: what its slices may cost, and what that does."""
+    lines = []
+    for size in dict.fromkeys(row.slice_bytes for row in advice.host):
+        rows = [row for row in advice.host if row.slice_bytes == size]
+        costs = " / ".join(f"{1e6 * row.issue_slice_s:g}" for row in rows)
+        layers = " / ".join(f"{1e3 * row.host_s:.2g}" for row in rows)
+        ahead, behind = (" / ".join(_short(getattr(row, name)) for row in rows) for name in ("ahead", "behind"))
+        lines.append(
+            f"{_size(size)} at {costs} µs a slice = {layers} ms a layer: {ahead} % with a host that runs ahead, "
+            f"{behind} % with one that does not"
+        )
+    return lines
+
+
+def _short(gain: Estimate) -> str:
+    return f"{100 * gain.mean:+.1f}" if gain.excludes_zero else "±0"
 
 
 def _placement_lines(advice: Advice) -> list[str]:
@@ -132,7 +143,7 @@ def _placement_lines(advice: Advice) -> list[str]:
             f"{format_bytes(row.memory_bytes)} a GPU ({fits}), pulls {format_bytes(row.pulled_bytes)} a layer"
             + (f": {gain}" if gain else "")
         )
-    return lines
+    return [*lines, "attention weights, KV cache and activations come on top"]
 
 
 def _method_line(advice: Advice) -> str:

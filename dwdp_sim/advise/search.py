@@ -14,6 +14,7 @@ from dwdp_sim.advise.twin import SLICES_A_PULL
 from dwdp_sim.replications import Estimate, paired_gain
 
 ALIKE = 0.005  # gains below half a percent are not worth a change
+_NOISE = 0.02  # by which one seed over a few layers may mislead
 COARSE = 12  # slices of the largest pull where a percent does not matter
 _SIZES_KEPT = 2  # of each strategy
 _MORE_FINALISTS = 3  # besides what can be chosen today
@@ -158,7 +159,7 @@ def _shortlist(times: Mapping[Candidate, Times], have: Candidate) -> list[Candid
     groups: dict[tuple[str, bool], list[Candidate]] = {}
     for candidate in sorted(times, key=lambda c: at[c]):
         without = Candidate(candidate.strategy, have.carry_over)
-        if candidate == without or at[candidate] < (1.0 - ALIKE) * at[without]:
+        if candidate == without or at[candidate] < (1.0 - _NOISE) * at[without]:
             groups.setdefault((candidate.kind, candidate.carry_over), []).append(candidate)
     return list(dict.fromkeys([*offered(have), *(c for group in groups.values() for c in group[:_SIZES_KEPT])]))
 
@@ -170,7 +171,7 @@ def _finalists(lab: Lab, times: Mapping[Candidate, Times], have: Candidate) -> l
     chosen = offered(have)
     means = {c: {s: float(np.mean(values)) for s, values in by.items()} for c, by in times.items()}
     today = {state: min(means[c][state] for c in chosen) for state in means[have]}
-    better = [c for c in means if any(means[c][s] < (1.0 - ALIKE) * today[s] for s in today)]
+    better = [c for c in means if any(means[c][s] < (1.0 - _NOISE) * today[s] for s in today)]
     regrets = _regrets(means)
     copies = {c: lab.twin(setup_of(c)).copies for c in better}
     by_regret = sorted(better, key=lambda c: (round(regrets[c] / ALIKE), copies[c]))

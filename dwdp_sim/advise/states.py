@@ -39,7 +39,7 @@ class State:
         parts = []
         if self.in_flight_sources is not None:
             refill = f", refill {self.refill}" if self.in_flight_sources > 1 else ""
-            parts.append(f"{self.in_flight_sources} in flight{refill}")
+            parts.append(f"in_flight_sources {self.in_flight_sources}{refill}")
         if self.incast is not None:
             parts.append(f"incast {self.incast}")
         if self.sample is not None:

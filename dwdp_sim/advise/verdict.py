@@ -59,7 +59,7 @@ def _in_the_worst_case(findings: Findings) -> str:
     if lowest >= ALIKE:
         return ""
     what = "gains nothing" if lowest > -ALIKE else f"costs {-100 * lowest:.1f} %"
-    return f"It {what} if {state.name}, which nobody has measured." if state.sample is None else f"At worst it {what}."
+    return f"At worst, with {state.name}, it {what}" + (": nobody has measured that." if state.sample is None else ".")
 
 
 def percent(row: Row) -> str:
@@ -74,7 +74,7 @@ def percent_range(row: Row) -> str:
     return f"{100 * low:+.1f} to {100 * high:+.1f} %"
 
 
-def turning_line(advice: Advice) -> list[str]:
+def turning_lines(advice: Advice) -> list[str]:
     """Where batching stops to pay."""
     lines = []
     for turning in advice.turnings:
@@ -86,4 +86,8 @@ def turning_line(advice: Advice) -> list[str]:
             text = f"batching pays while a layer's window is below {turning.ends_at:.2f} × its uncontended prefetch"
         cost = f", and costs up to {100 * turning.costs:.1f} % elsewhere" if turning.costs >= ALIKE else ""
         lines.append(f"{turning.state.name}: {text}{cost}")
+    if advice.turnings:
+        first = advice.turnings[0]
+        gains = (f"{ratio:g}: {100 * gain.mean:+.0f} %" for ratio, gain in zip(first.ratios, first.gains, strict=True))
+        lines.append(f"its gain by window ÷ uncontended prefetch, {first.state.name}: {', '.join(gains)}")
     return lines
