@@ -1,0 +1,1 @@
+"""The page on a sweep: one HTML file that needs no network."""

@@ -1,0 +1,142 @@
+"""What a sweep found: which choice is fastest how often, and what each factor changes, all else equal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from dwdp_sim.page.factors import Factor
+from dwdp_sim.page.jobs import USED_UNDER
+from dwdp_sim.page.measures import Measure
+
+CHOICES = ("strategy", "implementation", "slice_bytes", "wave_copies", "call_rounds", "barrier", "slots", "carry_over")
+CLOSE = 0.01  # within this of the best counts as as good
+_SAME = 1e-9  # what rounding can make of equal times
+_MOST_VALUES = 12  # of more numbers, only the smallest and the largest are compared
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What one value of a factor changes against another, all other factors equal.
+
+    Attributes:
+        factor: Which.
+        value, reference: Its values, for people.
+        cases: Pairs of jobs, seeds averaged.
+        median, low, high: Of (time with `value` ÷ time with `reference` − 1) over the cases.
+        sure: Cases in which the ranges under rules nobody has measured do not touch.
+        ranged: Cases in which both have such a range, or no unmeasured rule can matter.
+    """
+
+    factor: Factor
+    value: str
+    reference: str
+    cases: int
+    median: float
+    low: float
+    high: float
+    sure: int
+    ranged: int
+
+    @property
+    def is_choice(self) -> bool:
+        """Whether it can be chosen, rather than being given."""
+        return self.factor.name in CHOICES
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a combination of choices does.
+
+    Attributes:
+        choice: Its values, for people.
+        best: Situations in which it is within `CLOSE` of the best.
+        situations: Situations in which it was tried beside others.
+        worst: Largest time ÷ best time − 1.
+    """
+
+    choice: str
+    best: int
+    situations: int
+    worst: float
+
+
+def case_table(jobs: pd.DataFrame, factors: Sequence[Factor], measure: Measure) -> pd.DataFrame:
+    """One line a combination of factors, seeds averaged: codes of the factors, `y`, `low` and `high`.
+
+    Where no unmeasured rule can matter, with fewer than three ranks, the range is the value itself.
+    """
+    table = pd.DataFrame({factor.name: factor.codes for factor in factors if factor.name != "seed"}, index=jobs.index)
+    y = jobs[measure.name]
+    for end in ("low", "high"):
+        column = getattr(measure, end)
+        known = jobs[column] if column else pd.Series(np.nan, index=jobs.index)
+        table[end] = known.where(known.notna() | (jobs["dwdp_size"] >= 3), y)
+    table["y"] = y
+    names = [factor.name for factor in factors if factor.name != "seed"]
+    table = table[table["y"].notna()]
+    return table.groupby(names, as_index=False).mean() if names else table
+
+
+def effects(cases: pd.DataFrame, factors: Sequence[Factor]) -> list[Effect]:
+    """What every factor changes: choices first, then what is given. Seeds are no factor."""
+    found = []
+    for factor in factors:
+        if factor.name == "seed" or (len(factor.values) > _MOST_VALUES and not factor.numeric):
+            continue
+        owned = {name for name, (owner, _) in USED_UNDER.items() if owner == factor.name}
+        others = [f.name for f in factors if f.name not in {factor.name, "seed", *owned}]
+        found += _effects_of(factor, cases, others)
+    return sorted(found, key=lambda effect: not effect.is_choice)
+
+
+def _effects_of(factor: Factor, cases: pd.DataFrame, others: list[str]) -> list[Effect]:
+    """Each value at its best settings of what it alone looks at, against the first value's."""
+    best = cases.loc[cases.groupby([*others, factor.name])["y"].idxmin()]
+    codes = sorted(best[factor.name].unique())
+    compared = codes[1:] if len(codes) <= _MOST_VALUES else codes[-1:]
+    found = []
+    for code in compared:
+        one, reference = best[best[factor.name] == code], best[best[factor.name] == codes[0]]
+        pairs = one.merge(reference, on=others, suffixes=("", "_ref")) if others else one.merge(
+            reference, how="cross", suffixes=("", "_ref")
+        )  # fmt: skip
+        if pairs.empty:
+            continue
+        change = pairs["y"] / pairs["y_ref"] - 1
+        apart = (pairs["high"] < pairs["low_ref"] * (1 - _SAME)) | (pairs["low"] > pairs["high_ref"] * (1 + _SAME))
+        found.append(
+            Effect(
+                factor=factor,
+                value=factor.texts[code],
+                reference=factor.texts[codes[0]],
+                cases=len(pairs),
+                median=float(change.median()),
+                low=float(change.min()),
+                high=float(change.max()),
+                sure=int(apart.sum()),
+                ranged=int(pairs[["low", "high", "low_ref", "high_ref"]].notna().all(axis=1).sum()),
+            )
+        )
+    return found
+
+
+def standings(cases: pd.DataFrame, factors: Sequence[Factor]) -> list[Standing]:
+    """Every combination of choices, the most often best one first; empty where there is nothing to choose from."""
+    chosen = [f for f in factors if f.name in CHOICES]
+    given = [f.name for f in factors if f.name not in {*CHOICES, "seed"}]
+    if not chosen or cases.empty:
+        return []
+    situation = cases[given].apply(tuple, axis=1) if given else pd.Series(0, index=cases.index)
+    by_situation = cases["y"].groupby(situation)
+    table = cases.assign(behind=cases["y"] / by_situation.transform("min") - 1)[by_situation.transform("size") > 1]
+    found = []
+    for codes, group in table.groupby([f.name for f in chosen]):
+        picked = zip(chosen, np.asarray(codes).tolist(), strict=True)
+        parts = [f"{f.label} {f.texts[code]}" for f, code in picked if f.values[code] is not None]
+        near = int((group["behind"] <= CLOSE).sum())
+        found.append(Standing(", ".join(parts), near, len(group), float(group["behind"].max())))
+    return sorted(found, key=lambda one: (-one.best / one.situations, one.worst, one.choice))
