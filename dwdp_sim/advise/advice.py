@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from dwdp_sim.advise.candidates import CONTENTION_OPT_SLICE_BYTES, Candidate, candidate_of
+from dwdp_sim.advise.candidates import CONTENTION_OPT_SLICE_BYTES, Candidate, candidate_of, pair
 from dwdp_sim.advise.config import AdviseTree
-from dwdp_sim.advise.gain_map import pair
 from dwdp_sim.advise.host import (
     HostCost,
     HostRow,

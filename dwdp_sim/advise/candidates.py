@@ -94,6 +94,14 @@ def offered(have: Candidate) -> list[Candidate]:
     return list(dict.fromkeys([have, *choices]))
 
 
+def pair(have: Candidate) -> tuple[Candidate, Candidate]:
+    """The default copies, and contention_opt or what would be it, in the user's engine."""
+    base = replace(have.strategy, barrier="none", call_rounds=1)
+    default = replace(base, name="default", slice_bytes=None)
+    batched = replace(base, name="batched", slice_bytes=CONTENTION_OPT_SLICE_BYTES)
+    return Candidate(default, have.carry_over), Candidate(batched, have.carry_over)
+
+
 def changes(candidate: Candidate, have: Candidate) -> list[str]:
     """What an engine's developers would have to change; empty: nothing.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from dwdp_sim.advise.candidates import CONTENTION_OPT_SLICE_BYTES, Candidate
+from dwdp_sim.advise.candidates import Candidate, pair
 from dwdp_sim.advise.lab import Lab, Setup, Windows
 from dwdp_sim.advise.load import Load
 from dwdp_sim.advise.search import COARSE, setup_of
@@ -29,14 +29,6 @@ class MapPoint:
     ratio: float
     cv: float
     gains: Mapping[State, Estimate]
-
-
-def pair(have: Candidate) -> tuple[Candidate, Candidate]:
-    """The default copies, and contention_opt or what would be it, in the user's engine."""
-    base = replace(have.strategy, barrier="none", call_rounds=1)
-    default = replace(base, name="default", slice_bytes=None)
-    batched = replace(base, name="batched", slice_bytes=CONTENTION_OPT_SLICE_BYTES)
-    return Candidate(default, have.carry_over), Candidate(batched, have.carry_over)
 
 
 def map_gain(

@@ -38,11 +38,11 @@ def print_advice(
     """
     if not console.is_terminal:
         console = Console(width=_PLAIN_WIDTH, file=console.file)
-    for sentence in verdict(advice):
+    for sentence in verdict(advice.findings):
         console.print(sentence, style="bold", highlight=False)
     console.print(_candidates(job, layer, advice))
     for heading, lines in (
-        ("where it turns", [_load_line(advice), *turning_lines(advice)]),
+        ("where it turns", [_load_line(advice), *turning_lines(advice.turnings)]),
         ("slice size", [_slice_line(advice), *_rotation_lines(advice)]),
         ("if the host's time counts (issue_mode=as_issued), batched over default", _host_lines(advice)),
         ("placement", _placement_lines(advice)),

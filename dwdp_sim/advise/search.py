@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dwdp_sim.advise.candidates import Candidate, candidates, changes, offered
+from dwdp_sim.advise.candidates import Candidate, candidates, changes, offered, pair
 from dwdp_sim.advise.lab import Lab, Setup
 from dwdp_sim.advise.states import AS_CONFIGURED, State
 from dwdp_sim.advise.twin import SLICES_A_PULL
@@ -17,7 +17,7 @@ ALIKE = 0.005  # gains below half a percent are not worth a change
 _NOISE = 0.02  # by which one seed over a few layers may mislead
 COARSE = 12  # slices of the largest pull where a percent does not matter
 _SIZES_KEPT = 2  # of each strategy
-_MORE_FINALISTS = 3  # besides what can be chosen today
+_MORE_FINALISTS = 3  # besides what is always compared
 _SEEDS_A_STATE = 2
 
 Times = Mapping[State, Sequence[float]]  # iteration times in seconds, one a seed
@@ -154,21 +154,26 @@ def _screen(
 
 
 def _shortlist(times: Mapping[Candidate, Times], have: Candidate) -> list[Candidate]:
-    """What can be chosen today, and each strategy's best sizes; carrying over only where it shortens a step."""
+    """What is always compared, and each strategy's best sizes; carrying over only where it shortens a step."""
     at = {candidate: by[AS_CONFIGURED][0] for candidate, by in times.items()}
     groups: dict[tuple[str, bool], list[Candidate]] = {}
     for candidate in sorted(times, key=lambda c: at[c]):
         without = Candidate(candidate.strategy, have.carry_over)
         if candidate == without or at[candidate] < (1.0 - _NOISE) * at[without]:
             groups.setdefault((candidate.kind, candidate.carry_over), []).append(candidate)
-    return list(dict.fromkeys([*offered(have), *(c for group in groups.values() for c in group[:_SIZES_KEPT])]))
+    return list(dict.fromkeys([*_always(have), *(c for group in groups.values() for c in group[:_SIZES_KEPT])]))
+
+
+def _always(have: Candidate) -> list[Candidate]:
+    """What can be chosen today, and contention_opt even where the engine does not have it."""
+    return list(dict.fromkeys([*offered(have), pair(have)[1]]))
 
 
 def _finalists(lab: Lab, times: Mapping[Candidate, Times], have: Candidate) -> list[Candidate]:
-    """What can be chosen today, and of what is somewhere better than all of that: the one that is never far from the
+    """What is always compared, and of what is somewhere better than all of that: the one that is never far from the
     best, then the fastest as configured; of each strategy one, with the fewest copies of those that are alike.
     """
-    chosen = offered(have)
+    chosen = _always(have)
     means = {c: {s: float(np.mean(values)) for s, values in by.items()} for c, by in times.items()}
     today = {state: min(means[c][state] for c in chosen) for state in means[have]}
     better = [c for c in means if any(means[c][s] < (1.0 - _NOISE) * today[s] for s in today)]

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from dwdp_sim.advise.candidates import Candidate, candidate_of
-from dwdp_sim.advise.gain_map import map_gain, pair
+from dwdp_sim.advise.candidates import Candidate, candidate_of, pair
+from dwdp_sim.advise.gain_map import map_gain
 from dwdp_sim.advise.lab import Bench, Lab
 from dwdp_sim.advise.load import Load, measure_load
 from dwdp_sim.advise.states import AS_CONFIGURED

@@ -1,0 +1,83 @@
+"""The verdict: each outcome of a search in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from dwdp_sim.advise.candidates import Candidate, candidate_of, changes
+from dwdp_sim.advise.search import Findings, Row
+from dwdp_sim.advise.states import AS_CONFIGURED, State
+from dwdp_sim.advise.turning import Turning
+from dwdp_sim.advise.verdict import turning_lines, verdict
+from dwdp_sim.replications import Estimate
+from dwdp_sim.strategies import Strategy
+
+ONE = State(1, "oldest")
+DEFAULT, BATCHED = (candidate_of(Strategy(name), False) for name in ("default", "batched"))
+
+
+def row(candidate: Candidate, gain: float, half_width: float, in_one: float, have: Candidate = DEFAULT) -> Row:
+    estimate = Estimate(0.1 / (1 + gain), 0.0, 5)
+    gains = {AS_CONFIGURED: gain, ONE: in_one}
+    return Row(candidate, estimate, Estimate(gain, half_width, 5), gains, tuple(changes(candidate, have)))
+
+
+def said(rows: Sequence[Row], today: int, best: int) -> list[str]:
+    return verdict(Findings(list(rows), rows[today], rows[best], [], [AS_CONFIGURED, ONE], 58))
+
+
+def test_a_real_gain_is_told_with_its_interval_its_range_and_its_worst_case() -> None:
+    rows = [row(DEFAULT, 0.0, 0.0, 0.0), row(BATCHED, 0.25, 0.02, -0.012)]
+    assert said(rows, 1, 1) == [
+        "Take contention_opt: true: a forward step takes 80 ms instead of 100 ms, +25.0 ± 2.0 % tokens a second, "
+        "-1.2 to +25.0 % over what is not known of the machine.",
+        "At worst, with in_flight_sources 1, it costs 1.2 %: nobody has measured that.",
+    ]
+    rows[1] = row(BATCHED, 0.25, 0.02, 0.001)
+    assert said(rows, 1, 1)[1] == "At worst, with in_flight_sources 1, it gains nothing: nobody has measured that."
+    rows[1] = row(BATCHED, 0.25, 0.02, 0.2)
+    assert len(said(rows, 1, 1)) == 1
+
+
+def test_what_makes_no_difference_stays_and_what_would_cost_is_named() -> None:
+    alike = [row(DEFAULT, 0.0, 0.0, 0.0), row(BATCHED, 0.003, 0.01, 0.0)]
+    assert said(alike, 0, 0) == ["Stay with contention_opt: false: for this load and machine it makes no difference."]
+    worse = [row(DEFAULT, 0.0, 0.0, 0.0), row(BATCHED, -0.09, 0.01, -0.1)]
+    assert said(worse, 0, 0) == ["Stay with contention_opt: false: batched 2 MiB would give -9.0 ± 1.0 %."]
+    unsure = [row(DEFAULT, 0.0, 0.0, 0.0), row(BATCHED, 0.01, 0.02, 0.3)]
+    assert said(unsure, 1, 1)[0].startswith("Take contention_opt: true, though as configured it makes no difference")
+
+
+def test_a_changed_engine_is_named_only_where_it_gives_more() -> None:
+    paced = candidate_of(Strategy("batched_per_round", barrier="group", slice_bytes=None), False)
+    rows = [row(DEFAULT, 0.0, 0.0, 0.0), row(BATCHED, 0.25, 0.02, 0.2), row(paced, 0.5, 0.02, 0.4)]
+    assert said(rows, 1, 2)[1] == (
+        "With a changed engine (one batch for each peer, a barrier of the group), paced_rounds whole pulls takes "
+        "66.67 ms (+40.0 to +50.0 % over the same)."
+    )
+    rows[2] = row(paced, 0.254, 0.02, 0.25)
+    assert len(said(rows, 1, 2)) == 1
+
+
+def test_sglang_is_told_what_a_batched_path_would_give() -> None:
+    have = candidate_of(Strategy("default", "sglang"), False)
+    batched = candidate_of(Strategy("batched", "sglang"), False)
+    rows = [row(have, 0.0, 0.0, 0.0, have), row(batched, 0.1, 0.01, 0.0, have)]
+    assert said(rows, 0, 0) == [
+        "Nothing to choose today: sglang offers its default copies only. A batched path would give +10.0 ± 1.0 % "
+        "tokens a second (+0.0 to +10.0 % over what is not known of the machine)."
+    ]
+
+
+def test_where_it_turns_is_told_for_each_state() -> None:
+    gains = Estimate(0.3, 0.1, 5), Estimate(0.001, 0.1, 5)
+    turnings = [
+        Turning(AS_CONFIGURED, (0.5, 4.0), gains, end, cost) for end, cost in ((1.7, 0.0), (None, 0.02), (math.inf, 0))
+    ]
+    assert turning_lines(turnings) == [
+        "as configured: batching pays while a layer's window is below 1.70 × its uncontended prefetch",
+        "as configured: batching gains nothing at any length of compute, and costs up to 2.0 % elsewhere",
+        "as configured: batching still pays at 4 × the uncontended prefetch",
+        "its gain by window ÷ uncontended prefetch, as configured: 0.5: +30 %, 4: +0 %",
+    ]
