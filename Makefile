@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: predict test lint types wheel-test validate-recorded hw-test benchmark lock clean
+.PHONY: predict test lint types wheel-test validate-recorded notebooks pair docs hw-test benchmark lock clean
 
 # The main job: DeepSeek-R1, one layer, four ranks of a GB200 NVL72, default against batched.
 predict: .venv/ready
@@ -32,6 +32,23 @@ wheel-test: .venv/ready
 # Every recorded row's error stays in its band (measurements/bands.json).
 validate-recorded: .venv/ready
 	$(BIN)/python -m dwdp_hw.check.gate
+
+# Runs every notebook, two at a time, into build/notebooks.
+notebooks: .venv/ready
+	mkdir -p build/notebooks
+	ls notebooks/*.ipynb | xargs -P 2 -n 1 $(BIN)/jupyter-nbconvert --to notebook --execute \
+		--ExecutePreprocessor.timeout=300 --log-level=WARN --output-dir=build/notebooks
+
+# After a change of a notebook's script: its .ipynb follows.
+pair: .venv/ready
+	$(BIN)/jupytext --to ipynb --update notebooks/*.py
+
+# The documentation site in build/site, with the notebooks' figures; it opens without a server and loads nothing from elsewhere.
+docs: notebooks
+	$(BIN)/python docs/site/gather.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict -f docs/site/mkdocs.yml
+	! grep -rElE '<(script|link|img|iframe)[^>]*(src|href)="?(https?:)?//' --include=*.html build/site
+	! grep -rElE 'url\(["'"'"']?(https?:)?//' --include=*.css build/site
 
 # Needs an NVIDIA GPU and torch with CUDA in the Python that runs it.
 hw-test:
