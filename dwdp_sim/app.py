@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
@@ -14,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from dwdp_sim.build import Job, build_job
 from dwdp_sim.compose import run_app
-from dwdp_sim.config import SimConfig, register_schemas
+from dwdp_sim.config import SimConfig, SweepConfig, register_schemas
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.iteration_run import run_iteration
 from dwdp_sim.predict import predict
@@ -39,7 +40,9 @@ def _check(config: DictConfig, overrides: Sequence[str]) -> None:
 
 
 def _sweep(config: DictConfig, config_name: str) -> int | None:
-    return None if config.results_dir is None else run_sweep(config_name, sys.argv[1:], config.results_dir)
+    if config.results_dir is None:
+        return None
+    return run_sweep(config_name, sys.argv[1:], config.results_dir, cast(SweepConfig, config.sweep))
 
 
 def _task(config: DictConfig) -> None:

@@ -146,8 +146,11 @@ def _representatives(line: argparse.Namespace) -> list[list[str]]:
 
 
 def _values(override: Override, folders: Sequence[str]) -> list[str]:
-    if not override.is_sweep_override() or not override.is_discrete_sweep():
+    if not override.is_sweep_override():
         return [override.input_line or ""]
+    if not override.is_discrete_sweep():
+        allowed = "a list of values, range(…) or glob(…) is wanted"
+        raise ConfigError(override.get_key_element(), override.get_value_string(), allowed)
     swept = override.value()
     if isinstance(swept, Glob):
         found = swept.filter(_options(override.key_or_group, folders))

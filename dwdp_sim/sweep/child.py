@@ -32,6 +32,7 @@ def main() -> None:
     except SweepStopped as stopped:
         stop(f"{stopped}; {len(folder.finished_names())} jobs have rows, and the same command goes on from here")
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it may come from the terminal and from the parent
         sys.exit(_INTERRUPTED)
 
 

@@ -10,24 +10,33 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dwdp_sim.errors import stop
+from dwdp_sim.config import SweepConfig
+from dwdp_sim.errors import ConfigError, stop
 from dwdp_sim.sweep.folder import Folder
 
 _INTERRUPTED = 130
 _WISHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # by which somebody wants the sweep to end
 
 
-def run_sweep(config_name: str, arguments: Sequence[str], results_dir: str) -> int:
+def run_sweep(config_name: str, arguments: Sequence[str], results_dir: str, how: SweepConfig) -> int:
     """Run a sweep to its end, whatever happens to the process that runs it.
 
     Args:
         config_name: Primary configuration.
         arguments: The command line, without the program's name.
         results_dir: Where rows go.
+        how: How to run it.
 
     Returns:
         Exit code: 0, 1 if jobs failed, 2 for bad input or a sweep that cannot go on, 130 if interrupted.
+
+    Raises:
+        ConfigError: It cannot be run so.
     """
+    for key in ("workers", "attempts"):
+        value = getattr(how, key)
+        if value is not None and value < 1:
+            raise ConfigError(f"sweep.{key}", value, "at least 1 is wanted")
     folder = Folder(Path(results_dir).absolute())
     sweep = secrets.token_hex(8)
     while True:
@@ -47,7 +56,8 @@ def _run_child(arguments: Sequence[str]) -> int:
         child = subprocess.Popen(command, pass_fds=[theirs])
         try:
             return child.wait()
-        except KeyboardInterrupt:  # the child had it, too
+        except KeyboardInterrupt:  # a terminal tells the child, too; others may not
+            child.send_signal(signal.SIGINT)
             child.wait()
             return _INTERRUPTED
     finally:

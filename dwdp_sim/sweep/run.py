@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from dwdp_sim.compose import check_overrides, compose, config_folders, search_path
-from dwdp_sim.config import SimConfig, SweepConfig
+from dwdp_sim.config import SimConfig
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.files import write_whole
 from dwdp_sim.sweep.claims import claim, starts
@@ -60,7 +60,6 @@ def run(config_name: str, line: argparse.Namespace, folder: Folder, sweep: str) 
     launcher = Launcher(config_name, config_folders(line)[0], [*for_hydra, *search_path(line)], str(folder.launcher))
     jobs = jobs_of(config_name, line, for_jobs)
     how = jobs[0].config.sweep
-    _check(how)
     console = Console(quiet=how.quiet)
     finished = {asked.job for asked in jobs} & compacted_jobs(folder)
     complete, broken = discard_broken(folder, {asked.job for asked in jobs} - finished)
@@ -108,13 +107,6 @@ def jobs_of(config_name: str, line: argparse.Namespace, overrides: Sequence[str]
     return asked_jobs(composer, lists)
 
 
-def _check(how: SweepConfig) -> None:
-    if how.workers is not None and how.workers < 1:
-        raise ConfigError("sweep.workers", how.workers, "at least 1 is wanted")
-    if how.attempts < 1:
-        raise ConfigError("sweep.attempts", how.attempts, "at least 1 is wanted")
-
-
 def _write_jobs(folder: Folder, pending: Sequence[Asked]) -> Path:
     """The pending jobs as a file for the workers; equal jobs, equal file."""
     digest = hashlib.sha256("".join(asked.job for asked in pending).encode()).hexdigest()[:16]
@@ -125,8 +117,9 @@ def _write_jobs(folder: Folder, pending: Sequence[Asked]) -> Path:
 def _report(console: Console, folder: Folder, pending: Sequence[Asked], elapsed_s: float) -> int:
     failures = [folder.failure(asked.job) for asked in pending if not folder.rows(asked.job).exists()]
     reasons = Counter(str(read_rows(path).column("error")[0]) for path in failures)
-    rate = len(pending) / elapsed_s if elapsed_s else 0.0
-    _say(console, f"{len(pending)} jobs in {elapsed_s:.1f} s ({rate:.1f} a second), {len(failures)} of them failed")
+    if pending:
+        rate = len(pending) / elapsed_s
+        _say(console, f"{len(pending)} ran in {elapsed_s:.1f} s ({rate:.1f} a second), {len(failures)} failed")
     for reason, count in reasons.most_common(_MOST_REASONS):
         print(f"failed: {count} × {reason}", flush=True)
     if len(reasons) > _MOST_REASONS:

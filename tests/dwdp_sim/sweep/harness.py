@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -10,10 +11,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from dwdp_sim.sweep.claims import starts
+import pyarrow.parquet as pq
+
+from dwdp_sim.sweep.claims import is_held, starts, wait_until_free
 from dwdp_sim.sweep.columns import RESULT_COLUMNS
 from dwdp_sim.sweep.folder import Folder
 from dwdp_sim.sweep.merge import read_folder
@@ -44,6 +47,10 @@ class Sweep:
         command = [sys.executable, "-c", _CODE, *arguments]
         self._process = subprocess.Popen(command, stdout=handle, stderr=subprocess.STDOUT, start_new_session=True)
         os.close(handle)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def is_over(self) -> bool:
@@ -122,14 +129,18 @@ def kill_a_worker(folder: Folder, sweep: Sweep, job: str | None = None) -> str |
     """SIGKILL to the process that runs `job`, or any; the job's name, None if the sweep was over before."""
     while not sweep.is_over:
         for path in (folder.path / "claims").glob(job or "*"):
-            if begun := starts(path):
-                os.kill(begun[-1].pid, signal.SIGKILL)
-                return path.name
+            if is_held(path) and (begun := starts(path)):
+                with suppress(ProcessLookupError):  # it has died since we looked
+                    os.kill(begun[-1].pid, signal.SIGKILL)
+                    wait_until_free(path)
+                    return path.name
         time.sleep(0.0005)
     return None
 
 
-def result_bytes(folder: Folder) -> list[dict[str, object]]:
-    """All result columns of all rows, sorted: everything but when, where and how long."""
+def result_bytes(folder: Folder) -> bytes:
+    """The result columns of all rows, as a file: everything but when, where and how long."""
     table = read_folder(folder).select([column.name for column in RESULT_COLUMNS])
-    return sorted(table.to_pylist(), key=lambda row: (row["job"], row["rank"]))
+    sink = io.BytesIO()
+    pq.write_table(table.sort_by([("job", "ascending"), ("rank", "ascending")]).combine_chunks(), sink)
+    return sink.getvalue()

@@ -1,0 +1,37 @@
+"""Every experiment that is shipped can be composed, and its first job runs."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+
+from dwdp_sim.build import build_config
+from dwdp_sim.command_line import read_command_line
+from dwdp_sim.config import config_dir, register_schemas
+from dwdp_sim.predict import summarize_job
+from dwdp_sim.sweep.run import jobs_of
+
+EXPERIMENTS = sorted((config_dir() / "experiment").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_an_experiment_s_jobs_are_composed_and_its_first_one_runs(path: Path) -> None:
+    register_schemas()
+    overrides = [f"+experiment={path.stem}"]
+    jobs = jobs_of("config", read_command_line(["-m", *overrides]), overrides)
+    assert len(jobs) > 10
+    assert {asked.config.results_dir for asked in jobs} == {f"results/{path.stem}"}
+    first = jobs[0]
+    config = copy.deepcopy(first.config)
+    config.workers = 1
+    assert summarize_job(build_config(config, first.overrides))["wall_s"] > 0
+
+
+def test_every_experiment_says_which_question_it_answers() -> None:
+    assert len(EXPERIMENTS) >= 11
+    for path in EXPERIMENTS:
+        package, question, *_ = path.read_text(encoding="utf-8").splitlines()
+        assert package == "# @package _global_"
+        assert "?" in question
