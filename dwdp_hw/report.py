@@ -160,6 +160,7 @@ def measured_timeline(measurement: Measurement, results: Sequence[RankResult]) -
         constants=_no_constants(),
         seed=0,
         issue_mode=case.issue_mode,
+        scenario=None,
     )
     return job, timeline
 

@@ -74,7 +74,7 @@ def test_without_a_gpu_one_line_says_what_is_missing_and_what_still_works(dwdp_h
 
 def test_a_run_on_host_memory_writes_the_files_of_a_prediction(dwdp_hw: Run, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="the ranks meet through torch's TCPStore")
-    ended = dwdp_hw("backend=host", "backend.detail=true", "model.num_experts=4", "hydra.run.dir=out")
+    ended = dwdp_hw("backend=host", "backend.detail=true", "model.num_experts=4", "model.top_k=2", "hydra.run.dir=out")
     assert ended.returncode == 0, ended.stderr
     assert "every byte of every run was compared" in ended.stdout
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
@@ -91,7 +91,7 @@ def test_torchrun_starts_the_same_measurement(dwdp_hw: Run, tmp_path: Path) -> N
     pytest.importorskip("torch", reason="torchrun is torch's")
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "dwdp_hw.app"]
-    overrides = ["backend=host", "model.num_experts=4", "hydra.run.dir=out"]
+    overrides = ["backend=host", "model.num_experts=4", "model.top_k=2", "hydra.run.dir=out"]
     ended = subprocess.run(
         [*launch, *overrides], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=90, check=False
     )
@@ -119,3 +119,11 @@ for path in sorted(pathlib.Path("dwdp_hw").glob("*.py")):
 """
     ended = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_a_calibration_that_could_not_be_kept_is_not_begun(dwdp_hw: Run, tmp_path: Path) -> None:
+    for out, reason in (("/proc/q.yaml", "No such file or directory"), (str(tmp_path), "Is a directory")):
+        ended = dwdp_hw("mode=calibrate", f"check.out={out}")
+        assert ended.returncode == 2
+        assert ended.stderr == f"app.py: check.out={out}: cannot be written: {reason}\n"
+    assert list(tmp_path.iterdir()) == []
