@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from dwdp_sim.errors import ConfigError, shorten
-from dwdp_sim.user_file import read_json
 from dwdp_sim.models import MOST_LAYERS
+from dwdp_sim.user_file import read_json
 
 _KEY = "model.config_json"
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dwdp_sim.errors import ConfigError
-from dwdp_sim.user_file import read_json
 from dwdp_sim.requests import MOST_TOKENS
+from dwdp_sim.user_file import read_json
 
 VARIATIONS = ("iteration", "layer")
 _FILE_KEYS = ("lead_s", "before_s", "moe_s", "tokens")
