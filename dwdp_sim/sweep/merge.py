@@ -26,7 +26,7 @@ def read_folder(folder: Folder) -> pa.Table:
         except ValueError as error:
             message = f"{error}; the sweep's command replaces it"
             raise ConfigError("results", str(folder.path), message) from error
-        return pa.concat_tables([SCHEMA.empty_table(), *tables])
+        return pa.concat_tables([SCHEMA.empty_table(), *tables]).combine_chunks()  # else SQL meets every file's again
 
 
 def compact(path: str | Path) -> int:

@@ -19,6 +19,8 @@ from dwdp_sim.files import write_whole
 from dwdp_sim.sweep.columns import JOB_METRICS, RANK_METRICS, SCHEMA, SCHEMA_VERSION, STEP_METRICS, find, parameters
 from dwdp_sim.sweep.jobs import Asked, code_version
 
+_FIELDS = {field.name: field for field in SCHEMA}  # a schema's own look-up walks all its columns
+
 
 @dataclass(frozen=True)
 class Run:
@@ -95,10 +97,11 @@ def read_rows(path: Path) -> pa.Table:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read: {visible(str(error))}") from error
-    unknown = [
-        field.name for field in table.schema if field.name not in SCHEMA.names or field != SCHEMA.field(field.name)
-    ]
-    found = set(table.column("schema_version").to_pylist()) if "schema_version" in table.column_names else set()
+    names = table.column_names
+    columns = dict(zip(names, table.columns, strict=True))
+    unknown = [field.name for field in table.schema if field.name not in _FIELDS or field != _FIELDS[field.name]]
+    unknown += [name for name in columns if names.count(name) > 1]
+    found = set(columns["schema_version"].to_pylist()) if "schema_version" in columns else set()
     if unknown or found != {SCHEMA_VERSION}:
         what = (
             f"unknown columns {', '.join(unknown)}" if unknown else f"schema {', '.join(map(str, found)) or 'unknown'}"
@@ -106,11 +109,8 @@ def read_rows(path: Path) -> pa.Table:
         raise ValueError(
             visible(f"{path}: damaged, or of another version: {what}; this version reads {SCHEMA_VERSION}")
         )
-    columns = [
-        table.column(field.name) if field.name in table.column_names else pa.nulls(table.num_rows, field.type)
-        for field in SCHEMA
-    ]
-    return pa.table(columns, SCHEMA)
+    missing = {name: pa.nulls(table.num_rows, field.type) for name, field in _FIELDS.items() if name not in columns}
+    return pa.table({**columns, **missing}, SCHEMA)
 
 
 def is_complete(path: Path) -> bool:
