@@ -1,10 +1,11 @@
-"""`dwdp-report`: ask the rows of sweeps."""
+"""`dwdp-report`: a page on a sweep, and questions to its rows."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import duckdb
 from rich import box
@@ -17,6 +18,7 @@ from dwdp_sim.sweep.columns import data_dictionary
 from dwdp_sim.sweep.merge import compact
 from dwdp_sim.sweep.read import connect
 
+_COMMANDS = ("page", "query", "compact", "data-dictionary")
 _QUERY_HELP = """SQL over the views rows (one a rank of a job), jobs (one a job) and every_row (old code, too);
 for example
   dwdp-report query "select strategy, slice_bytes, prefetch_latency_mean_s from jobs order by 3" results/slice_size"""
@@ -24,9 +26,11 @@ for example
 
 def main() -> None:
     """Entry point of `dwdp-report`."""
-    arguments = _parser().parse_args()
+    arguments = _parser().parse_args(_with_command(sys.argv[1:]))
     try:
         match arguments.command:
+            case "page":
+                print(page(arguments))
             case "query":
                 query(arguments.sql, arguments.results, arguments.csv)
             case "compact":
@@ -36,6 +40,24 @@ def main() -> None:
                 sys.stdout.write(data_dictionary())
     except (ConfigError, OSError) as error:
         stop(error)
+
+
+def _with_command(words: list[str]) -> list[str]:
+    """`dwdp-report results/x` is `dwdp-report page results/x`; a folder of a command's name is `./query`."""
+    return words if not words or words[0] in (*_COMMANDS, "-h", "--help") else ["page", *words]
+
+
+def page(arguments: argparse.Namespace) -> str:
+    """Write the page on a results folder, and say where it is.
+
+    Raises:
+        ConfigError, OSError: See `dwdp_sim.page.write.write_page`.
+    """
+    from dwdp_sim.page.write import write_page  # noqa: PLC0415  # queries need none of it
+
+    results = Path(arguments.results)
+    out = Path(arguments.out) if arguments.out else results / "report.html"
+    return str(write_page(results, out, list(map(Path, arguments.measured)), list(map(Path, arguments.runs))))
 
 
 def query(sql: str, results: Sequence[str], csv: bool) -> None:
@@ -64,8 +86,12 @@ def query(sql: str, results: Sequence[str], csv: bool) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="dwdp-report", description="Ask the rows of sweeps.")
+    parser = argparse.ArgumentParser(
+        prog="dwdp-report",
+        description="A page on a sweep, and questions to its rows. dwdp-report FOLDER is dwdp-report page FOLDER.",
+    )
     commands = parser.add_subparsers(dest="command", required=True)
+    _add_page(commands.add_parser("page", help="one HTML page on a sweep, without network (the default)"))
     formatter = argparse.RawDescriptionHelpFormatter
     ask = commands.add_parser(
         "query", help="answer a question in SQL", description=_QUERY_HELP, formatter_class=formatter
@@ -77,6 +103,21 @@ def _parser() -> argparse.ArgumentParser:
     merge.add_argument("results", help="a results folder")
     commands.add_parser("data-dictionary", help="print every column and its meaning")
     return parser
+
+
+def _add_page(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("results", help="a results folder")
+    parser.add_argument("--out", metavar="FILE", help="the page; else report.html in the folder")
+    parser.add_argument(
+        "--measured",
+        metavar="FILE",
+        nargs="+",
+        default=[],
+        help="validation.json of dwdp-hw mode=validate, or its folder; else those of measurements/reports",
+    )
+    parser.add_argument(
+        "--runs", metavar="FOLDER", nargs="+", default=[], help="single runs to link, besides runs/ in the folder"
+    )
 
 
 if __name__ == "__main__":

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from dwdp_sim.page.jobs import SweepJobs
+from dwdp_sim.page.text import Value, label_of, text_of
 from dwdp_sim.sweep.columns import PARAMETERS
-from dwdp_sim.units import format_bytes, format_seconds, format_slice
-
-Value = str | int | float | bool | None
 
 # A configuration group's values that follow from these are no factors of their own: the model's width from its name.
 _NAMED_BY = {
@@ -27,23 +25,6 @@ _NAMED_BY = {
 }
 _NEVER_DROPPED = ("model", "cluster", "dwdp_size", "strategy", "workload")
 _NOT_RESULTS = ("source", "provenance", "unit", "interval", "direction", "description", "fitted_on")
-_LABELS = {
-    "model_format": "weight format",
-    "dwdp_size": "ranks N",
-    "num_experts_per_worker": "experts held, L",
-    "num_prefetch_experts": "experts pulled from a peer, P",
-    "slice_bytes": "slice size",
-    "in_flight_sources": "copies of a batch in flight",
-    "isl": "longest input (tokens)",
-    "max_num_tokens": "tokens of a step, at most",
-}
-_FORMATS: dict[str, Callable[[float], str]] = {
-    "slice_bytes": lambda value: format_slice(int(value)),
-    "_bytes_per_s": lambda value: f"{format_bytes(value)}/s",
-    "_bytes": format_bytes,
-    "_s": format_seconds,
-    "": lambda value: f"{value:.6g}" if isinstance(value, float) else str(value),
-}
 
 
 @dataclass(frozen=True)
@@ -73,9 +54,18 @@ class Factor:
         return [text_of(self.name, value) for value in self.values]
 
     @property
+    def ordered(self) -> bool:
+        """Whether its values are numbers, but for none."""
+        return all(value is None or _is_number(value) for value in self.values)
+
+    @property
     def numeric(self) -> bool:
         """Whether every value is a number."""
-        return all(isinstance(value, int | float) and not isinstance(value, bool) for value in self.values)
+        return all(map(_is_number, self.values))
+
+
+def _is_number(value: Value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def find_factors(jobs: SweepJobs) -> list[Factor]:
@@ -111,27 +101,6 @@ def held(jobs: SweepJobs) -> dict[str, str]:
     return same
 
 
-def label_of(name: str) -> str:
-    """A column's or key's name for people."""
-    if name in _LABELS:
-        return _LABELS[name]
-    short = name.removeprefix("cluster.constants.").removeprefix("compute.constants.").removesuffix(".value")
-    return short if "." in short else short.removesuffix("_s").replace("_", " ")
-
-
-def text_of(name: str, value: Value) -> str:
-    """A value for people, with its unit."""
-    if value is None:
-        return "whole pulls" if name == "slice_bytes" else "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, str):
-        return value
-    short = name.removesuffix(".value")
-    unit = next((unit for unit in _FORMATS if short.endswith(unit)), "")
-    return _FORMATS[unit](value)
-
-
 def _follows(name: str, source: str, columns: Mapping[str, list[Value]]) -> bool:
     """Whether a factor's values are a function of what its group is named by."""
     if name in _NEVER_DROPPED:
@@ -145,13 +114,13 @@ def _follows(name: str, source: str, columns: Mapping[str, list[Value]]) -> bool
     )
 
 
-def _varying_keys(configs: Iterable[Mapping[str, Any]], count: int) -> dict[str, list[Value]]:
+def _varying_keys(configs: Iterable[tuple[int, Mapping[str, Any]]], count: int) -> dict[str, list[Value]]:
     """Values of every key of the configuration that is not the same in all jobs; None where a job lacks it."""
     varying: dict[str, list[Value]] = {}
     first: dict[str, Value] = {}
     groups: Mapping[str, Any] = {}
-    for number, config in enumerate(configs):
-        if number == 0:
+    for line, config in configs:
+        if not first:
             first, groups = dict(_leaves(config)), config
             continue
         changed = {name: value for name, value in config.items() if value != groups.get(name)}
@@ -159,7 +128,7 @@ def _varying_keys(configs: Iterable[Mapping[str, Any]], count: int) -> dict[str,
         absent = [path for path in first if path.split(".")[0] in changed and path not in leaves]
         for path, value in [*leaves.items(), *((path, None) for path in absent)]:
             if path in varying or value != first.get(path):
-                varying.setdefault(path, [first.get(path)] * count)[number] = value
+                varying.setdefault(path, [first.get(path)] * count)[line] = value
     return varying
 
 
@@ -188,9 +157,9 @@ def _key(value: Value) -> object:
 
 
 def _order(value: Value) -> tuple[int, float, str]:
-    """Numbers by size, then text with `default` first, then none."""
+    """Numbers by size, then text with what is the default first, then no value."""
     if value is None:
         return (3, 0.0, "")
     if isinstance(value, str):
-        return (1 if value == "default" else 2, 0.0, value)
+        return (1 if value in ("default", "none") else 2, 0.0, value)
     return (0, float(value), "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -62,6 +63,30 @@ class Standing:
     best: int
     situations: int
     worst: float
+
+
+@dataclass(frozen=True)
+class Winner:
+    """The best choice in one situation.
+
+    Attributes:
+        situation: Values of what is given, for people.
+        choice: Values of what is chosen.
+        time_s: Its time.
+        near: How many other choices are within `CLOSE` of it.
+        choices: How many were tried.
+    """
+
+    situation: tuple[str, ...]
+    choice: str
+    time_s: float
+    near: int
+    choices: int
+
+
+def given_factors(factors: Sequence[Factor]) -> list[Factor]:
+    """What situations differ in: factors that are neither chosen nor seeds."""
+    return [factor for factor in factors if factor.name not in {*CHOICES, "seed"}]
 
 
 def case_table(jobs: pd.DataFrame, factors: Sequence[Factor], measure: Measure) -> pd.DataFrame:
@@ -127,16 +152,39 @@ def _effects_of(factor: Factor, cases: pd.DataFrame, others: list[str]) -> list[
 def standings(cases: pd.DataFrame, factors: Sequence[Factor]) -> list[Standing]:
     """Every combination of choices, the most often best one first; empty where there is nothing to choose from."""
     chosen = [f for f in factors if f.name in CHOICES]
-    given = [f.name for f in factors if f.name not in {*CHOICES, "seed"}]
     if not chosen or cases.empty:
         return []
-    situation = cases[given].apply(tuple, axis=1) if given else pd.Series(0, index=cases.index)
-    by_situation = cases["y"].groupby(situation)
+    by_situation = cases["y"].groupby(_situations(cases, factors))
     table = cases.assign(behind=cases["y"] / by_situation.transform("min") - 1)[by_situation.transform("size") > 1]
     found = []
     for codes, group in table.groupby([f.name for f in chosen]):
-        picked = zip(chosen, np.asarray(codes).tolist(), strict=True)
-        parts = [f"{f.label} {f.texts[code]}" for f, code in picked if f.values[code] is not None]
         near = int((group["behind"] <= CLOSE).sum())
-        found.append(Standing(", ".join(parts), near, len(group), float(group["behind"].max())))
+        name = _choice(chosen, np.asarray(codes).tolist())
+        found.append(Standing(name, near, len(group), float(group["behind"].max())))
     return sorted(found, key=lambda one: (-one.best / one.situations, one.worst, one.choice))
+
+
+def winners(cases: pd.DataFrame, factors: Sequence[Factor]) -> list[Winner]:
+    """The best choice in every situation in which there is one to make."""
+    chosen, given = [f for f in factors if f.name in CHOICES], given_factors(factors)
+    found = []
+    for _, group in cases.groupby(_situations(cases, factors)):
+        if chosen and len(group) > 1:
+            least = float(group["y"].min())
+            best = group[group["y"] <= least * (1 + _SAME)].iloc[0]
+            situation = tuple(f.texts[int(best[f.name])] for f in given)
+            near = int((group["y"] <= least * (1 + CLOSE)).sum()) - 1
+            choice = _choice(chosen, best[[f.name for f in chosen]].astype(int).tolist())
+            found.append(Winner(situation, choice, least, near, len(group)))
+    return found
+
+
+def _situations(cases: pd.DataFrame, factors: Sequence[Factor]) -> pd.Series[Any]:
+    """For each case, a number that it shares with the cases of its situation."""
+    names = [factor.name for factor in given_factors(factors)]
+    return cases.groupby(names).ngroup() if names else pd.Series(0, index=cases.index)
+
+
+def _choice(chosen: Sequence[Factor], codes: Sequence[int]) -> str:
+    picked = [(f, f.texts[code]) for f, code in zip(chosen, codes, strict=True) if f.values[code] is not None]
+    return ", ".join(text if f.name == "strategy" else f"{f.label} {text}" for f, text in picked)

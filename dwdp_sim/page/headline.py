@@ -9,12 +9,14 @@ import numpy as np
 import pandas as pd
 
 from dwdp_sim.page.factors import Factor
-from dwdp_sim.page.findings import CHOICES, CLOSE, Effect, Standing
+from dwdp_sim.page.findings import CLOSE, Effect, Standing, given_factors
 from dwdp_sim.page.jobs import SweepJobs
-from dwdp_sim.page.measured import Match
+from dwdp_sim.page.measured import Match, errors
 from dwdp_sim.page.measures import Measure
+from dwdp_sim.page.text import percent
 from dwdp_sim.units import format_seconds
 
+_CLOSE = f"{100 * CLOSE:.0f} %"
 _NAMED = 3  # equally good choices that are named
 
 
@@ -38,38 +40,54 @@ def verdict(
     between = f"{measure.label}: {format_seconds(times.min())} to {format_seconds(times.max())}"
     if len(standings) < 2:
         return f"{between[0].upper()}{between[1:]} in {_jobs(len(times))}.{failures}"
-    given = [factor.label for factor in factors if factor.name not in {*CHOICES, "seed"}]
+    given = [factor.label for factor in given_factors(factors)]
     return f"{_best(standings, given)}{_strongest(found)}{failures}"
 
 
 def _best(standings: Sequence[Standing], given: Sequence[str]) -> str:
-    situations = max(one.situations for one in standings)
-    where = f" in all {situations} cases ({', '.join(given)})" if situations > 1 else ""
-    always = [one for one in standings if one.best == one.situations == situations]
-    if len(always) == len(standings):
-        return f"All {len(standings)} choices are within {CLOSE:.0%} of one another{where}."
-    if always:
-        names = "; ".join(one.choice for one in always[:_NAMED])
-        more = f" and {len(always) - _NAMED} more" if len(always) > _NAMED else ""
-        return f"Within {CLOSE:.0%} of the best{where}: {names}{more}, of {len(standings)} choices."
+    """Which choices are best, all that are equally so."""
+    cases = max(one.situations for one in standings)
+    where = f" in all {cases} cases ({', '.join(given)})" if cases > 1 else ""
+    first, alike = standings[0], _alike(standings)
+    if first.best < cases:
+        return (
+            f"No choice is best throughout. Most often within {_CLOSE} of the best, in {first.best} of "
+            f"{first.situations} cases ({', '.join(given)}): {_listed(alike)}; at worst {percent(first.worst)} behind."
+        )
+    if len(alike) == len(standings):
+        return f"The {len(standings)} choices are within {_CLOSE} of one another{where}."
+    return f"Within {_CLOSE} of the best{where}: {_listed(alike)}, of {len(standings)} choices."
+
+
+def _alike(standings: Sequence[Standing]) -> list[Standing]:
+    """Those as good as the first: best in all cases as it is, or else as often, and at worst as little behind."""
     first = standings[0]
-    return (
-        f"No choice is best throughout. Most often within {CLOSE:.0%} of the best: {first.choice}, in {first.best} of "
-        f"{first.situations} cases ({', '.join(given)}), at worst {first.worst:.1%} behind."
-    )
+    same = [one for one in standings if (one.best, one.situations) == (first.best, first.situations)]
+    if first.best == first.situations:
+        return same
+    return [one for one in same if one.worst <= first.worst + CLOSE / 10]
+
+
+def _listed(standings: Sequence[Standing]) -> str:
+    more = len(standings) - _NAMED
+    names = "; ".join(one.choice for one in standings[:_NAMED])
+    return f"{names}; and {more} more" if more > 0 else names
 
 
 def _strongest(found: Sequence[Effect]) -> str:
-    choices = [effect for effect in found if effect.is_choice]
-    if not choices:
+    one = _largest(found)
+    if one is None or abs(one.median) < CLOSE:
         return ""
-    one = max(choices, key=lambda effect: abs(effect.median))
     over = f" in the median of {one.cases} cases" if one.cases > 1 else ""
-    return f" {one.factor.label.capitalize()} {one.value} takes {_change(one.median)} time than {one.reference}{over}."
+    change = f"{percent(abs(one.median))} {'less' if one.median < 0 else 'more'} time"
+    return f" {one.factor.label.capitalize()} {one.value} takes {change} than {one.reference}{over}."
 
 
-def _change(change: float) -> str:
-    return f"{abs(change):.1%} {'less' if change < 0 else 'more'}"
+def _largest(found: Sequence[Effect]) -> Effect | None:
+    """Of the strategy, if it makes a difference; else of any choice."""
+    choices = [effect for effect in found if effect.is_choice]
+    felt = [effect for effect in choices if effect.factor.name == "strategy" and abs(effect.median) >= CLOSE]
+    return max(felt or choices, key=lambda effect: abs(effect.median), default=None)
 
 
 def tiles(
@@ -85,18 +103,31 @@ def tiles(
         bound_s = float(frame["lower_bound_s"].to_numpy()[int(np.argmin(frame[measure.name].fillna(np.inf)))])
         bound = f"{times.min() / bound_s:.2f} × its lower bound" if bound_s > 0 else ""
         shown.append(Tile(f"least {measure.label}", format_seconds(times.min()), bound))
-    if len(standings) > 1:
-        first = standings[0]
-        in_cases = f"within {CLOSE:.0%} of the best in {first.best} of {first.situations} cases"
-        shown.append(Tile("most often best", first.choice, in_cases if first.situations > 1 else ""))
-    choices = [effect for effect in found if effect.is_choice]
-    if choices:
-        one = max(choices, key=lambda effect: abs(effect.median))
-        label = f"{one.factor.label} {one.value} over {one.reference}"
-        shown.append(
-            Tile(label, _signed(one.median), f"median of {one.cases}; {_signed(one.low)} to {_signed(one.high)}")
-        )
-    return [*shown, *_range_tile(frame, measure), *_measured_tile(matches)]
+    return [
+        *shown,
+        *_best_tile(standings),
+        *_effect_tile(found),
+        *_range_tile(frame, measure),
+        *_measured_tile(matches),
+    ]
+
+
+def _best_tile(standings: Sequence[Standing]) -> list[Tile]:
+    if len(standings) < 2 or len(_alike(standings)) == len(standings):
+        return []
+    first, others = standings[0], len(_alike(standings)) - 1
+    parts = [f"in {first.best} of {first.situations} cases"] if first.situations > 1 else []
+    parts += [f"as {others} {'other' if others == 1 else 'others'}"] if others else []
+    return [Tile(f"within {_CLOSE} of the best", first.choice, ", ".join(parts))]
+
+
+def _effect_tile(found: Sequence[Effect]) -> list[Tile]:
+    one = _largest(found)
+    if one is None:
+        return []
+    span = f"{percent(one.low, signed=True)} to {percent(one.high, signed=True)}"
+    label = f"{one.factor.label} {one.value} over {one.reference}"
+    return [Tile(label, percent(one.median, signed=True), f"median of {one.cases}; {span}")]
 
 
 def _range_tile(frame: pd.DataFrame, measure: Measure) -> list[Tile]:
@@ -105,20 +136,16 @@ def _range_tile(frame: pd.DataFrame, measure: Measure) -> list[Tile]:
     width = ((frame[measure.high] - frame[measure.low]) / frame[measure.name]).dropna()
     if width.empty:
         return []
-    detail = f"median width of the range, as a part of the prediction; at most {width.max():.1%}"
-    return [Tile("open under rules nobody has measured", f"{width.median():.1%}", detail)]
+    detail = f"of the prediction, median of {_jobs(len(width))}; at most {percent(width.max())}"
+    return [Tile("width of the range under unmeasured rules", percent(width.median()), detail)]
 
 
 def _measured_tile(matches: Sequence[Match]) -> list[Tile]:
-    errors = np.abs([one.error for one in matches if one.measured.stable])
-    if not len(errors):
+    found = errors(matches)
+    if not len(found):
         return []
-    detail = f"median of {len(errors)} pairs of a job and a measurement; largest {errors.max():.1%}"
-    return [Tile("error against measured rows", f"{np.median(errors):.1%}", detail)]
-
-
-def _signed(change: float) -> str:
-    return f"{100 * change:+.1f} %".replace("-", "−")
+    detail = f"median of {len(found)}; largest {percent(float(found.max()))}"
+    return [Tile("error against measured rows", percent(float(np.median(found))), detail)]
 
 
 def _jobs(count: int) -> str:

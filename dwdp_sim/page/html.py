@@ -17,6 +17,7 @@ from dwdp_sim.page.headline import Tile
 
 _BROWSER = Path(__file__).resolve().parent / "browser"
 _SCRIPTS = ("format", "state", "filters", "chart", "explorer", "parts", "table", "main")
+_FIGURE = 12  # longer ones are words
 _LIBRARY = "globalThis.vegaEmbed = vegaEmbed;"
 
 
@@ -70,22 +71,28 @@ def html_page(content: Content) -> str:
 
 
 def section(heading: str, text: str, header: Sequence[str] = (), rows: Sequence[Sequence[str]] = ()) -> str:
-    """A heading, a sentence and a table of text; the last column may wrap."""
+    """A heading, a sentence and a table of text."""
     parts = [f"<h2>{escape(heading)}</h2>"]
     if text:
         parts.append(f'<p class="soft">{escape(text)}</p>')
     if rows:
-        parts.append(table(header, [[*map(_cell, row[:-1]), _cell(row[-1], "long")] for row in rows]))
+        parts.append(table_of(header, rows))
     return "\n".join(parts)
+
+
+def table_of(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of text; a long last column wraps."""
+    return table(header, [[*map(_cell, row[:-1]), _cell(row[-1], "long" if len(row[-1]) > 30 else "")] for row in rows])
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table of cells that are HTML already; what is too wide scrolls, by keyboard as well."""
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in header)
     body = "\n".join(f"<tr>{''.join(row)}</tr>" for row in rows)
+    names = ", ".join(filter(None, header))
     return (
-        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(", ".join(filter(None, header)))}">'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(names or "table")}"><table>'
+        f"{f'<thead><tr>{head}</tr></thead>' if names else ''}<tbody>{body}</tbody></table></div>"
     )
 
 
@@ -94,7 +101,8 @@ def _cell(text: str, style: str = "") -> str:
 
 
 def _tile(tile: Tile) -> str:
-    return f"<div><dt>{escape(tile.label)}</dt><dd>{escape(tile.figure)}</dd><dd>{escape(tile.detail)}</dd></div>"
+    size = ' class="words"' if len(tile.figure) > _FIGURE else ""
+    return f"<div><dt>{escape(tile.label)}</dt><dd{size}>{escape(tile.figure)}</dd><dd>{escape(tile.detail)}</dd></div>"
 
 
 def _vega() -> str:

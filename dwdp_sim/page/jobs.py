@@ -52,15 +52,21 @@ class SweepJobs:
     ranks: pd.DataFrame
     _connection: duckdb.DuckDBPyConnection
 
-    def configs(self) -> Iterator[dict[str, Any]]:
-        """The filled-in configuration of every finished job, in the order of `finished`."""
-        cursor = self._connection.execute("select config_json from jobs where status = 'ok' order by job")
+    def configs(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The index and the filled-in configuration of every finished job, in any order.
+
+        Read past the views, whose sorting would hold all configurations, one a rank, in memory.
+        """
+        lines = {job: line for line, job in enumerate(self.finished["job"])}
+        cursor = self._connection.execute(
+            "select job, config_json from files where status = 'ok' and coalesce(rank, 0) = 0"
+        )
         while batch := cursor.fetchmany(_BATCH):
-            yield from (json.loads(text) for (text,) in batch)
+            yield from ((lines[job], json.loads(text)) for job, text in batch if job in lines)
 
     def config(self, line: int) -> dict[str, Any]:
         """The filled-in configuration of one finished job."""
-        query = "select config_json from jobs where job = ?"
+        query = "select config_json from files where status = 'ok' and job = ? limit 1"
         (text,) = self._connection.execute(query, [self.finished["job"].iloc[line]]).fetchall()[0]
         config: dict[str, Any] = json.loads(text)
         return config

@@ -122,3 +122,9 @@ def match(jobs: pd.DataFrame, measured: Sequence[Measured]) -> list[Match]:
             if case.cluster in (None, cluster) and (pd.isna(slice_bytes) or int(slice_bytes) == case.slice_bytes):
                 found.append(Match(int(line), case, float(predicted_s)))
     return found
+
+
+def errors(matches: Sequence[Match]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Absolute errors over stable measurements; jobs that predict the same for one measurement count once."""
+    pairs = {(one.measured, one.predicted_s): abs(one.error) for one in matches if one.measured.stable}
+    return np.array(list(pairs.values()))

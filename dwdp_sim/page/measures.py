@@ -51,7 +51,7 @@ _STREAM = Measure("slowest_stream_s", "elapsed, slowest stream", "of a replayed 
 
 MEASURES = (
     _STEP,
-    Measure("step_tokens_per_s", "new tokens a second and GPU", more=True),
+    Measure("step_tokens_per_s", "tokens per second and GPU", more=True),
     Measure("step_bubble_s", "bubbles of a step", "waits for experts"),
     Measure("step_bubble_share", "bubbles, share of a step", "waits for experts ÷ forward step"),
     Measure("step_bubble_p99_s", "bubble of a layer, 99th percentile"),

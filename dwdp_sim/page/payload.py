@@ -68,7 +68,7 @@ def payload(
 def start(factors: Sequence[Factor], main: Measure) -> dict[str, str]:
     """What the first picture shows: x, colour and panels are names of factors, or empty."""
     free = [factor for factor in factors if factor.name != "seed"] or list(factors)
-    x = max(free, key=lambda factor: (factor.numeric, len(factor.values) if factor.numeric else 0), default=None)
+    x = max(free, key=lambda factor: len(factor.values) if factor.ordered else 0, default=None)
     rest = [factor for factor in free if factor is not x]
     colour = next((f for f in rest if f.name == "strategy"), None) or next(
         (f for f in rest if len(f.values) <= _MOST_COLOURS), None
@@ -87,6 +87,7 @@ def _factor(factor: Factor) -> dict[str, Any]:
         "texts": factor.texts,
         "values": values,
         "numeric": factor.numeric,
+        "ordered": factor.ordered,
         "codes": factor.codes,
     }
 

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from dwdp_sim.page.jobs import SweepJobs
+from dwdp_sim.page.text import plain
 from dwdp_sim.sweep.columns import find
 from dwdp_sim.units import format_seconds
 
@@ -71,8 +72,7 @@ def origin(jobs: SweepJobs) -> dict[str, str]:
 
 
 def _with_unit(constant: Mapping[str, Any]) -> str:
-    value, unit = constant.get("value"), constant.get("unit") or ""
-    text = f"{value:.5g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+    text, unit = plain(constant.get("value")), constant.get("unit") or ""
     return text if unit in ("", "1", "rule") else f"{text} {unit}"
 
 

@@ -18,11 +18,11 @@ from dwdp_sim.page.payload import payload
 from dwdp_sim.page.question import experiment, question
 from dwdp_sim.page.runs import run_folders
 from dwdp_sim.page.sections import (
+    choices_section,
     effects_section,
     failures_section,
     measured_section,
     rest_section,
-    standings_section,
 )
 
 
@@ -44,6 +44,7 @@ def write_page(results: Path, out: Path, measured: Sequence[Path] = (), runs: Se
     factors, main = find_factors(jobs), main_measure(jobs.finished)
     table = findings.case_table(jobs.finished, factors, main)
     effects, standings = findings.effects(table, factors), findings.standings(table, factors)
+    winners = findings.winners(table, factors)
     matches = match(jobs.finished, cases)
     name = experiment([*jobs.finished["overrides"], *jobs.failed["overrides"]])
     content = Content(
@@ -51,7 +52,7 @@ def write_page(results: Path, out: Path, measured: Sequence[Path] = (), runs: Se
         question=question(name, [config_dir()]) if name else "",
         verdict=verdict(jobs, factors, main, standings, effects),
         tiles=tiles(jobs, main, standings, effects, matches),
-        findings=standings_section(standings) + effects_section(effects, main),
+        findings=choices_section(standings, winners, factors) + effects_section(effects, main),
         measured=measured_section(matches),
         rest=failures_section(jobs.failed, factors) + rest_section(jobs, factors),
         data=payload(

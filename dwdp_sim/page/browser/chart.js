@@ -28,8 +28,8 @@ function theme() {
     font,
     view: { stroke: grid },
     axis: { ...labels, titleFontWeight: 500, gridColor: grid, domainColor: soft, tickColor: soft, labelLimit: 220, titleLimit: 700 },
-    legend: { ...labels, symbolSize: 90, labelLimit: 240, orient: "top", direction: "horizontal", columns: 0 },
-    header: { labelColor: text, labelFontSize: 12, labelFontWeight: 600, labelLimit: 300, labelFont: font },
+    legend: { ...labels, symbolSize: 90, symbolOpacity: 1, labelLimit: 240, orient: "top", direction: "horizontal", columns: 0 },
+    header: { ...labels, labelFontWeight: 600, titleFontWeight: 400, labelLimit: 300 },
     text: { color: text, font },
   };
 }

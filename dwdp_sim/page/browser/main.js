@@ -6,7 +6,7 @@ function makeChoices() {
     x: [...data.factors.map((factor) => [factor.name, factor.label]), ...data.measures.map((measure) => [measure.name, titled(measure)])],
     colour: [["", "nothing"], ...data.factors.map((factor) => [factor.name, factor.label])],
     panels: [["", "nothing"], ...data.factors.filter((factor) => factor.texts.length <= 16).map((factor) => [factor.name, factor.label])],
-    scale: [["linear", "linear"], ["log", "logarithmic"]],
+    scale: [["zero", "from zero"], ["close", "close up"], ["log", "logarithmic"]],
   };
   for (const [role, list] of Object.entries(options)) {
     const select = document.getElementById(`choose-${role}`);

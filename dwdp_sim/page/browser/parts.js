@@ -3,14 +3,18 @@
 const MOST_BARS = 40;
 
 function barsOf(group) {
-  const roles = [...new Set([view.panels, view.colour, view.x])].map((name) => factors.get(name)).filter(Boolean);
+  const panels = chosen("panels");
+  const roles = [...new Set([view.colour, view.x])].filter((name) => name !== view.panels).map((name) => factors.get(name)).filter(Boolean);
   const bars = new Map();
   for (const line of shown) {
     const values = group.names.map((name) => data.columns[name][line]);
     if (values.includes(null)) continue;
-    const codes = roles.map((factor) => factor.codes[line]);
+    const codes = [...(panels ? [panels] : []), ...roles].map((factor) => factor.codes[line]);
     const key = codes.map((code) => String(code).padStart(6, "0")).join();
-    if (!bars.has(key)) bars.set(key, { key, label: roles.map((factor, at) => shortText(factor, codes[at])).join(" · ") || "all jobs", count: 0, sums: values.map(() => 0) });
+    if (!bars.has(key)) bars.set(key, {
+      key, count: 0, sums: values.map(() => 0), panel: panels ? panelText(panels, panels.codes[line]) : "",
+      label: roles.map((factor) => shortText(factor, factor.codes[line])).join(" · ") || "all jobs",
+    });
     const bar = bars.get(key);
     bar.count += 1;
     values.forEach((value, at) => { bar.sums[at] += value; });
@@ -40,21 +44,25 @@ function drawParts() {
   const measure = { scale: scaleOf("s", totals) };
   const values = bars.flatMap((bar, row) => group.labels.map((part, order) => {
     const value = bar.sums[order] / bar.count;
-    return { bar: bar.label, part, order, value: scaled(measure, value), tip: `${withUnit(measure, value)}  ${part}, ${number((100 * value) / totals[row])} %\n${bar.label}\n${bar.count} jobs` };
+    const tip = `${withUnit(measure, value)}  ${part}, ${number((100 * value) / totals[row])} %\n${bar.label}\n${bar.count} jobs`;
+    return { bar: bar.label, panel: bar.panel, part, order, value: scaled(measure, value), tip };
   }));
-  const spec = {
-    data: { values },
-    width: Math.max(200, container.clientWidth - 330),
-    height: { step: 21 },
+  const panels = chosen("panels");
+  const unit = {
+    width: Math.max(200, container.clientWidth - 270),
+    height: { step: 19 },
     mark: { type: "bar", height: { band: 0.8 }, stroke: colour("ground"), strokeWidth: 0.5 },
     encoding: {
-      y: { field: "bar", type: "nominal", sort: bars.map((bar) => bar.label), title: null, axis: { labelLimit: 260 } },
+      y: { field: "bar", type: "nominal", sort: [...new Set(bars.map((bar) => bar.label))], title: null, axis: { labelLimit: 230 } },
       x: { field: "value", type: "quantitative", title: `time (${measure.scale[1]})` },
       color: { field: "part", type: "nominal", title: null, scale: { domain: group.labels, range: palette(group.labels.length) } },
       order: { field: "order" },
       tooltip: { field: "tip" },
     },
   };
+  const spec = panels
+    ? { data: { values }, columns: 1, spacing: 8, facet: { field: "panel", type: "nominal", title: null, sort: panelsOf(panels) }, spec: unit, resolve: { scale: { y: "independent" } } }
+    : { data: { values }, ...unit };
   return draw(container, spec, `${group.title}: ${bars.length} bars of ${group.labels.join(", ")}`);
 }
 
@@ -71,7 +79,7 @@ function drawMeasured() {
     source: one.stable ? one.source : `${one.source}, unstable`,
     tip: `predicted ÷ measured − 1: ${number(100 * (one.predicted / one.y - 1))} %\nmeasured ${withUnit(measure, one.y)}\npredicted ${withUnit(measure, one.predicted)}\n${one.case}\n${describe(one.line)}`,
   }));
-  const ends = values.flatMap((one) => [one.x, one.y]);
+  const ends = values.flatMap((one) => [one.x, one.y, one.low, one.high]);
   const [least, largest] = [Math.min(...ends), Math.max(...ends)];
   const scale = { type: largest / least > 5 ? "log" : "linear", zero: false, domain: [least * 0.95, largest * 1.05], nice: false };
   const at = (field, title) => ({ field, type: "quantitative", scale, title: `${title} (${measure.scale[1]})` });

@@ -8,7 +8,8 @@ for (const measure of measures.values()) {
   measure.scale = scaleOf(measure.unit, measure.values);
 }
 
-const view = { ...data.start, scale: "linear", sort: data.start.y, descending: false, search: "" };
+const FIRST = { ...data.start, scale: "zero", sort: data.start.y, descending: false, search: "" };
+const view = { ...FIRST };
 const wanted = new Map(); // factor -> set of codes (any of them), or [first, last] code of numbers
 const listeners = [];
 let shown = [];
@@ -47,7 +48,7 @@ function writeAddress() {
   const parts = new URLSearchParams();
   for (const [name, want] of wanted) parts.set(`only.${name}`, [...want].map((code) => factors.get(name).texts[code]).join("|"));
   for (const [name, value] of Object.entries(view)) {
-    if (String(value) !== String({ ...data.start, scale: "linear", sort: data.start.y, descending: false, search: "" }[name])) parts.set(name, value);
+    if (value !== FIRST[name]) parts.set(name, value);
   }
   const text = parts.toString();
   history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);

@@ -4,18 +4,39 @@ const PAGE = 50;
 const FIRST_MEASURES = 6;
 let page = 0;
 let opened = null; // the job whose row is open
-const columns = [
-  ...data.factors.map((factor) => ({ name: factor.name, label: factor.label, meaning: factor.meaning, factor })),
-  ...data.measures.map((measure) => ({ name: measure.name, label: titled(measure), meaning: measure.meaning, measure })),
-].map((column, place) => ({ ...column, on: column.factor || place - data.factors.length < FIRST_MEASURES || column.name === view.y }));
+// What a column shows (`text`), sorts by (`key`) and saves (`value`); `on` is whether it is shown.
+const columns = [...data.factors.map(factorColumn), ...data.measures.flatMap(measureColumns)];
 
-function sortKey(name) {
-  const factor = factors.get(name);
-  return factor ? (line) => factor.codes[line] : (line) => measures.get(name).values[line];
+function factorColumn(factor) {
+  const text = (line) => factor.texts[factor.codes[line]];
+  const value = (line) => factor.values[factor.codes[line]] ?? text(line);
+  return { name: factor.name, label: factor.label, meaning: factor.meaning, text, value, key: (line) => factor.codes[line], on: true };
+}
+
+function measureColumns(measure, place) {
+  const { name, meaning } = measure;
+  const value = (line) => measure.values[line];
+  const on = name === view.y || (place < FIRST_MEASURES && new Set(measure.values).size > 1);
+  const own = { name, meaning, label: titled(measure), numeric: true, text: (line) => number(scaled(measure, value(line))), value, key: value, on };
+  return measure.low ? [own, rangeColumn(measure, on && data.columns[measure.low].some((end) => end !== null))] : [own];
+}
+
+function rangeColumn(measure, on) {
+  const text = (line) => {
+    const { low, high } = rangeOf(measure, line);
+    return low === null ? "–" : `${number(low)} – ${number(high)}`;
+  };
+  const key = (line) => {
+    const { low, high } = rangeOf(measure, line);
+    return low === null ? null : high - low;
+  };
+  const value = (line) => [measure.low, measure.high].map((end) => data.columns[end][line]).filter((end) => end !== null).join(" ");
+  const meaning = `${measure.meaning}; sorted by its width`;
+  return { name: `${measure.name} range`, label: `its range (${measure.scale[1]})`, meaning, numeric: true, text, value, key, on };
 }
 
 function sorted() {
-  const key = sortKey(factors.has(view.sort) || measures.has(view.sort) ? view.sort : data.start.y);
+  const { key } = columns.find((column) => column.name === view.sort) || columns.find((column) => column.name === data.start.y);
   const sign = view.descending ? -1 : 1;
   return [...shown].sort((a, b) => {
     const [first, second] = [key(a), key(b)];
@@ -66,7 +87,7 @@ function headCell(column) {
     view.sort = column.name;
     changed("sort");
   });
-  const cell = make("th", { scope: "col", className: column.measure ? "number" : "" }, button);
+  const cell = make("th", { scope: "col", className: column.numeric ? "number" : "" }, button);
   if (view.sort === column.name) cell.setAttribute("aria-sort", view.descending ? "descending" : "ascending");
   return cell;
 }
@@ -78,16 +99,9 @@ function rowsOf(line, visible) {
   button.setAttribute("aria-label", `${open ? "close" : "open"} job ${data.jobs[line].slice(0, 8)}`);
   button.dataset.key = `open ${line}`;
   button.addEventListener("click", () => { opened = open ? null : line; drawTable(); });
-  const cells = visible.map((column) => (column.factor ? make("td", { textContent: column.factor.texts[column.factor.codes[line]] }) : numberCell(column.measure, line)));
+  const cells = visible.map((column) => make("td", { className: column.numeric ? "number" : "", textContent: column.text(line) }));
   const row = make("tr", {}, make("td", {}, button), ...cells);
   return open ? [row, make("tr", { className: "detail" }, make("td", { colSpan: cells.length + 1 }, ...detailOf(line)))] : [row];
-}
-
-function numberCell(measure, line) {
-  const cell = make("td", { className: "number", textContent: number(scaled(measure, measure.values[line])) });
-  const { low, high } = rangeOf(measure, line);
-  if (low !== null && high > low) cell.append(make("br"), make("small", { textContent: `${number(low)} – ${number(high)}` }));
-  return cell;
 }
 
 function detailOf(line) {
@@ -130,8 +144,7 @@ function openJob(line) {
 // The shown jobs, sorted as in the table, all columns, values in SI units.
 function download() {
   const quoted = (value) => (/[",\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value ?? ""));
-  const cell = (column, line) => (column.factor ? column.factor.values[column.factor.codes[line]] ?? column.factor.texts[column.factor.codes[line]] : column.measure.values[line]);
-  const rows = sorted().map((line) => [data.jobs[line], ...columns.map((column) => cell(column, line))]);
+  const rows = sorted().map((line) => [data.jobs[line], ...columns.map((column) => column.value(line))]);
   const text = [["job", ...columns.map((column) => column.name)], ...rows].map((row) => row.map(quoted).join(",")).join("\n");
   const link = make("a", { href: URL.createObjectURL(new Blob([`${text}\n`], { type: "text/csv" })), download: "jobs.csv" });
   link.click();
