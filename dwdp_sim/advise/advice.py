@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from dwdp_sim.advise.candidates import CONTENTION_OPT_SLICE_BYTES, Candidate, candidate_of, pair
 from dwdp_sim.advise.config import AdviseTree
+from dwdp_sim.advise.evidence import used_constants
 from dwdp_sim.advise.host import (
     HostCost,
     HostRow,
@@ -105,7 +106,7 @@ def advise(
     few, layers = seeds[:_SEEDS_BESIDE], config.advise.screen_layers
     have = candidate_of(layer.strategy, config.workload.carry_over)
     ranks, cluster = bench.placement.dwdp_size, bench.cluster
-    states = possible_states(cluster, bench.options, ranks, config.advise.samples)
+    states = possible_states(cluster, bench.options, ranks, config.advise.samples, used_constants(bench, have))
     load = measure_load(bench, have.strategy, seeds)
     findings = search(lab, have, states, Effort(layers, seeds, config.advise.copies))
     default, batched = pair(have)

@@ -61,7 +61,7 @@ def run_advice(config: AdviseTree, job: Job, bench: Bench, folder: Path, console
     assert job.layer is not None
     with _progress(console) as progress, workers(config.workers or os.cpu_count() or 1) as pool:
         advice = advise(bench, config, job.layer, pool, progress)
-    found = evidence(bench, job.layer.strategy)
+    found = evidence(bench, candidate_of(job.layer.strategy, config.workload.carry_over))
     content = advice_content(job, advice, found)
     settings = yaml.safe_dump(job.config, sort_keys=False, allow_unicode=True)
     written = [
@@ -78,7 +78,7 @@ def run_map(config: AdviseTree, job: Job, bench: Bench, folder: Path, console: C
     have = candidate_of(job.layer.strategy, config.workload.carry_over)
     load = measure_load(bench, have.strategy, seeds)
     size = bench.placement.dwdp_size
-    states = [state for state in possible_states(bench.cluster, bench.options, size, 0) if state.incast is None]
+    states = [state for state in possible_states(bench.cluster, bench.options, size) if state.incast is None]
     places = list(product(RATIOS, VARIATIONS))
     with _progress(console) as progress, workers(config.workers or os.cpu_count() or 1) as pool:
         lab = Lab(bench, pool, partial(progress, "map"))

@@ -61,7 +61,7 @@ def candidate_of(strategy: Strategy, carry_over: bool) -> Candidate:
 
 
 def candidates(have: Candidate) -> list[Candidate]:
-    """Everything that is compared, what the user has first: strategies × slices × carry-over.
+    """Every strategy with every slice, what the user has first; carrying over is left to `with_other_carry`.
 
     Args:
         have: What the user runs; its implementation, wave size and slice count for all.
@@ -79,9 +79,7 @@ def candidates(have: Candidate) -> list[Candidate]:
     ]
     sizes = dict.fromkeys((*SLICES, have.slice_bytes))
     sliced = [replace(strategy, slice_bytes=size) for strategy, size in product(cut, sizes)]
-    carries = (have.carry_over, not have.carry_over)
-    every = [Candidate(strategy, carry) for carry in carries for strategy in (*whole, *sliced)]
-    return list(dict.fromkeys([have, *every]))
+    return list(dict.fromkeys([have, *(Candidate(strategy, have.carry_over) for strategy in (*whole, *sliced))]))
 
 
 def offered(have: Candidate) -> list[Candidate]:

@@ -5,21 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dwdp_sim.advise.candidates import Candidate, pair
 from dwdp_sim.advise.lab import Bench, Setup
-from dwdp_sim.strategies import Strategy
 
 
-def evidence(bench: Bench, strategy: Strategy) -> dict[str, list[str]]:
-    """Names of the constants that the comparison used, by where they came from.
+def used_constants(bench: Bench, have: Candidate) -> set[str]:
+    """Names of the constants that default and batched copies use.
 
     Args:
         bench: The user's configuration.
-        strategy: The user's; constants of batches are added.
+        have: What the user runs.
     """
-    used = set(bench.scenario(Setup(strategy)).constants.used)
-    used |= {"issue_async_s", "issue_batch_s", "issue_slice_s"}
-    if bench.placement.dwdp_size > 2:
-        used |= {"in_flight_sources", "refill"}
+    return {
+        name for candidate in (have, *pair(have)) for name in bench.scenario(Setup(candidate.strategy)).constants.used
+    }
+
+
+def evidence(bench: Bench, have: Candidate) -> dict[str, list[str]]:
+    """Names of the constants that the advice uses, by where they came from.
+
+    Args:
+        bench: The user's configuration.
+        have: What the user runs.
+    """
+    used = used_constants(bench, have) | {"issue_async_s", "issue_batch_s", "issue_slice_s"}
     found: dict[str, list[str]] = {}
     for name in sorted(used):
         found.setdefault(bench.cluster.constants[name].provenance, []).append(name)

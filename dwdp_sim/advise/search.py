@@ -110,20 +110,22 @@ def search(lab: Lab, have: Candidate, states: Sequence[State], effort: Effort) -
         states: What may be true of the machine, as configured first.
         effort: How much is simulated.
     """
-    every = candidates(have)
-    first = _screen(lab, every, [AS_CONFIGURED], effort)
-    times = _screen(lab, _shortlist(first, have), states, effort)
+    first = _screen(lab, candidates(have), [AS_CONFIGURED], effort)
+    short = _shortlist(lab, first, have)
+    other = [Candidate(candidate.strategy, not have.carry_over) for candidate in short]
+    first |= _screen(lab, other, [AS_CONFIGURED], effort)
+    shorter = [c for c, one in zip(other, short, strict=True) if _at(first, c) < (1.0 - _NOISE) * _at(first, one)]
+    times = _screen(lab, [*short, *shorter], states, effort)
     finalists = _finalists(lab, times, have)
     extreme = _extreme_states({c: times[c] for c in finalists})
     layers = _affordable_layers(lab, finalists, len(extreme), effort)
     rows = _final(lab, finalists, extreme, layers, effort)
     same = {_same(lab, candidate) for candidate in finalists}
-    own = first[have][AS_CONFIGURED][0]
     return Findings(
         rows=rows,
         today=_choose([row for row in rows if not row.changes]),
         best=_choose(rows),
-        screened=[Screened(c, own / first[c][AS_CONFIGURED][0] - 1.0, _same(lab, c) in same) for c in every],
+        screened=[Screened(c, _at(first, have) / _at(first, c) - 1.0, _same(lab, c) in same) for c in first],
         states=list(states),
         layers=layers,
     )
@@ -153,15 +155,18 @@ def _screen(
     return times
 
 
-def _shortlist(times: Mapping[Candidate, Times], have: Candidate) -> list[Candidate]:
-    """What is always compared, and each strategy's best sizes; carrying over only where it shortens a step."""
-    at = {candidate: by[AS_CONFIGURED][0] for candidate, by in times.items()}
-    groups: dict[tuple[str, bool], list[Candidate]] = {}
-    for candidate in sorted(times, key=lambda c: at[c]):
-        without = Candidate(candidate.strategy, have.carry_over)
-        if candidate == without or at[candidate] < (1.0 - _NOISE) * at[without]:
-            groups.setdefault((candidate.kind, candidate.carry_over), []).append(candidate)
+def _shortlist(lab: Lab, times: Mapping[Candidate, Times], have: Candidate) -> list[Candidate]:
+    """What is always compared, and each strategy's best sizes; of those that are alike, the ones with fewest copies."""
+    copies = {candidate: lab.twin(setup_of(candidate)).copies for candidate in times}
+    groups: dict[str, list[Candidate]] = {}
+    for candidate in sorted(times, key=lambda c: (round(_at(times, c) / _at(times, have) / ALIKE), copies[c])):
+        groups.setdefault(candidate.kind, []).append(candidate)
     return list(dict.fromkeys([*_always(have), *(c for group in groups.values() for c in group[:_SIZES_KEPT])]))
+
+
+def _at(times: Mapping[Candidate, Times], candidate: Candidate) -> float:
+    """Screened time as configured."""
+    return times[candidate][AS_CONFIGURED][0]
 
 
 def _always(have: Candidate) -> list[Candidate]:

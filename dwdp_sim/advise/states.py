@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -66,7 +66,9 @@ class State:
 AS_CONFIGURED = State()
 
 
-def possible_states(cluster: Cluster, options: FabricOptions, ranks: int, samples: int) -> list[State]:
+def possible_states(
+    cluster: Cluster, options: FabricOptions, ranks: int, samples: int = 0, used: Collection[str] = ()
+) -> list[State]:
     """All that may be, what is configured first.
 
     Every unmeasured rule stands with incast as configured and, where its factors are assumed, without; draws from
@@ -76,12 +78,13 @@ def possible_states(cluster: Cluster, options: FabricOptions, ranks: int, sample
         cluster: Whose constants say what they are known from.
         options: As configured.
         ranks: Ranks of the group; with two nobody shares a source.
-        samples: Draws, where the cluster has intervals.
+        samples: Draws, where constants that are used have intervals.
+        used: Names of the constants that the comparison uses.
     """
     rules = [AS_CONFIGURED, *_other_rules(cluster)] if ranks > 2 else [AS_CONFIGURED]
     incast = [None, "off"] if options.incast != "off" and _incast_is_assumed(cluster, ranks) else [None]
     crossed = [replace(rule, incast=kind) for kind in incast for rule in rules]
-    drawn = any(constant.interval is not None for constant in cluster.constants.values())
+    drawn = any(cluster.constants[name].interval is not None for name in used)
     return crossed + [State(sample=number) for number in range(samples if drawn else 0)]
 
 

@@ -21,7 +21,7 @@ def with_provenance(cluster: Cluster, provenance: str, *names: str) -> Cluster:
 
 
 def test_three_ranks_or_more_have_every_rule_with_and_without_the_assumed_incast() -> None:
-    states = possible_states(GB200, FabricOptions(), 4, 4)
+    states = possible_states(GB200, FabricOptions(), 4)
     assert states[0] == AS_CONFIGURED
     for incast in (None, "off"):
         found = {(s.in_flight_sources, s.refill) for s in states if s.incast == incast}
@@ -31,15 +31,17 @@ def test_three_ranks_or_more_have_every_rule_with_and_without_the_assumed_incast
 
 def test_what_was_measured_or_chosen_is_not_questioned() -> None:
     known = with_provenance(GB200, "measured", "in_flight_sources", "refill")
-    assert [s.incast for s in possible_states(known, FabricOptions(), 4, 0)] == [None, "off"]
+    assert [s.incast for s in possible_states(known, FabricOptions(), 4)] == [None, "off"]
     incast = with_provenance(known, "public", "incast_factor_2", "incast_factor_3")
-    assert possible_states(incast, FabricOptions(), 4, 0) == [AS_CONFIGURED]
-    assert len(possible_states(GB200, FabricOptions(incast="off"), 4, 0)) == 5
+    assert possible_states(incast, FabricOptions(), 4) == [AS_CONFIGURED]
+    assert len(possible_states(GB200, FabricOptions(incast="off"), 4)) == 5
 
 
 def test_two_ranks_share_no_source_but_their_constants_have_intervals() -> None:
-    assert possible_states(GB200, FabricOptions(), 2, 3) == [AS_CONFIGURED]
-    assert possible_states(H200, FabricOptions(), 2, 3) == [AS_CONFIGURED, *(State(sample=n) for n in range(3))]
+    assert possible_states(GB200, FabricOptions(), 2) == [AS_CONFIGURED]
+    drawn = [AS_CONFIGURED, *(State(sample=n) for n in range(3))]
+    assert possible_states(H200, FabricOptions(), 2, 3, ["egress_bytes_per_s"]) == drawn
+    assert possible_states(H200, FabricOptions(), 2, 3, ["refill"]) == [AS_CONFIGURED]  # has no interval
 
 
 def test_a_state_changes_what_it_names_and_nothing_else() -> None:

@@ -1,0 +1,72 @@
+"""How far a step changes when small slices are simulated as fewer, larger ones (`dwdp_sim/advise/twin.py`).
+
+    python benchmarks/advice_twins.py docs/data/advice_twins.json
+
+Twelve layers, four seeds, ranks at random phases, every in-flight rule; 2 MiB slices (DeepSeek-V3-Lite: 256 KiB) as
+they are against what `dwdp-advise` simulates in the final comparison (32 slices of the largest pull or more) and while
+it screens (12 or more). About ten minutes on one core.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dwdp_sim.advise.lab import Bench, Lab, Setup
+from dwdp_sim.advise.search import COARSE
+from dwdp_sim.advise.states import State
+from dwdp_sim.advise.twin import SLICES_A_PULL
+from dwdp_sim.build import build_config
+from dwdp_sim.files import write_whole
+from dwdp_sim.presets import preset
+from dwdp_sim.replications import paired_gain
+from dwdp_sim.strategies import Strategy
+
+SEEDS, LAYERS, EVERY = range(4), 12, 10**9
+RULES = ((1, "oldest"), (2, "oldest"), (2, "any"), (3, "oldest"), (3, "any"))
+R1 = {"dwdp.dwdp_size": 4, "workload.ratio": 0.5}
+# Model, values, strategy
+CASES: dict[str, tuple[str, dict[str, Any], Strategy]] = {
+    "batched, trtllm_ipc, DeepSeek-R1, N = 4": ("deepseek_r1_nvfp4", R1, Strategy("batched")),
+    "batched, trtllm_vmm, DeepSeek-R1, N = 4": ("deepseek_r1_nvfp4", R1, Strategy("batched", "trtllm_vmm")),
+    "batched, trtllm_ipc, DeepSeek-V3-Lite, N = 3": (
+        "deepseek_v3_lite_nvfp4",
+        {"dwdp.dwdp_size": 3, "workload.ratio": 0.5, "workload.max_num_tokens": 8192},
+        Strategy("batched", slice_bytes=2**18),
+    ),
+    "waves, trtllm_ipc, DeepSeek-R1, N = 4": ("deepseek_r1_nvfp4", R1, Strategy("waves")),
+}
+
+
+def main() -> None:
+    """Write the changes: simulated ÷ as it is − 1, mean over seeds and half of its 95 % interval."""
+    found = []
+    for case, (model, values, strategy) in CASES.items():
+        config = preset(values, workload="iteration", model=model)
+        job = build_config(config, [])
+        assert job.layer is not None
+        lab = Lab(Bench(config, job.cluster, job.options, job.layer.model, job.layer.placement), None)
+        for places, refill in RULES:
+            real = Setup(strategy, state=State(places, refill), layers=LAYERS, slices=EVERY)
+            expected = lab.times(real, SEEDS)
+            for slices in (SLICES_A_PULL, COARSE):
+                change = paired_gain(expected, lab.times(replace(real, slices=slices), SEEDS))
+                found.append(
+                    {
+                        "case": case,
+                        "in_flight_sources": places,
+                        "refill": refill,
+                        "slices": slices,
+                        "change": change.mean,
+                        "half_width": change.half_width,
+                    }
+                )
+                print(found[-1], file=sys.stderr)
+    write_whole(Path(sys.argv[1]), lambda path: path.write_text(json.dumps(found, indent=1) + "\n"))
+
+
+if __name__ == "__main__":
+    main()

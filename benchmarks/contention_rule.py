@@ -1,0 +1,111 @@
+"""Points from which the rule of `dwdp_sim/advise/rule.py` was found, and on which it is tested.
+
+Each point is a model, machine, group, engine, in-flight rule, compute window and variation, drawn at random; there the
+gain of contention_opt over the default copies is simulated. Even points are for finding a rule, odd ones for testing
+it. It takes about an hour on one core:
+
+    python benchmarks/contention_rule.py docs/data/contention_rule.parquet [processes]
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dwdp_sim.advise.candidates import Candidate
+from dwdp_sim.advise.gain_map import map_gain
+from dwdp_sim.advise.lab import Bench, Lab
+from dwdp_sim.advise.load import measure_load
+from dwdp_sim.advise.states import State
+from dwdp_sim.build import build_config
+from dwdp_sim.files import write_whole
+from dwdp_sim.presets import preset
+
+POINTS = 240
+LAYERS, LAYERS_OF_LARGE_GROUPS = 16, 10
+SEEDS = range(4)
+MODELS = (
+    "deepseek_r1_nvfp4", "deepseek_r1_fp8", "kimi_k2_nvfp4", "qwen3_235b_nvfp4", "gpt_oss_120b_mxfp4",
+    "deepseek_v3_lite_nvfp4",
+)  # fmt: skip
+CLUSTERS = ("gb200_nvl72", "dgx_b200", "hgx_h200")
+SIZES = (2, 3, 3, 3, 4, 4, 4, 4, 5, 5, 6, 8)
+RULES = ((1, "oldest"), (2, "oldest"), (2, "any"), (3, "oldest"), (3, "any"))
+
+
+@dataclass(frozen=True)
+class Point:
+    """One question: `window_ratio` is a layer's window ÷ its uncontended prefetch, `cv` the variation of steps."""
+
+    number: int
+    model: str
+    cluster: str
+    implementation: str
+    dwdp_size: int
+    in_flight_sources: int
+    refill: str
+    window_ratio: float
+    cv: float
+    before_share: float
+
+
+def draw_points(count: int) -> list[Point]:
+    """The questions, from a fixed seed."""
+    random = np.random.default_rng(0)
+    return [
+        Point(
+            number,
+            str(random.choice(MODELS)),
+            str(random.choice(CLUSTERS)),
+            str(random.choice(["trtllm_ipc", "trtllm_vmm"])),
+            int(random.choice(SIZES)),
+            *RULES[int(random.integers(len(RULES)))],
+            float(np.exp(random.uniform(np.log(0.2), np.log(5.0)))),
+            float(random.uniform(0.0, 0.3)),
+            float(random.uniform(0.2, 0.8)),
+        )
+        for number in range(count)
+    ]
+
+
+def simulate_point(point: Point) -> dict[str, object]:
+    """The point with its gain, and half of the gain's 95 % interval."""
+    values = {"dwdp.dwdp_size": point.dwdp_size, "strategy.implementation": point.implementation}
+    window = {"compute.window_s": 1.0, "compute.before_share": point.before_share}
+    groups = {"model": point.model, "cluster": point.cluster, "compute": "constant"}
+    config = preset({**values, **window}, workload="iteration", strategy="default", **groups)
+    job = build_config(config, [])
+    assert job.layer is not None
+    bench = Bench(config, job.cluster, job.options, job.layer.model, job.layer.placement)
+    have = Candidate(job.layer.strategy)
+    load = measure_load(bench, have.strategy, SEEDS)
+    state = State(point.in_flight_sources, point.refill)
+    layers = LAYERS if point.dwdp_size < 8 else LAYERS_OF_LARGE_GROUPS
+    place = point.window_ratio, point.cv
+    (found,) = map_gain(Lab(bench, None), have, load, [place], [state], layers, SEEDS)
+    gain = found.gains[state]
+    return {**asdict(point), "gain": gain.mean, "half_width": gain.half_width}
+
+
+def main() -> None:
+    """Simulate every point and write one table."""
+    points = draw_points(POINTS)
+    rows: list[dict[str, object]] = []
+    processes = int(sys.argv[2]) if len(sys.argv) > 2 else None
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        for done, row in enumerate(pool.map(simulate_point, points), start=1):
+            rows.append(row)
+            print(f"\r{done} of {len(points)} points", end="", file=sys.stderr, flush=True)
+    table = pa.Table.from_pylist(rows)
+    write_whole(Path(sys.argv[1]), lambda path: pq.write_table(table, path, compression="zstd"))
+
+
+if __name__ == "__main__":
+    main()
