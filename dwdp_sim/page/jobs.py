@@ -53,20 +53,17 @@ class SweepJobs:
     _connection: duckdb.DuckDBPyConnection
 
     def configs(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """The index and the filled-in configuration of every finished job, in any order.
-
-        Read past the views, whose sorting would hold all configurations, one a rank, in memory.
-        """
+        """The index and the filled-in configuration of every finished job, in any order."""
         lines = {job: line for line, job in enumerate(self.finished["job"])}
         cursor = self._connection.execute(
-            "select job, config_json from files where status = 'ok' and coalesce(rank, 0) = 0"
+            "select job, config_json from rows where status = 'ok' and coalesce(rank, 0) = 0"
         )
         while batch := cursor.fetchmany(_BATCH):
-            yield from ((lines[job], json.loads(text)) for job, text in batch if job in lines)
+            yield from ((lines[job], json.loads(text)) for job, text in batch)
 
     def config(self, line: int) -> dict[str, Any]:
         """The filled-in configuration of one finished job."""
-        query = "select config_json from files where status = 'ok' and job = ? limit 1"
+        query = "select config_json from rows where job = ? limit 1"
         (text,) = self._connection.execute(query, [self.finished["job"].iloc[line]]).fetchall()[0]
         config: dict[str, Any] = json.loads(text)
         return config
