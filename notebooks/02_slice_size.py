@@ -183,3 +183,10 @@ plt.show()
 #   moving them.
 # - So 8 to 32 MiB is nowhere worse than 2 MiB in what was tried here, and cheaper to issue. What
 #   two GPUs can show is measured; what four do to each other is predicted.
+
+# %% tags=["hide-input"]
+slices = slice(0, SLICES.index("32MiB") + 1)
+means = np.array([[mean for mean, _ in rows[slices]] for rows in contended.values()])
+assert means.max() / means.min() < 1.02
+queued_s = [max(row.median_s) for _, row in measured["queued"]]
+assert max(queued_s) / min(queued_s) < 1.005

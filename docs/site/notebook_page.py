@@ -57,7 +57,7 @@ def _code(cell: Any) -> str:
     code = _fenced(cell.source, "python")
     if _HIDDEN not in cell.metadata.get("tags", []):
         return code
-    return '??? note "Code of the figure"\n\n' + "\n".join(f"    {line}".rstrip() for line in code.splitlines())
+    return '??? note "Code"\n\n' + "\n".join(f"    {line}".rstrip() for line in code.splitlines())
 
 
 def _shown(cell: Any) -> Iterator[dict[str, Any]]:
