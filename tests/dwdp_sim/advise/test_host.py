@@ -28,9 +28,8 @@ def test_a_batch_costs_its_call_and_its_slices_and_single_copies_a_call_each() -
     assert (batched.copies, batched.calls) == (2274, 1)
     call_s, slice_s, single_s = (gb200.number(f"issue_{part}_s") for part in ("batch", "slice", "async"))
     assert batched.seconds == pytest.approx(call_s + 2274 * slice_s)
-    assert host_cost(r1, gb200, candidate_of(Strategy("batched"), False), 3.3e-6).seconds == pytest.approx(
-        7.549e-3, rel=1e-3
-    )
+    slow = host_cost(r1, gb200, candidate_of(Strategy("batched"), False), 3.3e-6)
+    assert slow.seconds == pytest.approx(call_s + 2274 * 3.3e-6)
     single = host_cost(r1, gb200, candidate_of(DEFAULT, False))
     assert single.seconds == pytest.approx(18 * single_s)
 
