@@ -1,0 +1,217 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Bring your own model, cluster and trace
+#
+# **What would DWDP do for your model on your machine, and does the prediction agree with a run of
+# yours?** Three files answer: the model's `config.json`, constants of the cluster, and a profiler's
+# trace. No GPU is needed. The same three work on the command line; the lines stand at the end of
+# each section.
+
+# %%
+import json
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from dwdp_hw.check.traces.bursts import find_bursts
+from dwdp_hw.check.traces.importing import read_trace
+from dwdp_hw.check.traces.rows import program_content
+from dwdp_sim.build import build_config, read_cluster
+from dwdp_sim.constant import Constant
+from dwdp_sim.fabric_constants import constants_for
+from dwdp_sim.metrics import lower_bound_s, memory_bytes, unmeasured_rules
+from dwdp_sim.options import FabricOptions
+from dwdp_sim.presets import preset
+from dwdp_sim.replay import program_from_dict
+from dwdp_sim.simulate import simulate
+
+plt.style.use("dwdp.mplstyle")
+scratch = tempfile.TemporaryDirectory()  # goes with the kernel
+
+# %% [markdown]
+# ## A model
+#
+# The keys of DeepSeek-V3, Qwen3-MoE, gpt-oss and Mixtral are understood. Only the format of the
+# experts is not in the file. This one is made up.
+
+# %%
+config_json = Path(scratch.name) / "config.json"
+config_json.write_text(
+    json.dumps(
+        {
+            "model_type": "qwen3_moe",
+            "hidden_size": 6144,
+            "moe_intermediate_size": 2560,
+            "num_experts": 160,
+            "num_experts_per_tok": 8,
+            "num_hidden_layers": 62,
+            "num_attention_heads": 96,
+            "num_key_value_heads": 8,
+            "head_dim": 128,
+        }
+    )
+)
+
+
+def mine(strategy, **values):
+    """One layer of that model on eight H200s."""
+    chosen = {
+        "model.config_json": str(config_json),
+        "model.format": "fp8_block",
+        "dwdp.dwdp_size": 8,
+    }
+    return build_config(
+        preset(chosen | values, model="hf", cluster="hgx_h200", strategy=strategy), []
+    )
+
+
+job = mine("batched")
+memory = memory_bytes(job.layer)
+print(f"{job.layer.model.expert_bytes / 1e6:.1f} MB an expert")
+print(
+    f"in a GPU: {memory['experts'] / 1e9:.0f} GB of experts, {memory['slots'] / 1e9:.0f} GB of slots"
+)
+print(f"{job.program.copy_bytes.sum() / 8e9:.2f} GB pulled a layer and rank")
+
+# %%
+latencies = {}
+for name in ("default", "ring", "batched"):
+    job = mine(name)
+    rules = [job.constants, *(unmeasured_rules(job) or [])]
+    latencies[name] = [simulate(job.program, rule).stream_elapsed_s.max() * 1e3 for rule in rules]
+bound_ms = lower_bound_s(job.program, job.constants) * 1e3
+
+# %% tags=["hide-input"]
+figure, axis = plt.subplots(figsize=(9, 2.4))
+for place, times_ms in enumerate(latencies.values()):
+    axis.barh(place, times_ms[0], 0.6, color="C0")
+    axis.plot([min(times_ms), max(times_ms)], [place] * 2, color="black", linewidth=5, alpha=0.5)
+axis.axvline(bound_ms, color="black", linestyle="--", linewidth=1, label="lower bound")
+axis.plot([], [], color="black", linewidth=5, alpha=0.5, label="range over unmeasured rules")
+axis.set_yticks(range(len(latencies)), latencies)
+axis.grid(axis="y", visible=False)
+axis.invert_yaxis()
+axis.set(xlabel="slowest rank's prefetch latency (ms), all ranks starting together")
+axis.legend(loc="lower right")
+plt.show()
+
+# %% [markdown]
+# ```text
+# dwdp-sim -m model=hf model.config_json=config.json model.format=fp8_block \
+#     dwdp.dwdp_size=8 cluster=hgx_h200 strategy=default,ring,batched
+# ```
+#
+# ## A cluster
+#
+# Every constant says where it came from, and a prediction lists the assumed ones that it used. What
+# you measure replaces an assumption: here, as an example, a node on which an engine was seen to
+# read three sources at once.
+
+# %%
+print("assumed:", ", ".join(job.constants.assumed))
+shipped = read_cluster("hgx_h200")
+found = {
+    "in_flight_sources": Constant(3, "copies", "measured", "made up for this notebook"),
+    "refill": Constant("oldest", "rule", "measured", "made up for this notebook"),
+}
+my_node = replace(shipped, name="my_node", constants={**shipped.constants, **found})
+constants = constants_for(my_node, job.program, FabricOptions())
+elapsed_s = simulate(job.program, constants).stream_elapsed_s
+print(
+    f"batched on my_node: {elapsed_s.max() * 1e3:.2f} ms; still assumed:",
+    ", ".join(constants.assumed),
+)
+
+# %% [markdown]
+# `dwdp-hw mode=calibrate check.name=my_node check.out=my_conf/cluster/my_node.yaml` fits rates,
+# gaps and host costs on your GPUs and writes such a file, with intervals. Then, or with a file
+# written by hand:
+#
+# ```text
+# dwdp-sim --config-dir my_conf cluster=my_node
+# ```
+#
+# ## A trace
+#
+# torch.profiler and Nsight Systems see every copy. This trace is rank 0's of a layer of
+# DeepSeek-V3-Lite on two H200s: six single copies. They become a program like any other, which the
+# simulator runs on the cluster.
+
+# %%
+trace = read_trace("../measurements/traces/h200_x2_v3lite36_default_rank0.json")
+(burst,) = find_bursts([copy for copy in trace.copies if copy.kind == "peer"], gap_s=200e-6)
+(stream,) = burst
+content = program_content([burst])
+h200_x2 = read_cluster("h200_x2")
+
+
+def predicted_ends_us(content):
+    """When each copy of GPU 0 ends, from its first byte on."""
+    program = program_from_dict(content, 2)
+    timeline = simulate(program, constants_for(h200_x2, program, FabricOptions()))
+    own = program.copy_dst == 0
+    return (timeline.copy_end_s[own] - timeline.copy_start_s[own].min()) * 1e6
+
+
+alone_us = predicted_ends_us(content)
+zero_ns = stream.copies[0].start_ns
+measured_us = np.array([copy.end_ns - zero_ns for copy in stream.copies]) / 1e3
+print(f"measured {measured_us[-1]:.0f} µs, predicted {alone_us[-1]:.0f} µs")
+
+# %% [markdown]
+# That is 7 % too fast, because one rank's trace does not show what the other did: it pulled, too,
+# and both directions of a GPU slow each other. With the mirrored copies of rank 1 beside them:
+
+# %%
+mirrored = json.loads(
+    json.dumps(content["streams"])
+    .replace("gpu0", "gpuX")
+    .replace("gpu1", "gpu0")
+    .replace("gpuX", "gpu1")
+)
+other = [{**each, "gpu": 1} for each in mirrored]
+both_us = predicted_ends_us({"streams": content["streams"] + other})
+print(f"predicted {both_us[-1]:.0f} µs: {both_us[-1] / measured_us[-1] - 1:+.1%}")
+
+# %% tags=["hide-input"]
+figure, axis = plt.subplots(figsize=(9, 3.4))
+arrived_mb = np.cumsum([copy.bytes for copy in stream.copies]) / 1e6
+for label, ends_us, style in (
+    ("measured", measured_us, {"color": "C5", "linewidth": 6, "marker": "o", "markersize": 10}),
+    ("predicted, rank 0 alone", alone_us, {"color": "C3", "linestyle": "--", "marker": "s"}),
+    ("predicted, both ranks", both_us, {"color": "black", "marker": "D", "markersize": 4}),
+):
+    axis.plot([0, *ends_us], [0, *arrived_mb], label=label, **style)
+axis.set(xlabel="time since the first byte (µs)", ylabel="arrived (MB)")
+axis.legend()
+plt.show()
+assert abs(both_us[-1] / measured_us[-1] - 1) < 0.03
+assert "torch" not in sys.modules
+
+# %% [markdown]
+# ```text
+# dwdp-hw mode=import 'trace=[rank0.json.gz,rank1.json.gz]' cluster=h200_x2
+# ```
+#
+# does the same for all streams of all ranks, and writes rows that `dwdp-hw mode=validate` reads.
+#
+# ## Finding
+#
+# - A `config.json` and one word for the format are enough to compare strategies, with the memory
+#   they need.
+# - A constant that you measure narrows the range that a prediction stands beside; what is still
+#   assumed stays in sight.
+# - Give the traces of **all** ranks: contention is what the others do.
