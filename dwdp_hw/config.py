@@ -95,13 +95,11 @@ class CheckConfig:
     rounds: int = 3
     """Most rounds of a live calibration; it ends early when the rates are known to 2 %."""
     p95: float = 0.03
-    """95th percentile of the absolute error that a validation must reach."""
+    """95th percentile of the absolute error that a validation must reach; as issued, of the distance from the range."""
     median: float = 0.015
-    """Median absolute error that it must reach."""
+    """Median absolute error that queued rows must reach."""
     largest: float = 0.08
-    """Largest absolute error of rows without host time."""
-    largest_with_host: float = 0.12
-    """Largest absolute error of rows with host time."""
+    """Largest absolute error; as issued, largest distance from the predicted range."""
     burst_gap_s: float = 200e-6
     """A stream that is idle for longer begins a new burst, in seconds (mode=import)."""
 

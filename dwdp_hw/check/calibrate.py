@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from dwdp_hw.check.design import calibration_rows
-from dwdp_hw.check.fit import Fit, fit
+from dwdp_hw.check.fit import Estimate, Fit, fit, fit_identified
+from dwdp_hw.check.host_costs import HOST_COSTS
 from dwdp_hw.check.suspects import log_likelihood, makes_a_difference
+from dwdp_hw.check.validate import RowKey
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.constant import Constant
+from dwdp_sim.files import write_whole
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded import RecordedRow, Recording, pool
-from dwdp_sim.results import write_whole
 
 USES = ("design", "all")
+_KEPT = "; not identified by the latest calibration: kept"
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,13 @@ class Calibration:
     Attributes:
         fit: Values, intervals, and what the rows could not tell.
         cluster: The fitted cluster, its constants marked as measured, with intervals and sources.
-        rows: The rows it was fitted on.
+        rows: The rows it was fitted on, by the contents (sha256) of their file.
         evidence: For each alternative rule, its log likelihood less that of the rule in use, each after its own fit.
     """
 
     fit: Fit
     cluster: Cluster
-    rows: list[RecordedRow]
+    rows: dict[str, list[RecordedRow]]
     evidence: dict[str, float]
 
 
@@ -53,13 +56,10 @@ def calibrate(
     Raises:
         ConfigError: The files do not belong together, or hold no row that could be used.
     """
-    pooled = pool(recordings)
-    rows = (
-        calibration_rows(pooled)
-        if use == "design"
-        else [row for row in pooled if row.unstable is None or _is_tiny(row)]
-    )
-    found = fit(cluster, rows, options)
+    pool(recordings)
+    rows = {recording.sha256: rows_used(recording, use) for recording in recordings}
+    used = [row for chosen in rows.values() for row in chosen]
+    found = fit_identified(cluster, used, options)
     files = ", ".join(Path(recording.path).name for recording in recordings)
     machine = recordings[0].machine
     about = f"{machine.get('gpus')} × {machine.get('gpu')}, driver {machine.get('driver')}"
@@ -68,48 +68,85 @@ def calibrate(
         name=name,
         description=f"{about} (calibrated)",
         fitted_on=tuple({"file": Path(r.path).name, "sha256": r.sha256, "use": use} for r in recordings),
-        constants=_documented(found, f"{files}: {len(rows)} rows fitted together; {about}"),
+        constants=_documented(found, cluster, f"{files}: {len(used)} rows fitted together; {about}"),
     )
-    return Calibration(found, fitted, rows, _evidence(rows, options, found))
+    return Calibration(found, fitted, rows, _evidence(used, options, found))
+
+
+def rows_used(recording: Recording, use: str) -> list[RecordedRow]:
+    """What a calibration takes of a file: what the design asks for, or all that can be compared."""
+    if use == "design":
+        return calibration_rows(recording.rows)
+    return [row for row in recording.rows if row.unstable is None or _says_something(row)]
+
+
+def fitted_rows(recordings: Sequence[Recording], cluster: Cluster) -> set[RowKey]:
+    """Rows of these files on which the cluster was fitted: files are known by their contents."""
+    uses = {entry["sha256"]: entry["use"] for entry in cluster.fitted_on}
+    return {
+        (recording.sha256, row.case)
+        for recording in recordings
+        if recording.sha256 in uses
+        for row in rows_used(recording, uses[recording.sha256])
+    }
 
 
 def write_cluster(path: Path, calibration: Calibration) -> Path:
     """Write the cluster as a file for `conf/cluster/`."""
     cluster = calibration.cluster
     notes = [f"{first} and {second} cannot be told apart by these rows" for first, second in calibration.fit.not_apart]
-    if calibration.fit.undetermined:
-        notes.append(f"not determined by these rows, kept: {', '.join(calibration.fit.undetermined)}")
+    notes += [f"{p.name}: not identified by these rows ({why}): kept" for p, why in calibration.fit.kept.items()]
     header = "".join(f"# {line}\n" for line in (cluster.description, *notes))
-    content = {
-        "name": cluster.name,
-        "description": cluster.description,
-        "num_gpus": cluster.num_gpus,
-        "mapping": cluster.mapping,
-        "home": cluster.home,
+    written = {
         "fitted_on": [dict(entry) for entry in cluster.fitted_on],
         "constants": {name: _plain(constant) for name, constant in cluster.constants.items()},
     }
+    content = {field.name: getattr(cluster, field.name) for field in fields(cluster) if field.name not in written}
+    content |= written
     text = header + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
     return write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
-def _is_tiny(row: RecordedRow) -> bool:
-    """A single small copy scatters by 1–2 µs, which its weight allows for; nothing else shows the fixed part."""
-    return row.queued and len(row.program.copy_bytes) == 1
+def _says_something(row: RecordedRow) -> bool:
+    """Whether an unstable row is still of use.
+
+    A single small copy scatters by 1–2 µs, which its weight allows for; nothing else shows the fixed part. Where the
+    host's time is in the figure, its scatter is what the range of host costs must cover.
+    """
+    return not row.queued or len(row.program.copy_bytes) == 1
 
 
-def _documented(found: Fit, source: str) -> dict[str, Constant]:
-    """The fitted constants with their intervals; the others as they were."""
+def _documented(found: Fit, before: Cluster, source: str) -> dict[str, Constant]:
+    """The fitted constants with their intervals; one of which nothing is fitted stays as it was."""
     constants = dict(found.cluster.constants)
+    for name in {name for parameter in found.kept for name in parameter.constants}:
+        constants[name] = _marked(before.constants[name])
+    fitted: dict[str, list[Estimate]] = {}
     for estimate in found.estimates:
-        parameter = estimate.parameter
-        for name in parameter.constants:
-            old = constants[name]
-            interval: Any = [estimate.low, estimate.high]
-            if parameter.key is not None:
-                interval = {**(old.interval or {}), parameter.key: interval}
-            constants[name] = replace(old, provenance="measured", source=source, interval=interval)
+        for name in estimate.parameter.constants:
+            fitted.setdefault(name, []).append(estimate)
+    for name, estimates in fitted.items():
+        kept = ", ".join(parameter.name for parameter in found.kept if name in parameter.constants)
+        notes = [f"not identified by them, kept: {kept}"] if kept else []
+        notes += ["the interval covers every process measured"] if name in HOST_COSTS else []
+        constants[name] = replace(
+            found.cluster.constants[name],
+            provenance="measured",
+            source="; ".join([source, *notes]),
+            interval=_interval(estimates),
+        )
     return constants
+
+
+def _marked(constant: Constant) -> Constant:
+    """A constant that was kept, and says so once."""
+    return replace(constant, source=constant.source.removesuffix(_KEPT) + _KEPT)
+
+
+def _interval(estimates: Sequence[Estimate]) -> Any:
+    if estimates[0].parameter.key is None:
+        return [estimates[0].low, estimates[0].high]
+    return {estimate.parameter.key: [estimate.low, estimate.high] for estimate in estimates}
 
 
 def _plain(constant: Constant) -> dict[str, Any]:

@@ -18,30 +18,32 @@ def calibration_rows(rows: Sequence[RecordedRow]) -> list[RecordedRow]:
 
     Every single copy alone (fixed part, rate), every train of equal single copies alone (gap by size), the longest pair
     of opposite pulls and of opposite pushes (both-ways loss), the longest pair of opposite trains (gaps both ways), the
-    longest pair over one link direction (sharing), and the batch with the most copies that was timed with its host
-    (host costs).
+    longest pair over one link direction (sharing); and for host costs, whatever was timed with its host and moves
+    copies of one size, or where there is no such row, the batch with the most copies.
     """
-    chosen = [row for row in rows if _is_single(row) or _is_train(row)]
+    chosen = [row for row in rows if _is_single(row) or is_train(row)]
     for wanted in (_is_both_ways("pull"), _is_both_ways("push"), _is_shared_direction):
         chosen += _longest([row for row in rows if wanted(row) and _is_batched(row)])
     chosen += _longest([row for row in rows if _is_both_ways("pull")(row) and _is_trains(row)])
-    chosen += _longest([row for row in rows if not row.queued and _is_batched(row)])
-    return chosen
+    as_issued = [row for row in rows if not row.queued]
+    uniform = [row for row in as_issued if _is_uniform(row)]
+    batches = [row for row in as_issued if _is_batched(row) and row.unstable is None]
+    return chosen + (uniform or sorted(batches, key=_copies)[-1:])
 
 
 def is_train(row: RecordedRow) -> bool:
     """Whether the row is one stream of equal single copies."""
-    return _is_train(row)
+    program = row.program
+    alone = row.queued and len(program.stream_gpu) == 1 and bool(np.all(program.call_issue == ASYNC))
+    return alone and len(program.copy_bytes) >= _TRAIN and _is_uniform(row)
 
 
 def _is_single(row: RecordedRow) -> bool:
     return row.queued and len(row.program.stream_gpu) == 1 and len(row.program.copy_bytes) == 1
 
 
-def _is_train(row: RecordedRow) -> bool:
-    program = row.program
-    alone = row.queued and len(program.stream_gpu) == 1 and bool(np.all(program.call_issue == ASYNC))
-    return alone and len(program.copy_bytes) >= _TRAIN and len(np.unique(program.copy_bytes)) == 1
+def _is_uniform(row: RecordedRow) -> bool:
+    return len(np.unique(row.program.copy_bytes)) == 1
 
 
 def _is_trains(row: RecordedRow) -> bool:
@@ -80,4 +82,9 @@ def _is_shared_direction(row: RecordedRow) -> bool:
 
 
 def _longest(rows: list[RecordedRow]) -> list[RecordedRow]:
-    return sorted(rows, key=lambda row: (int(row.program.copy_bytes.sum()), len(row.program.copy_bytes)))[-1:]
+    """The row with the most bytes, of several the one with the fewest copies, which is the quickest to simulate."""
+    return sorted(rows, key=lambda row: (int(row.program.copy_bytes.sum()), -_copies(row)))[-1:]
+
+
+def _copies(row: RecordedRow) -> int:
+    return len(row.program.copy_bytes)

@@ -9,9 +9,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 
+from dwdp_hw.check.comparison import ValidationRow
+from dwdp_hw.check.ranking import Ranking
 from dwdp_hw.check.timelines import CaseTimeline, RankTimeline
-from dwdp_hw.check.validate import Ranking, ValidationRow
 
 _MEASURED, _PREDICTED = "#56B4E9", "#D55E00"
 _FEW_COPIES = 60  # up to here each arrival has a marker of its own
@@ -19,7 +21,10 @@ _COUNTS, _FITTED, _UNSTABLE = "#0072B2", "#E69F00", "#999999"  # Okabe & Ito
 
 
 def error_figure(rows: list[ValidationRow], bar: float) -> str:
-    """Signed error of every row in per cent, with its measured spread; the bar for the 95th percentile is shaded."""
+    """Signed error of every row in per cent, with its measured spread and the range of its prediction.
+
+    The bar for the 95th percentile is shaded.
+    """
     figure = Figure(figsize=(9, 1.4 + 0.24 * len(rows)), layout="constrained")
     axis = figure.subplots()
     places = np.arange(len(rows))[::-1]
@@ -30,6 +35,10 @@ def error_figure(rows: list[ValidationRow], bar: float) -> str:
         ("used for fitting", _FITTED, "s", [row.fitted and row.stable for row in rows]),
         ("unstable, does not count", _UNSTABLE, "x", [not row.stable for row in rows]),
     )
+    ranges = [(100 * (row.predicted_low_s / row.measured_s - 1), 100 * row.width * (1 + row.error)) for row in rows]
+    if any(width for _, width in ranges):
+        left, width = zip(*ranges, strict=True)
+        axis.barh(places, width, 0.6, left, color=_PREDICTED, alpha=0.25, linewidth=0, label="predicted range")
     for label, colour, marker, chosen in styles:
         own = [(place, row) for place, row, wanted in zip(places, rows, chosen, strict=True) if wanted]
         if not own:
@@ -46,7 +55,7 @@ def error_figure(rows: list[ValidationRow], bar: float) -> str:
     limit = max(2.5 * 100 * bar, *(abs(100 * row.error) * 1.1 for row in rows if row.stable))
     axis.set_xlim(-limit, limit)
     axis.grid(axis="x", linewidth=0.4, alpha=0.6)
-    axis.legend(loc="upper center", bbox_to_anchor=(0.4, 1.0 + 0.9 / figure.get_figheight()), ncols=3, frameon=False,
+    axis.legend(loc="upper center", bbox_to_anchor=(0.4, 1.0 + 0.9 / figure.get_figheight()), ncols=4, frameon=False,
                 fontsize=8)  # fmt: skip
     return _svg(figure)
 
@@ -64,6 +73,7 @@ def gain_figure(rankings: list[Ranking]) -> str:
     axis.set_yticks(places, [f"{r.second}\nover {r.first}" for r in rankings], fontsize=7)
     axis.set_ylim(-0.8, len(rankings) - 0.2)
     axis.set_xscale("symlog", linthresh=10)
+    axis.xaxis.set_major_formatter(ScalarFormatter())
     axis.set_xlabel("gain in time (%), logarithmic beyond ±10")
     axis.legend(frameon=False, fontsize=8)
     axis.grid(axis="x", linewidth=0.4, alpha=0.6)

@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dwdp_hw.check.predict import predict
+from dwdp_hw.check.predict import predict_mean_s
 from dwdp_sim.build import read_cluster
 from dwdp_sim.errors import ConfigError
+from dwdp_sim.files import write_whole
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded import read_recording
-from dwdp_sim.results import write_whole
 
 BAND = 0.005  # an error may move by this much either way
 BANDS_FILE = "bands.json"
@@ -33,7 +33,7 @@ def errors_of(path: Path, cluster: str) -> Errors:
     for row in read_recording(str(path)).rows:
         if row.unstable is not None:
             continue
-        predicted = predict(row, constants, FabricOptions()).mean_s
+        predicted = predict_mean_s(row, constants, FabricOptions())
         for rank, measured in enumerate(row.median_s):
             found[f"{row.case}#{rank}"] = round(float(predicted[rank]) / measured - 1, 5)
     return found

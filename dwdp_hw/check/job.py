@@ -70,7 +70,7 @@ def build_check(composed: DictConfig, overrides: Sequence[str]) -> CheckJob:
         raise ConfigError("check.use", check.use, f"allowed: {', '.join(USES)}")
     if check.rounds < 1:
         raise ConfigError("check.rounds", check.rounds, "must be at least 1")
-    for bar in ("p95", "median", "largest", "largest_with_host"):
+    for bar in ("p95", "median", "largest"):
         if not 0 < getattr(check, bar) < 1:
             raise ConfigError(f"check.{bar}", getattr(check, bar), "a fraction between 0 and 1 is wanted, such as 0.03")
     if check.out is not None:
@@ -87,7 +87,7 @@ def build_check(composed: DictConfig, overrides: Sequence[str]) -> CheckJob:
         name=check.name or f"{cluster.name}_calibrated",
         out=None if check.out is None else Path(check.out),
         use=check.use,
-        bars=Bars(check.p95, check.median, check.largest, check.largest_with_host),
+        bars=Bars(check.p95, check.median, check.largest),
         rounds=check.rounds,
         seed=config.seed,
         config=cast(dict[str, Any], OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)),
@@ -112,6 +112,8 @@ def _recordings(rows: Any) -> tuple[Recording, ...]:
     paths = list(rows) if isinstance(rows, list | ListConfig) else [rows]
     recordings = tuple(read_recording(str(path)) for path in paths)
     pool(recordings)
+    if len({recording.sha256 for recording in recordings}) < len(recordings):
+        raise ConfigError("rows", ", ".join(map(str, paths)), "the same file is listed twice")
     if not any(recording.rows for recording in recordings):
         raise ConfigError("rows", ", ".join(map(str, paths)), "no row in it times copies")
     return recordings

@@ -16,6 +16,7 @@ from dwdp_sim.strategies import Strategy
 
 _SIZES = (4 * KIB, 64 * KIB, 256 * KIB, MIB, 4 * MIB, 16 * MIB, 64 * MIB, 256 * MIB)
 _TRAINS = ((64 * KIB, 256), (256 * KIB, 256), (MIB, 128), (2 * MIB, 64), (8 * MIB, 32))
+_ISSUED = tuple((count, size) for size in (64 * KIB, 256 * KIB) for count in (4, 16, 64, 256, 1024))
 _SLICES = (512 * KIB, 2 * MIB, 8 * MIB)
 
 
@@ -24,13 +25,13 @@ def calibration_cases(gpus: int) -> list[Case]:
     ranks, home = (gpus, "peer") if gpus > 1 else (2, "host")
     cases = [pieces_case(f"size_solo_{size}", 1, size, ASYNC, ranks, (0,)) for size in _SIZES]
     cases += [pieces_case(f"loop_solo_{size}", count, size, ASYNC, ranks, (0,)) for size, count in _TRAINS]
+    everyone = range(gpus)
     if gpus > 1:
-        everyone = range(ranks)
         cases.append(pieces_case("batch_both_8388608", 256, 8 * MIB, BATCH, ranks, everyone))
         cases += [pieces_case(f"loop_both_{size}", 64, size, ASYNC, ranks, everyone) for size in (MIB, 8 * MIB)]
-    for count in (64, 512):
-        batch = pieces_case(f"batch_as_issued_{count}", count, 256 * KIB, BATCH, ranks, (0,))
-        cases.append(replace(batch, issue_mode="as_issued"))
+    issued = [pieces_case(f"batch_as_issued_{n}_{size}", n, size, BATCH, ranks, everyone) for n, size in _ISSUED]
+    issued += [pieces_case(f"loop_as_issued_{n}", n, 16 * MIB, ASYNC, ranks, everyone) for n in (2, 6, 18)]
+    cases += [replace(case, issue_mode="as_issued") for case in issued]
     return [replace(case, home=home) for case in cases]
 
 

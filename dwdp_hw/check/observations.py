@@ -7,19 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dwdp_hw.check.predict import predict
+from dwdp_hw.check.host_costs import measured_host_s, predicted_host_s
+from dwdp_hw.check.predict import predict_mean_s
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.options import FabricOptions
-from dwdp_sim.plan import ASYNC, BATCH
-from dwdp_sim.program import Program
 from dwdp_sim.recorded import RecordedRow
 from dwdp_sim.simulate import Floats
 
 _RANGE_TO_SIGMA = 2.5  # the range of five to seven normal draws, in standard deviations
 _FLOOR = 0.003  # relative; nothing is trusted better than this
-_FLOOR_WITH_HOST = 0.05  # ranks of one machine differ by as much in host time
-_HOST_SIGMA = 0.3
-_MOST_CALLS = 500  # a longer train fills the stream's queue, and its host time is the device's
+_HOST_SIGMA = 0.3  # of host times: processes issue at two speeds, a factor of two apart
+_HOST_SHARE = 0.2  # of a device time that includes the host's, where that was not recorded
 
 
 class Observations:
@@ -29,7 +27,6 @@ class Observations:
         measured: Logarithms of device times and of usable host times, in seconds.
         sigma: Noise of each, relative.
         device: Whether it is a device time.
-        row_of: Number of the row it belongs to.
     """
 
     def __init__(self, rows: Sequence[RecordedRow], options: FabricOptions) -> None:
@@ -37,32 +34,25 @@ class Observations:
         logs: list[float] = []
         sigmas: list[float] = []
         device: list[bool] = []
-        row_of: list[int] = []
-        for number, row in enumerate(rows):
-            for median, low, high in zip(row.median_s, row.min_s, row.max_s, strict=True):
-                logs.append(np.log(median))
-                sigmas.append(
-                    np.hypot((high - low) / _RANGE_TO_SIGMA / median, _FLOOR if row.queued else _FLOOR_WITH_HOST)
-                )
-                device.append(True)
-                row_of.append(number)
-            for host in _usable_host_s(row):
-                logs.append(np.log(host))
-                sigmas.append(_HOST_SIGMA)
-                device.append(False)
-                row_of.append(number)
+        for row in rows:
+            logs += np.log(row.median_s).tolist()
+            sigmas += [_sigma(row, stream) for stream in range(len(row.median_s))]
+            device += [True] * len(row.median_s)
+            host = measured_host_s(row)
+            logs += [float(np.log(seconds)) for seconds in host]
+            sigmas += [_HOST_SIGMA] * len(host)
+            device += [False] * len(host)
         self.measured: Floats = np.array(logs)
         self.sigma: Floats = np.array(sigmas)
         self.device: NDArray[np.bool_] = np.array(device)
-        self.row_of: NDArray[np.int64] = np.array(row_of)
 
     def predicted(self, cluster: Cluster) -> Floats:
         """Logarithms of the predicted times, in the order of `measured`."""
         found: list[float] = []
         for row in self._rows:
-            found += predict(row, cluster, self._options).mean_s.tolist()
-            if _usable_host_s(row):
-                found += _host_s(row.program, cluster)
+            found += predict_mean_s(row, cluster, self._options).tolist()
+            if measured_host_s(row):
+                found += predicted_host_s(row.program, cluster)
         logs: Floats = np.log(found)
         return logs
 
@@ -72,18 +62,16 @@ class Observations:
         return scaled
 
 
-def _usable_host_s(row: RecordedRow) -> tuple[float, ...]:
-    """Host times that are the host's: not of calls that waited in a full queue, nor of batches behind a gate, which
-    cost the host up to twice as much as batches that start at once."""
-    calls = np.bincount(row.program.call_stream)
-    gated_batch = row.queued and bool(np.any(row.program.call_issue == BATCH))
-    return () if gated_batch or calls.max() > _MOST_CALLS else row.host_s
+def _sigma(row: RecordedRow, stream: int) -> float:
+    """Relative noise of a device time: its own spread, and its host's where that is in the figure."""
+    median = row.median_s[stream]
+    spread = (row.max_s[stream] - row.min_s[stream]) / _RANGE_TO_SIGMA / median
+    return float(np.linalg.norm([spread, _FLOOR, _HOST_SIGMA * _host_share(row, stream)]))
 
 
-def _host_s(program: Program, cluster: Cluster) -> list[float]:
-    """Predicted host time of each stream's calls."""
-    asynchronous, batch, piece = (cluster.number(name) for name in ("issue_async_s", "issue_batch_s", "issue_slice_s"))
-    cost = np.where(program.call_issue == ASYNC, asynchronous, batch + piece * np.diff(program.call_first_copy))
-    totals = np.zeros(len(program.stream_gpu))
-    np.add.at(totals, program.call_stream, cost)
-    return [float(total) for total in totals]
+def _host_share(row: RecordedRow, stream: int) -> float:
+    """How much of a device time is the host's."""
+    if row.queued:
+        return 0.0
+    host = measured_host_s(row)
+    return host[stream] / row.median_s[stream] if host else _HOST_SHARE

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dwdp_hw.check.design import is_train
+from dwdp_hw.check.host_costs import HOST_COSTS
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.recorded import RecordedRow
 from dwdp_sim.sharing import Flow
@@ -30,12 +31,14 @@ class Parameter:
         constants: Names of the constants it sets.
         key: Row of a gap table (bytes) or kind of copy, where the constant holds several numbers.
         start: Its value before the fit, in the constants' unit.
+        neutral: The value at which it does nothing.
     """
 
     name: str
     constants: tuple[str, ...]
     key: float | str | None
     start: float
+    neutral: float = 0.0
 
 
 def parameters_for(cluster: Cluster, rows: Sequence[RecordedRow]) -> tuple[Cluster, list[Parameter]]:
@@ -53,13 +56,11 @@ def parameters_for(cluster: Cluster, rows: Sequence[RecordedRow]) -> tuple[Clust
     if "peer" in kinds and "both_ways_egress" in cluster.constants:
         both = cluster.by_kind("both_ways_egress")
         names = ("both_ways_egress", "both_ways_ingress")
-        found += [Parameter(f"both ways, {kind}", names, kind, both[kind]) for kind in both]
+        found += [Parameter(f"both ways, {kind}", names, kind, both[kind], neutral=1.0) for kind in both]
         if "both_ways_gap_factor" in cluster.constants:
             gap = cluster.number("both_ways_gap_factor")
-            found.append(Parameter("both_ways_gap_factor", ("both_ways_gap_factor",), None, gap))
-    for name in ("issue_async_s", "issue_batch_s", "issue_slice_s"):
-        if name in cluster.constants:
-            found.append(Parameter(name, (name,), None, cluster.number(name)))
+            found.append(Parameter("both_ways_gap_factor", ("both_ways_gap_factor",), None, gap, neutral=1.0))
+    found += [Parameter(name, (name,), None, cluster.number(name)) for name in HOST_COSTS if name in cluster.constants]
     return cluster, found
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from dwdp_sim.simulate import Floats
 Matrix = NDArray[np.float64]
 
 STEP = 1e-2  # of the finite differences; large enough to cross the phases in which two trains lock
-_PRIOR_SIGMA = 0.5  # of host costs: what is known of them elsewhere, so that no single row drives one to nothing
+_PRIOR_SIGMA = 0.7  # of log x: machines of a kind agree within a factor of two, so what no row tells stays in place
 _NO_EFFECT = 1e-4  # a relative change of a constant by 1 that changes no time by this fraction of its noise
 _LARGEST_FACTOR = 20.0
 
@@ -32,7 +33,7 @@ class Problem:
     Attributes:
         observations: Of the rows.
         determined: Parameters that change some observed time.
-        undetermined: Names of those that do not.
+        without_effect: Those that do not.
     """
 
     def __init__(self, rows: Sequence[RecordedRow], cluster: Cluster, options: FabricOptions) -> None:
@@ -44,7 +45,13 @@ class Problem:
         count = len(self.observations.measured)
         effect = np.linalg.norm(self.jacobian(np.ones(len(candidates)))[:count], axis=0)
         self.determined = [p for p, size in zip(candidates, effect, strict=True) if size > _NO_EFFECT]
-        self.undetermined = [p.name for p in candidates if p not in self.determined]
+        self.without_effect = [p for p in candidates if p not in self.determined]
+
+    def holding(self, parameters: Collection[Parameter]) -> Problem:
+        """The same with some parameters held at the cluster's own values."""
+        held = copy(self)
+        held.determined = [p for p in self.determined if p not in parameters]
+        return held
 
     def values(self, x: Floats) -> Floats:
         """The determined parameters' values, in their constants' units."""
@@ -58,14 +65,14 @@ class Problem:
         return with_values(self._cluster, self.determined, self.values(x))
 
     def residuals(self, x: Floats) -> Floats:
-        """Of the observations in units of noise, then of the priors on host costs."""
-        host = np.array([parameter.name.startswith("issue_") for parameter in self.determined])
-        return np.append(self.observations.residuals(self.cluster(x)), (x[host] - 1.0) / _PRIOR_SIGMA)
+        """Of the observations in units of noise, then of the prior."""
+        return np.append(self.observations.residuals(self.cluster(x)), np.log(x) / _PRIOR_SIGMA)
 
     def jacobian(self, x: Floats) -> Matrix:
         """Change of each residual with each x, by forward differences."""
         base = self.residuals(x)
-        return np.array([(self.residuals(x + STEP * unit) - base) / STEP for unit in np.eye(len(x))]).T
+        columns = [(self.residuals(x + STEP * unit) - base) / STEP for unit in np.eye(len(x))]
+        return np.array(columns).reshape(len(x), len(base)).T
 
     def bounds(self) -> tuple[Floats, Floats]:
         """Of x: at most a factor of 20 either way, and no gain where there can only be loss."""

@@ -1,20 +1,22 @@
-"""A validation as one HTML page without network, and as Markdown for a pull request."""
+"""What a report on a validation says."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
+from dwdp_hw.check.comparison import AS_ISSUED, MODES, QUEUED, ValidationRow
 from dwdp_hw.check.figures import error_figure, gain_figure, timeline_figure
+from dwdp_hw.check.ranking import Ranking
+from dwdp_hw.check.sections import Cells, Section, html_page, markdown_page
+from dwdp_hw.check.summary import Summary, groups_of, percent, summarize
 from dwdp_hw.check.suspects import Suspect
 from dwdp_hw.check.timelines import CaseTimeline, RankStatistics
-from dwdp_hw.check.validate import Ranking, Validation, ValidationRow, groups_of, summarize
+from dwdp_hw.check.validate import Validation
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.units import format_bytes, format_seconds
 
-Cells = list[str]
 _MOST_GAINS = 24  # pairs in the picture; the table has all
 
 
@@ -39,98 +41,112 @@ class Subject:
     timelines: Sequence[CaseTimeline] = ()
 
 
-@dataclass(frozen=True)
-class _Section:
-    heading: str
-    text: str = ""
-    header: Cells | None = None
-    rows: Sequence[Cells] = ()
-    figure: str = ""
-
-
 def html_report(validation: Validation, subject: Subject) -> str:
     """One page: verdict, suspects, summary, errors, ranking, constants, machine, what was not tested."""
-    sections = "\n".join(_html_section(section) for section in _sections(validation, subject, figures=True))
-    state = "passed" if validation.passed else "failed"
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Validation of {escape(subject.cluster.name)}: {state}</title><style>{_STYLE}</style></head><body><main>
-<h1>Predicted against measured: {escape(subject.cluster.name)}</h1>
-<p class="verdict {state}" role="status">{escape(_verdict(validation))}</p>
-{sections}
-</main></body></html>
-"""
+    sections = _sections(validation, subject, figures=True)
+    return html_page(_title(subject), _verdict(validation), sections, passed=validation.passed)
 
 
 def markdown_report(validation: Validation, subject: Subject) -> str:
     """The same without pictures."""
-    parts = [f"# Predicted against measured: {subject.cluster.name}", f"**{_verdict(validation)}**"]
-    for section in _sections(validation, subject, figures=False):
-        parts.append(f"## {section.heading}")
-        if section.text:
-            parts.append(section.text)
-        if section.header:
-            lines = [section.header, ["---"] * len(section.header), *section.rows]
-            parts.append("\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines))
-    return "\n\n".join(parts) + "\n"
+    return markdown_page(_title(subject), _verdict(validation), _sections(validation, subject, figures=False))
 
 
-def _verdict(validation: Validation) -> str:
-    summary = summarize(validation.rows)
-    if validation.passed:
-        sample = "that the constants were fitted on (in sample)" if validation.in_sample else "not used for fitting"
-        return (
-            f"Passed: {summary['n']} figures {sample}; 95th percentile of the absolute error "
-            f"{_percent(summary['p95_abs_error'])}, median {_percent(summary['median_abs_error'])}, largest "
-            f"{_percent(summary['max_abs_error'])}."
-        )
-    return f"Failed{', in sample' if validation.in_sample else ''}: {'; '.join(validation.failures)}."
+def _title(subject: Subject) -> str:
+    return f"Predicted against measured: {subject.cluster.name}"
 
 
-def _sections(validation: Validation, subject: Subject, *, figures: bool) -> list[_Section]:
-    rows, rankings = validation.rows, validation.rankings
+def _verdict(validation: Validation) -> list[str]:
+    """The verdict, then what it rests on, a line each."""
+    judged = [validation.judged(mode) for mode in MODES]
+    return ["Passed", *judged] if validation.passed else ["Failed", *validation.failures, *judged]
+
+
+def _sections(validation: Validation, subject: Subject, *, figures: bool) -> list[Section]:
+    rows, constants = validation.rows, subject.cluster.constants
     found = []
     if subject.suspects:
         listed = [[suspect.text] for suspect in subject.suspects]
-        found.append(_Section("What no longer fits", "", ["constant or rule"], listed))
-    elif not validation.passed:
-        found.append(_Section("What no longer fits", "No single constant or rule explains it: look at the rows below."))
-    header = ["rows", "n", "p95", "median", "largest", "bias"]
-    groups = {"all": rows, **groups_of(rows)}
-    table = [_summary_cells(name, summarize(group)) for name, group in groups.items() if summarize(group)["n"]]
-    found.append(
-        _Section(
-            "Summary",
-            "Absolute errors of rows that count: stable, and not used for fitting (where all were, all stable ones).",
-            header,
-            table,
-        )
-    )
-    found.append(_ranking_section(rankings, figures))
-    found.append(
-        _Section(
-            "Rows",
-            "Error is predicted ÷ measured − 1. Where the start skew of single copies was not recorded, the prediction "
-            "is a mean over skews of 0 to 20 µs and its range is shown.",
-            ["case", "rank", "bytes", "measured", "spread", "predicted", "error", "counts"],
-            [_row_cells(row) for row in rows],
-            error_figure(rows, validation.bars.p95) if figures and rows else "",
-        )
-    )
+        found.append(Section("What no longer fits", "", ["constant or rule"], listed))
+    elif not validation.passed and any(row.counts for row in rows):
+        found.append(Section("What no longer fits", "No single constant or rule explains it: look at the rows below."))
+    found.append(_queued_section(rows))
+    found.append(_as_issued_section(rows))
+    found.append(_ranking_section(validation.rankings, figures))
+    found.append(_row_section(validation, figures, several=len(subject.sources) > 1))
     if subject.timelines:
         found.append(_timeline_section(subject.timelines, figures))
-    constants = subject.cluster.constants
     cells = [
         [name, _plain(c.value), c.unit, _plain(c.interval), c.provenance, c.source] for name, c in constants.items()
     ]
-    found.append(_Section("Constants", "", ["name", "value", "unit", "95 % interval", "provenance", "source"], cells))
-    about = {"rows from": ", ".join(subject.sources), **subject.machine, **subject.versions}
-    found.append(_Section("Machine and versions", "", ["", ""], [[key, str(value)] for key, value in about.items()]))
-    found.append(_Section("Not tested", _untested(rows)))
+    header = ["name", "value", "unit", "95 % interval", "provenance", "source"]
+    found.append(Section("Constants", "Intervals of host costs (issue_…) cover all measured processes.", header, cells))
+    about = {"rows from": ", ".join(subject.sources), **subject.machine}
+    about |= {f"predicted with {name}": version for name, version in subject.versions.items()}
+    found.append(Section("Machine and versions", "", ["", ""], [[key, str(value)] for key, value in about.items()]))
+    found.append(Section("Not tested", _untested(rows)))
     return found
 
 
-def _ranking_section(rankings: Sequence[Ranking], figures: bool) -> _Section:
+def _queued_section(rows: Sequence[ValidationRow]) -> Section:
+    text = (
+        "Absolute errors of queued rows, which have no host time in them, that count: stable, and not used for fitting "
+        "(where all were, all stable ones)."
+    )
+    header = ["rows", "n", "p95", "median", "largest", "bias"]
+    cells = [
+        [
+            name,
+            str(s.n),
+            *map(percent, (s.p95_abs_error, s.median_abs_error, s.max_abs_error)),
+            percent(s.bias, signed=True),
+        ]
+        for name, s in _summaries(rows, QUEUED)
+    ]
+    return Section("Queued rows", text if cells else "Nothing judged.", header if cells else None, cells)
+
+
+def _as_issued_section(rows: Sequence[ValidationRow]) -> Section:
+    text = (
+        "Rows with host time that count. Issuing costs a process one of two amounts, a factor of two apart, so the "
+        "prediction is a range; how far the measured time lies outside it is what is judged."
+    )
+    header = ["rows", "n", "p95 outside", "largest outside", "within the range", "median width of the range"]
+    header += ["error of the value: median", "p95"]
+    cells = [
+        [
+            name,
+            str(s.n),
+            *map(percent, (s.p95_outside, s.max_outside)),
+            f"{100 * s.covered:.0f} %",
+            *map(percent, (s.median_width, s.median_abs_error, s.p95_abs_error)),
+        ]
+        for name, s in _summaries(rows, AS_ISSUED)
+    ]
+    return Section("Rows as issued", text if cells else "Nothing judged.", header if cells else None, cells)
+
+
+def _summaries(rows: Sequence[ValidationRow], mode: str) -> list[tuple[str, Summary]]:
+    groups = {"all": rows, **groups_of(rows)}
+    return [(name, found) for name, group in groups.items() if (found := summarize(group, mode))]
+
+
+def _row_section(validation: Validation, figures: bool, *, several: bool) -> Section:
+    text = (
+        "Error is predicted ÷ measured − 1. A range follows the prediction where the start skew of single copies was "
+        "not recorded (0 to 20 µs; the prediction is their mean), and where the host's time is in the figure."
+    )
+    header = ["case", "rank", "bytes", "measured", "spread", "predicted", "error", "outside", "counts"]
+    rows = validation.rows
+    cells = [_row_cells(row) for row in rows]
+    if several:
+        header = ["file", *header]
+        cells = [[row.file, *line] for row, line in zip(rows, cells, strict=True)]
+    figure = error_figure(rows, validation.bars.p95) if figures and rows else ""
+    return Section("Rows", text, header, cells, figure)
+
+
+def _ranking_section(rankings: Sequence[Ranking], figures: bool) -> Section:
     decided = [r for r in rankings if r.decided]
     right = sum(r.right for r in decided)
     within = sum(r.within_spread for r in rankings)
@@ -145,9 +161,9 @@ def _ranking_section(rankings: Sequence[Ranking], figures: bool) -> _Section:
     cells = [
         [
             f"{r.second} over {r.first}",
-            _percent(r.measured_gain, signed=True),
-            _percent(r.measured_spread),
-            _percent(r.predicted_gain, signed=True),
+            percent(r.measured_gain, signed=True),
+            percent(r.measured_spread),
+            percent(r.predicted_gain, signed=True),
             "undecided" if not r.decided else "right" if r.right else "WRONG",
         ]
         for r in rankings
@@ -158,10 +174,10 @@ def _ranking_section(rankings: Sequence[Ranking], figures: bool) -> _Section:
     figure = gain_figure(drawn) if figures and rankings else ""
     if figure and len(rankings) > _MOST_GAINS:
         text += f" Drawn are the {_MOST_GAINS} pairs furthest outside their spread."
-    return _Section("Ranking of strategies", text, header if rankings else None, cells, figure)
+    return Section("Ranking of strategies", text, header if rankings else None, cells, figure)
 
 
-def _timeline_section(timelines: Sequence[CaseTimeline], figures: bool) -> _Section:
+def _timeline_section(timelines: Sequence[CaseTimeline], figures: bool) -> Section:
     text = (
         "When each copy had arrived: zero is the start of its rank's stream. The measured arrivals are those of one "
         "extra run that a kernel watched, with an event after each call; the last column says how much later it ended "
@@ -172,7 +188,7 @@ def _timeline_section(timelines: Sequence[CaseTimeline], figures: bool) -> _Sect
     header = ["case", "rank", "copies seen", "rate", "fixed part, µs", "a call, µs", "largest residual, µs"]
     header += ["less fixed part, µs", "what is left, µs", "out of order (predicted)", "watched run, µs"]
     cells = [[t.case, *_statistics_cells(rank.statistics())] for t in timelines for rank in t.ranks]
-    return _Section("Timelines", text, header, cells, "\n".join(map(timeline_figure, timelines)) if figures else "")
+    return Section("Timelines", text, header, cells, "\n".join(map(timeline_figure, timelines)) if figures else "")
 
 
 def _statistics_cells(found: RankStatistics) -> Cells:
@@ -181,9 +197,9 @@ def _statistics_cells(found: RankStatistics) -> Cells:
     return [
         str(found.rank),
         f"{found.seen} of {found.copies}",
-        _percent(rate, signed=True),
+        "–" if rate is None else percent(rate, signed=True),
         *[_microseconds(value) for value in (*differences, found.unexplained_s)],
-        f"{_percent(found.out_of_order)} ({_percent(found.predicted_out_of_order)})",
+        f"{percent(found.out_of_order)} ({percent(found.predicted_out_of_order)})",
         _microseconds(found.watched_longer_s),
     ]
 
@@ -221,21 +237,10 @@ def _row_cells(row: ValidationRow) -> Cells:
         format_seconds(row.measured_s),
         f"{format_seconds(row.measured_min_s)} – {format_seconds(row.measured_max_s)}",
         predicted,
-        _percent(row.error, signed=True),
+        percent(row.error, signed=True),
+        "–" if row.predicted_high_s == row.predicted_low_s else percent(row.outside, signed=True),
         counts,
     ]
-
-
-def _summary_cells(name: str, summary: Mapping[str, float | int | None]) -> Cells:
-    figures = [_percent(summary[key]) for key in ("p95_abs_error", "median_abs_error", "max_abs_error")]
-    return [name, str(summary["n"]), *figures, _percent(summary["bias"], signed=True)]
-
-
-def _percent(value: float | int | None, *, signed: bool = False) -> str:
-    if value is None:
-        return "–"
-    text = f"{100 * value:+.2f} %" if signed else f"{100 * value:.2f} %"
-    return text.replace("-0.00", "0.00").replace("+0.00", "0.00")
 
 
 def _plain(value: Any) -> str:
@@ -246,32 +251,3 @@ def _plain(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(_plain(item) for item in value)}]"
     return f"{value:.5g}" if isinstance(value, float) else str(value)
-
-
-def _html_section(section: _Section) -> str:
-    parts = [f"<h2>{escape(section.heading)}</h2>"]
-    if section.text:
-        parts.append(f"<p>{escape(section.text)}</p>")
-    if section.figure:
-        parts.append(f'<figure role="img" aria-label="{escape(section.heading)}">{section.figure}</figure>')
-    if section.header:
-        head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in section.header)
-        body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in section.rows)
-        parts.append(f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
-    return "\n".join(parts)
-
-
-_STYLE = """
-:root { color-scheme: light dark; --line: #8884; --ok: #00734d; --bad: #b34700; }
-@media (prefers-color-scheme: dark) { :root { --ok: #35c08f; --bad: #ff9a57; } }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 0; }
-main { max-width: 70rem; margin: auto; padding: 1rem 1.5rem 4rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-.verdict { padding: .7rem 1rem; border-left: .4rem solid; font-weight: 600; }
-.passed { border-color: var(--ok); color: var(--ok); } .failed { border-color: var(--bad); color: var(--bad); }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
-td { white-space: nowrap; } th, td { text-align: left; vertical-align: top; }
-th, td { padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--line); }
-figure { margin: 1rem 0; background: #fff; padding: .5rem; border-radius: .4rem; overflow-x: auto; }
-figure svg { max-width: 100%; height: auto; }
-"""

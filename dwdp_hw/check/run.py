@@ -1,29 +1,27 @@
-"""Run a calibration or a validation, write its files and say what came out."""
+"""Run a calibration or a validation and write its files."""
 
 from __future__ import annotations
 
 import json
+import math
 import platform
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
-from dwdp_hw.check.calibrate import Calibration, calibrate, write_cluster
-from dwdp_hw.check.design import calibration_rows
+from dwdp_hw.check.calibrate import Calibration, calibrate, fitted_rows, write_cluster
+from dwdp_hw.check.console import print_calibration, print_validation
 from dwdp_hw.check.job import CheckJob
 from dwdp_hw.check.live import calibration_cases, measure, validation_cases
 from dwdp_hw.check.report import Subject, html_report, markdown_report
 from dwdp_hw.check.suspects import find_suspects
 from dwdp_hw.check.timelines import one_of_each_strategy, timelines_trace
-from dwdp_hw.check.validate import Validation, summarize, validate
+from dwdp_hw.check.validate import Validation, validate
 from dwdp_hw.expectation import expected_s
-from dwdp_sim.cluster import Cluster
-from dwdp_sim.recorded import RecordedRow, Recording, pool
-from dwdp_sim.results import write_whole
+from dwdp_sim.files import write_whole
+from dwdp_sim.recorded import Recording, pool
 
 _TIGHT = 0.02  # relative half width of the intervals of rates at which a live calibration stops
 
@@ -36,7 +34,7 @@ def run_calibration(job: CheckJob, folder: Path, console: Console) -> Calibratio
         found = _calibrate_live(job, folder, console)
     path = write_cluster(job.out or folder / f"{job.name}.yaml", found)
     write_whole(folder / "calibration.json", lambda t: t.write_text(json.dumps(_as_dict(found), indent=2) + "\n"))
-    _print_calibration(console, found, path)
+    print_calibration(console, found, path)
     return found
 
 
@@ -47,7 +45,8 @@ def _calibrate_live(job: CheckJob, folder: Path, console: Console) -> Calibratio
         path = folder / f"calibration_rows_{number}.json"
         recordings.append(measure(calibration_cases(job.gpus), job.gpus, path, job.seed + number, "calibration"))
         found = calibrate(recordings, job.cluster, job.options, name=job.name, use="all")
-        widest = max((e.high - e.low) / 2 / e.value for e in found.fit.estimates if e.parameter.name.endswith("rate"))
+        widths = [(e.high - e.low) / 2 / e.value for e in found.fit.estimates if e.parameter.name.endswith("rate")]
+        widest = max(widths, default=math.inf)
         console.print(f"round {number + 1}: rate known to ± {widest:.1%}", highlight=False)
         if widest <= _TIGHT:
             break
@@ -62,9 +61,11 @@ def run_validation(job: CheckJob, folder: Path, console: Console) -> Validation:
         expected = {case.name: expected_s(case, job.cluster) for case in cases}
         write_whole(folder / "predictions.json", lambda t: t.write_text(json.dumps(expected, indent=1) + "\n"))
         recordings = [measure(cases, job.gpus, folder / "validation_rows.json", job.seed, "validation")]
+    fitted = fitted_rows(recordings, job.cluster)
+    validation = validate(recordings, job.cluster, job.options, fitted, job.bars)
     rows = pool(recordings)
-    validation = validate(rows, job.cluster, job.options, fitted_cases(recordings, job.cluster), job.bars)
-    suspects = [] if validation.passed else find_suspects(rows, job.cluster, job.options)
+    missed = not validation.passed and any(row.counts for row in validation.rows)
+    suspects = find_suspects(rows, job.cluster, job.options) if missed else []
     subject = Subject(
         cluster=job.cluster,
         sources=[recording.path for recording in recordings],
@@ -80,82 +81,26 @@ def run_validation(job: CheckJob, folder: Path, console: Console) -> Validation:
     write_whole(folder / "report.md", lambda t: t.write_text(markdown_report(validation, subject), encoding="utf-8"))
     text = json.dumps(validation.as_dict(), indent=1) + "\n"
     write_whole(folder / "validation.json", lambda t: t.write_text(text))
-    _print_validation(console, validation, subject, folder)
+    print_validation(console, validation, suspects, folder / "report.html")
     return validation
-
-
-def fitted_cases(recordings: list[Recording], cluster: Cluster) -> set[str]:
-    """Cases of these files on which the cluster was fitted: files are known by their contents."""
-    uses = {entry["sha256"]: entry["use"] for entry in cluster.fitted_on}
-    fitted: set[str] = set()
-    for recording in recordings:
-        rows: list[RecordedRow] = list(recording.rows)
-        if uses.get(recording.sha256) == "design":
-            rows = calibration_rows(rows)
-        elif recording.sha256 not in uses:
-            rows = []
-        fitted |= {row.case for row in rows}
-    return fitted
 
 
 def _as_dict(found: Calibration) -> dict[str, Any]:
     return {
-        "schema": 1,
+        "schema": 2,
         "cluster": found.cluster.name,
         "estimates": [
             {"name": e.parameter.name, "value": e.value, "low": e.low, "high": e.high} for e in found.fit.estimates
         ],
-        "not_determined": found.fit.undetermined,
+        "not_identified_and_kept": [
+            {"name": parameter.name, "value": parameter.start, "reason": reason}
+            for parameter, reason in found.fit.kept.items()
+        ],
         "not_told_apart": found.fit.not_apart,
         "noise": found.fit.noise,
         "log_likelihood_of_alternatives": found.evidence,
-        "rows": [row.case for row in found.rows],
+        "rows": [{"sha256": sha256, "cases": [row.case for row in rows]} for sha256, rows in found.rows.items()],
     }
-
-
-def _print_calibration(console: Console, found: Calibration, path: Path) -> None:
-    table = Table(
-        title=f"{found.cluster.description}: {len(found.rows)} rows", title_justify="left", box=box.SIMPLE_HEAD
-    )
-    for heading in ("constant", "value", "95 % interval"):
-        table.add_column(heading, justify="left" if heading == "constant" else "right")
-    for e in found.fit.estimates:
-        table.add_row(e.parameter.name, f"{e.value:.5g}", f"{e.low:.5g} – {e.high:.5g}")
-    console.print(table)
-    for first, second in found.fit.not_apart:
-        console.print(f"cannot be told apart by these rows: {first} and {second}", highlight=False)
-    if found.fit.undetermined:
-        console.print(f"not determined, kept: {', '.join(found.fit.undetermined)}", highlight=False)
-    for rule, gain in found.evidence.items():
-        verdict = "better" if gain > 2 else "worse" if gain < -2 else "undecided"
-        console.print(f"fabric.{rule}: log likelihood {gain:+.1f}, {verdict}", highlight=False)
-    console.print(f"[dim]written to {path}[/dim]", highlight=False, soft_wrap=True)
-
-
-def _print_validation(console: Console, validation: Validation, subject: Subject, folder: Path) -> None:
-    found = summarize(validation.rows)
-    if found["n"]:
-        figures = ", ".join(
-            f"{name} {100 * float(found[key] or 0):.2f} %"
-            for name, key in (
-                ("p95", "p95_abs_error"),
-                ("median", "median_abs_error"),
-                ("largest", "max_abs_error"),
-                ("bias", "bias"),
-            )
-        )
-        sample = "in sample (the constants were fitted on these rows)" if validation.in_sample else "out of sample"
-        console.print(f"{found['n']} figures {sample}: {figures}", highlight=False)
-    decided = [ranking for ranking in validation.rankings if ranking.decided]
-    right = sum(ranking.right for ranking in decided)
-    console.print(f"order of strategies right in {right} of {len(decided)} decided pairs", highlight=False)
-    for failure in validation.failures:
-        console.print(f"FAILED: {failure}", highlight=False)
-    for suspect in subject.suspects:
-        console.print(f"no longer fits: {suspect.text}", highlight=False)
-    if validation.passed:
-        console.print("passed", highlight=False)
-    console.print(f"[dim]report: {folder / 'report.html'}[/dim]", highlight=False, soft_wrap=True)
 
 
 def _versions() -> dict[str, str]:

@@ -14,12 +14,12 @@ from dwdp_sim.cluster import Cluster
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded import RecordedRow
 
+DECIDED = 2.0  # log likelihood by which a rule must win
 _FAR = 3.0  # standard errors of the refit beyond which a constant has moved
 _LEAST_CHANGE = 0.02  # relative
-_DECIDED = 2.0  # log likelihood
 _NOTICEABLE = 0.1  # of a row's noise
 _ENOUGH = 8  # rows
-_MOST_COPIES = 12_000  # a refit simulates them some 200 times
+_MOST_COPIES = 6_000  # a refit simulates them some 200 times
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _rules(rows: Sequence[RecordedRow], options: FabricOptions, refit: Fit) -> l
             if choice == options or not makes_a_difference(rows, refit.cluster, options, choice):
                 continue
             gain = log_likelihood(rows, fit(refit.cluster, rows, choice).cluster, choice) - likelihood
-            if gain > _DECIDED:
+            if gain > DECIDED:
                 text = f"fabric.{name}={getattr(choice, name)} explains the rows better (log likelihood +{gain:.1f})"
                 found.append(Suspect(f"fabric.{name}", text))
     return found

@@ -1,7 +1,8 @@
 """Two H200s: what rows of one day say about rows they were not fitted on, of the same day and of another.
 
-`conf/cluster/h200_x2.yaml` is fitted on all rows of measurements/h200_x2_ipc.json. Here the same rows are also fitted
-in part, from a start that knows none of them, and the rest is predicted.
+`conf/cluster/h200_x2.yaml` is fitted on two live calibrations, measurements/h200_x2_calibration_1.json and _2.json;
+every other file is judged here. The rows of h200_x2_ipc.json are also fitted in part, from a start that knows none of
+them, and the rest is predicted.
 """
 
 from __future__ import annotations
@@ -14,13 +15,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dwdp_hw.check.calibrate import calibrate
+from dwdp_hw.check.calibrate import calibrate, fitted_rows, rows_used
+from dwdp_hw.check.comparison import AS_ISSUED
+from dwdp_hw.check.fit import fit
+from dwdp_hw.check.host_costs import HOST_COSTS
 from dwdp_hw.check.predict import predict
+from dwdp_hw.check.summary import summarize
 from dwdp_hw.check.validate import Bars, Validation, validate
 from dwdp_sim.build import read_cluster
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.options import FabricOptions
-from dwdp_sim.recorded import RecordedRow, read_recording
+from dwdp_sim.recorded import RecordedRow, Recording, read_recording
 
 MEASUREMENTS = Path(__file__).resolve().parents[3] / "measurements"
 OPTIONS = FabricOptions()
@@ -52,8 +57,12 @@ def ignorant(shipped: Cluster, **changes: Any) -> Cluster:
     return replace(shipped, constants=constants, fitted_on=())
 
 
+def recording_of(name: str) -> Recording:
+    return read_recording(str(MEASUREMENTS / f"{name}.json"))
+
+
 def rows_of(name: str) -> tuple[RecordedRow, ...]:
-    return read_recording(str(MEASUREMENTS / f"{name}.json")).rows
+    return recording_of(name).rows
 
 
 def errors(cluster: Cluster, rows: Sequence[RecordedRow]) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -62,14 +71,25 @@ def errors(cluster: Cluster, rows: Sequence[RecordedRow]) -> np.ndarray[Any, np.
     return np.abs(np.concatenate(found))
 
 
-def test_the_shipped_constants_are_the_fit_to_all_rows_of_their_file(shipped: Cluster) -> None:
-    refit = calibrate(
-        [read_recording(str(MEASUREMENTS / "h200_x2_ipc.json"))], shipped, OPTIONS, name="again", use="all"
-    )
-    assert refit.cluster.fitted_on == tuple(shipped.fitted_on)
-    for estimate in refit.fit.estimates:  # host costs have a prior at the start, and move a little with it
-        tolerance = 0.1 if estimate.parameter.name.startswith("issue_") else 0.005
-        assert estimate.value == pytest.approx(estimate.parameter.start, rel=tolerance), estimate.parameter.name
+def test_the_shipped_constants_are_the_fit_to_the_files_that_they_name(shipped: Cluster) -> None:
+    recordings = [recording_of(f"h200_x2_calibration_{number}") for number in (1, 2)]
+    assert [entry["sha256"] for entry in shipped.fitted_on] == [recording.sha256 for recording in recordings]
+    refit = fit(shipped, [row for recording in recordings for row in rows_used(recording, "all")], OPTIONS)
+    for estimate in refit.estimates:  # host costs have a prior at the start, and move a little with it
+        name = estimate.parameter.name
+        tolerance = 0.1 if name.startswith("issue_") else 0.005
+        if name != "both_ways_gap_factor":  # not identified
+            assert estimate.value == pytest.approx(estimate.parameter.start, rel=tolerance), name
+
+
+def test_no_shipped_constant_is_called_measured_that_is_known_worse_than_to_half_of_itself() -> None:
+    for cluster in (
+        read_cluster(path.stem) for path in (Path(__file__).parents[3] / "conf" / "cluster").glob("*.yaml")
+    ):
+        for name, constant in cluster.constants.items():
+            if constant.provenance == "measured" and isinstance(constant.interval, list) and name not in HOST_COSTS:
+                low, high = constant.interval
+                assert (high - low) / 2 <= 0.5 * constant.value, (cluster.name, name)
 
 
 def by_hand(rows: dict[str, RecordedRow]) -> dict[str, Any]:
@@ -122,17 +142,17 @@ def lockstep_errors(cluster: Cluster, row: RecordedRow) -> list[float]:
 
 
 def test_the_rows_that_the_design_asks_for_predict_all_others(shipped: Cluster) -> None:
-    recording = read_recording(str(MEASUREMENTS / "h200_x2_ipc.json"))
+    recording = recording_of("h200_x2_ipc")
     found = calibrate([recording], ignorant(shipped), OPTIONS, name="design")
-    fitted = {row.case for row in found.rows}
+    fitted = fitted_rows([recording], found.cluster)
     assert len(fitted) == 17
-    result = validate(recording.rows, found.cluster, OPTIONS, fitted, Bars(p95=0.03, median=0.015, largest=0.08))
+    result = validate([recording], found.cluster, OPTIONS, fitted, Bars(p95=0.03, median=0.015, largest=0.08))
     assert result.passed, result.failures
     assert sum(row.counts for row in result.rows) == 11
     assert all(ranking.right for ranking in result.rankings)
 
 
-@pytest.mark.parametrize("name", ["h200_x2_ordered", "h200_x2_random"])
+@pytest.mark.parametrize("name", ["h200_x2_ordered", "h200_x2_random", "h200_x2_random_again"])
 def test_the_shipped_constants_predict_another_day_s_rows(shipped: Cluster, name: str) -> None:
     queued = [row for row in rows_of(name) if row.queued and row.unstable is None]
     found = errors(shipped, queued)
@@ -141,9 +161,24 @@ def test_the_shipped_constants_predict_another_day_s_rows(shipped: Cluster, name
     assert np.percentile(found, 95) <= 0.03
 
 
+def short(recording: Recording) -> Recording:
+    return replace(recording, rows=tuple(row for row in recording.rows if len(row.program.copy_bytes) <= 3000))
+
+
+@pytest.mark.parametrize("name", ["h200_x2_random", "h200_x2_validation_1", "h200_x2_validation_3"])
+def test_times_with_the_host_in_them_lie_in_the_range_that_other_processes_gave(shipped: Cluster, name: str) -> None:
+    # Two speeds of a core, so the error of one number reaches 20 %; nearly all of it is the range.
+    result = validate([short(recording_of(name))], shipped, OPTIONS, set(), Bars())
+    found = summarize(result.rows, AS_ISSUED)
+    assert found is not None
+    assert found.p95_abs_error > 0.05
+    assert found.p95_outside <= 0.03
+    assert found.median_width <= 0.15
+    assert result.passed, result.failures
+
+
 def test_the_faster_strategy_was_predicted_wherever_another_day_s_rows_tell_which_it_is(shipped: Cluster) -> None:
-    rows = [row for row in rows_of("h200_x2_random") if len(row.program.copy_bytes) <= 3000]
-    result = validate(rows, shipped, OPTIONS, set(), Bars())
+    result = validate([short(recording_of("h200_x2_random"))], shipped, OPTIONS, set(), Bars())
     decided = [ranking for ranking in result.rankings if ranking.decided]
     assert len(decided) > 50
     assert sum(ranking.right for ranking in decided) / len(decided) >= 0.98
@@ -169,6 +204,6 @@ def ignorant_of(cluster: Cluster, **changes: Any) -> Cluster:
 def test_a_missing_mechanism_would_be_noticed(
     shipped: Cluster, wrong: Callable[[Cluster], Cluster], largest: float
 ) -> None:
-    result: Validation = validate(rows_of("h200_x2_ipc"), wrong(shipped), OPTIONS, set(), Bars())
+    result: Validation = validate([recording_of("h200_x2_ipc")], wrong(shipped), OPTIONS, set(), Bars())
     assert not result.passed
     assert max(abs(row.error) for row in result.rows if row.counts) > largest

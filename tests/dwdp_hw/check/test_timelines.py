@@ -25,7 +25,7 @@ from dwdp_hw.check.validate import Bars, validate
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.fabric_constants import constants_for
 from dwdp_sim.options import FabricOptions
-from dwdp_sim.recorded import RecordedRow, read_recording
+from dwdp_sim.recorded import RecordedRow, Recording, read_recording
 from dwdp_sim.simulate import simulate
 from tests.dwdp_sim.builders import cluster, links
 
@@ -212,7 +212,8 @@ def test_the_figure_has_a_column_for_each_rank_with_units(observed: MakeRow) -> 
 
 def test_the_report_shows_the_figure_and_the_differences(observed: MakeRow) -> None:
     row = observed(peer_fixed_s=12e-6)
-    validation = validate([row], cluster(**TRUE), FabricOptions(), set(), Bars())
+    recording = Recording("rows.json", "0" * 64, {}, "", "", (row,))
+    validation = validate([recording], cluster(**TRUE), FabricOptions(), set(), Bars())
     subject = Subject(cluster(**TRUE), ["rows.json"], {"gpu": "test"}, {}, timelines=[compared(row)])
     page, text = html_report(validation, subject), markdown_report(validation, subject)
     assert "| c | 0 | 60 of 60 | 0.00 % | -3.00 | – | -3.00 |" in text

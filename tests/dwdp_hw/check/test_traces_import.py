@@ -168,7 +168,7 @@ def test_the_rows_are_validated_on_the_command_line(tmp_path: Path) -> None:
     imported(write_nsys(tmp_path / "run.sqlite", records_of(timeline)), tmp_path)
     ended = dwdp_hw(tmp_path, "mode=validate", "source=recorded", "rows=rows.json")
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "2 figures out of sample: p95 0.0" in ended.stdout
+    assert "as_issued rows: 2 figures out of sample: distance from the predicted range p95 0.0" in ended.stdout
 
 
 def test_gpus_are_renumbered_for_the_cluster_and_shown_as_in_the_trace(tmp_path: Path) -> None:
