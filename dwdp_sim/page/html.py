@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 from collections.abc import Sequence
@@ -105,6 +106,7 @@ def _tile(tile: Tile) -> str:
     return f"<div><dt>{escape(tile.label)}</dt><dd{size}>{escape(tile.figure)}</dd><dd>{escape(tile.detail)}</dd></div>"
 
 
+@functools.cache
 def _vega() -> str:
     try:
         import vl_convert  # noqa: PLC0415  # an extra: only this page needs it

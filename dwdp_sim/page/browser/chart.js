@@ -1,7 +1,16 @@
 // A Vega-Lite picture in the page's colours, with its tooltip; what it shows also stands in the table.
 
 const COLOURS = 8;
-const SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left"];
+const SHAPES = [
+  "circle",
+  "square",
+  "triangle-up",
+  "diamond",
+  "cross",
+  "triangle-down",
+  "triangle-right",
+  "triangle-left",
+];
 const pictures = new Map(); // container -> what vegaEmbed made in it
 const probe = make("span", { hidden: true });
 document.body.append(probe);
@@ -22,13 +31,36 @@ function shapes(count) {
 function theme() {
   const [text, soft, grid] = ["text", "soft", "grid"].map(colour);
   const font = "system-ui, sans-serif";
-  const labels = { labelColor: text, titleColor: text, labelFontSize: 12, titleFontSize: 12, labelFont: font, titleFont: font };
+  const labels = {
+    labelColor: text,
+    titleColor: text,
+    labelFontSize: 12,
+    titleFontSize: 12,
+    labelFont: font,
+    titleFont: font,
+  };
   return {
     background: null,
     font,
     view: { stroke: grid },
-    axis: { ...labels, titleFontWeight: 500, gridColor: grid, domainColor: soft, tickColor: soft, labelLimit: 220, titleLimit: 700 },
-    legend: { ...labels, symbolSize: 90, symbolOpacity: 1, labelLimit: 240, orient: "top", direction: "horizontal", columns: 0 },
+    axis: {
+      ...labels,
+      titleFontWeight: 500,
+      gridColor: grid,
+      domainColor: soft,
+      tickColor: soft,
+      labelLimit: 220,
+      titleLimit: 700,
+    },
+    legend: {
+      ...labels,
+      symbolSize: 90,
+      symbolOpacity: 1,
+      labelLimit: 240,
+      orient: "top",
+      direction: "horizontal",
+      columns: 0,
+    },
     header: { ...labels, labelFontWeight: 600, titleFontWeight: 400, labelLimit: 300 },
     text: { color: text, font },
   };
@@ -38,7 +70,12 @@ function theme() {
 async function draw(container, spec, description, onClick = () => {}) {
   pictures.get(container)?.finalize();
   const picture = await vegaEmbed(makeFrame(container, description), spec, {
-    mode: "vega-lite", renderer: "canvas", actions: false, defaultStyle: false, config: theme(), tooltip: showTip,
+    mode: "vega-lite",
+    renderer: "canvas",
+    actions: false,
+    defaultStyle: false,
+    config: theme(),
+    tooltip: showTip,
   });
   pictures.set(container, picture);
   picture.view.addEventListener("click", (_, item) => {

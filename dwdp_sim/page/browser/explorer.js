@@ -41,10 +41,16 @@ function records() {
   const lines = shown.filter((line) => y.values[line] !== null && (!xMeasure || xMeasure.values[line] !== null));
   const mixed = mixedOf(lines);
   const step = Math.ceil(lines.length / MOST_POINTS) || 1;
-  const jobs = lines.filter((_, number) => number % step === 0).map((line) => ({
-    kind: "job", line, ...place(line), y: scaled(y, y.values[line]), ...rangeOf(y, line),
-    tip: `${withUnit(y, y.values[line])}  ${y.label}\n${rangeText(y, line)}${describe(line)}`,
-  }));
+  const jobs = lines
+    .filter((_, position) => position % step === 0)
+    .map((line) => ({
+      kind: "job",
+      line,
+      ...place(line),
+      y: scaled(y, y.values[line]),
+      ...rangeOf(y, line),
+      tip: `${withUnit(y, y.values[line])}  ${y.label}\n${rangeText(y, line)}${describe(line)}`,
+    }));
   const ranged = jobs.length <= MOST_RANGES && jobs.some((job) => job.low !== null);
   if (!ranged) for (const job of jobs) job.low = job.high = null;
   const series = xMeasure || !x?.ordered ? [] : mixed.filter((factor) => factor.name !== "seed");
@@ -82,17 +88,29 @@ function mediansOf(lines, place, y, series) {
   }
   return [...groups.values()].map(({ at, values }) => {
     const middle = median(values);
-    return { kind: "median", ...at, y: scaled(y, middle), tip: `${withUnit(y, middle)}  median of ${values.length} jobs\n${at.c}\n${at.xt}` };
+    return {
+      kind: "median",
+      ...at,
+      y: scaled(y, middle),
+      tip: `${withUnit(y, middle)}  median of ${values.length} jobs\n${at.c}\n${at.xt}`,
+    };
   });
 }
 
 function measuredOf(lines, place, y) {
   if (y.name !== "prefetch_latency_mean_s") return [];
   const visible = new Set(lines);
-  return data.measured.filter((one) => visible.has(one.line)).map((one) => ({
-    kind: "measured", line: one.line, ...place(one.line), y: scaled(y, one.y), low: scaled(y, one.low), high: scaled(y, one.high),
-    tip: `${withUnit(y, one.y)}  measured, ${one.source}\n${one.case}\npredicted here ${withUnit(y, one.predicted)}`,
-  }));
+  return data.measured
+    .filter((one) => visible.has(one.line))
+    .map((one) => ({
+      kind: "measured",
+      line: one.line,
+      ...place(one.line),
+      y: scaled(y, one.y),
+      low: scaled(y, one.low),
+      high: scaled(y, one.high),
+      tip: `${withUnit(y, one.y)}  measured, ${one.source}\n${one.case}\npredicted here ${withUnit(y, one.predicted)}`,
+    }));
 }
 
 function explorerSpec(found, width) {
@@ -104,7 +122,12 @@ function explorerSpec(found, width) {
   const values = [...found.medians, ...found.jobs, ...found.measured];
   if (!panels) return { data: { values }, ...base };
   const { width: w, height, layer } = base;
-  return { data: { values }, columns: across, facet: { field: "panel", type: "nominal", title: null, sort: used }, spec: { width: w, height, layer } };
+  return {
+    data: { values },
+    columns: across,
+    facet: { field: "panel", type: "nominal", title: null, sort: used },
+    spec: { width: w, height, layer },
+  };
 }
 
 function layers(found) {
@@ -112,7 +135,11 @@ function layers(found) {
   const colourBy = chosen("colour");
   const only = (kind, more = "") => [{ filter: `datum.kind === '${kind}'${more}` }];
   const scale = { type: view.scale === "log" ? "log" : "linear", zero: view.scale === "zero" };
-  const encoding = { ...xEncoding(), y: { field: "y", type: "quantitative", scale, title: titled(y) }, tooltip: { field: "tip" } };
+  const encoding = {
+    ...xEncoding(),
+    y: { field: "y", type: "quantitative", scale, title: titled(y) },
+    tooltip: { field: "tip" },
+  };
   const ends = { y: { ...encoding.y, field: "low" }, y2: { field: "high" } };
   const { color, shape } = colours(colourBy);
   const many = found.jobs.length > 1000;
@@ -120,15 +147,31 @@ function layers(found) {
   const mark = lined ? { type: "line", strokeWidth: 1.6 } : { type: "tick", thickness: 3, size: 26 };
   const list = [
     { transform: only("median"), mark, encoding: { ...encoding, color, detail: { field: "series" } } },
-    { transform: only("job"), mark: { type: "point", filled: true, size: many ? 18 : 55, opacity: many ? 0.35 : 0.85, cursor: "pointer" }, encoding: { ...encoding, color, shape } },
+    {
+      transform: only("job"),
+      mark: { type: "point", filled: true, size: many ? 18 : 55, opacity: many ? 0.35 : 0.85, cursor: "pointer" },
+      encoding: { ...encoding, color, shape },
+    },
   ];
   if (found.jobs.some((job) => job.low !== null)) {
-    list.unshift({ transform: only("job", " && datum.low !== null"), mark: { type: "rule", opacity: 0.45, strokeWidth: 2 }, encoding: { ...encoding, ...ends, color } });
+    list.unshift({
+      transform: only("job", " && datum.low !== null"),
+      mark: { type: "rule", opacity: 0.45, strokeWidth: 2 },
+      encoding: { ...encoding, ...ends, color },
+    });
   }
   if (found.measured.length) {
     const ink = { value: colour("text") };
-    list.push({ transform: only("measured"), mark: { type: "rule", strokeWidth: 1.5 }, encoding: { ...encoding, ...ends, color: ink } });
-    list.push({ transform: only("measured"), mark: { type: "point", shape: "stroke", size: 260, strokeWidth: 2.5 }, encoding: { ...encoding, color: ink } });
+    list.push({
+      transform: only("measured"),
+      mark: { type: "rule", strokeWidth: 1.5 },
+      encoding: { ...encoding, ...ends, color: ink },
+    });
+    list.push({
+      transform: only("measured"),
+      mark: { type: "point", shape: "stroke", size: 260, strokeWidth: 2.5 },
+      encoding: { ...encoding, color: ink },
+    });
   }
   return list;
 }
@@ -148,7 +191,13 @@ function xEncoding() {
   if (measure) return { x: { field: "x", type: "quantitative", scale: { zero: false }, title: titled(measure) } };
   const factor = chosen("x");
   if (!factor || !factor.numeric) {
-    const x = { field: "xt", type: "nominal", sort: factor ? factor.texts : null, title: factor ? factor.label : null, axis: { labelAngle: factor && factor.texts.length > 5 ? -35 : 0 } };
+    const x = {
+      field: "xt",
+      type: "nominal",
+      sort: factor ? factor.texts : null,
+      title: factor ? factor.label : null,
+      axis: { labelAngle: factor && factor.texts.length > 5 ? -35 : 0 },
+    };
     const colourBy = factor?.ordered ? null : chosen("colour");
     return colourBy ? { x, xOffset: { field: "c", type: "nominal", scale: { domain: colourBy.texts } } } : { x };
   }
@@ -156,8 +205,21 @@ function xEncoding() {
   const type = least > 0 && factor.values[factor.values.length - 1] / least >= 16 ? "log" : "linear";
   const every = Math.ceil(factor.values.length / MOST_TICKS);
   const ticks = factor.values.map((value, code) => [value, factor.texts[code]]).filter((_, code) => code % every === 0);
-  const axis = { values: ticks.map(([value]) => value), labelExpr: `(${JSON.stringify(Object.fromEntries(ticks))})[datum.value]`, labelOverlap: true, grid: false };
-  return { x: { field: "x", type: "quantitative", scale: type === "log" ? { type, nice: false, padding: 16 } : { zero: false, nice: false, padding: 16 }, axis, title: factor.label } };
+  const axis = {
+    values: ticks.map(([value]) => value),
+    labelExpr: `(${JSON.stringify(Object.fromEntries(ticks))})[datum.value]`,
+    labelOverlap: true,
+    grid: false,
+  };
+  return {
+    x: {
+      field: "x",
+      type: "quantitative",
+      scale: type === "log" ? { type, nice: false, padding: 16 } : { zero: false, nice: false, padding: 16 },
+      axis,
+      title: factor.label,
+    },
+  };
 }
 
 // What the picture leaves unsaid: what lines mix, what is not drawn.
@@ -167,14 +229,29 @@ function explorerNote(found) {
   if (found.medians.length && chosen("x")?.ordered && found.separate) {
     const seeds = found.mixed.some((factor) => factor.name === "seed") ? ", medians over seeds" : "";
     const others = found.mixed.filter((factor) => factor.name !== "seed");
-    parts.push(others.length ? `A line for each ${names(others)}${seeds}.` : `Lines join jobs that differ in nothing else${seeds}.`);
+    parts.push(
+      others.length
+        ? `A line for each ${names(others)}${seeds}.`
+        : `Lines join jobs that differ in nothing else${seeds}.`,
+    );
   } else if (found.medians.length && found.mixed.length) {
-    parts.push(`${chosen("x")?.ordered ? "Lines" : "Strokes"} are medians over jobs that differ in ${names(found.mixed)}.`);
+    parts.push(
+      `${chosen("x")?.ordered ? "Lines" : "Strokes"} are medians over jobs that differ in ${names(found.mixed)}.`,
+    );
   }
-  if (found.step > 1) parts.push(`Drawn is every ${found.step}th of ${found.lines.length.toLocaleString("en")} jobs; medians are over all.`);
+  if (found.step > 1)
+    parts.push(
+      `Drawn is every ${found.step}th of ${found.lines.length.toLocaleString("en")} jobs; medians are over all.`,
+    );
   const measure = measures.get(view.y);
-  if (measure.low && (found.ranged || found.jobs.length > MOST_RANGES)) parts.push(found.ranged ? `${measure.meaning[0].toUpperCase()}${measure.meaning.slice(1)}.` : `Ranges are drawn for up to ${MOST_RANGES} jobs.`);
-  if (found.measured.length) parts.push("Strokes in the colour of the text are measured, with the spread of the repetitions.");
+  if (measure.low && (found.ranged || found.jobs.length > MOST_RANGES))
+    parts.push(
+      found.ranged
+        ? `${measure.meaning[0].toUpperCase()}${measure.meaning.slice(1)}.`
+        : `Ranges are drawn for up to ${MOST_RANGES} jobs.`,
+    );
+  if (found.measured.length)
+    parts.push("Strokes in the colour of the text are measured, with the spread of the repetitions.");
   const without = shown.length - found.lines.length;
   if (without) parts.push(`${without} of the jobs shown have no such figure.`);
   return parts.join(" ");
@@ -186,6 +263,7 @@ function drawExplorer() {
   document.getElementById("explorer-note").textContent = found.lines.length ? explorerNote(found) : "";
   if (!found.lines.length) return clear(container, "No job passes the filters and has this figure.");
   const against = (measures.get(view.x) || chosen("x"))?.label || "all jobs";
-  const text = `${titled(measures.get(view.y))} against ${against}, ${found.lines.length} jobs. The table below has every value.`;
+  const what = `${titled(measures.get(view.y))} against ${against}`;
+  const text = `${what}, ${found.lines.length} jobs. The table below has every value.`;
   return draw(container, explorerSpec(found, container.clientWidth), text, openJob);
 }

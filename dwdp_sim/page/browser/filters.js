@@ -5,16 +5,25 @@ const counts = new Map(); // factor -> the elements that show its values' counts
 function makeFilters() {
   const fields = document.getElementById("fields");
   for (const factor of data.factors) {
-    const box = make("fieldset", {}, make("legend", { textContent: factor.label, title: factor.meaning || factor.name }));
+    const box = make(
+      "fieldset",
+      {},
+      make("legend", { textContent: factor.label, title: factor.meaning || factor.name }),
+    );
     box.append(byRange(factor) ? betweenOf(factor) : valuesOf(factor));
     fields.append(box);
   }
   const search = document.getElementById("search");
   search.value = view.search;
-  search.addEventListener("input", () => { view.search = search.value; changed("filters"); });
+  search.addEventListener("input", () => {
+    view.search = search.value;
+    changed("filters");
+  });
   document.getElementById("reset").addEventListener("click", resetFilters);
   const narrow = matchMedia("(max-width: 60rem)");
-  const fold = () => { document.getElementById("filters").open = !narrow.matches; };
+  const fold = () => {
+    document.getElementById("filters").open = !narrow.matches;
+  };
   narrow.addEventListener("change", fold);
   fold();
   listeners.push(showCounts);
@@ -27,8 +36,10 @@ function valuesOf(factor) {
     input.checked = wanted.get(factor.name)?.has(code) || false;
     input.addEventListener("change", () => {
       const want = wanted.get(factor.name) || new Set();
-      if (input.checked) want.add(code); else want.delete(code);
-      if (want.size) wanted.set(factor.name, want); else wanted.delete(factor.name);
+      if (input.checked) want.add(code);
+      else want.delete(code);
+      if (want.size) wanted.set(factor.name, want);
+      else wanted.delete(factor.name);
       changed("filters");
     });
     const count = make("span");
@@ -50,7 +61,8 @@ function betweenOf(factor) {
   for (const select of ends) {
     select.addEventListener("change", () => {
       const [from, to] = ends.map((end) => Number(end.value));
-      if (from === 0 && to === last) wanted.delete(factor.name); else wanted.set(factor.name, [from, to]);
+      if (from === 0 && to === last) wanted.delete(factor.name);
+      else wanted.set(factor.name, [from, to]);
       changed("filters");
     });
   }
@@ -61,12 +73,15 @@ function showCounts() {
   for (const [factor, spans] of counts) {
     const found = new Array(spans.length).fill(0);
     for (const line of matching(factor)) found[factor.codes[line]] += 1;
-    spans.forEach((span, code) => { span.textContent = String(found[code]); });
+    spans.forEach((span, code) => {
+      span.textContent = String(found[code]);
+    });
   }
   const active = wanted.size + (view.search ? 1 : 0);
   document.getElementById("active").textContent = active ? ` (${active} active)` : "";
   document.getElementById("reset").disabled = !active;
-  document.getElementById("shown").textContent = `${shown.length.toLocaleString("en")} of ${everyJob.length.toLocaleString("en")} jobs shown`;
+  document.getElementById("shown").textContent =
+    `${shown.length.toLocaleString("en")} of ${everyJob.length.toLocaleString("en")} jobs shown`;
 }
 
 function resetFilters() {

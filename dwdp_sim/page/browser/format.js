@@ -1,8 +1,19 @@
 // Numbers for people: one unit a column, four significant figures.
 
 const SCALES = {
-  s: [[1, "s"], [1e-3, "ms"], [1e-6, "µs"], [1e-9, "ns"]],
-  bytes: [[1e12, "TB"], [1e9, "GB"], [1e6, "MB"], [1e3, "kB"], [1, "B"]],
+  s: [
+    [1, "s"],
+    [1e-3, "ms"],
+    [1e-6, "µs"],
+    [1e-9, "ns"],
+  ],
+  bytes: [
+    [1e12, "TB"],
+    [1e9, "GB"],
+    [1e6, "MB"],
+    [1e3, "kB"],
+    [1, "B"],
+  ],
   per_s: [[1, "1/s"]],
   share: [[1e-2, "%"]],
   ratio: [[1, ""]],
@@ -10,14 +21,18 @@ const SCALES = {
 
 // The factor and the sign of the unit in which the middle of `values` reads best.
 function scaleOf(unit, values) {
-  const sizes = values.filter((value) => value).map(Math.abs).sort((a, b) => a - b);
+  const sizes = values
+    .filter((value) => value)
+    .map(Math.abs)
+    .sort((a, b) => a - b);
   const middle = sizes.length ? sizes[sizes.length >> 1] : 1;
   return SCALES[unit].find(([size]) => middle >= size) || SCALES[unit][SCALES[unit].length - 1];
 }
 
 function number(value) {
   if (value === null || value === undefined) return "–";
-  const text = Math.abs(value) >= 1e4 ? Math.round(value).toLocaleString("en") : Number(value.toPrecision(4)).toString();
+  const text =
+    Math.abs(value) >= 1e4 ? Math.round(value).toLocaleString("en") : Number(value.toPrecision(4)).toString();
   return text.replace("-", "−");
 }
 
@@ -30,9 +45,9 @@ function titled(measure) {
 }
 
 function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const half = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+  const rising = [...values].sort((a, b) => a - b);
+  const half = rising.length >> 1;
+  return rising.length % 2 ? rising[half] : (rising[half - 1] + rising[half]) / 2;
 }
 
 // An element with properties and children; text goes in as text, never as HTML.

@@ -3,10 +3,20 @@
 function makeChoices() {
   const options = {
     y: data.measures.map((measure) => [measure.name, titled(measure)]),
-    x: [...data.factors.map((factor) => [factor.name, factor.label]), ...data.measures.map((measure) => [measure.name, titled(measure)])],
+    x: [
+      ...data.factors.map((factor) => [factor.name, factor.label]),
+      ...data.measures.map((measure) => [measure.name, titled(measure)]),
+    ],
     colour: [["", "nothing"], ...data.factors.map((factor) => [factor.name, factor.label])],
-    panels: [["", "nothing"], ...data.factors.filter((factor) => factor.texts.length <= 16).map((factor) => [factor.name, factor.label])],
-    scale: [["zero", "from zero"], ["close", "close up"], ["log", "logarithmic"]],
+    panels: [
+      ["", "nothing"],
+      ...data.factors.filter((factor) => factor.texts.length <= 16).map((factor) => [factor.name, factor.label]),
+    ],
+    scale: [
+      ["zero", "from zero"],
+      ["close", "close up"],
+      ["log", "logarithmic"],
+    ],
   };
   for (const [role, list] of Object.entries(options)) {
     const select = document.getElementById(`choose-${role}`);
@@ -14,7 +24,10 @@ function makeChoices() {
     select.value = view[role];
     if (select.selectedIndex < 0) select.selectedIndex = 0;
     view[role] = select.value;
-    select.addEventListener("change", () => { view[role] = select.value; changed(role); });
+    select.addEventListener("change", () => {
+      view[role] = select.value;
+      changed(role);
+    });
   }
   const parts = document.getElementById("parts-of");
   data.parts.forEach((group, place) => parts.append(make("option", { value: place, textContent: group.title })));
@@ -54,7 +67,9 @@ if (data.jobs.length) {
   makeFilters();
   makeChoices();
   makeTable();
-  listeners.push((what) => { if (what !== "sort") drawAll(); });
+  listeners.push((what) => {
+    if (what !== "sort") drawAll();
+  });
   redrawWhenResized();
   changed("filters");
 }

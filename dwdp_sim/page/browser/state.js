@@ -33,7 +33,8 @@ function matching(except = null) {
   const asked = data.factors.filter((factor) => factor !== except && wanted.has(factor.name));
   const search = view.search.toLowerCase();
   return everyJob.filter(
-    (line) => asked.every((factor) => passes(factor, line)) && (!search || commands[line].toLowerCase().includes(search)),
+    (line) =>
+      asked.every((factor) => passes(factor, line)) && (!search || commands[line].toLowerCase().includes(search)),
   );
 }
 
@@ -46,7 +47,8 @@ function changed(what) {
 
 function writeAddress() {
   const parts = new URLSearchParams();
-  for (const [name, want] of wanted) parts.set(`only.${name}`, [...want].map((code) => factors.get(name).texts[code]).join("|"));
+  for (const [name, want] of wanted)
+    parts.set(`only.${name}`, [...want].map((code) => factors.get(name).texts[code]).join("|"));
   for (const [name, value] of Object.entries(view)) {
     if (value !== FIRST[name]) parts.set(name, value);
   }
@@ -58,7 +60,10 @@ function readAddress() {
   for (const [name, value] of new URLSearchParams(location.hash.slice(1))) {
     const factor = factors.get(name.replace(/^only\./, ""));
     if (name.startsWith("only.") && factor) {
-      const codes = value.split("|").map((text) => factor.texts.indexOf(text)).filter((code) => code >= 0);
+      const codes = value
+        .split("|")
+        .map((text) => factor.texts.indexOf(text))
+        .filter((code) => code >= 0);
       if (codes.length) wanted.set(factor.name, byRange(factor) ? [codes[0], codes[codes.length - 1]] : new Set(codes));
     } else if (name in view) {
       view[name] = name === "descending" ? value === "true" : value;
