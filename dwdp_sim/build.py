@@ -110,6 +110,8 @@ def build_config(config: SimConfig, overrides: Sequence[str]) -> Job:
     """
     if config.seed < 0:
         raise ConfigError("seed", config.seed, "must be at least 0")
+    if config.workers is not None and config.workers < 1:
+        raise ConfigError("workers", config.workers, "at least 1 is wanted, or null for one a core")
     explicit = {override.lstrip("+").split("=", 1)[0] for override in overrides}
     cluster = build_cluster(config.cluster)
     options = FabricOptions(**vars(config.fabric))

@@ -22,6 +22,8 @@ from dwdp_sim.steps import Pace
 
 _BACKGROUND_COPY_BYTES = 16 * 2**20  # KV blocks move in pieces; only their sum matters here
 _STARTS = ("random", "lockstep")
+_MOST_STEPS = 10_000  # also of seeds: more is a typing error
+_MOST_BACKGROUND_BYTES = 1e8  # of a token: a thousand times a large model's KV cache
 
 
 def build_scenario(
@@ -47,8 +49,8 @@ def build_scenario(
             f"is for {config.compute.gpu}, but cluster {cluster.name} has {cluster.gpu}; choose another with compute=…",
         )
     for name, least in (("iterations", 1), ("warmup", 0), ("replications", 1)):
-        if getattr(workload, name) < least:
-            raise ConfigError(f"workload.{name}", getattr(workload, name), f"must be at least {least}")
+        if not least <= getattr(workload, name) <= _MOST_STEPS:
+            raise ConfigError(f"workload.{name}", getattr(workload, name), f"must be from {least} to {_MOST_STEPS}")
     if workload.start not in _STARTS:
         raise ConfigError("workload.start", workload.start, f"allowed for forward steps: {', '.join(_STARTS)}")
     if workload.target is not None and not 0 < workload.target < 1:
@@ -74,9 +76,11 @@ def build_scenario(
         start=workload.start,
     )
     tokens = float(draw(scenario, config.seed).windows.tokens.mean())  # whatever is wrong with compute shows here
-    if not 0 <= workload.background_bytes_per_token < math.inf:
+    if not 0 <= workload.background_bytes_per_token <= _MOST_BACKGROUND_BYTES:
         raise ConfigError(
-            "workload.background_bytes_per_token", workload.background_bytes_per_token, "bytes ≥ 0 are wanted"
+            "workload.background_bytes_per_token",
+            workload.background_bytes_per_token,
+            f"bytes from 0 to {_MOST_BACKGROUND_BYTES:g} are wanted",
         )
     taken = round(workload.background_bytes_per_token * tokens)
     if not taken:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import hydra
+import omegaconf
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException
@@ -69,6 +71,17 @@ def one_line_errors(schema: type) -> Iterator[None]:
         if error.filename is None:
             raise
         stop(f"{error.filename}: {error.strerror}")
+    except Exception as error:
+        if not _of_hydra_s_settings(error):
+            raise
+        stop(f"Hydra cannot work with these settings of its own: {type(error).__name__} {error}")
+
+
+def _of_hydra_s_settings(error: Exception) -> bool:
+    """Whether Hydra itself stumbled and was told something about itself: it trusts `hydra.…` without a check."""
+    last = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+    inside = any(last.is_relative_to(Path(str(package.__file__)).parent) for package in (hydra, omegaconf))
+    return inside and any(argument.lstrip("+~").startswith("hydra") for argument in sys.argv[1:])
 
 
 def compose(config_name: str, schema: type, overrides: Sequence[str], line: argparse.Namespace) -> DictConfig:

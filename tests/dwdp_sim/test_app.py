@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from dwdp_sim.app import main
+from dwdp_sim.config import config_dir
 from tests.dwdp_sim.composing import job
 
+LITE = "model=deepseek_v3_lite_nvfp4"
 BAD = {
     "an unknown model": (["model=foo"], "model=foo: allowed: deepseek_r1_fp8, "),
     "an unknown strategy": (["strategy=foo"], "strategy=foo: allowed: batched, "),
@@ -61,6 +63,16 @@ BAD = {
     "a sweep over nothing": (["-m", "seed=range(3,1)"], "seed=range(3,1): sweeps over nothing"),
     "a bad value in a sweep over files": (["-m", "strategy=glob(b*)", "seed=1,-1"], "seed=-1: must be at least 0"),
     "a sweep over no option": (["-m", "strategy=glob(x*)"], "strategy=glob(x*): sweeps over nothing"),
+    "a setting that Hydra stumbles over": (["hydra.verbose=3"], "Hydra cannot work with these settings of its own: "),
+    "workers that cannot be": (["workers=0"], "workers=0: at least 1 is wanted, or null for one a core"),
+    "steps without number": (
+        ["workload=iteration", "workload.iterations=99999999999999"],
+        "workload.iterations=99999999999999: must be from 1 to 10000",
+    ),
+    "a background beyond all measure": (
+        ["workload=iteration", LITE, "workload.background_bytes_per_token=1e300"],
+        "workload.background_bytes_per_token=1e+300: bytes from 0 to 1e+08 are wanted",
+    ),
     "completion of no shell": (["-sc"], "--shell-completion goes with install=SHELL"),
     "a group of no name": (["cluster=null"], "cluster=null: allowed: dgx_b200, "),
     "a group that is a number": (["model=3"], "model=3: allowed: deepseek_r1_fp8, "),
@@ -184,6 +196,7 @@ def test_bad_input_is_one_line_and_exit_code_two_and_leaves_nothing(
 def test_an_experiment_is_a_file_of_its_folder_and_a_missing_one_is_answered_with_those_there_are(
     tmp_path: Path,
 ) -> None:
+    shipped = [path.stem for path in (config_dir() / "experiment").glob("*.yaml")]
     experiments = tmp_path / "my conf, x=y's" / "experiment"
     experiments.mkdir(parents=True)
     for name, text in {
@@ -198,7 +211,7 @@ def test_an_experiment_is_a_file_of_its_folder_and_a_missing_one_is_answered_wit
     assert done.returncode == 0, done.stderr
     assert len(json.loads((tmp_path / "run" / "summary.json").read_text())["ranks"]) == 2
     for name, message in {
-        "x": ": experiment=x: allowed: broken, two, unknown, wrong\n",
+        "x": ": experiment=x: allowed: " + ", ".join(sorted({*shipped, "broken", "two", "unknown", "wrong"})) + "\n",
         "unknown": ": in experiment/unknown: dwdp.dwdp_sise: there is no key 'dwdp_sise'; nearest: dwdp.dwdp_size\n",
         "wrong": ": in experiment/wrong: dwdp.dwdp_size: Value 'a' of type 'str' could not be converted to Integer\n",
         "broken": 'experiment/broken.yaml", line 3, column 1\n',

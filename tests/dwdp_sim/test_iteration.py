@@ -48,14 +48,17 @@ def small(strategy: str = "batched", **values: Any) -> Scenario:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"workload__iterations": 0}, "workload.iterations=0: must be at least 1"),
-        ({"workload__warmup": -1}, "workload.warmup=-1: must be at least 0"),
-        ({"workload__replications": 0}, "workload.replications=0: must be at least 1"),
+        ({"workload__iterations": 0}, "workload.iterations=0: must be from 1 to 10000"),
+        ({"workload__warmup": -1}, "workload.warmup=-1: must be from 0 to 10000"),
+        ({"workload__replications": 0}, "workload.replications=0: must be from 1 to 10000"),
         ({"workload__start": "offsets"}, "workload.start=offsets: allowed for forward steps: random, lockstep"),
         ({"workload__target": 1.5}, "workload.target=1.5: a share above 0 and below 1"),
         ({"workload__slots": 0}, "workload.slots=0: at least 1 slot"),
         ({"workload__ratio": 0.0}, "workload.ratio=0.0: must be above 0"),
-        ({"workload__background_bytes_per_token": -1.0}, "workload.background_bytes_per_token=-1.0: bytes ≥ 0"),
+        (
+            {"workload__background_bytes_per_token": -1.0},
+            "workload.background_bytes_per_token=-1.0: bytes from 0 to 1e+08",
+        ),
         ({"cluster__gpu": "H200"}, "compute=roofline_gb200: is for GB200, but cluster gb200_nvl72 has H200"),
         ({"cluster__num_gpus": 7, "workload__background_bytes_per_token": 1e4}, "one more GPU for each of 4 ranks"),
     ],
