@@ -82,7 +82,7 @@ job = mine("batched")
 memory = memory_bytes(job.layer)
 print(f"{job.layer.model.expert_bytes / 1e6:.1f} MB an expert")
 print(
-    f"in a GPU: {memory['experts'] / 1e9:.0f} GB of experts, {memory['slots'] / 1e9:.0f} GB of slots"
+    f"a GPU: {memory['experts'] / 1e9:.0f} GB of experts, {memory['slots'] / 1e9:.0f} GB of slots"
 )
 print(f"{job.program.copy_bytes.sum() / 8e9:.2f} GB pulled a layer and rank")
 

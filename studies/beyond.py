@@ -83,7 +83,7 @@ STUDIES = {
         0,
         {
             4: Size("32MiB", 36, 4, WINDOWS),
-            8: Size("32MiB", 36, 4, WINDOWS),
+            8: Size("32MiB", 36, 3, WINDOWS[1:2]),
             72: Size(None, 6, 2, WINDOWS[1:2], FEW, {"model.include": ["weight"]}),
         },
     ),
