@@ -69,7 +69,7 @@ def query(sql: str, results: Sequence[str], csv: bool) -> None:
     connection = connect(*results)
     try:
         answer = connection.sql(sql)
-        frame = None if answer is None else answer.df()
+        frame = None if answer is None else answer.to_arrow_table().to_pandas()
     except duckdb.Error as error:
         raise ConfigError("query", sql, visible(str(error).split("\n\n", maxsplit=1)[0])) from error
     if frame is None:

@@ -84,7 +84,7 @@ PARAMETERS = (
     Column("issue_async_s", REAL, "host time of a single copy's call", "cluster.constants.issue_async_s.value"),
     Column("issue_batch_s", REAL, "host time of a batch's call", "cluster.constants.issue_batch_s.value"),
     Column("issue_slice_s", REAL, "host time of each copy in a batch", "cluster.constants.issue_slice_s.value"),
-    Column("config_json", TEXT, "the whole configuration, filled in"),
+    Column("config_json", TEXT, "the whole configuration, filled in; in a job's first row only"),
 )
 
 JOB_METRICS = (

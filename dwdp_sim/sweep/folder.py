@@ -41,13 +41,17 @@ class Folder:
         """Files with rows of finished jobs, sorted."""
         return _parquet_files(self.path / "jobs")
 
+    def single_files(self) -> list[Path]:
+        """Files with rows of one finished job, sorted."""
+        return [file for file in self.finished_files() if not file.name.startswith(COMPACT)]
+
     def failed_files(self) -> list[Path]:
         """Files with rows of failed jobs, sorted."""
         return _parquet_files(self.path / "failed")
 
     def finished_names(self) -> set[str]:
         """Names of the jobs with a file of their own, unread."""
-        return {file.stem for file in self.finished_files() if not file.name.startswith(COMPACT)}
+        return {file.stem for file in self.single_files()}
 
     def traces(self) -> tuple[int, int, int]:
         """What changes whenever a job is begun or ended: numbers of rows' files, size of all claims."""

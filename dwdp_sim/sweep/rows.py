@@ -40,11 +40,13 @@ def result_rows(asked: Asked, job: Job, summary: Mapping[str, Any], run: Run) ->
         "config_hash": job.config_hash,
         **parameters(job.config),
         "issue_mode": job.issue_mode,
-        "config_json": json.dumps(_result_config(job.config), sort_keys=True),
         **metrics,
         **_run(asked, run),
     }
-    return pa.Table.from_pylist([{**head, **rank} for rank in _ranks(summary)], SCHEMA)
+    first, *others = _ranks(summary)
+    config = json.dumps(_result_config(job.config), sort_keys=True)
+    rows = [{**head, **first, "config_json": config}, *({**head, **rank} for rank in others)]
+    return pa.Table.from_pylist(rows, SCHEMA)
 
 
 def failure_rows(asked: Asked, error: str, run: Run) -> pa.Table:
@@ -67,7 +69,7 @@ def failure_rows(asked: Asked, error: str, run: Run) -> pa.Table:
 
 
 def write_rows(path: Path, rows: pa.Table, many: bool = False) -> None:
-    """Write a file of rows, whole, with checksums that tell a damaged one.
+    """Write a file of rows, whole, with checksums that tell a damaged one; a column without values is left out.
 
     Args:
         path: Where.
@@ -77,6 +79,7 @@ def write_rows(path: Path, rows: pa.Table, many: bool = False) -> None:
     Raises:
         OSError: It cannot be written; `filename` is `path`.
     """
+    rows = rows.select([name for name, c in zip(rows.column_names, rows.columns, strict=True) if c.null_count < len(c)])
     options = {"use_dictionary": many, "write_statistics": many, "store_schema": False}
     write_whole(
         path,
@@ -85,7 +88,7 @@ def write_rows(path: Path, rows: pa.Table, many: bool = False) -> None:
 
 
 def read_rows(path: Path) -> pa.Table:
-    """Read a file of rows; columns that it lacks, written before they were thought of, are null.
+    """Read a file of rows; columns that it lacks, empty or unknown when it was written, are null.
 
     Raises:
         ValueError: It is damaged, or its schema is not this one.
@@ -97,20 +100,13 @@ def read_rows(path: Path) -> pa.Table:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read: {visible(str(error))}") from error
-    names = table.column_names
-    columns = dict(zip(names, table.columns, strict=True))
-    unknown = [field.name for field in table.schema if field.name not in _FIELDS or field != _FIELDS[field.name]]
-    unknown += [name for name in columns if names.count(name) > 1]
+    columns = dict(zip(table.column_names, table.columns, strict=True))
+    unknown = [field.name for field in table.schema if _FIELDS.get(field.name) != field]
     found = set(columns["schema_version"].to_pylist()) if "schema_version" in columns else set()
-    if unknown or found != {SCHEMA_VERSION}:
-        what = (
-            f"unknown columns {', '.join(unknown)}" if unknown else f"schema {', '.join(map(str, found)) or 'unknown'}"
-        )
-        raise ValueError(
-            visible(f"{path}: damaged, or of another version: {what}; this version reads {SCHEMA_VERSION}")
-        )
-    missing = {name: pa.nulls(table.num_rows, field.type) for name, field in _FIELDS.items() if name not in columns}
-    return pa.table({**columns, **missing}, SCHEMA)
+    if unknown or found != {SCHEMA_VERSION} or len(columns) < len(table.schema):
+        what = f"columns {', '.join(unknown)}" if unknown else f"schema {', '.join(map(str, found)) or 'none'}"
+        raise ValueError(visible(f"{path}: damaged or of another version: {what}; known: schema {SCHEMA_VERSION}"))
+    return pa.table([columns[n] if n in columns else pa.nulls(len(table), f.type) for n, f in _FIELDS.items()], SCHEMA)
 
 
 def is_complete(path: Path) -> bool:

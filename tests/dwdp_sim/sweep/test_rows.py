@@ -135,7 +135,7 @@ def test_rows_of_an_earlier_version_lack_columns_and_of_a_later_one_are_refused(
     assert read_rows(tmp_path / "old.parquet").column("gap_s").null_count == 4
     newer = pa.array([SCHEMA_VERSION + 1] * 4)
     pq.write_table(rows.set_column(0, "schema_version", newer), tmp_path / "new.parquet")
-    with pytest.raises(ValueError, match="of another version: schema 2; this version reads 1"):
+    with pytest.raises(ValueError, match="of another version: schema 2; known: schema 1"):
         read_rows(tmp_path / "new.parquet")
 
 
