@@ -127,9 +127,9 @@ def varied_windows(windows: StepWindows, cv: float, per: str, seed: int) -> Step
 
 
 def windows_from_file(path: str) -> StepWindows:
-    """Read windows: a JSON object with `lead_s` [rank][iteration], `before_s` and `moe_s` [rank][iteration][layer].
+    """Read windows from a JSON object: `lead_s[rank][iteration]`, `before_s` and `moe_s[rank][iteration][layer]`.
 
-    `tokens` [rank][iteration] may stand beside them.
+    `tokens[rank][iteration]` may stand beside them.
 
     Raises:
         ConfigError: The file cannot be read, or does not hold such lists of equal sizes.

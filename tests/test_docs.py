@@ -1,17 +1,27 @@
-"""Every command that the README shows is run, or is marked as needing a GPU."""
+"""Every example of the README and the documentation is run, or says what it needs."""
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"(?:<!-- (?P<note>[^>]*) -->\n)?```bash\n(?P<body>.*?)```", re.DOTALL)
+
+PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md"))
+# A comment above an example says what it needs that is not at hand, or which file it is for those below it.
+FENCE = re.compile(r"^(?:<!-- (?P<note>[^>]*) -->\n)?```(?P<language>\w*)\n(?P<body>.*?)^```", re.DOTALL | re.M)
+
+
+def examples(page: Path) -> list[dict[str, Any]]:
+    return [block.groupdict() for block in FENCE.finditer(page.read_text(encoding="utf-8"))]
 
 
 def commands() -> list[str]:
@@ -40,8 +50,39 @@ def test_the_readme_s_make_targets_are_those_that_ci_runs() -> None:
         assert re.search(rf"^make .*\b{target}\b", ci, re.MULTILINE), target
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_an_example_says_its_language_and_why_it_is_not_run(page: Path) -> None:
+    for block in examples(page):
+        assert block["language"] in ("bash", "python", "json", "yaml", "text"), block["body"]
+        assert re.match(r"needs |file [\w.]+$|$", block["note"] or ""), block["note"]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if any(b["language"] in ("bash", "python") and not b["note"] for b in examples(page))],
+    ids=lambda page: page.stem,
+)
+def test_the_examples_of_a_page_run_one_after_another(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    (tmp_path / "measurements").symlink_to(ROOT / "measurements")
+    names: dict[str, Any] = {}
+    for block in examples(page):
+        note = (block["note"] or "").split()
+        if note[:1] == ["file"]:
+            Path(note[1]).write_text(block["body"], encoding="utf-8")
+        elif block["language"] == "python" and not note:
+            exec(compile(block["body"], str(page), "exec"), names)
+        elif block["language"] == "bash" and not note:
+            shell = ["bash", "-euo", "pipefail", "-c", block["body"]]
+            done = subprocess.run(shell, capture_output=True, text=True, timeout=300, check=False)
+            assert done.returncode == 0, f"{block['body']}{done.stderr}"
+
+
 def test_links_in_the_documentation_lead_somewhere() -> None:
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    pages = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "notebooks/README.md")), *PAGES]
     for page in pages:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"

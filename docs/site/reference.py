@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 PACKAGES = ("dwdp_sim", "dwdp_hw")
+_LESS_IN_SEARCH = "---\nsearch:\n  boost: 0.3\n---\n\n"
 
 
 def reference_pages(root: Path) -> dict[str, str]:
@@ -16,7 +17,7 @@ def reference_pages(root: Path) -> dict[str, str]:
         for module in _modules(root / package):
             path = module.relative_to(root).with_suffix("")
             dotted = ".".join(path.parts)
-            pages[f"api/{path.as_posix()}.md"] = f"# {dotted}\n\n::: {dotted}\n"
+            pages[f"api/{path.as_posix()}.md"] = f"{_LESS_IN_SEARCH}# {dotted}\n\n::: {dotted}\n"
     return pages
 
 
