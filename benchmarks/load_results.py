@@ -1,6 +1,6 @@
 """How long reading 10,000 finished jobs takes, one file each from a cold disk, and merged; asserts the limits.
 
-    python benchmarks/load_results.py [FOLDER]
+python benchmarks/load_results.py [FOLDER]
 """
 
 from __future__ import annotations
@@ -60,12 +60,13 @@ def measure(folder: Folder, what: str) -> None:
     """Read everything in a fresh process; print and assert time, memory and number of rows."""
     forget(folder)
     code = f"import resource, sys, time; began = time.perf_counter()\n{READ}\n" + (
-        "print(len(frame), frame.job.nunique(), time.perf_counter() - began, "
+        "print(len(frame), frame.job.nunique(), time.perf_counter() - began, time.process_time(), "
         "resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(folder.path)], capture_output=True, text=True, check=True)
-    rows, jobs, seconds, most = done.stdout.split()
-    print(f"{what}: {jobs} jobs, {rows} rows in {float(seconds):.1f} s with imports, {int(most) / 1e6:.0f} MB at most")
+    rows, jobs, seconds, cpu, most = done.stdout.split()
+    print(f"{what}: {jobs} jobs, {rows} rows in {float(seconds):.1f} s with imports ({float(cpu):.1f} s of CPU),")
+    print(f"    {int(most) / 1e6:.0f} MB at most")
     assert (int(jobs), int(rows)) == (JOBS, JOBS * RANKS)
     assert float(seconds) <= MOST_S[what], what
     assert int(most) <= MOST_BYTES, what
