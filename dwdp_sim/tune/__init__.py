@@ -1,0 +1,1 @@
+"""`dwdp-tune`: the best strategy parameters for one model, machine and load."""
