@@ -76,13 +76,17 @@ def read_jobs(path: Path) -> SweepJobs:
         ConfigError: It is no results folder, it has no rows, or a file is damaged.
     """
     connection = connect(path)
-    jobs = connection.sql("select * exclude (config_json) from jobs order by job").df()
+    jobs = connection.sql("select * exclude (config_json) from jobs order by job").to_arrow_table().to_pandas()
     if jobs.empty:
         raise ConfigError("results", path, "no job has finished or failed yet")
     finished = jobs[jobs["status"] == "ok"].reset_index(drop=True)
     failed = jobs[jobs["status"] != "ok"].reset_index(drop=True)
     names = ", ".join(column.name for column in RANK_METRICS)
-    ranks = connection.sql(f"select job, {names} from rows where rank is not null order by job, rank").df()
+    ranks = (
+        connection.sql(f"select job, {names} from rows where rank is not null order by job, rank")
+        .to_arrow_table()
+        .to_pandas()
+    )
     ranks["line"] = ranks["job"].map(pd.Series(finished.index, index=finished["job"]))
     return SweepJobs(path, _with_figures(_as_used(finished), ranks), _as_used(failed), ranks, connection)
 

@@ -37,7 +37,7 @@ def label_of(name: str) -> str:
     if name in _LABELS:
         return _LABELS[name]
     short = name.removeprefix("cluster.constants.").removeprefix("compute.constants.").removesuffix(".value")
-    return short if "." in short else short.removesuffix("_s").replace("_", " ")
+    return short if "." in short else short.replace("_bytes_per_s", "_rate").removesuffix("_s").replace("_", " ")
 
 
 def text_of(name: str, value: Value) -> str:

@@ -53,7 +53,7 @@ function valuesOf(factor) {
 function betweenOf(factor) {
   const last = factor.texts.length - 1;
   const ends = ["from", "to"].map((word, end) => {
-    const select = make("select", { name: `${factor.name} ${word}` });
+    const select = make("select", { name: `${factor.name} ${word}`, "aria-label": `${factor.label} ${word}` });
     factor.texts.forEach((text, code) => select.append(make("option", { value: code, textContent: text })));
     select.value = String((wanted.get(factor.name) || [0, last])[end]);
     return select;
