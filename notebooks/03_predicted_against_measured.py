@@ -57,10 +57,9 @@ stable = figures[figures.stable]
 KINDS = {"size": "one copy", "loop": "train of copies", "batch": "one batch"}
 stable = stable.assign(kind=[KINDS.get(case.split("_")[0], "layer") for case in stable.case])
 print(f"{len(stable)} of {len(figures)} figures count")
-summary = stable.assign(size=100 * stable.error.abs()).groupby(["issue_mode", "kind"])["size"]
-summary.describe(percentiles=[0.5, 0.95])[["count", "50%", "95%", "max"]].round(2).rename(
-    columns={"count": "figures", "50%": "median error (%)", "95%": "p95 (%)", "max": "largest (%)"}
-)
+groups = (100 * stable.error.abs()).groupby(stable.issue_mode + ", " + stable.kind)
+table = groups.agg(["size", "median", lambda group: group.quantile(0.95), "max"]).round(2)
+table.set_axis(["figures", "median error (%)", "95th percentile (%)", "largest (%)"], axis=1)
 
 # %% tags=["hide-input"]
 figure, axes = plt.subplots(1, 2, sharey=True, width_ratios=(3, 2))

@@ -53,7 +53,7 @@ def test_the_readme_s_make_targets_are_those_that_ci_runs() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_an_example_says_its_language_and_why_it_is_not_run(page: Path) -> None:
     for block in examples(page):
-        assert block["language"] in ("bash", "python", "json", "yaml", "text"), block["body"]
+        assert block["language"] in ("bash", "python", "json", "yaml", "math", "text"), block["body"]
         assert re.match(r"needs |file [\w.]+$|$", block["note"] or ""), block["note"]
 
 

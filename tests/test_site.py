@@ -57,7 +57,9 @@ def test_a_notebook_becomes_text_code_pictures_and_tables() -> None:
     shown = [
         v4.new_output("stream", text="1 ms\n"),
         v4.new_output("display_data", {"image/png": png, "text/plain": "<Figure>"}),
-        v4.new_output("execute_result", {"text/html": "<table></table>", "text/plain": "a"}),
+        v4.new_output(
+            "execute_result", {"text/html": '<table border="1" class="dataframe"></table>', "text/plain": "a"}
+        ),
         v4.new_output("display_data", {"application/vnd.plotly.v1+json": {"data": [], "layout": {"title": "</p>"}}}),
     ]
     drawing = v4.new_code_cell("draw()", outputs=shown, metadata={"tags": ["hide-input"]})
@@ -68,7 +70,7 @@ def test_a_notebook_becomes_text_code_pictures_and_tables() -> None:
         '??? note "Code"\n\n    ```python\n    draw()\n    ```',
         "```text\n1 ms\n```",
         "![Figure: Title](01_x_0.png)",
-        '<div class="notebook-table">\n<table></table>\n</div>',
+        "<table ></table>",
         '<script src="../javascripts/plotly.min.js"></script>',
         "<\\/p>",  # cannot end the script early
     ):

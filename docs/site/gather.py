@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+from equations import with_equations
 from notebook_page import PLOTLY_SCRIPT, notebook_page
 from plotly.offline import get_plotlyjs
 from reference import reference_pages
@@ -40,7 +41,7 @@ def main() -> None:
     files[PLOTLY_SCRIPT] = get_plotlyjs().encode()
     places = {place(path) for path in (*pages, *files)}
     for path, text in pages.items():
-        _write(place(path), with_links(text, path, places).encode())
+        _write(place(path), with_equations(with_links(text, path, places)).encode())
     for path, data in files.items():
         _write(place(path), data)
 

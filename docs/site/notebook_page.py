@@ -46,7 +46,7 @@ def notebook_page(name: str, notebook: Any) -> NotebookPage:
                 page.pictures[picture] = base64.b64decode(data["image/png"])
                 parts.append(f"![Figure: {heading}]({picture})")
             elif "text/html" in data:
-                parts.append(f'<div class="notebook-table">\n{data["text/html"]}\n</div>')
+                parts.append(data["text/html"].replace('border="1" class="dataframe"', ""))
             else:
                 parts.append(_fenced(data["text/plain"].rstrip(), "text"))
     page.text = "\n\n".join(parts) + "\n"
