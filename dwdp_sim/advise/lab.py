@@ -193,7 +193,7 @@ class Lab:
             twin.strategy.name == "batched_per_round" and twin.strategy.call_rounds == 1
         )
         state = replace(setup.state, in_flight_sources=None, refill=None) if one_source else setup.state
-        return replace(setup, strategy=twin.strategy, state=state), scales
+        return replace(setup, strategy=twin.strategy, state=state, slices=0), scales
 
 
 def iteration_s(task: tuple[Bench, Setup, int]) -> float:

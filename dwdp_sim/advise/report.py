@@ -33,7 +33,7 @@ def advice_content(job: Job, advice: Advice, found: dict[str, list[str]]) -> dic
     return {
         **layer_head(job, job.layer),
         "schema": ADVICE_SCHEMA_VERSION,
-        "verdict": verdict(advice.findings),
+        "verdict": verdict(advice.findings, advice.placements[0]),
         "today": findings.today.candidate.label,
         "best": findings.best.candidate.label,
         "settings": settings,

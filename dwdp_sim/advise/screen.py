@@ -38,7 +38,7 @@ def print_advice(
     """
     if not console.is_terminal:
         console = Console(width=_PLAIN_WIDTH, file=console.file)
-    for sentence in verdict(advice.findings):
+    for sentence in verdict(advice.findings, advice.placements[0]):
         console.print(sentence, style="bold", highlight=False)
     console.print(_candidates(job, layer, advice))
     for heading, lines in (

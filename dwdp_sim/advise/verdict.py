@@ -6,16 +6,22 @@ import math
 from collections.abc import Sequence
 
 from dwdp_sim.advise.candidates import OFFERED, pair
+from dwdp_sim.advise.memory import PlacementRow
 from dwdp_sim.advise.search import ALIKE, Findings, Row
 from dwdp_sim.advise.turning import Turning
-from dwdp_sim.units import format_seconds
+from dwdp_sim.units import format_bytes, format_seconds
 
 _SWITCH = {("default", None): "contention_opt: false", ("batched", 2 * 2**20): "contention_opt: true"}
 
 
-def verdict(findings: Findings) -> list[str]:
-    """What to choose today and, where it is worth it, what a change of the engine would give."""
-    sentences = [_today(findings), _in_the_worst_case(findings)]
+def verdict(findings: Findings, own: PlacementRow) -> list[str]:
+    """What to choose today and, where it is worth it, what a change of the engine would give.
+
+    Args:
+        findings: Of the search.
+        own: The user's placement.
+    """
+    sentences = [_room(own), _today(findings), _in_the_worst_case(findings)]
     best, today = findings.best, findings.today
     further = (1.0 + best.gain.mean) / (1.0 + today.gain.mean) - 1.0
     if best.changes and best.gain.excludes_zero and further > ALIKE:
@@ -24,6 +30,12 @@ def verdict(findings: Findings) -> list[str]:
             f"{format_seconds(best.iteration.mean)} ({percent_range(best)} over the same)."
         )
     return [sentence for sentence in sentences if sentence]
+
+
+def _room(own: PlacementRow) -> str:
+    if own.fits is not False:
+        return ""
+    return f"This does NOT fit: experts and slots alone take {format_bytes(own.memory_bytes)} of each GPU."
 
 
 def _today(findings: Findings) -> str:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dwdp_sim.advise.candidates import Candidate, candidate_of, changes
+from dwdp_sim.advise.memory import PlacementRow
 from dwdp_sim.advise.search import Findings, Row
 from dwdp_sim.advise.states import AS_CONFIGURED, State
 from dwdp_sim.advise.turning import Turning
 from dwdp_sim.advise.verdict import turning_lines, verdict
+from dwdp_sim.placement import Placement
 from dwdp_sim.replications import Estimate
 from dwdp_sim.strategies import Strategy
 
+FITS = PlacementRow(Placement.create(256, 4), 10**11, True, 10**9, None)
 ONE = State(1, "oldest")
 DEFAULT, BATCHED = (candidate_of(Strategy(name), False) for name in ("default", "batched"))
 
@@ -24,7 +28,7 @@ def row(candidate: Candidate, gain: float, half_width: float, in_one: float, hav
 
 
 def said(rows: Sequence[Row], today: int, best: int) -> list[str]:
-    return verdict(Findings(list(rows), rows[today], rows[best], [], [AS_CONFIGURED, ONE], 58))
+    return verdict(Findings(list(rows), rows[today], rows[best], [], [AS_CONFIGURED, ONE], 58), FITS)
 
 
 def test_a_real_gain_is_told_with_its_interval_its_range_and_its_worst_case() -> None:
@@ -47,6 +51,13 @@ def test_what_makes_no_difference_stays_and_what_would_cost_is_named() -> None:
     assert said(worse, 0, 0) == ["Stay with contention_opt: false: batched 2 MiB would give -9.0 ± 1.0 %."]
     unsure = [row(DEFAULT, 0.0, 0.0, 0.0), row(BATCHED, 0.01, 0.02, 0.3)]
     assert said(unsure, 1, 1)[0].startswith("Take contention_opt: true, though as configured it makes no difference")
+
+
+def test_what_does_not_fit_is_said_first() -> None:
+    rows = [row(DEFAULT, 0.0, 0.0, 0.0), row(BATCHED, 0.0, 0.0, 0.0)]
+    found = Findings(rows, rows[0], rows[0], [], [AS_CONFIGURED], 58)
+    first, _ = verdict(found, replace(FITS, memory_bytes=2 * 10**11, fits=False))
+    assert first == "This does NOT fit: experts and slots alone take 200 GB of each GPU."
 
 
 def test_a_changed_engine_is_named_only_where_it_gives_more() -> None:
