@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: predict test lint types wheel-test validate-recorded notebooks pair docs hw-test benchmark lock clean
+.PHONY: predict test stress lint types wheel-test validate-recorded notebooks pair docs hw-test benchmark lock clean
 
 # The main job: DeepSeek-R1, one layer, four ranks of a GB200 NVL72, default against batched.
 predict: .venv/ready
@@ -10,6 +10,10 @@ predict: .venv/ready
 
 test: .venv/ready
 	$(BIN)/pytest -n 2
+
+# Sweeps under every launcher: killed at random, on a full disk, with dead workers. Half an hour.
+stress: .venv/ready
+	$(BIN)/pytest -m slow
 
 lint: .venv/ready
 	$(BIN)/ruff check .
