@@ -46,7 +46,7 @@ def _check(composed: DictConfig, overrides: Sequence[str]) -> None:
         build_import(composed)
         return
     if composed.mode is not Mode.measure:
-        build_check(composed, overrides)
+        build_check(composed)
         return
     measurement = build_measurement(composed, overrides)
     if started_by_torchrun() and os.environ["RANK"] != "0":  # only rank 0 has a run folder
@@ -62,7 +62,7 @@ def _task(config: DictConfig) -> None:
             run_import(build_import(config), folder, Console())
             return
         if config.mode is not Mode.measure:
-            check(build_check(config, state.overrides.task), folder, Console())
+            check(build_check(config), folder, Console())
             return
         measure(build_measurement(config, state.overrides.task), folder, Console())
     except RankFault as fault:

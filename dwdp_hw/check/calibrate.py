@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 
 from dwdp_hw.check.design import calibration_rows
-from dwdp_hw.check.fit import Estimate, Fit, fit, fit_identified
+from dwdp_hw.check.fit import Estimate, Fit, fit_identified
 from dwdp_hw.check.host_costs import HOST_COSTS
-from dwdp_hw.check.suspects import log_likelihood, makes_a_difference
+from dwdp_hw.check.rules import evidence
 from dwdp_hw.check.validate import RowKey
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.constant import Constant
@@ -21,6 +21,7 @@ from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded import RecordedRow, Recording, pool
 
 USES = ("design", "all")
+_SCHEMA = 2
 _KEPT = "; not identified by the latest calibration: kept"
 
 
@@ -39,6 +40,25 @@ class Calibration:
     cluster: Cluster
     rows: dict[str, list[RecordedRow]]
     evidence: dict[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The content of `calibration.json`."""
+        fit = self.fit
+        return {
+            "schema": _SCHEMA,
+            "cluster": self.cluster.name,
+            "estimates": [
+                {"name": e.parameter.name, "value": e.value, "low": e.low, "high": e.high} for e in fit.estimates
+            ],
+            "not_identified_and_kept": [
+                {"name": parameter.name, "value": parameter.start, "reason": reason}
+                for parameter, reason in fit.kept.items()
+            ],
+            "not_told_apart": fit.not_apart,
+            "noise": fit.noise,
+            "log_likelihood_of_alternatives": self.evidence,
+            "rows": [{"sha256": sha256, "cases": [row.case for row in rows]} for sha256, rows in self.rows.items()],
+        }
 
 
 def calibrate(
@@ -70,7 +90,7 @@ def calibrate(
         fitted_on=tuple({"file": Path(r.path).name, "sha256": r.sha256, "use": use} for r in recordings),
         constants=_documented(found, cluster, f"{files}: {len(used)} rows fitted together; {about}"),
     )
-    return Calibration(found, fitted, rows, _evidence(used, options, found))
+    return Calibration(found, fitted, rows, evidence(used, found.cluster, options))
 
 
 def rows_used(recording: Recording, use: str) -> list[RecordedRow]:
@@ -161,19 +181,3 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_rounded(item) for item in value]
     return float(f"{value:.6g}") if isinstance(value, float) else value
-
-
-def _evidence(rows: Sequence[RecordedRow], options: FabricOptions, found: Fit) -> dict[str, float]:
-    base = log_likelihood(rows, found.cluster, options)
-    alternatives = {
-        "sharing": "fifo" if options.sharing == "fair" else "fair",
-        "batch_order": "random" if options.batch_order == "kept" else "kept",
-    }
-    evidence = {}
-    for name, value in alternatives.items():
-        other = replace(options, sharing=value) if name == "sharing" else replace(options, batch_order=value)
-        if not makes_a_difference(rows, found.cluster, options, other):
-            evidence[f"{name}={value}"] = 0.0
-            continue
-        evidence[f"{name}={value}"] = log_likelihood(rows, fit(found.cluster, rows, other).cluster, other) - base
-    return evidence

@@ -11,7 +11,8 @@ from rich.table import Table
 
 from dwdp_hw.check.calibrate import Calibration
 from dwdp_hw.check.comparison import MODES
-from dwdp_hw.check.suspects import DECIDED, Suspect
+from dwdp_hw.check.rules import DECIDED
+from dwdp_hw.check.suspects import Suspect
 from dwdp_hw.check.validate import Validation
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from errno import EISDIR
 from pathlib import Path
@@ -56,14 +55,13 @@ class CheckJob:
     config: dict[str, Any]
 
 
-def build_check(composed: DictConfig, overrides: Sequence[str]) -> CheckJob:
+def build_check(composed: DictConfig) -> CheckJob:
     """Check a composed configuration and read its rows.
 
     Raises:
         ConfigError: Something in it cannot be used.
         NoGpuError: Live rows are wanted and there is no GPU.
     """
-    del overrides  # nothing here has a file that defaults must give way to
     config = cast(HwConfig, OmegaConf.to_object(composed))
     check = config.check
     if check.use not in USES:

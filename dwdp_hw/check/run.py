@@ -7,7 +7,6 @@ import math
 import platform
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -33,7 +32,7 @@ def run_calibration(job: CheckJob, folder: Path, console: Console) -> Calibratio
     else:
         found = _calibrate_live(job, folder, console)
     path = write_cluster(job.out or folder / f"{job.name}.yaml", found)
-    write_whole(folder / "calibration.json", lambda t: t.write_text(json.dumps(_as_dict(found), indent=2) + "\n"))
+    write_whole(folder / "calibration.json", lambda t: t.write_text(json.dumps(found.as_dict(), indent=2) + "\n"))
     print_calibration(console, found, path)
     return found
 
@@ -83,24 +82,6 @@ def run_validation(job: CheckJob, folder: Path, console: Console) -> Validation:
     write_whole(folder / "validation.json", lambda t: t.write_text(text))
     print_validation(console, validation, suspects, folder / "report.html")
     return validation
-
-
-def _as_dict(found: Calibration) -> dict[str, Any]:
-    return {
-        "schema": 2,
-        "cluster": found.cluster.name,
-        "estimates": [
-            {"name": e.parameter.name, "value": e.value, "low": e.low, "high": e.high} for e in found.fit.estimates
-        ],
-        "not_identified_and_kept": [
-            {"name": parameter.name, "value": parameter.start, "reason": reason}
-            for parameter, reason in found.fit.kept.items()
-        ],
-        "not_told_apart": found.fit.not_apart,
-        "noise": found.fit.noise,
-        "log_likelihood_of_alternatives": found.evidence,
-        "rows": [{"sha256": sha256, "cases": [row.case for row in rows]} for sha256, rows in found.rows.items()],
-    }
 
 
 def _versions() -> dict[str, str]:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from dwdp_hw.check.design import calibration_rows
-from dwdp_hw.check.fit import Estimate, Fit, fit
-from dwdp_hw.check.observations import Observations
+from dwdp_hw.check.fit import Estimate, fit
+from dwdp_hw.check.rules import DECIDED, evidence
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded import RecordedRow
 
-DECIDED = 2.0  # log likelihood by which a rule must win
 _FAR = 3.0  # standard errors of the refit beyond which a constant has moved
 _LEAST_CHANGE = 0.02  # relative
-_NOTICEABLE = 0.1  # of a row's noise
 _ENOUGH = 8  # rows
 _MOST_COPIES = 6_000  # a refit simulates them some 200 times
 
@@ -46,7 +44,12 @@ def find_suspects(rows: Sequence[RecordedRow], cluster: Cluster, options: Fabric
     refit = fit(cluster, rows, options)
     moved = [s for estimate in refit.estimates if (s := _moved(estimate))]
     moved.sort(key=lambda pair: -pair[0])
-    return [suspect for _, suspect in moved] + _rules(rows, options, refit)
+    better = [
+        Suspect(f"fabric.{rule}", f"fabric.{rule} explains the rows better (log likelihood +{gain:.1f})")
+        for rule, gain in evidence(rows, refit.cluster, options).items()
+        if gain > DECIDED
+    ]
+    return [suspect for _, suspect in moved] + better
 
 
 def _affordable(rows: Sequence[RecordedRow]) -> list[RecordedRow]:
@@ -66,37 +69,3 @@ def _moved(estimate: Estimate) -> tuple[float, Suspect] | None:
         f"(95 % interval {estimate.low:.4g} to {estimate.high:.4g})"
     )
     return distance, Suspect(estimate.parameter.name, text)
-
-
-def _rules(rows: Sequence[RecordedRow], options: FabricOptions, refit: Fit) -> list[Suspect]:
-    """Sharing and batch order that explain the rows better than the ones assumed, each with its own refit."""
-    likelihood = log_likelihood(rows, refit.cluster, options)
-    found = []
-    alternatives = {
-        "sharing": [replace(options, sharing=s) for s in ("fair", "fifo")],
-        "batch_order": [replace(options, batch_order=o) for o in ("kept", "random")],
-    }
-    for name, choices in alternatives.items():
-        for choice in choices:
-            if choice == options or not makes_a_difference(rows, refit.cluster, options, choice):
-                continue
-            gain = log_likelihood(rows, fit(refit.cluster, rows, choice).cluster, choice) - likelihood
-            if gain > DECIDED:
-                text = f"fabric.{name}={getattr(choice, name)} explains the rows better (log likelihood +{gain:.1f})"
-                found.append(Suspect(f"fabric.{name}", text))
-    return found
-
-
-def makes_a_difference(
-    rows: Sequence[RecordedRow], cluster: Cluster, options: FabricOptions, other: FabricOptions
-) -> bool:
-    """Whether another rule moves any predicted time by a noticeable part of its noise."""
-    moved = Observations(rows, options).residuals(cluster) - Observations(rows, other).residuals(cluster)
-    return bool(np.abs(moved).max() > _NOTICEABLE)
-
-
-def log_likelihood(rows: Sequence[RecordedRow], cluster: Cluster, options: FabricOptions) -> float:
-    """Of the rows' device times under their own noise, with Cauchy tails, so that one odd row decides nothing."""
-    observations = Observations(rows, options)
-    device = observations.residuals(cluster)[observations.device]
-    return float(-np.log1p(np.square(device)).sum())
