@@ -101,17 +101,17 @@ def moving(rates):
         )
         for curve, rate, (source, _) in zip(BOWS, rates, PAIRS, strict=True)
     ]
-    shown = [index for index, rate in enumerate(rates) if rate > 0.02 * FULL]
-    turns = [BOWS[index][-1] - BOWS[index][-2] for index in shown]
+    turns = [curve[-1] - curve[-2] for curve in BOWS]
     heads = go.Scatter(
-        x=[BOWS[index][-1, 0] for index in shown],
-        y=[BOWS[index][-1, 1] for index in shown],
+        x=[curve[-1, 0] for curve in BOWS],
+        y=[curve[-1, 1] for curve in BOWS],
         mode="markers",
         marker={
             "symbol": "triangle-up",
-            "size": [9 + 9 * rates[index] / FULL for index in shown],
+            "size": [9 + 9 * rate / FULL if rate > 0.02 * FULL else 0 for rate in rates],
             "angle": [float(np.degrees(np.arctan2(x, y))) for x, y in turns],
-            "color": [COLOURS[PAIRS[index][0]] for index in shown],
+            "color": [COLOURS[source] for source, _ in PAIRS],
+            "opacity": 1,
         },
     )
     leaving = [
