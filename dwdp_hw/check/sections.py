@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from dwdp_sim.page.style import base_style
+
 Cells = list[str]
 
 
@@ -27,7 +29,7 @@ def html_page(title: str, verdict: Sequence[str], sections: Sequence[Section], *
     body = "\n".join(map(_html_section, sections))
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{escape(title)}: {state}</title><style>{_STYLE}</style></head><body><main>
+<title>{escape(title)}: {state}</title><style>{base_style()}</style></head><body><main>
 <h1>{escape(title)}</h1>
 <div class="verdict {state}" role="status"><strong>{escape(verdict[0])}</strong><ul>{reasons}</ul></div>
 {body}
@@ -59,20 +61,3 @@ def _html_section(section: Section) -> str:
         body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in section.rows)
         parts.append(f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
     return "\n".join(parts)
-
-
-_STYLE = """
-:root { color-scheme: light dark; --line: #8884; --ok: #00734d; --bad: #b34700; }
-@media (prefers-color-scheme: dark) { :root { --ok: #35c08f; --bad: #ff9a57; } }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 0; }
-main { max-width: 70rem; margin: auto; padding: 1rem 1.5rem 4rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-.verdict { padding: .7rem 1rem; border-left: .4rem solid; } .verdict ul { margin: .3rem 0 0; padding-left: 1.2rem; }
-.passed { border-color: var(--ok); } .passed strong { color: var(--ok); }
-.failed { border-color: var(--bad); } .failed strong { color: var(--bad); }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
-td { white-space: nowrap; } th, td { text-align: left; vertical-align: top; }
-th, td { padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--line); }
-figure { margin: 1rem 0; background: #fff; padding: .5rem; border-radius: .4rem; overflow-x: auto; }
-figure svg { max-width: 100%; height: auto; }
-"""

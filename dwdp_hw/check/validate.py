@@ -42,6 +42,7 @@ class Validation:
     """The outcome.
 
     Attributes:
+        cluster: Name of the cluster whose constants predicted.
         rows: All of them, whether they count or not.
         in_sample: Whether the constants were fitted on every stable row, so that errors say how well the model can fit,
             not how well it predicts.
@@ -50,6 +51,7 @@ class Validation:
         failures: Which bars were missed, in words; empty where it passed.
     """
 
+    cluster: str
     rows: list[ValidationRow]
     in_sample: bool
     rankings: list[Ranking]
@@ -86,6 +88,7 @@ class Validation:
         """The content of `validation.json`; a mode without rows that count has no summary (null)."""
         return {
             "schema": _SCHEMA,
+            "cluster": self.cluster,
             "passed": self.passed,
             "in_sample": self.in_sample,
             "failures": self.failures,
@@ -128,7 +131,7 @@ def validate(
     stable = [row for row in compared if row.stable]
     in_sample = bool(stable) and all(row.fitted for row in stable)
     compared = [replace(row, counts=row.stable and (in_sample or not row.fitted)) for row in compared]
-    return Validation(compared, in_sample, rank_strategies(compared), bars, _failures(compared, bars))
+    return Validation(cluster.name, compared, in_sample, rank_strategies(compared), bars, _failures(compared, bars))
 
 
 def _plain_summary(rows: Sequence[ValidationRow], mode: str) -> dict[str, Any] | None:

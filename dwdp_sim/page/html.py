@@ -9,14 +9,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from string import Template
 from typing import Any
 
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.page.headline import Tile
+from dwdp_sim.page.style import BROWSER, base_style
 
-_BROWSER = Path(__file__).resolve().parent / "browser"
 _SCRIPTS = ("format", "state", "filters", "chart", "explorer", "parts", "table", "main")
 _FIGURE = 12  # longer ones are words
 _LIBRARY = "globalThis.vegaEmbed = vegaEmbed;"
@@ -43,20 +42,15 @@ class Content:
     data: dict[str, Any]
 
 
-def base_style() -> str:
-    """The style that every page of this toolkit shares."""
-    return (_BROWSER / "base.css").read_text(encoding="utf-8")
-
-
 def html_page(content: Content) -> str:
     """The whole page. Only its own scripts may run, and nothing may be loaded: its security policy says so.
 
     Raises:
         ConfigError: The package that brings Vega is not installed.
     """
-    own = "\n".join((_BROWSER / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS)
+    own = "\n".join((BROWSER / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS)
     scripts = {"library": f"\n{_vega()}\n", "script": f'\n"use strict";\n(() => {{\n{own}\n}})();\n'}
-    return Template((_BROWSER / "page.html").read_text(encoding="utf-8")).substitute(
+    return Template((BROWSER / "page.html").read_text(encoding="utf-8")).substitute(
         title=escape(content.title),
         question=f'<p class="question">{escape(content.question)}</p>' if content.question else "",
         verdict=escape(content.verdict),
@@ -64,7 +58,7 @@ def html_page(content: Content) -> str:
         findings=content.findings,
         measured=content.measured,
         rest=content.rest,
-        style=base_style() + (_BROWSER / "page.css").read_text(encoding="utf-8"),
+        style=base_style() + (BROWSER / "page.css").read_text(encoding="utf-8"),
         data=json.dumps(content.data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
         policy=" ".join(f"'sha256-{_digest(script)}'" for script in scripts.values()),
         **scripts,

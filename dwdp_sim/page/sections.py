@@ -107,7 +107,7 @@ def failures_section(failed: pd.DataFrame, factors: Sequence[Factor]) -> str:
     """Every reason, with the jobs that it struck."""
     if failed.empty:
         return ""
-    parts = [f"<h2>Failures</h2><p>{len(failed):,} jobs have no result.</p>"]
+    parts = [f"<h2>Failures</h2><p>{len(failed):,} {'job has' if len(failed) == 1 else 'jobs have'} no result.</p>"]
     names = [factor.name for factor in factors if factor.name in failed]
     for error, jobs in sorted(failed.groupby("error"), key=lambda item: -len(item[1])):
         header = ["command line"] if not names else [label_of(name) for name in names]

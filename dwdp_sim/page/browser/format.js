@@ -31,8 +31,8 @@ function scaleOf(unit, values) {
 
 function number(value) {
   if (value === null || value === undefined) return "–";
-  const text =
-    Math.abs(value) >= 1e4 ? Math.round(value).toLocaleString("en") : Number(value.toPrecision(4)).toString();
+  if (value === 0) return "0";
+  const text = Math.abs(value) >= 1e4 ? Math.round(value).toLocaleString("en") : value.toPrecision(4);
   return text.replace("-", "−");
 }
 
