@@ -2,13 +2,14 @@
 
 Each point is a model, machine, group, engine, in-flight rule, compute window and variation, drawn at random; there the
 gain of contention_opt over the default copies is simulated. Even points are for finding a rule, odd ones for testing
-it. It takes about an hour on one core:
+it. It takes about an hour on one core, and goes on where it was stopped:
 
-    python benchmarks/contention_rule.py docs/data/contention_rule.parquet [processes]
+    python benchmarks/contention_rule.py docs/data/contention_rule.jsonl [processes]
 """
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -16,8 +17,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from dwdp_sim.advise.candidates import Candidate
 from dwdp_sim.advise.gain_map import map_gain
@@ -25,7 +24,6 @@ from dwdp_sim.advise.lab import Bench, Lab
 from dwdp_sim.advise.load import measure_load
 from dwdp_sim.advise.states import State
 from dwdp_sim.build import build_config
-from dwdp_sim.files import write_whole
 from dwdp_sim.presets import preset
 
 POINTS = 240
@@ -36,7 +34,7 @@ MODELS = (
     "deepseek_v3_lite_nvfp4",
 )  # fmt: skip
 CLUSTERS = ("gb200_nvl72", "dgx_b200", "hgx_h200")
-SIZES = (2, 3, 3, 3, 4, 4, 4, 4, 5, 5, 6, 8)
+SIZES = (2, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 5, 5, 6, 8)
 RULES = ((1, "oldest"), (2, "oldest"), (2, "any"), (3, "oldest"), (3, "any"))
 
 
@@ -95,16 +93,17 @@ def simulate_point(point: Point) -> dict[str, object]:
 
 
 def main() -> None:
-    """Simulate every point and write one table."""
-    points = draw_points(POINTS)
-    rows: list[dict[str, object]] = []
+    """Simulate every point that the file does not have yet, and add it as one line."""
+    path = Path(sys.argv[1])
+    known = len(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else 0
     processes = int(sys.argv[2]) if len(sys.argv) > 2 else None
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-        for done, row in enumerate(pool.map(simulate_point, points), start=1):
-            rows.append(row)
-            print(f"\r{done} of {len(points)} points", end="", file=sys.stderr, flush=True)
-    table = pa.Table.from_pylist(rows)
-    write_whole(Path(sys.argv[1]), lambda path: pq.write_table(table, path, compression="zstd"))
+    with (
+        path.open("a", encoding="utf-8") as lines,
+        ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool,
+    ):
+        for row in pool.map(simulate_point, draw_points(POINTS)[known:]):
+            lines.write(json.dumps(row) + "\n")
+            lines.flush()
 
 
 if __name__ == "__main__":
