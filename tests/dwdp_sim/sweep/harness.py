@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dwdp_sim.sweep.claims import is_held, starts, wait_until_free
@@ -141,6 +142,8 @@ def kill_a_worker(folder: Folder, sweep: Sweep, job: str | None = None) -> str |
 def result_bytes(folder: Folder) -> bytes:
     """The result columns of all rows, as a file: everything but when, where and how long."""
     table = read_folder(folder).select([column.name for column in RESULT_COLUMNS])
+    plain = [f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in table.schema]
+    table = table.cast(pa.schema(plain))  # the same values are numbered as they come, which tells who came first
     sink = io.BytesIO()
     pq.write_table(table.sort_by([("job", "ascending"), ("rank", "ascending")]).combine_chunks(), sink)
     return sink.getvalue()
