@@ -47,6 +47,7 @@ def advice_content(job: Job, advice: Advice, found: dict[str, list[str]]) -> dic
                 "state": turning.state.name,
                 "ratio": list(turning.ratios),
                 "gain": [_estimate(gain) for gain in turning.gains],
+                "begins_at": turning.begins_at,
                 "ends_at": _finite(turning.ends_at),
                 "costs": turning.costs,
             }

@@ -25,6 +25,7 @@ class Turning:
         state: What is true of the machine.
         ratios: Window ÷ uncontended prefetch.
         gains: At each ratio.
+        begins_at: Smallest of `ratios` with a real gain of at least half a percent; None where there is none.
         ends_at: Largest ratio with a real gain of at least half a percent, by bisection; None where there is none,
             infinite where it never ends.
         costs: Largest real loss at any ratio, as a share; 0 without one.
@@ -33,6 +34,7 @@ class Turning:
     state: State
     ratios: tuple[float, ...]
     gains: tuple[Estimate, ...]
+    begins_at: float | None
     ends_at: float | None
     costs: float
 
@@ -82,7 +84,8 @@ def find_turnings(
                 low, high = (middle, high) if _pays(gain(state, middle)) else (low, middle)
             ends_at = low
         losses = [-one.mean for one in gains if one.excludes_zero and one.mean < 0]
-        found.append(Turning(state, RATIOS, tuple(gains), ends_at, max(losses, default=0.0)))
+        begins_at = RATIOS[real[0]] if real else None
+        found.append(Turning(state, RATIOS, tuple(gains), begins_at, ends_at, max(losses, default=0.0)))
     return found
 
 

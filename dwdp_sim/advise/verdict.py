@@ -95,12 +95,12 @@ def turning_lines(turnings: Sequence[Turning]) -> list[str]:
     """Where batching stops to pay."""
     lines = []
     for turning in turnings:
-        if turning.ends_at is None:
+        if turning.begins_at is None or turning.ends_at is None:
             text = "batching gains nothing at any length of compute"
-        elif math.isinf(turning.ends_at):
-            text = f"batching still pays at {turning.ratios[-1]:g} × the uncontended prefetch"
         else:
-            text = f"batching pays while a layer's window is below {turning.ends_at:.2f} × its uncontended prefetch"
+            span = _span(turning.begins_at, turning.ends_at, turning.ratios)
+            most = f"{100 * max(gain.mean for gain in turning.gains):+.1f} %"
+            text = f"batching pays while a layer's window is {span} × its uncontended prefetch, at most {most}"
         cost = f", and costs up to {100 * turning.costs:.1f} % elsewhere" if turning.costs >= ALIKE else ""
         lines.append(f"{turning.state.name}: {text}{cost}")
     if turnings:
@@ -108,3 +108,10 @@ def turning_lines(turnings: Sequence[Turning]) -> list[str]:
         gains = (f"{ratio:g}: {100 * gain.mean:+.0f} %" for ratio, gain in zip(first.ratios, first.gains, strict=True))
         lines.append(f"its gain by window ÷ uncontended prefetch, {first.state.name}: {', '.join(gains)}")
     return lines
+
+
+def _span(begins_at: float, ends_at: float, ratios: Sequence[float]) -> str:
+    """Between which of the ratios that were looked at."""
+    begin = "" if begins_at == ratios[0] else f"above {begins_at:g}"
+    end = "" if math.isinf(ends_at) else f"below {ends_at:.2f}"
+    return " and ".join(part for part in (begin, end) if part) or f"anything up to {ratios[-1]:g}"

@@ -41,6 +41,7 @@ def test_the_gain_ends_where_the_slower_prefetch_is_hidden_too() -> None:
     found = turn(small_bench(**free(peer_gap_s=[[1, 0.1 * LAYER_S]]), **layers), batched, default)
     first = found.gains[0]
     assert first.mean == pytest.approx(0.5 / 1.1, rel=0.05)
+    assert found.begins_at == RATIOS[0]
     assert found.ends_at is not None
     assert found.ends_at >= 1.5
     assert found.costs == 0.0
@@ -50,7 +51,7 @@ def test_where_nothing_is_gained_or_all_is_it_says_so() -> None:
     bench = small_bench(**free())
     default, batched = pair(HAVE)
     same = turn(bench, default, default)
-    assert same.ends_at is None
+    assert same.begins_at is same.ends_at is None
     assert {gain.mean for gain in same.gains} == {0.0}
     # A host that cannot run ahead and needs a second for each single copy: batching pays however long compute is.
     slow = small_bench(**free(issue_async_s=1.0), issue_mode="as_issued", workload__ahead=False)
