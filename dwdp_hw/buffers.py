@@ -12,7 +12,6 @@ from dwdp_hw.kernels import Kernels, RegionTable
 from dwdp_hw.layout import Layout
 from dwdp_hw.peer_memory import share
 from dwdp_sim.errors import ConfigError
-from dwdp_sim.plan import CopyPlan
 from dwdp_sim.program import HOMES
 
 _SPARE_BYTES = 1 << 30  # left free on the GPU for contexts, kernels and tables
@@ -33,7 +32,7 @@ class Buffers:
         self.layout = Layout.of(case.plan, case.layers)
         self._close: list[Callable[[], object]] = []
         self._tables: dict[tuple[str, int], RegionTable] = {}
-        self._plan: CopyPlan | None = None
+        self._case: Case | None = None
         self._refuse_too_large(case)
         group.place.at("allocating")
         self.slots = int(gpu.call(gpu.runtime.cudaMalloc, self.layout.slots_bytes))
@@ -49,12 +48,12 @@ class Buffers:
         """Whether `case` can use these buffers."""
         return self._key == _key(case)
 
-    def use_plan(self, plan: CopyPlan) -> None:
-        """Expect what `plan` brings; what earlier plans brought is forgotten."""
+    def use(self, case: Case) -> None:
+        """Expect what `case` brings; what earlier ones brought is forgotten."""
         for table in self._tables.values():
             table.free()
         self._tables = {}
-        self._plan = plan
+        self._case = case
 
     def expected(self, layer: int) -> RegionTable:
         """What the layer's slot must hold."""
@@ -72,9 +71,10 @@ class Buffers:
             close()
 
     def _table(self, kind: str, layer: int) -> RegionTable:
-        assert self._plan is not None  # `use_plan` comes first
+        assert self._case is not None  # `use` comes first
         if (kind, layer) not in self._tables:
-            regions = expected_regions(self._plan, self.layout, self._group.rank, layer)
+            sources = self._case.sources_of(self._group.rank)
+            regions = expected_regions(self._case.plan, self.layout, self._group.rank, layer, sources)
             if kind == "checked":
                 regions += guard_regions(self.layout)
             self._tables[kind, layer] = RegionTable(self._gpu, self.slots, regions)

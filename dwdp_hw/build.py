@@ -67,18 +67,12 @@ def build_measurement(composed: DictConfig, overrides: Sequence[str]) -> Measure
     apply_trtllm_yaml(config, explicit)
     layer = build_layer(config, explicit)
     _check(config, home, mapping)
+    settings = build_settings(backend)
     group_size = _group_size(backend, home, layer.placement.dwdp_size)
     job, why_not = _prediction(composed, overrides, backend, home, mapping)
     return Measurement(
         case=_case(config, layer, home, mapping, group_size),
-        settings=Settings(
-            executor=backend.executor.value,
-            wait_s=backend.wait_s,
-            heartbeat_s=backend.heartbeat_s,
-            start_s=backend.start_s,
-            gate_timeout_s=backend.gate_timeout_s,
-            shared_folder=backend.shared_folder,
-        ),
+        settings=settings,
         group_size=group_size,
         layer=layer,
         job=job,
@@ -86,6 +80,19 @@ def build_measurement(composed: DictConfig, overrides: Sequence[str]) -> Measure
         config=_resolved(config),
         config_hash=_hash(config),
     )
+
+
+def build_settings(backend: BackendConfig) -> Settings:
+    """How a group of ranks is run.
+
+    Raises:
+        ConfigError: A deadline is not above zero.
+    """
+    deadlines = {name: getattr(backend, name) for name in ("wait_s", "heartbeat_s", "start_s", "gate_timeout_s")}
+    for name, seconds in deadlines.items():
+        if not seconds > 0:
+            raise ConfigError(f"backend.{name}", seconds, "seconds above zero are wanted")
+    return Settings(executor=backend.executor.value, shared_folder=backend.shared_folder, **deadlines)
 
 
 def _check(config: HwConfig, home: str, mapping: str) -> None:
@@ -104,13 +111,11 @@ def _check(config: HwConfig, home: str, mapping: str) -> None:
     for name, minimum in least.items():
         if getattr(backend, name) < minimum:
             raise ConfigError(f"backend.{name}", getattr(backend, name), f"must be at least {minimum}")
-    for name in ("wait_s", "heartbeat_s", "start_s", "gate_timeout_s"):
-        if not getattr(backend, name) > 0:
-            raise ConfigError(f"backend.{name}", getattr(backend, name), "seconds above zero are wanted")
     if not backend.window_s or min(backend.window_s) <= 0:
         raise ConfigError("backend.window_s", backend.window_s, "one number of seconds above zero a rank is wanted")
-    if backend.executor is Executor.host and backend.measure is not Measure.layer:
-        raise ConfigError("backend.measure", backend.measure.value, "backend.executor=host runs single layers only")
+    if backend.executor is Executor.host and backend.measure is Measure.issue_cost:
+        said = "backend.executor=host has no driver whose calls could be timed; layer or pipeline"
+        raise ConfigError("backend.measure", backend.measure.value, said)
 
 
 def _group_size(backend: BackendConfig, home: str, dwdp_size: int) -> int:

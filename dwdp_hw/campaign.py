@@ -6,8 +6,9 @@ import argparse
 import random
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -64,35 +65,60 @@ def model_case(shape: tuple[str, int, int, str], pulled: int, ranks: int, strate
 
 def pieces_case(name: str, pieces: int, piece_bytes: int, issue: int, ranks: int, pulling: Sequence[int]) -> Case:
     """Equal pieces, one after another, from the next rank; single copies or one batch."""
+    pulls = {rank: ((rank + 1) % ranks,) for rank in pulling}
+    return pulls_case(name, pulls, pieces * piece_bytes, [piece_bytes] * ranks, issue, ranks)
+
+
+def pulls_case(
+    name: str,
+    pulls: Mapping[int, Sequence[int]],
+    total_bytes: int,
+    piece_bytes: Sequence[int],
+    issue: int,
+    ranks: int,
+    *,
+    interleaved: bool = False,
+) -> Case:
+    """The same number of bytes from each chosen peer, in pieces.
+
+    Args:
+        name: Of the case.
+        pulls: Peers of each rank that pulls, in order.
+        total_bytes: Pulled from each peer.
+        piece_bytes: Size of the pieces, by rank; the last one of a peer may be shorter.
+        issue: `ASYNC` for single copies, `BATCH` for one batch a rank.
+        ranks: Of the group.
+        interleaved: Whether the pieces of the peers take turns, instead of one peer after another.
+    """
     placement = Placement.create(ranks, ranks)
-    total = pieces * piece_bytes
-    rows = [
-        (rank, peer, index * piece_bytes)
-        for rank in range(ranks)
-        for peer in range(ranks)
-        if peer != rank
-        for index in range(pieces)
-    ]
-    rank, peer, offset = np.array(rows, dtype=np.int64).T
-    call = np.arange(len(rank)) if issue == ASYNC else rank
+    rows: list[tuple[int, int, int, int]] = []
+    for rank, peers in sorted(pulls.items()):
+        piece = piece_bytes[rank]
+        offsets = range(0, total_bytes, piece)
+        order = product(offsets, peers) if interleaved else ((o, p) for p, o in product(peers, offsets))
+        rows += [(rank, peer, offset, min(piece, total_bytes - offset)) for offset, peer in order]
+    rank, peer, offset, size = np.array(rows, dtype=np.int64).T
+    pulling = sorted(pulls)
+    call = np.arange(len(rank)) if issue == ASYNC else np.searchsorted(pulling, rank)
     calls = int(call.max()) + 1
     place = np.array([placement.remote_index(r, p) for r, p in zip(rank.tolist(), peer.tolist(), strict=True)])
     plan = CopyPlan(
         placement=placement,
-        parameters=(Parameter("piece", "weight", (total,), 1),),
+        parameters=(Parameter("piece", "weight", (total_bytes,), 1),),
         copy_rank=rank,
         copy_call=call.astype(np.int64),
         copy_peer=peer,
         copy_parameter=np.zeros_like(rank),
         copy_src_offset=offset,
-        copy_dst_offset=place * total + offset,
-        copy_bytes=np.full_like(rank, piece_bytes),
-        call_rank=rank if issue == ASYNC else np.arange(ranks, dtype=np.int64),
+        copy_dst_offset=place * total_bytes + offset,
+        copy_bytes=size,
+        call_rank=rank if issue == ASYNC else np.array(pulling, dtype=np.int64),
         call_issue=np.full(calls, issue, dtype=np.int64),
         call_barrier=np.full(calls, NO_BARRIER, dtype=np.int64),
     )
-    labels = {"model": None, "strategy": None, "implementation": None, "slice_bytes": piece_bytes}
-    return Case(name, plan, labels, ranks=tuple(pulling), layers=1, repeats=9)
+    labels = {"model": None, "strategy": None, "implementation": None, "slice_bytes": max(piece_bytes)}
+    sources = tuple(tuple(pulls.get(rank, ())) for rank in range(ranks))
+    return Case(name, plan, labels, ranks=tuple(pulling), layers=1, repeats=9, sources=sources)
 
 
 def link_cases(ranks: int) -> Iterator[Case]:
@@ -191,8 +217,22 @@ def one_gpu_cases() -> Iterator[Case]:
         yield from _pipelines("v3lite36", f"host_{way}", case, _HOST_BYTES_PER_S)
 
 
-def run_campaign(cases: Sequence[Case], ranks: int, settings: Settings, path: Path, note: str) -> int:
+class _TimeIsUp(Exception):
+    """Ends the ranks between two cases."""
+
+
+def run_campaign(
+    cases: Sequence[Case], ranks: int, settings: Settings, path: Path, note: str, limit_s: float | None = None
+) -> int:
     """Run all cases, writing the file now and then; a failing case is noted, left out, and the rest goes on.
+
+    Args:
+        cases: In the order of running.
+        ranks: Processes of the group.
+        settings: How it is run.
+        path: File of rows to write.
+        note: A line about the machine for its header.
+        limit_s: Seconds after which no further case begins; what is left is listed as not run.
 
     Returns:
         Number of cases that failed.
@@ -217,15 +257,21 @@ def run_campaign(cases: Sequence[Case], ranks: int, settings: Settings, path: Pa
         _say(rows[-1], time.monotonic() - began)
         if len(rows) % _ROWS_BETWEEN_SAVES == 0:
             save()
+        if left and limit_s is not None and time.monotonic() - began > limit_s:
+            raise _TimeIsUp
 
+    why_not = "too many failures in a row"
     while left and in_a_row < _MOST_FAILURES:
         try:
             run_group(Work(tuple(left), settings), ranks, keep)
+        except _TimeIsUp:
+            why_not = f"the limit of {limit_s:g} s was over"
+            break
         except (RankFault, ConfigError) as fault:
             in_a_row += 1
             failed.append({"case": left[0].name, "why": str(fault)})
             sys.stdout.write(f"FAILED {left.pop(0).name}: {fault}\n")
-    failed += [{"case": case.name, "why": "not run: too many failures in a row"} for case in left]
+    failed += [{"case": case.name, "why": f"not run: {why_not}"} for case in left]
     save()
     return len(failed)
 

@@ -22,10 +22,17 @@ class Pipeline:
     Attributes:
         window_s: Compute time of each layer in seconds, by rank; a rank beyond the end takes the last.
         window: `spin` (a timed kernel on one multiprocessor) or `matmul` (bf16 matrix products of about that length).
+        factors: What multiplies the windows of each layer, by rank; empty: nothing.
     """
 
     window_s: tuple[float, ...]
     window: str = "spin"
+    factors: tuple[tuple[float, ...], ...] = ()
+
+    def windows_s(self, rank: int, layers: int) -> tuple[float, ...]:
+        """Compute time of each layer on one rank, in seconds."""
+        window_s = self.window_s[min(rank, len(self.window_s) - 1)]
+        return tuple(window_s * factor for factor in (self.factors[rank] if self.factors else (1.0,) * layers))
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,8 @@ class Case:
         detail: Whether one more run watches single slices and calls.
         witness: Whether two more runs are recorded by CUPTI, of which the second is kept.
         pipeline: Windows (`measure=pipeline`).
+        sources: By rank, the peers that it pulls from, where that is not every holder of a remote expert; empty: it is.
+        start_s: By rank, seconds after the common start at which it begins (`measure=layer`); empty: together.
     """
 
     name: str
@@ -64,6 +73,16 @@ class Case:
     detail: bool = False
     witness: bool = False
     pipeline: Pipeline | None = None
+    sources: tuple[tuple[int, ...], ...] = ()
+    start_s: tuple[float, ...] = ()
+
+    def sources_of(self, rank: int) -> tuple[int, ...]:
+        """The peers whose experts must be in the rank's slot after a prefetch."""
+        return self.sources[rank] if self.sources else tuple(range(self.plan.placement.dwdp_size))
+
+    def later_s(self, rank: int) -> float:
+        """Seconds after the common start at which the rank begins."""
+        return self.start_s[rank] if self.start_s else 0.0
 
 
 @dataclass(frozen=True)
@@ -96,7 +115,7 @@ class Sample:
     Attributes:
         elapsed_s: Device time from the start to the last byte.
         host_s: Time the issuing thread spent in the calls.
-        started_s: When the rank started, on the host's monotonic clock.
+        started_s: When the rank started, on the host's monotonic clock, less its planned delay.
         queued_calls: Calls that were complete when the clock started.
         gate_late: Whether the gate opened by its time-out.
     """

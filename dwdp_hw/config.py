@@ -25,6 +25,13 @@ class Source(Enum):
     recorded = "recorded"
 
 
+class Cases(Enum):
+    """Which live cases a validation measures."""
+
+    validation = "validation"
+    incast = "incast"
+
+
 class Measure(Enum):
     """What is measured."""
 
@@ -90,6 +97,10 @@ class CheckConfig:
     """Name of the calibrated cluster; unset: the cluster's own with _calibrated."""
     out: str | None = None
     """File of the calibrated cluster; unset: in the run folder."""
+    cases: Cases = Cases.validation
+    """What a live validation measures: validation (layers) or incast (several readers and sources; three GPUs)."""
+    limit_s: float | None = None
+    """A live validation ends after so many seconds and lists what did not run; unset: no limit."""
     use: str = "design"
     """Recorded rows a calibration takes: design (the fewest that identify every constant) or all."""
     rounds: int = 3

@@ -89,15 +89,14 @@ class CudaRank:
             if self._buffers is not None:
                 self._buffers.close()
             self._buffers = Buffers(self.gpu, self.kernels, self._group, case, self.stream)
-        self._buffers.use_plan(case.plan)
+        self._buffers.use(case)
         place.at("building the calls")
         self._copies = [rank_copies(case.plan, self._buffers.layout, rank, layer) for layer in range(case.layers)]
         self.calls = [self._prepare_calls(copies, case.issue) for copies in self._copies]
         self._issue_ways = {way: self._prepare_calls(self._copies[0], way) for way in ISSUES if self._counts_issue()}
         self.clock = read_offset(self.gpu, self.kernels, self._pinned, self.stream)
         if case.pipeline is not None:
-            windows = case.pipeline.window_s
-            self._pipeline = PipelineRun(self, case, windows[min(rank, len(windows) - 1)])
+            self._pipeline = PipelineRun(self, case, case.pipeline.windows_s(rank, case.layers))
         self.gpu.finish(self.stream, "preparing the case")
 
     def _counts_issue(self) -> bool:
@@ -124,7 +123,8 @@ class CudaRank:
         """One run, timed by events on the device."""
         if self._settings.hang_rank == self._group.rank:
             self.launcher.hang()
-        return self.launcher.run(self.calls[layer], self._case.issue_mode, self.clock)
+        later_s = self._case.later_s(self._group.rank)
+        return self.launcher.run(self.calls[layer], self._case.issue_mode, self.clock, later_s)
 
     def serve(self) -> None:
         """Be there when the others start."""
@@ -138,7 +138,8 @@ class CudaRank:
         else:
             copies_seen = np.uint64(self.buffers.slots) + (copies.dst + copies.size - 1).astype(np.uint64)
         watch = SliceWatch(self.gpu, self.kernels, self._pinned, self._side, copies_seen)
-        return self.launcher.watched_run(self.calls[layer], self._case.issue_mode, watch)
+        later_s = self._case.later_s(self._group.rank)
+        return self.launcher.watched_run(self.calls[layer], self._case.issue_mode, watch, later_s)
 
     def witness(self, layer: int) -> Witness:
         """One run recorded by CUPTI; where that does not work, a run all the same: the other ranks count on it."""

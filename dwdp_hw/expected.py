@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,28 +31,28 @@ class Region:
     parameter: int
 
 
-def expected_regions(plan: CopyPlan, layout: Layout, rank: int, layer: int) -> list[Region]:
-    """What the slot of `layer` must hold on `rank`: every remote expert, at its place, from a rank that holds it."""
+def expected_regions(plan: CopyPlan, layout: Layout, rank: int, layer: int, sources: Collection[int]) -> list[Region]:
+    """What the slot of `layer` must hold on `rank`: every remote expert of `sources`, from a rank that holds it."""
     regions: list[Region] = []
     placement = plan.placement
     remote = [e for e in range(placement.num_experts) if e not in placement.resident(rank)]
     for parameter, size in enumerate(layout.parameter_bytes):
         start = layout.slot_offset(layer % SLOTS, parameter)
-        sources = _sources(plan, rank, parameter, remote, size)
+        holders = _sources(plan, rank, parameter, remote, size)
         first = 0
         for place in range(1, len(remote) + 1):  # neighbours from the same source are one region
-            if place < len(remote) and sources[place] == sources[first] and remote[place] == remote[place - 1] + 1:
+            if place < len(remote) and holders[place] == holders[first] and remote[place] == remote[place - 1] + 1:
                 continue
-            peer = sources[first]
-            regions.append(
-                Region(
-                    offset=start + first * size,
-                    size=(place - first) * size,
-                    seed=seed_of(peer, layer, parameter),
-                    src_offset=(remote[first] - placement.resident(peer).start) * size,
-                    parameter=parameter,
-                )
+            peer = holders[first]
+            region = Region(
+                offset=start + first * size,
+                size=(place - first) * size,
+                seed=seed_of(peer, layer, parameter),
+                src_offset=(remote[first] - placement.resident(peer).start) * size,
+                parameter=parameter,
             )
+            if peer in sources:
+                regions.append(region)
             first = place
     return regions
 

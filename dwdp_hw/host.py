@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -18,9 +18,9 @@ def write_sources(arena: Bytes, layout: Layout, rank: int) -> None:
         arena[region.offset : region.offset + region.size] = _content(region)
 
 
-def poison(arena: Bytes, plan: CopyPlan, layout: Layout, rank: int, layer: int) -> None:
-    """Make every byte of the slot of `layer` differ from what it must become; write the guards."""
-    for region in expected_regions(plan, layout, rank, layer):
+def poison(arena: Bytes, plan: CopyPlan, layout: Layout, rank: int, layer: int, sources: Collection[int]) -> None:
+    """Make every byte that `sources` bring into the slot of `layer` differ from what it must be; write the guards."""
+    for region in expected_regions(plan, layout, rank, layer, sources):
         arena[region.offset : region.offset + region.size] = ~_content(region)
     for region in guard_regions(layout):
         arena[region.offset : region.offset + region.size] = _content(region)
@@ -45,13 +45,15 @@ def run_layer(
         slots[dst : dst + size] = residents[peer][src : src + size]
 
 
-def first_wrong(arena: Bytes, plan: CopyPlan, layout: Layout, rank: int, layer: int) -> str | None:
-    """Compare the slot of `layer` and all guards in full.
+def first_wrong(
+    arena: Bytes, plan: CopyPlan, layout: Layout, rank: int, layer: int, sources: Collection[int]
+) -> str | None:
+    """Compare what `sources` bring into the slot of `layer`, and all guards, in full.
 
     Returns:
         A description of the first wrong byte that names its slice, or None when every byte is right.
     """
-    for region in [*expected_regions(plan, layout, rank, layer), *guard_regions(layout)]:
+    for region in [*expected_regions(plan, layout, rank, layer, sources), *guard_regions(layout)]:
         wrong = np.flatnonzero(arena[region.offset : region.offset + region.size] != _content(region))
         if len(wrong):
             return name_of_place(plan, layout, rank, layer, region, int(wrong[0]))

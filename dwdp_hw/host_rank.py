@@ -10,9 +10,8 @@ import numpy as np
 
 from dwdp_hw import host
 from dwdp_hw.case import Case, Detail, LayerTimes, Sample
-from dwdp_hw.faults import RankFault
 from dwdp_hw.group import Group
-from dwdp_hw.layout import Layout
+from dwdp_hw.layout import SLOTS, Layout
 from dwdp_hw.pattern import Bytes
 from dwdp_hw.telemetry import Reading
 from dwdp_hw.witness import Witness
@@ -27,12 +26,17 @@ class HostRank:
     def __init__(self, group: Group) -> None:
         self._group = group
         self.device = "host memory"
-        self.machine: dict[str, Any] = {"gpu": None, "cpu": platform.machine(), "python": platform.python_version()}
+        self.machine: dict[str, Any] = {
+            "gpu": None,
+            "gpus": group.size,
+            "cpu": platform.machine(),
+            "python": platform.python_version(),
+        }
 
     def prepare(self, case: Case) -> None:
         """Map every rank's experts and fill this rank's."""
-        if case.measure != "layer":
-            raise ConfigError("backend.executor", "host", "runs single layers only; backend.measure=layer")
+        if case.measure == "issue_cost":
+            raise ConfigError("backend.executor", "host", "has no driver whose calls could be timed")
         self._case = case
         self._layout = Layout.of(case.plan, case.layers)
         ranks = range(case.plan.placement.dwdp_size)
@@ -53,21 +57,28 @@ class HostRank:
 
     def poison(self, layer: int) -> None:
         """Make every byte of the slot wrong."""
-        host.poison(self._slots, self._case.plan, self._layout, self._group.rank, layer)
+        rank = self._group.rank
+        host.poison(self._slots, self._case.plan, self._layout, rank, layer, self._case.sources_of(rank))
 
     def run(self, layer: int) -> Sample:
         """Copy with the host's processor."""
-        target_ns = self._start()
+        later_s = self._case.later_s(self._group.rank)
+        target_ns = self._start(later_s)
         began_ns = time.monotonic_ns()
-        host.run_layer(self._case.plan, self._layout, self._group.rank, layer, self._residents, self._slots)
+        self._copy(layer)
         elapsed_s = (time.monotonic_ns() - began_ns) / 1e9
         calls = int((self._case.plan.call_rank == self._group.rank).sum())
         queued = calls if self._case.issue_mode == "queued" else 0
-        return Sample(elapsed_s, elapsed_s, max(began_ns, target_ns) / 1e9, queued, gate_late=False)
+        started_s = max(began_ns, target_ns) / 1e9 - later_s
+        return Sample(elapsed_s, elapsed_s, started_s, queued, gate_late=False)
 
-    def _start(self) -> int:
+    def _copy(self, layer: int) -> None:
+        host.run_layer(self._case.plan, self._layout, self._group.rank, layer, self._residents, self._slots)
+
+    def _start(self, later_s: float = 0.0) -> int:
         self._group.meet("the start of a run")
         target_ns = self._group.page.agree_on_start(_START_DELAY_S, lambda: self._group.meet("the start time"))
+        target_ns += int(later_s * 1e9)
         while time.monotonic_ns() < target_ns:
             time.sleep(0)
         return target_ns
@@ -91,18 +102,41 @@ class HostRank:
 
     def first_wrong(self, layer: int) -> str | None:
         """Compare every byte."""
-        return host.first_wrong(self._slots, self._case.plan, self._layout, self._group.rank, layer)
+        rank = self._group.rank
+        sources = self._case.sources_of(rank)
+        return host.first_wrong(self._slots, self._case.plan, self._layout, rank, layer, sources)
 
     def pipeline(self, verify: bool) -> list[LayerTimes]:
-        """Not offered; `prepare` refuses it."""
-        raise self._not_offered()
+        """One step in which nothing overlaps: what is shown is that every layer finds its bytes in its slot."""
+        case, rank = self._case, self._group.rank
+        assert case.pipeline is not None
+        layers, zero_s = range(case.layers), self._start() / 1e9
+        copied: dict[int, tuple[float, float]] = {}
+
+        def prefetch(layer: int) -> None:
+            begin_s = time.monotonic() - zero_s
+            if verify or layer < SLOTS:
+                self.poison(layer)
+            self._copy(layer)
+            copied[layer] = (begin_s, time.monotonic() - zero_s)
+
+        for layer in layers[:SLOTS]:
+            prefetch(layer)
+        times = []
+        for layer, window_s in zip(layers, case.pipeline.windows_s(rank, case.layers), strict=True):
+            begin_s = time.monotonic() - zero_s
+            time.sleep(window_s)
+            wrong = self.first_wrong(layer) if verify else None
+            if wrong:
+                raise self._group.place.fault(f"wrong bytes: {wrong}")
+            times.append(LayerTimes(layer, *copied[layer], begin_s, time.monotonic() - zero_s))
+            if layer + SLOTS < case.layers:
+                prefetch(layer + SLOTS)
+        return times
 
     def issue_cost(self) -> dict[str, float]:
         """Not offered; `prepare` refuses it."""
-        raise self._not_offered()
-
-    def _not_offered(self) -> RankFault:
-        return self._group.place.fault("host memory runs single layers only")
+        raise self._group.place.fault("host memory has no driver whose calls could be timed")
 
     def path(self) -> str:
         """What moves the bytes."""

@@ -63,27 +63,29 @@ class Launcher:
         self._limit = QUEUE_LIMIT_CALLS // (1 if wrapped is calls else COMMANDS_A_CALL)
         return wrapped
 
-    def run(self, calls: Sequence[Call], issue_mode: str, clock: ClockOffset) -> Sample:
-        """One run, timed by two events around the calls."""
-        marks = self._go_together(calls, issue_mode, gated=issue_mode == "queued", events=False)
+    def run(self, calls: Sequence[Call], issue_mode: str, clock: ClockOffset, later_s: float = 0.0) -> Sample:
+        """One run, timed by two events around the calls; it begins `later_s` after the common start."""
+        marks = self._go_together(calls, issue_mode, later_s, gated=issue_mode == "queued", events=False)
         self._gpu.wait_event(self._end, "the end of the copies")
         opened_ns, late = self._gate_result()
         queued = issue_mode == "queued"
         return Sample(
             elapsed_s=self._gpu.between_s(self._start, self._end),
             host_s=marks.host_s,
-            started_s=clock.host_s(opened_ns) if queued else marks.began_s,
+            started_s=clock.host_s(opened_ns) if queued else marks.began_s - later_s,
             queued_calls=marks.queued_calls,
             gate_late=queued and late,
         )
 
-    def watched_run(self, calls: Sequence[Call], issue_mode: str, watch: SliceWatch) -> Detail:
+    def watched_run(self, calls: Sequence[Call], issue_mode: str, watch: SliceWatch, later_s: float = 0.0) -> Detail:
         """One run with an event after each call and a stamp for each slice. Not for timing: the events cost time."""
         watch.start()
-        marks = self._go_together(calls, issue_mode, gated=True, events=len(calls) <= _MOST_CALL_EVENTS)
+        marks = self._go_together(calls, issue_mode, later_s, gated=True, events=len(calls) <= _MOST_CALL_EVENTS)
         self._gpu.wait_event(self._end, "the end of the copies")
         opened_ns, _late = self._gate_result()
         nothing = float("nan")
+        if issue_mode == "queued":  # the gate is in front of the delay
+            opened_ns += int(later_s * 1e9)
         arrivals = [(stamp - opened_ns) / 1e9 if stamp else nothing for stamp in watch.arrival_ns()]
         ends = [self._gpu.between_s(self._start, event) for event in marks.call_events]
         for event in marks.call_events:
@@ -139,12 +141,13 @@ class Launcher:
         """Recorded at the start of each run."""
         return self._start
 
-    def _meet_before(self, issue_mode: str) -> int:
+    def _meet_before(self, issue_mode: str, later_s: float = 0.0) -> int:
         self._group.meet("the start of a run")
         self._gate += 1
         if issue_mode == "queued" or not self._group.one_host:
             return 0
         target_ns = self._group.page.agree_on_start(_START_DELAY_S, lambda: self._group.meet("the start time"))
+        target_ns += int(later_s * 1e9)
         while time.monotonic_ns() < target_ns:
             pass  # at most two milliseconds; sleeping would add its own skew
         return target_ns
@@ -158,13 +161,17 @@ class Launcher:
         if self._group.seat.local_rank == 0:
             self._group.page.open_gates(self._gate)
 
-    def _go_together(self, calls: Sequence[Call], issue_mode: str, *, gated: bool, events: bool) -> _Marks:
+    def _go_together(
+        self, calls: Sequence[Call], issue_mode: str, later_s: float, *, gated: bool, events: bool
+    ) -> _Marks:
         queued = issue_mode == "queued"
         made = [self._gpu.event() for _ in calls] if events else []
-        self._meet_before(issue_mode)
+        self._meet_before(issue_mode, later_s)
         began_s = time.monotonic()
         if gated:  # as issued, the gate is open and only stamps the start
             self._close_gate(None if queued else 0)
+        if queued and later_s:
+            self._kernels.spin(int(later_s * 1e9), self._out + 32, self._stream)
         self._gpu.record(self._start, self._stream)
         self._group.place.at("issuing the copies")
         limit = self._limit if queued else 0

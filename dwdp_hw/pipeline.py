@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,8 @@ class _LayerEvents:
 class PipelineRun:
     """The prefetch of layer l + 2 is issued after layer l's compute; layer l's compute waits for its prefetch."""
 
-    def __init__(self, rank: CudaRank, case: Case, window_s: float) -> None:
+    def __init__(self, rank: CudaRank, case: Case, windows_s: Sequence[float]) -> None:
+        """`windows_s`: compute time of each layer on this rank, in seconds."""
         assert case.pipeline is not None
         self._rank, self._case = rank, case
         gpu = rank.gpu
@@ -38,10 +40,10 @@ class PipelineRun:
         self._events = [_LayerEvents(*(gpu.event() for _ in range(4))) for _ in range(case.layers)]
         self._out = int(gpu.call(gpu.runtime.cudaMalloc, 16))
         self._wrong = int(gpu.call(gpu.runtime.cudaMalloc, 8 * case.layers))
-        self._window_ns = int(window_s * 1e9)
-        self._products = 0
+        self._windows_ns = [int(window_s * 1e9) for window_s in windows_s]
+        self._products: list[int] = []
         if case.pipeline.window == "matmul":
-            self._prepare_products(window_s)
+            self._prepare_products(windows_s)
 
     def run(self, verify: bool) -> list[LayerTimes]:
         """One step. With `verify`, each slot is compared in full when its layer computes, and poisoned again."""
@@ -77,9 +79,9 @@ class PipelineRun:
         self._stream_waits(stream, events.copy_end)
         rank.gpu.record(events.compute_begin, stream)
         if self._products:
-            self._multiply()
+            self._multiply(self._products[layer])
         else:
-            rank.kernels.spin(self._window_ns, self._out, stream)
+            rank.kernels.spin(self._windows_ns[layer], self._out, stream)
         if verify:
             rank.kernels.compare_later(rank.buffers.checked(layer), self._wrong + 8 * layer, stream)
             if layer + SLOTS < self._case.layers:
@@ -109,8 +111,8 @@ class PipelineRun:
             compute_end_s=between(start, events.compute_end),
         )
 
-    def _prepare_products(self, window_s: float) -> None:
-        """Choose how many matrix products fill the window on this GPU."""
+    def _prepare_products(self, windows_s: Sequence[float]) -> None:
+        """Choose how many matrix products fill each window on this GPU."""
         gpu = self._rank.gpu
         try:
             torch = importlib.import_module("torch")
@@ -126,14 +128,15 @@ class PipelineRun:
         torch.cuda.synchronize()
         self._torch, self._torch_stream = torch, torch.cuda.ExternalStream(self._compute_stream)
         begin, end = gpu.event(), gpu.event()
-        for self._products in (10, 50):  # the first round warms up
+        for count in (10, 50):  # the first round warms up
             gpu.record(begin, self._compute_stream)
-            self._multiply()
+            self._multiply(count)
             gpu.record(end, self._compute_stream)
             gpu.wait_event(end, "calibrating matrix products")
-        self._products = max(round(window_s / (gpu.between_s(begin, end) / self._products)), 1)
+        product_s = gpu.between_s(begin, end) / count
+        self._products = [max(round(window_s / product_s), 1) for window_s in windows_s]
 
-    def _multiply(self) -> None:
+    def _multiply(self, count: int) -> None:
         with self._torch.cuda.stream(self._torch_stream):
-            for _ in range(self._products):
+            for _ in range(count):
                 self._torch.mm(self._left, self._right, out=self._product)

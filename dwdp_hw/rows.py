@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from dwdp_hw.case import Case, LayerTimes, RankResult
+from dwdp_hw.case_program import case_program
 from dwdp_hw.launch_run import QUEUE_LIMIT_CALLS
 from dwdp_hw.stability import why_unstable
 from dwdp_hw.telemetry import over_nvlink
 from dwdp_sim.plan import BATCH
+from dwdp_sim.pulls import fold_streams
 
-FORMAT = 2  # 1: the rows without format, raw runs and start skew
+FORMAT = 3  # 1: without format, raw runs and start skew; 2: without `streams`, so of two ranks at most
 
 METHOD = (
     "device time between two CUDA events around the issue calls; 'queued' runs are held by a gate kernel until every "
@@ -61,6 +63,8 @@ def measured_row(case: Case, results: Sequence[RankResult]) -> dict[str, Any]:
         "host_us_runs": [[_rounded(s.host_s * 1e6) for s in r.samples] for r in pulling],
         "clocks": [_clocks(r) for r in results],
     }
+    if case.home == "peer" and case.plan.placement.dwdp_size > 2:
+        row["streams"] = fold_streams(case_program(case))
     if case.pipeline is not None:
         row |= _pipeline_columns(case, pulling)
     if case.measure == "issue_cost":
@@ -131,6 +135,7 @@ def _pipeline_columns(case: Case, pulling: Sequence[RankResult]) -> dict[str, An
         "layers": case.layers,
         "window": case.pipeline.window,
         "window_us": [_rounded(windows[min(r.rank, len(windows) - 1)] * 1e6) for r in pulling],
+        "window_factors": [list(case.pipeline.factors[r.rank]) for r in pulling if case.pipeline.factors],
         "layer_us": [[_layer_us(r.layers, layer) for layer in range(case.layers)] for r in pulling],
     }
 

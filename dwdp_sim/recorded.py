@@ -14,9 +14,10 @@ import numpy as np
 
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.program import Program
+from dwdp_sim.pulls import unfold_streams
 from dwdp_sim.replay import program_from_dict
 
-FORMATS = (1, 2)
+FORMATS = (1, 2, 3)
 _SHORTEST_S = 25e-6  # the fixed part scatters by 1–2 µs from run to run: 8 % of this
 _LARGEST_SPREAD = 0.10  # (max − min) ÷ median, for rows that do not say themselves whether they are stable
 
@@ -124,6 +125,32 @@ def row_from_dict(row: Mapping[str, Any], gpus: int, path: str) -> RecordedRow:
         KeyError: Something is missing.
     """
     queued = bool(row["queued_behind_gate"])
+    program, issue = _ran(row, gpus, queued, path)
+    times = row["device_us"]
+    if len(times) != len(program.stream_gpu):
+        raise ConfigError("rows", path, f"case {row['case']}: {len(times)} times for {len(program.stream_gpu)} streams")
+    median, low, high = (tuple(time[name] * 1e-6 for time in times) for name in ("median", "min", "max"))
+    skew = row.get("start_skew_us")
+    return RecordedRow(
+        case=row["case"],
+        program=program,
+        queued=queued,
+        issue=issue,
+        strategy=row.get("strategy") or issue,
+        median_s=median,
+        min_s=low,
+        max_s=high,
+        host_s=tuple(time * 1e-6 for time in row.get("host_us") or ()),
+        skew_s=None if skew is None else skew["median"] * 1e-6,
+        unstable=_unstable(row, median, low, high),
+        arrival_s=_arrivals(row, program, path),
+    )
+
+
+def _ran(row: Mapping[str, Any], gpus: int, queued: bool, path: str) -> tuple[Program, str]:
+    """What ran, and the way of issuing: as the row's streams or jobs say, or what two ranks imply."""
+    if "streams" in row:
+        return unfold_streams(row["streams"], gpus, queued), "+".join(sorted({s["issue"] for s in row["streams"]}))
     home = row.get("home", "peer")
     jobs = row.get("jobs") or [
         {
@@ -144,27 +171,7 @@ def row_from_dict(row: Mapping[str, Any], gpus: int, path: str) -> RecordedRow:
         }
         for job in jobs
     ]
-    times = row["device_us"]
-    if len(times) != len(streams):
-        raise ConfigError("rows", path, f"case {row['case']}: {len(times)} times for {len(streams)} streams")
-    median, low, high = (tuple(time[name] * 1e-6 for time in times) for name in ("median", "min", "max"))
-    skew = row.get("start_skew_us")
-    program = program_from_dict({"streams": streams}, gpus, path)
-    issue = "+".join(sorted({job["issue"] for job in jobs}))
-    return RecordedRow(
-        case=row["case"],
-        program=program,
-        queued=queued,
-        issue=issue,
-        strategy=row.get("strategy") or issue,
-        median_s=median,
-        min_s=low,
-        max_s=high,
-        host_s=tuple(time * 1e-6 for time in row.get("host_us") or ()),
-        skew_s=None if skew is None else skew["median"] * 1e-6,
-        unstable=_unstable(row, median, low, high),
-        arrival_s=_arrivals(row, program, path),
-    )
+    return program_from_dict({"streams": streams}, gpus, path), "+".join(sorted({job["issue"] for job in jobs}))
 
 
 def _arrivals(row: Mapping[str, Any], program: Program, path: str) -> tuple[tuple[float, ...], ...] | None:

@@ -36,6 +36,8 @@ class Pace:
             freed their slots; otherwise when the step begins, as TensorRT-LLM and sglang do. Weights do not depend on
             what a step computes, so nothing forbids it.
         interference: How many times as long compute takes while copies arrive in the same GPU.
+        goes_on: Whether a rank that has made its steps goes on until all have; otherwise it stops, as a measurement of
+            one step does.
     """
 
     slots: int = 2
@@ -43,6 +45,7 @@ class Pace:
     ahead: bool = True
     carry_over: bool = False
     interference: float = 1.0
+    goes_on: bool = True
 
     def __post_init__(self) -> None:
         if self.slots < 1:
@@ -124,7 +127,7 @@ def simulate_steps(
     """Predict forward steps in which every MoE layer is prefetched by the same `program`, one stream a rank.
 
     Ranks never wait for each other; they meet on the links only. A rank that has made its steps goes on with the first
-    ones again, uncounted, until all have made theirs, so that nobody's last steps run on idle links.
+    ones again, uncounted, until all have made theirs, so that nobody's last steps run on idle links (`Pace.goes_on`).
 
     Args:
         program: One layer's prefetch (`program_from_plan`); the first `ranks` streams are the ranks', and say whether
@@ -257,7 +260,7 @@ class _Rank:
         """The compute stream: each layer waits for its launch and, before its MoE block, for its experts."""
         windows, timeline, slots, step = self._shared.windows, self._shared.timeline, self._slots_used, 0
         yield self._ended[0]
-        while True:
+        while self._shared.pace.goes_on or step < self._iterations:
             counted, place = step < self._iterations, (self._rank, step % self._iterations)
             if step == 0 or not self._shared.pace.carry_over:
                 for layer in range(slots):

@@ -32,6 +32,7 @@ class ValidationRow:
         error: predicted ÷ measured − 1.
         stable: Whether the row may count; if not, `unstable_reason` says why.
         fitted: Whether the constants were fitted on it.
+        setting: What else two rows that are compared as strategies must share: planned starts.
         counts: Whether it enters the summary: stable and out of sample; where no row is out of sample, stable.
     """
 
@@ -53,6 +54,7 @@ class ValidationRow:
     stable: bool
     unstable_reason: str | None
     fitted: bool
+    setting: tuple[float, ...] = ()
     counts: bool = False
 
     @property
@@ -94,4 +96,5 @@ def compare(
             stable=row.unstable is None,
             unstable_reason=row.unstable,
             fitted=fitted,
+            setting=tuple(row.program.stream_start_s.tolist()),
         )

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dwdp_hw.check.calibrate import Calibration
+from dwdp_hw.check.choice import Outcome
 from dwdp_hw.check.comparison import MODES
 from dwdp_hw.check.rules import DECIDED
 from dwdp_hw.check.suspects import Suspect
@@ -49,6 +50,13 @@ def print_validation(console: Console, validation: Validation, suspects: Sequenc
     if validation.passed:
         _say(console, "passed")
     _say(console, f"[dim]report: {report}[/dim]")
+
+
+def print_rules(console: Console, outcome: Outcome) -> None:
+    """Which rules the rows choose, and what did not run."""
+    _say(console, outcome.verdict)
+    if outcome.not_run:
+        _say(console, f"{len(outcome.not_run)} cases failed or did not run: the report lists them")
 
 
 def _say(console: Console, text: str) -> None:

@@ -11,10 +11,13 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from dwdp_hw.build import build_settings
+from dwdp_hw.case import Settings
 from dwdp_hw.check.calibrate import USES
 from dwdp_hw.check.validate import Bars
-from dwdp_hw.config import HwConfig, Mode, Source
+from dwdp_hw.config import Cases, Executor, HwConfig, Mode, Source
 from dwdp_hw.cuda import count_gpus
+from dwdp_hw.incast import FEWEST_GPUS
 from dwdp_sim.build import build_cluster
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.errors import ConfigError
@@ -29,7 +32,11 @@ class CheckJob:
     Attributes:
         mode: `calibrate` or `validate`.
         recordings: Recorded rows; empty for live ones.
-        gpus: GPUs of this machine, for live rows.
+        gpus: GPUs of this machine, for live rows; with `backend.executor=host`, the ranks that stand for them.
+        settings: How live rows are measured.
+        cases: Which a live validation measures: `validation` or `incast`.
+        limit_s: When a live validation ends, in seconds; None for no limit.
+        workers: Processes for predictions.
         cluster: Where a calibration starts, or whose constants predict.
         options: The model's rules.
         name: Of a calibrated cluster.
@@ -44,6 +51,10 @@ class CheckJob:
     mode: Mode
     recordings: tuple[Recording, ...]
     gpus: int
+    settings: Settings
+    cases: Cases
+    limit_s: float | None
+    workers: int
     cluster: Cluster
     options: FabricOptions
     name: str
@@ -71,15 +82,24 @@ def build_check(composed: DictConfig) -> CheckJob:
     for bar in ("p95", "median", "largest"):
         if not 0 < getattr(check, bar) < 1:
             raise ConfigError(f"check.{bar}", getattr(check, bar), "a fraction between 0 and 1 is wanted, such as 0.03")
+    if check.limit_s is not None and not check.limit_s > 0:
+        raise ConfigError("check.limit_s", check.limit_s, "seconds above zero are wanted")
     if check.out is not None:
         _check_writable("check.out", Path(check.out))
     live = config.source is Source.live
     recordings = () if live else _recordings(config.rows)
+    gpus = _count_ranks(config) if live else 0
+    if live and check.cases is Cases.incast and gpus < FEWEST_GPUS:
+        raise ConfigError("check.cases", check.cases.value, f"needs {FEWEST_GPUS} GPUs or more, and here are {gpus}")
     cluster = build_cluster(config.cluster)
     return CheckJob(
         mode=config.mode,
         recordings=recordings,
-        gpus=count_gpus() if live else 0,
+        gpus=gpus,
+        settings=build_settings(config.backend),
+        cases=check.cases,
+        limit_s=check.limit_s,
+        workers=config.workers or os.cpu_count() or 1,
         cluster=cluster,
         options=FabricOptions(**vars(config.fabric)),
         name=check.name or f"{cluster.name}_calibrated",
@@ -90,6 +110,13 @@ def build_check(composed: DictConfig) -> CheckJob:
         seed=config.seed,
         config=cast(dict[str, Any], OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)),
     )
+
+
+def _count_ranks(config: HwConfig) -> int:
+    """GPUs of this machine, or on host memory as many ranks as the group is asked to have."""
+    if config.backend.executor is Executor.cuda:
+        return count_gpus()
+    return config.dwdp.dwdp_size
 
 
 def _check_writable(key: str, path: Path) -> None:

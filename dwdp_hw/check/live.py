@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,15 +52,33 @@ def validation_cases(gpus: int) -> list[Case]:
     ]  # fmt: skip
 
 
-def measure(cases: Iterable[Case], gpus: int, path: Path, seed: int, note: str) -> Recording:
-    """Run `cases` in a random order and write their rows to `path`.
+def measure(
+    blocks: Iterable[Sequence[Case]],
+    gpus: int,
+    settings: Settings,
+    path: Path,
+    *,
+    seed: int,
+    note: str,
+    limit_s: float | None = None,
+) -> Recording:
+    """Run blocks of cases, each in a random order, and write their rows to `path`.
+
+    Args:
+        blocks: The most important one first.
+        gpus: Ranks of the group.
+        settings: How it is run.
+        path: File to write.
+        seed: Of the order.
+        note: For the file's header.
+        limit_s: As in `run_campaign`.
 
     Raises:
         ConfigError: Not one case could be measured.
     """
-    order = list(cases)
-    random.Random(seed).shuffle(order)
-    run_campaign(order, gpus, Settings(), path, note)
+    draw = random.Random(seed)
+    order = [case for block in blocks for case in draw.sample(block, len(block))]
+    run_campaign(order, gpus, settings, path, note, limit_s)
     recording = read_recording(str(path))
     if not recording.rows:
         raise ConfigError("source", "live", f"no case could be measured; {path} says why")

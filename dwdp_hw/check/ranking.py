@@ -52,13 +52,18 @@ def rank_strategies(rows: Sequence[ValidationRow]) -> list[Ranking]:
             cases.setdefault((row.file, row.case), []).append(row)
     alike: dict[tuple[object, ...], list[list[ValidationRow]]] = {}
     for (file, _), group in cases.items():
-        alike.setdefault((file, tuple(row.bytes for row in group), group[0].issue_mode), []).append(group)
+        alike.setdefault((file, *_setting(group)), []).append(group)
     return [
         _rank(first, second)
         for groups in alike.values()
         for first, second in combinations(groups, 2)
         if first[0].strategy != second[0].strategy
     ]
+
+
+def _setting(group: list[ValidationRow]) -> tuple[object, ...]:
+    """What must be equal for two cases to differ in their strategy only."""
+    return tuple(row.bytes for row in group), group[0].issue_mode, group[0].setting
 
 
 def _rank(first: list[ValidationRow], second: list[ValidationRow]) -> Ranking:

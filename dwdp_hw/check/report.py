@@ -31,6 +31,7 @@ class Subject:
         versions: Of this package and what it used.
         suspects: Constants and rules that the rows contradict, looked for where the validation failed.
         timelines: Arrivals of one case of each strategy.
+        extra: Sections in front of the rows.
     """
 
     cluster: Cluster
@@ -39,6 +40,7 @@ class Subject:
     versions: Mapping[str, str]
     suspects: Sequence[Suspect] = ()
     timelines: Sequence[CaseTimeline] = ()
+    extra: Sequence[Section] = ()
 
 
 def html_report(validation: Validation, subject: Subject) -> str:
@@ -73,6 +75,7 @@ def _sections(validation: Validation, subject: Subject, *, figures: bool) -> lis
     found.append(_queued_section(rows))
     found.append(_as_issued_section(rows))
     found.append(_ranking_section(validation.rankings, figures))
+    found += subject.extra
     found.append(_row_section(validation, figures, several=len(subject.sources) > 1))
     if subject.timelines:
         found.append(_timeline_section(subject.timelines, figures))

@@ -5,23 +5,29 @@ from __future__ import annotations
 import json
 import math
 import platform
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
 from rich.console import Console
 
 from dwdp_hw.check.calibrate import Calibration, calibrate, fitted_rows, write_cluster
-from dwdp_hw.check.console import print_calibration, print_validation
+from dwdp_hw.check.choice import OWN_RULES, predict_by_rule, read_outcome
+from dwdp_hw.check.console import print_calibration, print_rules, print_validation
+from dwdp_hw.check.incast_sections import incast_sections
 from dwdp_hw.check.job import CheckJob
 from dwdp_hw.check.live import calibration_cases, measure, validation_cases
 from dwdp_hw.check.report import Subject, html_report, markdown_report
 from dwdp_hw.check.suspects import find_suspects
 from dwdp_hw.check.timelines import one_of_each_strategy, timelines_trace
 from dwdp_hw.check.validate import Validation, validate
+from dwdp_hw.config import Cases
 from dwdp_hw.expectation import expected_s
+from dwdp_hw.incast import SHRINK_ON_HOST, incast_cases
 from dwdp_sim.files import write_whole
 from dwdp_sim.recorded import Recording, pool
 
+PREDICTIONS = "predictions.json"
 _TIGHT = 0.02  # relative half width of the intervals of rates at which a live calibration stops
 
 
@@ -42,7 +48,9 @@ def _calibrate_live(job: CheckJob, folder: Path, console: Console) -> Calibratio
     recordings: list[Recording] = []
     for number in range(job.rounds):
         path = folder / f"calibration_rows_{number}.json"
-        recordings.append(measure(calibration_cases(job.gpus), job.gpus, path, job.seed + number, "calibration"))
+        cases = [calibration_cases(job.gpus)]
+        seed = job.seed + number
+        recordings.append(measure(cases, job.gpus, job.settings, path, seed=seed, note="calibration"))
         found = calibrate(recordings, job.cluster, job.options, name=job.name, use="all")
         widths = [(e.high - e.low) / 2 / e.value for e in found.fit.estimates if e.parameter.name.endswith("rate")]
         widest = max(widths, default=math.inf)
@@ -54,12 +62,9 @@ def _calibrate_live(job: CheckJob, folder: Path, console: Console) -> Calibratio
 
 def run_validation(job: CheckJob, folder: Path, console: Console) -> Validation:
     """Predict, compare, and write the report; the predictions of live rows are written before anything is measured."""
-    recordings = list(job.recordings)
-    if not recordings:
-        cases = validation_cases(job.gpus)
-        expected = {case.name: expected_s(case, job.cluster) for case in cases}
-        write_whole(folder / "predictions.json", lambda t: t.write_text(json.dumps(expected, indent=1) + "\n"))
-        recordings = [measure(cases, job.gpus, folder / "validation_rows.json", job.seed, "validation")]
+    recordings = list(job.recordings) or [_measure_live(job, folder)]
+    written = folder / PREDICTIONS
+    outcome = None if job.recordings or job.cases is Cases.validation else read_outcome(written, recordings[0].path)
     fitted = fitted_rows(recordings, job.cluster)
     validation = validate(recordings, job.cluster, job.options, fitted, job.bars)
     rows = pool(recordings)
@@ -72,7 +77,12 @@ def run_validation(job: CheckJob, folder: Path, console: Console) -> Validation:
         versions=_versions(),
         suspects=suspects,
         timelines=one_of_each_strategy(rows, job.cluster, job.options),
+        extra=[] if outcome is None else incast_sections(outcome, validation.rows),
     )
+    if outcome is not None:
+        chosen = json.dumps([asdict(score) for score in outcome.scores], indent=1) + "\n"
+        write_whole(folder / "rules.json", lambda t: t.write_text(chosen, encoding="utf-8"))
+        print_rules(console, outcome)
     if subject.timelines:
         trace = json.dumps(timelines_trace(subject.timelines)) + "\n"
         write_whole(folder / "timelines.json", lambda t: t.write_text(trace, encoding="utf-8"))
@@ -82,6 +92,26 @@ def run_validation(job: CheckJob, folder: Path, console: Console) -> Validation:
     write_whole(folder / "validation.json", lambda t: t.write_text(text))
     print_validation(console, validation, suspects, folder / "report.html")
     return validation
+
+
+def _measure_live(job: CheckJob, folder: Path) -> Recording:
+    """Write what is expected, then measure."""
+    if job.cases is Cases.incast:
+        shrink = 1 if job.settings.executor == "cuda" else SHRINK_ON_HOST
+        blocks = incast_cases(job.gpus, shrink)
+    else:
+        blocks = [validation_cases(job.gpus)]
+    cases = [case for block in blocks for case in block]
+    if job.cases is Cases.incast:
+        expected = predict_by_rule(cases, job.cluster, job.options, job.workers)
+    else:
+        expected = {case.name: {OWN_RULES: expected_s(case, job.cluster, job.options)} for case in cases}
+    lines = ",\n".join(f" {json.dumps(case)}: {json.dumps(times)}" for case, times in expected.items())
+    text = f"{{\n{lines}\n}}\n"
+    write_whole(folder / PREDICTIONS, lambda t: t.write_text(text, encoding="utf-8"))
+    path = folder / "validation_rows.json"
+    note = job.cases.value
+    return measure(blocks, job.gpus, job.settings, path, seed=job.seed, note=note, limit_s=job.limit_s)
 
 
 def _versions() -> dict[str, str]:

@@ -48,10 +48,10 @@ def run(plan: CopyPlan, layer: int, executed: CopyPlan | None = None) -> list[tu
     results = []
     for rank in ranks:
         slots = np.full(layout.slots_bytes, 0xA5, np.uint8)
-        host.poison(slots, plan, layout, rank, layer)
+        host.poison(slots, plan, layout, rank, layer, ranks)
         before = slots.copy()
         host.run_layer(executed or plan, layout, rank, layer, residents, slots)
-        results.append((before, slots, host.first_wrong(slots, executed or plan, layout, rank, layer)))
+        results.append((before, slots, host.first_wrong(slots, executed or plan, layout, rank, layer, ranks)))
     return results
 
 

@@ -45,7 +45,10 @@ BAD = {
     "an empty window": ("backend.window_s=[]", "backend.window_s=[]: one number of seconds above zero a rank"),
     "a replay": ("workload=replay", "workload.kind=replay: "),
     "a rank beyond the group": ("backend.ranks=[2]", "backend.ranks=[2]: ranks from 0 to 1 run"),
-    "a pipeline on host memory": ("backend.measure=pipeline", "backend.measure=pipeline: backend.executor=host runs"),
+    "driver calls on host memory": (
+        "backend.measure=issue_cost",
+        "backend.measure=issue_cost: backend.executor=host has",
+    ),
 }
 
 
@@ -84,7 +87,7 @@ def test_a_run_on_host_memory_writes_the_files_of_a_prediction(dwdp_hw: Run, tmp
     copies = pq.read_table(tmp_path / "out" / "copies.parquet")
     assert sum(copies["bytes"].to_pylist()) == sum(summary["plan"]["bytes_per_rank"])
     assert json.loads((tmp_path / "out" / "trace.json").read_text())["traceEvents"]
-    assert json.loads((tmp_path / "out" / "rows.json").read_text())["format"] == 2
+    assert json.loads((tmp_path / "out" / "rows.json").read_text())["format"] == 3
 
 
 def test_torchrun_starts_the_same_measurement(dwdp_hw: Run, tmp_path: Path) -> None:

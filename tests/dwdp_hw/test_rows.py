@@ -145,13 +145,17 @@ def test_copies_bytes_add_up_to_the_plan_and_keep_its_order() -> None:
 
 @pytest.mark.parametrize("ranks", [2, 3, 4])
 @pytest.mark.parametrize("issue", [ASYNC, BATCH])
-def test_pieces_cover_each_slot_once_for_any_number_of_ranks(ranks: int, issue: int) -> None:
-    plan = pieces_case("x", 5, 64, issue, ranks, (0,)).plan
-    assert plan.bytes_per_rank() == [5 * 64 * (ranks - 1)] * ranks == [plan.slot_bytes()] * ranks
-    assert plan.calls_per_rank() == [5 * (ranks - 1) if issue == ASYNC else 1] * ranks
+def test_pieces_come_from_the_next_rank_only_whatever_the_number_of_ranks(ranks: int, issue: int) -> None:
+    case = pieces_case("x", 5, 64, issue, ranks, range(ranks))
+    plan = case.plan
+    assert plan.bytes_per_rank() == [5 * 64] * ranks
+    assert plan.calls_per_rank() == [5 if issue == ASYNC else 1] * ranks
     for rank in range(ranks):
-        starts = np.sort(plan.copy_dst_offset[plan.copy_rank == rank])
-        assert (starts == np.arange(len(starts)) * 64).all()
+        own = plan.copy_rank == rank
+        following = (rank + 1) % ranks
+        assert set(plan.copy_peer[own].tolist()) == {following} == set(case.sources_of(rank))
+        place = plan.placement.remote_index(rank, following) * 5 * 64
+        assert (np.sort(plan.copy_dst_offset[own]) == place + np.arange(5) * 64).all()
 
 
 def test_every_campaign_names_its_cases_once() -> None:
