@@ -32,6 +32,11 @@ class Folder:
         """The claim of a job that runs."""
         return self.path / "claims" / job
 
+    def claims(self) -> list[Path]:
+        """The claims that are there, held or left behind."""
+        folder = self.path / "claims"
+        return list(folder.iterdir()) if folder.is_dir() else []
+
     @property
     def launcher(self) -> Path:
         """What launchers need and log."""
@@ -55,9 +60,8 @@ class Folder:
 
     def traces(self) -> tuple[int, int, int]:
         """What changes whenever a job is begun or ended: numbers of rows' files, size of all claims."""
-        claims = self.path / "claims"
         size = 0
-        for path in claims.iterdir() if claims.is_dir() else ():
+        for path in self.claims():
             with suppress(FileNotFoundError):
                 size += path.stat().st_size
         return len(self.finished_files()), len(self.failed_files()), size

@@ -76,7 +76,7 @@ def compact(path: str | Path) -> int:
     """
     folder = Folder(Path(path).absolute())
     _must_be_results(folder)
-    running = [claim for claim in _claims(folder) if is_held(claim)]
+    running = [claim for claim in folder.claims() if is_held(claim)]
     if running:
         raise ConfigError("results", str(folder.path), f"{len(running)} jobs are running; merge when they are done")
     files, rows = _read(folder, folder.single_files)
@@ -96,8 +96,3 @@ def compacted_jobs(folder: Folder) -> set[str]:
         if file.name.startswith(COMPACT):
             names |= set(read_rows(file).column("job").to_pylist())
     return names
-
-
-def _claims(folder: Folder) -> list[Path]:
-    claims = folder.path / "claims"
-    return list(claims.iterdir()) if claims.is_dir() else []

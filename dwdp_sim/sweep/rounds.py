@@ -93,3 +93,11 @@ def discard_broken(folder: Folder, jobs: set[str]) -> tuple[set[str], int]:
                 folder.rows(job).unlink(missing_ok=True)
                 removed += 1
     return here - broken, removed
+
+
+def discard_stale_claims(folder: Folder) -> None:
+    """Remove the claims of finished jobs, where a worker was killed after its rows were whole."""
+    for path in folder.claims():
+        if folder.rows(path.name).exists():
+            with claim(path):  # which removes it unless somebody still holds it
+                pass

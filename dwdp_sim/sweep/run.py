@@ -28,7 +28,7 @@ from dwdp_sim.sweep.jobs import Asked, asked_jobs, combinations
 from dwdp_sim.sweep.launch import Launcher
 from dwdp_sim.sweep.merge import compacted_jobs
 from dwdp_sim.sweep.progress import progress
-from dwdp_sim.sweep.rounds import discard_broken, run_rounds
+from dwdp_sim.sweep.rounds import discard_broken, discard_stale_claims, run_rounds
 from dwdp_sim.sweep.rows import read_rows
 from dwdp_sim.sweep.worker import Worker
 
@@ -83,6 +83,7 @@ def run(config_name: str, line: argparse.Namespace, folder: Folder, sweep: str) 
 
     with claim(alive), progress(console, folder, [asked.job for asked in pending]):
         run_rounds(folder, [asked.job for asked in pending], sweep, launch)
+    discard_stale_claims(folder)
     return _report(console, folder, pending, time.monotonic() - began)
 
 

@@ -27,7 +27,13 @@ from dwdp_sim.sweep.rows import is_complete
 SMALL = ("model=deepseek_v3_lite_nvfp4", "cluster=h200_x2", "dwdp.dwdp_size=2", "strategy=default,batched,ring")
 LAUNCHERS = ("basic", "joblib", "submitit_local", "ray")
 RAY = ("+hydra.launcher.ray.init.num_cpus=2", "+hydra.launcher.ray.init.include_dashboard=false")
-_CODE = "from dwdp_sim.app import main; main()"
+# A shell's background jobs, and what they start, ignore SIGINT unless told otherwise.
+_CODE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from dwdp_sim.app import main
+main()
+"""
 
 Files = dict[str, tuple[int, int]]  # a file's name, its inode and when it was written
 

@@ -34,6 +34,7 @@ def test_a_killed_sweep_goes_on_where_it_was_and_mends_a_truncated_file(tmp_path
     before = finished_files(folder)
     assert 10 <= len(before) < 60
     victim = folder.finished_files()[0]
+    folder.claim(folder.finished_files()[1].stem).write_text("earlier here 1\n")  # killed after its rows were whole
     os.truncate(victim, victim.stat().st_size // 2)
     printed = run(arguments(folder, 20))
     assert f"{len(before) - 1} of 60 jobs are finished and skipped" in printed
