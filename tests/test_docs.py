@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -24,27 +23,27 @@ def examples(page: Path) -> list[dict[str, Any]]:
     return [block.groupdict() for block in FENCE.finditer(page.read_text(encoding="utf-8"))]
 
 
-def commands() -> list[str]:
-    """Commands of the README's blocks that do not say that they need a GPU."""
+def readme_blocks() -> list[str]:
+    """The README's blocks of commands that do not say that they need something."""
     blocks = BLOCK.finditer((ROOT / "README.md").read_text(encoding="utf-8"))
-    return [
-        line for block in blocks if "GPU" not in (block["note"] or "") for line in block["body"].splitlines() if line
-    ]
+    return [block["body"] for block in blocks if not block["note"]]
 
 
-@pytest.mark.parametrize("command", [line for line in commands() if not line.startswith("make ")])
-def test_a_readme_command_runs_as_written(command: str, tmp_path: Path) -> None:
-    arguments = shlex.split(command)
-    arguments[0] = str(Path(sys.executable).parent / Path(arguments[0]).name)
-    (tmp_path / "measurements").symlink_to(ROOT / "measurements")
-    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+@pytest.mark.parametrize("block", [block for block in readme_blocks() if not block.startswith("make ")])
+def test_commands_of_the_readme_run_as_written(block: str, tmp_path: Path) -> None:
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    for folder in ("measurements", "notebooks"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    shell = ["bash", "-euo", "pipefail", "-c", block]
+    done = subprocess.run(shell, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert "lower bound" in done.stdout or "passed" in done.stdout
+    assert "lower bound" in done.stdout or "passed" in done.stdout or "report.html" in done.stdout
 
 
 def test_the_readme_s_make_targets_are_those_that_ci_runs() -> None:
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    targets = [line.split()[1] for line in commands() if line.startswith("make ")]
+    targets = [line.split()[1] for block in readme_blocks() for line in block.splitlines() if line.startswith("make ")]
     assert targets == ["predict", "test"]
     for target in targets:
         assert re.search(rf"^make .*\b{target}\b", ci, re.MULTILINE), target
