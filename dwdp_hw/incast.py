@@ -92,9 +92,13 @@ def _together(gpus: int, shrink: int) -> Iterator[Case]:
     everyone = range(gpus)
     ascending = {rank: tuple(peer for peer in everyone if peer != rank) for rank in everyone}
     rotated = {rank: tuple((rank + step) % gpus for step in range(1, gpus)) for rank in everyone}
+    following = {rank: ((rank + 1) % gpus,) for rank in everyone}
     for size in SIZES:
         for issue in _ISSUES:
-            yield _pulls("next", {rank: ((rank + 1) % gpus,) for rank in everyone}, size, issue, gpus, shrink)
+            case = _pulls("next", following, size, issue, gpus, shrink)
+            yield case
+            if size < SIZES[2]:  # equal copies with their host's time, from which a calibration has its costs
+                yield replace(case, name=f"{case.name}_as_issued", issue_mode="as_issued")
             yield _pulls("all_ascending", ascending, size, issue, gpus, shrink)
             yield _pulls("all_rotated", rotated, size, issue, gpus, shrink)
         yield _pulls("pair", {0: (1,), 1: (0,)}, size, "batch", gpus, shrink)

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from dwdp_hw.check.design import calibration_rows
+from dwdp_hw.check.design import calibration_rows, is_smooth, rule_rows
 from dwdp_hw.check.fit import Estimate, Fit, fit_identified
 from dwdp_hw.check.host_costs import HOST_COSTS
 from dwdp_hw.check.rules import evidence
@@ -90,14 +90,15 @@ def calibrate(
         fitted_on=tuple({"file": Path(r.path).name, "sha256": r.sha256, "use": use} for r in recordings),
         constants=_documented(found, cluster, f"{files}: {len(used)} rows fitted together; {about}"),
     )
-    return Calibration(found, fitted, rows, evidence(used, found.cluster, options))
+    unfitted = rule_rows([row for recording in recordings for row in recording.rows])
+    return Calibration(found, fitted, rows, evidence(used, unfitted, found.cluster, options))
 
 
 def rows_used(recording: Recording, use: str) -> list[RecordedRow]:
-    """What a calibration takes of a file: what the design asks for, or all that can be compared."""
+    """What a calibration takes of a file: what the design asks for, or all that can be compared and fitted."""
     if use == "design":
         return calibration_rows(recording.rows)
-    return [row for row in recording.rows if row.unstable is None or _says_something(row)]
+    return [row for row in recording.rows if is_smooth(row) and (row.unstable is None or _says_something(row))]
 
 
 def fitted_rows(recordings: Sequence[Recording], cluster: Cluster) -> set[RowKey]:

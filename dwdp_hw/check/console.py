@@ -32,7 +32,7 @@ def print_calibration(console: Console, found: Calibration, path: Path) -> None:
         _say(console, f"not identified by these rows ({reason}): kept {parameter.name} = {parameter.start:.5g}")
     for rule, gain in found.evidence.items():
         verdict = "better" if gain > DECIDED else "worse" if gain < -DECIDED else "undecided"
-        _say(console, f"fabric.{rule}: log likelihood {gain:+.1f}, {verdict}")
+        _say(console, f"{rule}: held-out log likelihood {gain:+.1f}, {verdict}")
     _say(console, f"[dim]written to {path}[/dim]")
 
 

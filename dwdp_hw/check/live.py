@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dwdp_hw.campaign import GPT_OSS, KIB, MIB, R1, V3_LITE, model_case, pieces_case, run_campaign
+from dwdp_hw.campaign import GPT_OSS, KIB, MIB, R1, V3_LITE, model_case, pieces_case, pulls_case, run_campaign
 from dwdp_hw.case import Case, Settings
+from dwdp_hw.incast import FEWEST_GPUS
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.plan import ASYNC, BATCH
 from dwdp_sim.recorded import Recording, read_recording
@@ -27,12 +28,39 @@ def calibration_cases(gpus: int) -> list[Case]:
     cases += [pieces_case(f"loop_solo_{size}", count, size, ASYNC, ranks, (0,)) for size, count in _TRAINS]
     everyone = range(gpus)
     if gpus > 1:
-        cases.append(pieces_case("batch_both_8388608", 256, 8 * MIB, BATCH, ranks, everyone))
-        cases += [pieces_case(f"loop_both_{size}", 64, size, ASYNC, ranks, everyone) for size in (MIB, 8 * MIB)]
+        pair, eight = {0: (1,), 1: (0,)}, [8 * MIB] * ranks
+        cases.append(pulls_case("batch_both_8388608", pair, 2048 * MIB, eight, BATCH, ranks))
+        cases += [
+            pulls_case(f"loop_both_{size}", pair, 64 * size, [size] * ranks, ASYNC, ranks) for size in (MIB, 8 * MIB)
+        ]
+    if gpus >= FEWEST_GPUS:
+        cases += _incast_cases(gpus)
     issued = [pieces_case(f"batch_as_issued_{n}_{size}", n, size, BATCH, ranks, everyone) for n, size in _ISSUED]
     issued += [pieces_case(f"loop_as_issued_{n}", n, 16 * MIB, ASYNC, ranks, everyone) for n in (2, 6, 18)]
     cases += [replace(case, issue_mode="as_issued") for case in issued]
     return [replace(case, home=home) for case in cases]
+
+
+def _incast_cases(gpus: int) -> list[Case]:
+    """Two and more readers of one source, with equal pieces and with pieces of two sizes; everybody from everybody."""
+    found = []
+    for readers in range(2, gpus):
+        pulls: dict[int, tuple[int, ...]] = {rank: (0,) for rank in range(1, readers + 1)}
+        two_sizes = [16 * MIB if rank % 2 else 2 * MIB for rank in range(gpus)]
+        found.append(pulls_case(f"readers_{readers}", pulls, 256 * MIB, [8 * MIB] * gpus, BATCH, gpus))
+        found.append(pulls_case(f"readers_{readers}_uneven", pulls, 128 * MIB, two_sizes, BATCH, gpus))
+    for name in ("ascending", "rotated"):
+        pulls = {rank: _peers(rank, gpus, rotated=name == "rotated") for rank in range(gpus)}
+        pieces = [2 * MIB] * gpus
+        found.append(pulls_case(f"all_{name}", pulls, 32 * MIB, pieces, BATCH, gpus))
+        found.append(pulls_case(f"all_{name}_in_turns", pulls, 32 * MIB, pieces, BATCH, gpus, interleaved=True))
+    return found
+
+
+def _peers(rank: int, gpus: int, *, rotated: bool) -> tuple[int, ...]:
+    """All other ranks, ascending or from the next one on."""
+    first = rank if rotated else 0
+    return tuple(peer for step in range(gpus) if (peer := (first + step) % gpus) != rank)
 
 
 def validation_cases(gpus: int) -> list[Case]:

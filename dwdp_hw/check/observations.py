@@ -27,6 +27,7 @@ class Observations:
         measured: Logarithms of device times and of usable host times, in seconds.
         sigma: Noise of each, relative.
         device: Whether it is a device time.
+        row: Number of the row that each is of.
     """
 
     def __init__(self, rows: Sequence[RecordedRow], options: FabricOptions) -> None:
@@ -34,7 +35,8 @@ class Observations:
         logs: list[float] = []
         sigmas: list[float] = []
         device: list[bool] = []
-        for row in rows:
+        numbers: list[int] = []
+        for number, row in enumerate(rows):
             logs += np.log(row.median_s).tolist()
             sigmas += [_sigma(row, stream) for stream in range(len(row.median_s))]
             device += [True] * len(row.median_s)
@@ -42,9 +44,11 @@ class Observations:
             logs += [float(np.log(seconds)) for seconds in host]
             sigmas += [_HOST_SIGMA] * len(host)
             device += [False] * len(host)
+            numbers += [number] * (len(row.median_s) + len(host))
         self.measured: Floats = np.array(logs)
         self.sigma: Floats = np.array(sigmas)
         self.device: NDArray[np.bool_] = np.array(device)
+        self.row: NDArray[np.int64] = np.array(numbers)
 
     def predicted(self, cluster: Cluster) -> Floats:
         """Logarithms of the predicted times, in the order of `measured`."""

@@ -22,6 +22,10 @@ _RATES = {
 }
 
 
+INCAST_FACTORS = {"incast_factor_2": 2, "incast_factor_3": 3, "incast_factor_4_up": 4}
+"""Constants by the least number of readers that they are for."""
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One number of the vector, and the constants that it sets.
@@ -60,8 +64,21 @@ def parameters_for(cluster: Cluster, rows: Sequence[RecordedRow]) -> tuple[Clust
         if "both_ways_gap_factor" in cluster.constants:
             gap = cluster.number("both_ways_gap_factor")
             found.append(Parameter("both_ways_gap_factor", ("both_ways_gap_factor",), None, gap, neutral=1.0))
+    for name, readers in INCAST_FACTORS.items():
+        if name in cluster.constants and readers <= most_readers(rows):
+            found.append(Parameter(name, (name,), None, cluster.number(name), neutral=1.0))
     found += [Parameter(name, (name,), None, cluster.number(name)) for name in HOST_COSTS if name in cluster.constants]
     return cluster, found
+
+
+def most_readers(rows: Sequence[RecordedRow]) -> int:
+    """The most GPUs that read one GPU in any row."""
+    found = 0
+    for program in (row.program for row in rows):
+        between = (program.copy_src != program.copy_dst) & (program.copy_src >= 0)
+        pairs = np.unique(program.copy_src[between] * program.num_gpus + program.copy_dst[between])
+        found = max(found, *np.bincount(pairs // program.num_gpus).tolist(), 0)
+    return found
 
 
 def with_values(cluster: Cluster, parameters: Sequence[Parameter], values: Floats) -> Cluster:

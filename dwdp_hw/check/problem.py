@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dwdp_hw.check.observations import Observations
-from dwdp_hw.check.parameters import Parameter, parameters_for, with_values
+from dwdp_hw.check.parameters import INCAST_FACTORS, Parameter, parameters_for, with_values
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.options import FabricOptions
@@ -81,11 +81,15 @@ class Problem:
 
 
 def _is_rate(parameter: Parameter) -> bool:
-    return parameter.name.endswith(" rate") or parameter.name.startswith("both ways")
+    return parameter.name.endswith(" rate") or _is_loss(parameter)
+
+
+def _is_loss(parameter: Parameter) -> bool:
+    return parameter.name.startswith("both ways") or parameter.name in INCAST_FACTORS
 
 
 def _least(parameter: Parameter) -> float:
     """Smallest x: a loss factor may not exceed 1, the factor on gaps may not fall below it."""
-    if parameter.name.startswith("both ways"):
+    if _is_loss(parameter):
         return parameter.start
     return 1.0 / parameter.start if parameter.name == "both_ways_gap_factor" else 1.0 / _LARGEST_FACTOR

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dwdp_hw.check.design import calibration_rows
+from dwdp_hw.check.design import calibration_rows, is_smooth, rule_rows
 from dwdp_hw.check.fit import Estimate, fit
 from dwdp_hw.check.rules import DECIDED, evidence
 from dwdp_sim.cluster import Cluster
@@ -39,14 +39,17 @@ def find_suspects(rows: Sequence[RecordedRow], cluster: Cluster, options: Fabric
     Where the rows hold a calibration design, that is refitted, otherwise all of them; in either case the shortest ones
     up to so many copies that a refit takes seconds.
     """
+    unfitted = _affordable(rule_rows(rows))
     designed = calibration_rows(rows)
-    rows = _affordable(designed if len(designed) >= _ENOUGH else rows)
+    rows = _affordable(designed if len(designed) >= _ENOUGH else [row for row in rows if is_smooth(row)])
+    if not rows:
+        return []
     refit = fit(cluster, rows, options)
     moved = [s for estimate in refit.estimates if (s := _moved(estimate))]
     moved.sort(key=lambda pair: -pair[0])
     better = [
-        Suspect(f"fabric.{rule}", f"fabric.{rule} explains the rows better (log likelihood +{gain:.1f})")
-        for rule, gain in evidence(rows, refit.cluster, options).items()
+        Suspect(rule, f"{rule} explains the rows better (held-out log likelihood +{gain:.1f})")
+        for rule, gain in evidence(rows, unfitted, refit.cluster, options).items()
         if gain > DECIDED
     ]
     return [suspect for _, suspect in moved] + better
@@ -55,7 +58,7 @@ def find_suspects(rows: Sequence[RecordedRow], cluster: Cluster, options: Fabric
 def _affordable(rows: Sequence[RecordedRow]) -> list[RecordedRow]:
     by_length = sorted(rows, key=lambda row: len(row.program.copy_bytes))
     total = np.cumsum([len(row.program.copy_bytes) for row in by_length])
-    return by_length[: max(int(np.searchsorted(total, _MOST_COPIES)), 1)]
+    return by_length[: max(int(np.searchsorted(total, _MOST_COPIES)), 1)] if by_length else []
 
 
 def _moved(estimate: Estimate) -> tuple[float, Suspect] | None:
