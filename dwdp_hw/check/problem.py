@@ -34,6 +34,7 @@ class Problem:
         observations: Of the rows.
         determined: Parameters that change some observed time.
         without_effect: Those that do not.
+        start_jacobian: `jacobian` at x = 1.
     """
 
     def __init__(self, rows: Sequence[RecordedRow], cluster: Cluster, options: FabricOptions) -> None:
@@ -43,8 +44,10 @@ class Problem:
         self.observations = Observations(rows, options)
         self.determined = candidates
         count = len(self.observations.measured)
-        effect = np.linalg.norm(self.jacobian(np.ones(len(candidates)))[:count], axis=0)
-        self.determined = [p for p, size in zip(candidates, effect, strict=True) if size > _NO_EFFECT]
+        jacobian = self.jacobian(np.ones(len(candidates)))
+        found = np.flatnonzero(np.linalg.norm(jacobian[:count], axis=0) > _NO_EFFECT)
+        self.determined = [candidates[number] for number in found.tolist()]
+        self.start_jacobian = jacobian[np.r_[np.arange(count), count + found]][:, found]
         self.without_effect = [p for p in candidates if p not in self.determined]
 
     def holding(self, parameters: Collection[Parameter]) -> Problem:

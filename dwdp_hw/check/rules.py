@@ -41,7 +41,7 @@ def evidence(
         cluster, gains[rule] = start, 0.0
         if _moves(rows, fitted, options, start, other):
             if base is None:
-                base = _held_out(rows, fit(fitted, rows, options).cluster, options)
+                base = _held_out(rows, fitted, options)
             cluster = fit(start, rows, other).cluster
             gains[rule] = _held_out(rows, cluster, other) - base
         if _moves(unfitted, fitted, options, cluster, other):
@@ -95,8 +95,7 @@ def _held_out(rows: Sequence[RecordedRow], fitted: Cluster, options: FabricOptio
     Residuals and Influence in Regression, section 2.2).
     """
     problem = Problem(rows, fitted, options)
-    jacobian = problem.jacobian(np.ones(len(problem.determined)))
-    hat = jacobian @ np.linalg.pinv(jacobian)
+    hat = problem.start_jacobian @ np.linalg.pinv(problem.start_jacobian)
     observations = problem.observations
     residuals = observations.residuals(fitted)
     found = 0.0
