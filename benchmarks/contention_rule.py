@@ -1,8 +1,9 @@
-"""Points from which the rule of `dwdp_sim/advise/rule.py` was found, and on which it is tested.
+"""Points on which the rule of `dwdp_sim/advise/rule.py` is tested: half of them found it, the others test it.
 
 Each point is a model, machine, group, engine, in-flight rule, compute window and variation, drawn at random; there the
-gain of contention_opt over the default copies is simulated. Even points are for finding a rule, odd ones for testing
-it. It takes about an hour on one core, and goes on where it was stopped:
+gain of contention_opt over the default copies is simulated. In the first 240 the host's time is hidden, in the others
+it counts. Even points are for finding a rule, odd ones for testing it. It takes about an hour and a half on one core,
+and goes on where it was stopped:
 
     python benchmarks/contention_rule.py docs/data/contention_rule.jsonl [processes]
 """
@@ -12,21 +13,23 @@ from __future__ import annotations
 import json
 import multiprocessing
 import sys
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from dwdp_sim.advise.candidates import Candidate
+from dwdp_sim.advise.candidates import Candidate, pair
 from dwdp_sim.advise.gain_map import map_gain
+from dwdp_sim.advise.host import host_cost
 from dwdp_sim.advise.lab import Bench, Lab
 from dwdp_sim.advise.load import measure_load
 from dwdp_sim.advise.states import State
 from dwdp_sim.build import build_config
 from dwdp_sim.presets import preset
 
-POINTS = 240
+HIDDEN, COUNTED = 240, 160
 LAYERS, LAYERS_OF_LARGE_GROUPS = 16, 10
 SEEDS = range(4)
 MODELS = (
@@ -40,7 +43,15 @@ RULES = ((1, "oldest"), (2, "oldest"), (2, "any"), (3, "oldest"), (3, "any"))
 
 @dataclass(frozen=True)
 class Point:
-    """One question: `window_ratio` is a layer's window ÷ its uncontended prefetch, `cv` the variation of steps."""
+    """One question.
+
+    Attributes:
+        window_ratio: A layer's window ÷ its uncontended prefetch.
+        cv: Variation of the ranks' steps.
+        before_share: Part of a window before its experts are needed.
+        issue_slice_s: Host seconds a slice; None where the host's time is hidden.
+        ahead: Whether the host may be a step ahead.
+    """
 
     number: int
     model: str
@@ -52,11 +63,25 @@ class Point:
     window_ratio: float
     cv: float
     before_share: float
+    issue_slice_s: float | None = None
+    ahead: bool = True
 
 
-def draw_points(count: int) -> list[Point]:
-    """The questions, from a fixed seed."""
-    random = np.random.default_rng(0)
+def draw_points() -> list[Point]:
+    """The questions, from fixed seeds: first those with the host's time hidden, then those where it counts."""
+    hidden = _draw(np.random.default_rng(0), range(HIDDEN))
+    random = np.random.default_rng(1)
+    return hidden + [
+        replace(
+            point,
+            issue_slice_s=float(np.exp(random.uniform(np.log(0.5e-6), np.log(3.3e-6)))),
+            ahead=bool(random.integers(2)),
+        )
+        for point in _draw(random, range(HIDDEN, HIDDEN + COUNTED))
+    ]
+
+
+def _draw(random: np.random.Generator, numbers: Iterable[int]) -> list[Point]:
     return [
         Point(
             number,
@@ -69,7 +94,7 @@ def draw_points(count: int) -> list[Point]:
             float(random.uniform(0.0, 0.3)),
             float(random.uniform(0.2, 0.8)),
         )
-        for number in range(count)
+        for number in numbers
     ]
 
 
@@ -77,8 +102,12 @@ def simulate_point(point: Point) -> dict[str, object]:
     """The point with its gain, and half of the gain's 95 % interval."""
     values = {"dwdp.dwdp_size": point.dwdp_size, "strategy.implementation": point.implementation}
     window = {"compute.window_s": 1.0, "compute.before_share": point.before_share}
+    host: dict[str, object] = {}
+    if point.issue_slice_s is not None:
+        cost = {"cluster.constants.issue_slice_s.value": point.issue_slice_s}
+        host = {"issue_mode": "as_issued", "workload.ahead": point.ahead, **cost}
     groups = {"model": point.model, "cluster": point.cluster, "compute": "constant"}
-    config = preset({**values, **window}, workload="iteration", strategy="default", **groups)
+    config = preset({**values, **window, **host}, workload="iteration", strategy="default", **groups)
     job = build_config(config, [])
     assert job.layer is not None
     bench = Bench(config, job.cluster, job.options, job.layer.model, job.layer.placement)
@@ -87,9 +116,12 @@ def simulate_point(point: Point) -> dict[str, object]:
     state = State(point.in_flight_sources, point.refill)
     layers = LAYERS if point.dwdp_size < 8 else LAYERS_OF_LARGE_GROUPS
     place = point.window_ratio, point.cv
-    (found,) = map_gain(Lab(bench, None), have, load, [place], [state], layers, SEEDS)
+    lab = Lab(bench, None)
+    (found,) = map_gain(lab, have, load, [place], [state], layers, SEEDS)
     gain = found.gains[state]
-    return {**asdict(point), "gain": gain.mean, "half_width": gain.half_width}
+    batched = host_cost(lab, job.cluster, pair(have)[1])
+    known = {"prefetch_s": load.prefetch_s, "copies": batched.copies, "host_s": batched.seconds}
+    return {**asdict(point), **known, "gain": gain.mean, "half_width": gain.half_width}
 
 
 def main() -> None:
@@ -101,7 +133,7 @@ def main() -> None:
         path.open("a", encoding="utf-8") as lines,
         ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool,
     ):
-        for row in pool.map(simulate_point, draw_points(POINTS)[known:]):
+        for row in pool.map(simulate_point, draw_points()[known:]):
             lines.write(json.dumps(row) + "\n")
             lines.flush()
 
