@@ -82,6 +82,15 @@ class Outcome:
         return f"rules: {best.rules} (the next are {-others[0].log_likelihood:.1f} less likely, {others[0].rules})"
 
 
+def predict_as_configured(cases: Sequence[Case], cluster: Cluster, options: FabricOptions) -> Predictions:
+    """Expect every case under the rules as configured.
+
+    Raises:
+        ConfigError: The cluster lacks a constant that a case needs.
+    """
+    return {case.name: {OWN_RULES: expected_s(case, cluster, options)} for case in cases}
+
+
 def predict_by_rule(cases: Sequence[Case], cluster: Cluster, options: FabricOptions, processes: int) -> Predictions:
     """Expect every case under the rules as configured and under all others.
 

@@ -52,7 +52,7 @@ def error_figure(rows: list[ValidationRow], bar: float) -> str:
     axis.set_yticks(places, [f"{row.case}, rank {row.rank}" for row in rows], fontsize=7)
     axis.set_ylim(-1, len(rows))
     axis.set_xlabel("predicted ÷ measured − 1 (%), line: the measured spread")
-    limit = max(2.5 * 100 * bar, *(abs(100 * row.error) * 1.1 for row in rows if row.stable))
+    limit = max([2.5 * 100 * bar, *(abs(100 * row.error) * 1.1 for row in rows if row.stable)])
     axis.set_xlim(-limit, limit)
     axis.grid(axis="x", linewidth=0.4, alpha=0.6)
     axis.legend(loc="upper center", bbox_to_anchor=(0.4, 1.0 + 0.9 / figure.get_figheight()), ncols=4, frameon=False,

@@ -36,7 +36,8 @@ class CheckJob:
         settings: How live rows are measured.
         cases: Which a live validation measures: `validation` or `incast`.
         limit_s: When a live validation ends, in seconds; None for no limit.
-        workers: Processes for predictions.
+        every_rule: Whether incast is predicted under every rule that nobody has measured (`workload.range`).
+        workers: Processes for these predictions.
         cluster: Where a calibration starts, or whose constants predict.
         options: The model's rules.
         name: Of a calibrated cluster.
@@ -54,6 +55,7 @@ class CheckJob:
     settings: Settings
     cases: Cases
     limit_s: float | None
+    every_rule: bool
     workers: int
     cluster: Cluster
     options: FabricOptions
@@ -99,6 +101,7 @@ def build_check(composed: DictConfig) -> CheckJob:
         settings=build_settings(config.backend),
         cases=check.cases,
         limit_s=check.limit_s,
+        every_rule=config.workload.range,
         workers=config.workers or os.cpu_count() or 1,
         cluster=cluster,
         options=FabricOptions(**vars(config.fabric)),

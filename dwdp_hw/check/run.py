@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from dwdp_hw.check.calibrate import Calibration, calibrate, fitted_rows, write_cluster
-from dwdp_hw.check.choice import OWN_RULES, predict_by_rule, read_outcome
+from dwdp_hw.check.choice import predict_as_configured, predict_by_rule, read_outcome
 from dwdp_hw.check.console import print_calibration, print_rules, print_validation
 from dwdp_hw.check.incast_sections import incast_sections
 from dwdp_hw.check.job import CheckJob
@@ -22,7 +22,6 @@ from dwdp_hw.check.suspects import find_suspects
 from dwdp_hw.check.timelines import one_of_each_strategy, timelines_trace
 from dwdp_hw.check.validate import Validation, validate
 from dwdp_hw.config import Cases
-from dwdp_hw.expectation import expected_s
 from dwdp_hw.incast import SHRINK_ON_HOST, incast_cases
 from dwdp_sim.files import write_whole
 from dwdp_sim.recorded import Recording, pool
@@ -102,10 +101,10 @@ def _measure_live(job: CheckJob, folder: Path) -> Recording:
     else:
         blocks = [validation_cases(job.gpus)]
     cases = [case for block in blocks for case in block]
-    if job.cases is Cases.incast:
+    if job.cases is Cases.incast and job.every_rule:
         expected = predict_by_rule(cases, job.cluster, job.options, job.workers)
     else:
-        expected = {case.name: {OWN_RULES: expected_s(case, job.cluster, job.options)} for case in cases}
+        expected = predict_as_configured(cases, job.cluster, job.options)
     lines = ",\n".join(f" {json.dumps(case)}: {json.dumps(times)}" for case, times in expected.items())
     text = f"{{\n{lines}\n}}\n"
     write_whole(folder / PREDICTIONS, lambda t: t.write_text(text, encoding="utf-8"))

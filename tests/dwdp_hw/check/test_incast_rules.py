@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,14 @@ import pytest
 from dwdp_hw.case import Case
 from dwdp_hw.case_program import case_program
 from dwdp_hw.check.calibrate import calibrate, rows_used
-from dwdp_hw.check.choice import Predictions, predict_by_rule, read_outcome, score_rules
+from dwdp_hw.check.choice import (
+    OWN_RULES,
+    Predictions,
+    predict_as_configured,
+    predict_by_rule,
+    read_outcome,
+    score_rules,
+)
 from dwdp_hw.check.design import rule_rows
 from dwdp_hw.check.live import calibration_cases
 from dwdp_hw.check.rules import DECIDED
@@ -135,6 +142,7 @@ def test_an_outcome_holds_rules_pipelines_and_what_did_not_run(tmp_path: Path) -
 
 
 def test_live_predictions_are_made_under_the_job_s_own_rules() -> None:
-    case = replace(few_cases()[0])
-    one = predict_by_rule([case], HGX, FabricOptions(incast="off"), 1)[case.name]["as configured"]
-    assert one == expected_s(case, HGX, FabricOptions(incast="off")) != expected_s(case, HGX, FabricOptions())
+    case, without = few_cases()[1], FabricOptions(incast="off")
+    for predict in (partial(predict_by_rule, processes=1), predict_as_configured):
+        assert predict([case], HGX, without)[case.name][OWN_RULES] == expected_s(case, HGX, without)
+    assert expected_s(case, HGX, without) != expected_s(case, HGX, OPTIONS)

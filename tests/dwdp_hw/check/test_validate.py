@@ -10,7 +10,7 @@ import pytest
 
 from dwdp_hw.check.comparison import AS_ISSUED, QUEUED
 from dwdp_hw.check.gate import moved
-from dwdp_hw.check.report import Subject, markdown_report
+from dwdp_hw.check.report import Subject, html_report, markdown_report
 from dwdp_hw.check.summary import summarize
 from dwdp_hw.check.validate import Bars, Validation, validate
 from dwdp_sim.cluster import Cluster
@@ -39,7 +39,9 @@ def test_an_unstable_row_is_shown_and_never_counts(base: Cluster, recording: Rec
     assert not result.passed
     assert not result.in_sample
     assert [summarize(result.rows, mode) for mode in (QUEUED, AS_ISSUED)] == [None, None]
-    assert "no: the gate opened late" in markdown_report(result, Subject(base, ["rows"], {}, {}))
+    subject = Subject(base, ["rows"], {}, {})
+    assert "no: the gate opened late" in markdown_report(result, subject)
+    assert "no: the gate opened late" in html_report(result, subject)  # with a picture that has no row to scale by
 
 
 @pytest.mark.parametrize("queued", [True, False])

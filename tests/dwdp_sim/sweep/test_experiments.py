@@ -14,7 +14,7 @@ from dwdp_sim.predict import summarize_job
 from dwdp_sim.sweep.run import jobs_of
 
 EXPERIMENTS = sorted((config_dir() / "experiment").glob("*.yaml"))
-ON_HARDWARE = {"incast_h200"}  # dwdp-hw's; tests/dwdp_hw/test_hw_experiments.py composes them
+ON_HARDWARE = {"incast_h200", "hardware_grid"}  # dwdp-hw's; tests/dwdp_hw/test_hw_experiments.py composes them
 SIMULATED = [path for path in EXPERIMENTS if path.stem not in ON_HARDWARE]
 
 
