@@ -84,7 +84,7 @@ STUDIES = {
         {
             4: Size("32MiB", 36, 4, WINDOWS),
             8: Size("32MiB", 36, 3, WINDOWS[1:2]),
-            72: Size(None, 6, 2, WINDOWS[1:2], FEW, {"model.include": ["weight"]}),
+            72: Size(None, 3, 3, WINDOWS[1:2], FEW, {"model.include": ["weight"]}),
         },
     ),
 }

@@ -43,7 +43,6 @@ def draw_panel(axis: Axes, rows: list[dict[str, Any]], ranks: int) -> None:
     axis.text(len(loads) - 0.55, 1.0, "lower bound", ha="right", va="top", fontsize=8, color="0.3")
     axis.set_xticks(range(len(loads)), [f"{tokens:,}" for tokens in loads])
     axis.set_xlim(-0.5, len(loads) - 0.5)
-    axis.set_xlabel("tokens a step (at most)")
     axis.set_title(f"{ranks} ranks", fontsize=10)
 
 
@@ -61,6 +60,7 @@ def main() -> None:
     panels = np.atleast_1d(figure.subplots(1, len(sizes), sharey=True, width_ratios=widths))
     for axis, ranks in zip(panels, sizes, strict=True):
         draw_panel(axis, [row for row in rows if row["ranks"] == ranks], ranks)
+    figure.supxlabel("tokens a step (at most)", fontsize=10)
     panels[0].set_ylabel("step time ÷ lower bound")
     panels[0].legend(fontsize=8, frameon=False, loc="upper right")
     figure.suptitle(
