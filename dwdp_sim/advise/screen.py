@@ -163,7 +163,7 @@ def _method_line(advice: Advice) -> str:
     return (
         f"simulation: {len(findings.screened)} candidates screened in {len(findings.states)} states of the machine, "
         f"{len(findings.rows)} compared over {findings.layers} MoE layers and {findings.rows[0].iteration.count} seeds "
-        f"in the {extreme} that came out extreme; small slices simulated as larger ones (docs/advice.md: 0.5 % for batched, 1.6 % for waves)"
+        f"in the {extreme} that came out extreme; small slices simulated as larger ones (± 0.5 %, waves ± 1.6 %)"
     )
 
 
