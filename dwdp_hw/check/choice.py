@@ -20,6 +20,7 @@ from dwdp_sim.replications import workers
 
 OWN_RULES = "as configured"
 _TOLD_APART = 0.01  # by how much two rules must differ for a row to tell them apart
+_MOST_PROCESSES = 32  # the longest case alone takes a tenth of all
 _LEAST_ERROR = 1e-4  # relative; no prediction is trusted better than this
 
 Predictions = dict[str, dict[str, list[float]]]
@@ -97,8 +98,8 @@ def predict_by_rule(cases: Sequence[Case], cluster: Cluster, options: FabricOpti
     Raises:
         ConfigError: The cluster lacks a constant that a case needs.
     """
-    with workers(processes) as pool:
-        run = map if pool is None else partial(pool.map, chunksize=4)
+    with workers(min(processes, _MOST_PROCESSES)) as pool:
+        run = map if pool is None else pool.map
         found = run(partial(_predict, cluster, options), cases)
         return {case.name: times for case, times in zip(cases, found, strict=True)}
 

@@ -15,8 +15,10 @@ from dwdp_hw.campaign import pulls_case
 from dwdp_hw.case import Case, Pipeline
 from dwdp_hw.case_program import case_program
 from dwdp_hw.expectation import expected_by_rule, expected_s
+from dwdp_hw.expected import expected_regions
 from dwdp_hw.faults import RankFault
 from dwdp_hw.incast import SHRINK_ON_HOST, incast_cases
+from dwdp_hw.layout import Layout, rank_copies
 from dwdp_hw.measurement_file import measurement_file
 from dwdp_hw.rows import measured_row
 from dwdp_hw.unmeasured import ALL_RULES, Rules, told_apart
@@ -73,6 +75,15 @@ def test_a_source_that_serves_first_in_first_out_favours_the_reader_with_large_p
     assert odd == pytest.approx(even)
     odd, even = times[Rules(sharing="fifo")]  # rank 1 pulls pieces of 16 MiB, rank 2 of 2 MiB
     assert odd < 0.65 * even
+
+
+def test_a_rank_that_only_serves_has_no_calls_and_nothing_to_expect() -> None:
+    case = cases(4)["readers_2_batch_2048K"]
+    layout = Layout.of(case.plan, case.layers)
+    for rank in (0, 3):
+        copies = rank_copies(case.plan, layout, rank, 0)
+        assert (len(copies.peer), len(copies.call_issue), copies.call_first.tolist()) == (0, 0, [0])
+        assert expected_regions(case.plan, layout, rank, 0, case.sources_of(rank)) == []
 
 
 def test_rules_that_cannot_change_a_program_are_not_told_apart() -> None:
