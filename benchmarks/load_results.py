@@ -1,4 +1,4 @@
-"""How long reading 10,000 finished jobs takes, one file each from a cold disk, and merged; asserts the limits.
+"""How long 10,000 finished jobs take to read, one file each from a cold disk and merged, and to draw; asserts limits.
 
 python benchmarks/load_results.py [FOLDER]
 """
@@ -30,7 +30,7 @@ from dwdp_sim.sweep.rows import Run, result_rows, write_rows
 JOBS, RANKS = 10_000, 4
 OVERRIDES = ("model=deepseek_v3_lite_nvfp4", "strategy.slice_bytes=8MiB")
 MOST_BYTES = 1e9
-MOST_S = {"one file a job, cold": 30.0, "merged, cold": 5.0}
+MOST_S = {"one file a job, cold": 30.0, "merged, cold": 5.0, "report": 15.0}
 READ = "from dwdp_sim.sweep.read import load_results; frame = load_results(sys.argv[1])"
 
 
@@ -72,8 +72,24 @@ def measure(folder: Folder, what: str) -> None:
     assert int(most) <= MOST_BYTES, what
 
 
+def draw(folder: Folder) -> None:
+    """Write the page in a fresh process; print and assert time and memory."""
+    forget(folder)
+    page = folder.path / "report.html"
+    code = "import resource, sys; from dwdp_sim.report import main; sys.argv[0] = 'dwdp-report'; main()\n" + (
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
+    )
+    began = time.perf_counter()
+    command = [sys.executable, "-c", code, "page", str(folder.path)]
+    most = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
+    seconds = time.perf_counter() - began
+    print(f"report: {page.stat().st_size / 1e6:.1f} MB in {seconds:.1f} s with imports, {most / 1e6:.0f} MB at most")
+    assert seconds <= MOST_S["report"]
+    assert most <= MOST_BYTES
+
+
 def main() -> None:
-    """Write, read, merge, read again."""
+    """Write, read, merge, read again, draw."""
     with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as path:
         folder = Folder(Path(path))
         began = time.perf_counter()
@@ -86,6 +102,7 @@ def main() -> None:
         size = sum(file.stat().st_size for file in folder.finished_files())
         print(f"merged into {size / 1e6:.1f} MB in {time.perf_counter() - began:.1f} s")
         measure(folder, "merged, cold")
+        draw(folder)
 
 
 if __name__ == "__main__":
