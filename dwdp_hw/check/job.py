@@ -116,9 +116,16 @@ def build_check(composed: DictConfig) -> CheckJob:
 
 
 def _count_ranks(config: HwConfig) -> int:
-    """GPUs of this machine, or on host memory as many ranks as the group is asked to have."""
+    """GPUs of this machine, or on host memory as many ranks as the group is asked to have.
+
+    Raises:
+        ConfigError: Host memory is asked for what needs GPUs.
+    """
     if config.backend.executor is Executor.cuda:
         return count_gpus()
+    if config.mode is not Mode.validate or config.check.cases is not Cases.incast:
+        allowed = "host memory rehearses mode=validate check.cases=incast only; its times say nothing of a GPU's"
+        raise ConfigError("backend.executor", config.backend.executor.value, allowed)
     return config.dwdp.dwdp_size
 
 

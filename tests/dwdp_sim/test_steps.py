@@ -77,9 +77,9 @@ def test_the_first_layers_of_the_next_step_are_prefetched_when_it_begins() -> No
 
 
 def test_a_rank_that_does_not_go_on_leaves_the_links_to_the_others_when_its_step_has_ended() -> None:
-    # Both pull 500 bytes a layer from GPU 2 with 100 bytes a second: two layers of both are there at 20 s. Rank 0 has 1 s
-    # windows, pulls its third layer until 25 and ends at 26. Rank 1 has 30 s windows from 10 s on and pulls its third layer
-    # from 40 to 45, alone, unless rank 0 goes on; its step ends at 10 + 3 · 30.
+    # Both pull 500 bytes a layer from GPU 2 with 100 bytes a second: two layers of both are there at 20 s. Rank 0 has
+    # 1 s windows, pulls its third layer until 25 and ends at 26. Rank 1 has 30 s windows from 10 s on and pulls its
+    # third layer from 40 to 45, alone, unless rank 0 goes on; its step ends at 10 + 3 · 30.
     reading = program(queue(0, single(2, 0, 500)), queue(1, single(2, 1, 500)))
     unequal = constant_windows(1.0, 0.0, (2, 1, 3))
     unequal = replace(unequal, moe_s=unequal.moe_s * np.array([1.0, 30.0])[:, None, None])
