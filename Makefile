@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: predict test stress lint types wheel-test validate-recorded notebooks pair docs hw-test benchmark lock clean
+.PHONY: predict test stress launchers lint types wheel-test validate-recorded notebooks pair docs hw-test benchmark lock clean
 
 # The main job: DeepSeek-R1, one layer, four ranks of a GB200 NVL72, default against batched.
 predict: .venv/ready
@@ -14,6 +14,10 @@ test: .venv/ready
 # Sweeps under every launcher: killed at random, on a full disk, with dead workers. Half an hour.
 stress: .venv/ready
 	$(BIN)/pytest -m slow
+
+# Of those, that submitit and a local Ray cluster give the same bytes. A minute.
+launchers: .venv/ready
+	$(BIN)/pytest -m slow tests/dwdp_sim/sweep/test_sweep.py -k whoever_launches
 
 lint: .venv/ready
 	$(BIN)/ruff check .
