@@ -5,7 +5,7 @@ every source has one reader. `carry over`: a step's first layers are prefetched 
 before have freed their slots. Both are plans that `dwdp_hw` runs.
 
 Run: python studies/beyond.py [paced | carry_over] [N …]; adds to docs/data/beyond.json. Half an hour of one core for
-N = 4; N = 72 needs hours.
+N = 4; N = 72 takes an hour.
 """
 
 from __future__ import annotations
