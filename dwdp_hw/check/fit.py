@@ -69,7 +69,9 @@ class _Solution:
     draws: Matrix
 
 
-def fit(cluster: Cluster, rows: Sequence[RecordedRow], options: FabricOptions, seed: int = 0) -> Fit:
+def fit(
+    cluster: Cluster, rows: Sequence[RecordedRow], options: FabricOptions, seed: int = 0, near: bool = False
+) -> Fit:
     """Fit every constant that changes some predicted time of `rows`, however little they say of it.
 
     Args:
@@ -77,12 +79,13 @@ def fit(cluster: Cluster, rows: Sequence[RecordedRow], options: FabricOptions, s
         rows: Measured rows; unstable ones count little, by their own spread.
         options: The model's alternatives under which to fit.
         seed: Of the draws behind the intervals.
+        near: Whether `cluster` has been fitted to the rows, under other options.
 
     Raises:
         ConfigError: No rows.
     """
     problem = Problem(rows, cluster, options)
-    return _outcome(problem, _solve(problem, seed), rows, {})
+    return _outcome(problem, _solve(problem, seed, near), rows, {})
 
 
 def fit_identified(cluster: Cluster, rows: Sequence[RecordedRow], options: FabricOptions, seed: int = 0) -> Fit:
@@ -108,9 +111,10 @@ def _outcome(problem: Problem, solution: _Solution, rows: Sequence[RecordedRow],
     )
 
 
-def _solve(problem: Problem, seed: int) -> _Solution:
+def _solve(problem: Problem, seed: int, near: bool = False) -> _Solution:
     x, bounds = np.ones(len(problem.determined)), problem.bounds()
-    for loss in ("linear", "soft_l1") if len(x) else ():  # from afar the robust loss is flat, and its steps are short
+    losses = ("soft_l1",) if near else ("linear", "soft_l1")  # from afar the robust loss is flat, its steps short
+    for loss in losses if len(x) else ():
         limits = {"bounds": bounds, "diff_step": STEP, "xtol": 1e-4, "ftol": 1e-4, "max_nfev": _MOST_STEPS}
         x = least_squares(problem.residuals, x, loss=loss, **limits).x
     device = problem.observations.residuals(problem.cluster(x))[problem.observations.device]

@@ -42,7 +42,7 @@ def evidence(
         if _moves(rows, fitted, options, start, other):
             if base is None:
                 base = _held_out(rows, fitted, options)
-            cluster = fit(start, rows, other).cluster
+            cluster = fit(start, rows, other, near=True).cluster
             gains[rule] = _held_out(rows, cluster, other) - base
         if _moves(unfitted, fitted, options, cluster, other):
             gains[rule] += _likelihood(unfitted, cluster, other) - _likelihood(unfitted, fitted, options)

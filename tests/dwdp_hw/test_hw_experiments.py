@@ -19,7 +19,7 @@ from dwdp_hw.incast import incast_cases
 from dwdp_sim.config import config_dir
 from dwdp_sim.recorded import read_recording
 from tests.dwdp_hw.check.test_check_command import dwdp_hw
-from tests.dwdp_hw.conftest import QUICK
+from tests.dwdp_hw.conftest import ON_HOST
 
 
 def test_the_incast_experiment_predicts_and_measures_on_a_node_of_h200s_within_its_limit() -> None:
@@ -79,7 +79,7 @@ def test_a_campaign_without_a_limit_runs_to_its_end(
 ) -> None:
     pytest.importorskip("torch", reason="the ranks meet through torch's TCPStore")
     cases = [small_case(name, size=3, repeats=3) for name in ("a", "b")]
-    settings: Settings = replace(QUICK, shared_folder=str(shared_folder))
+    settings: Settings = replace(ON_HOST, shared_folder=str(shared_folder))
     assert run_campaign(cases, 3, settings, tmp_path / "rows.json", "a test") == 0
     rows = read_recording(str(tmp_path / "rows.json")).rows
     assert [row.case for row in rows] == ["a", "b"]
