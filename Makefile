@@ -45,7 +45,7 @@ validate-recorded: .venv/ready
 notebooks: .venv/ready
 	mkdir -p build/notebooks
 	ls notebooks/*.ipynb | xargs -P 2 -n 1 $(BIN)/jupyter-nbconvert --to notebook --execute \
-		--ExecutePreprocessor.timeout=300 --KernelManager.transport=ipc --log-level=WARN --output-dir=build/notebooks
+		--ExecutePreprocessor.timeout=300 --log-level=WARN --output-dir=build/notebooks
 
 # After a change of a notebook's script: its .ipynb follows.
 pair: .venv/ready

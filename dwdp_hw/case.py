@@ -12,7 +12,6 @@ from dwdp_sim.plan import CopyPlan
 
 MEASURES = ("layer", "pipeline", "issue_cost")
 WINDOWS = ("spin", "matmul")
-EXECUTORS = ("cuda", "host")
 
 
 @dataclass(frozen=True)

@@ -45,11 +45,6 @@ class Rules:
         return replace(options, sharing=self.sharing, incast=self.incast)
 
 
-def rules_of(cluster: Cluster, options: FabricOptions) -> Rules:
-    """The rules that a cluster and options stand for."""
-    return Rules(cluster.whole("in_flight_sources"), str(cluster.value("refill")), options.sharing, options.incast)
-
-
 def _all_rules() -> tuple[Rules, ...]:
     """Every number in flight with every way of sharing, and loss on demand with the one assumed.
 

@@ -21,7 +21,7 @@ from dwdp_sim.sweep.read import connect
 _COMMANDS = ("page", "query", "compact", "data-dictionary")
 _QUERY_HELP = """SQL over the views rows (one a rank of a job), jobs (one a job) and every_row (old code, too);
 for example
-  dwdp-report query "select strategy, slice_bytes, prefetch_latency_mean_s from jobs order by 3" results/slice_size"""
+  dwdp-report query "select strategy, slice_bytes, prefetch_latency_mean_s from jobs order by 3" results/slices"""
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import Program
 from dwdp_sim.rates import RateSet
 from dwdp_sim.sharing import Flow
-from dwdp_sim.windows import StepWindows
+from dwdp_sim.windows import LONGEST_S, StepWindows
 
 Floats = NDArray[np.float64]
 _NOTHING_OWED_S = 1e-10
@@ -50,8 +50,8 @@ class Pace:
     def __post_init__(self) -> None:
         if self.slots < 1:
             raise ConfigError("workload.slots", self.slots, "at least 1 slot is wanted")
-        if not 0.0 <= self.launch_s < np.inf:
-            raise ConfigError("workload.launch_s", self.launch_s, "seconds ≥ 0 are wanted")
+        if not 0.0 <= self.launch_s <= LONGEST_S:
+            raise ConfigError("workload.launch_s", self.launch_s, f"seconds from 0 to {LONGEST_S:g} are wanted")
         if not 1.0 <= self.interference < np.inf:
             raise ConfigError("compute.interference", self.interference, "a factor of at least 1 is wanted")
 

@@ -14,6 +14,7 @@ from dwdp_sim.requests import MOST_TOKENS
 from dwdp_sim.user_file import read_json
 
 VARIATIONS = ("iteration", "layer")
+LONGEST_S = 100.0  # of a part of a layer; beside far longer ones the copies would be lost in rounding
 _FILE_KEYS = ("lead_s", "before_s", "moe_s", "tokens")
 
 
@@ -29,7 +30,7 @@ class StepWindows:
         tokens: New tokens of each step, shape (ranks, iterations); 0 where nobody counted them.
 
     Raises:
-        ConfigError: Shapes that do not belong together, or values that are no finite numbers ≥ 0.
+        ConfigError: Shapes that do not belong together, values below zero, or times above `LONGEST_S`.
     """
 
     lead_s: NDArray[np.float64]
@@ -46,8 +47,11 @@ class StepWindows:
                 raise ConfigError(name, f"shape {getattr(self, name).shape}", f"{shape} is wanted, to go with moe_s")
         for name in ("lead_s", "before_s", "moe_s", "tokens"):
             values = getattr(self, name)
+            most = math.inf if name == "tokens" else LONGEST_S
             if not (np.isfinite(values) & (values >= 0)).all():
                 raise ConfigError(name, "a value below zero or not finite", "finite numbers ≥ 0 are wanted")
+            if values.max(initial=0) > most:
+                raise ConfigError(name, f"{values.max():g}", f"at most {most:g} s are wanted")
 
     @property
     def ranks(self) -> int:
@@ -85,8 +89,8 @@ def constant_windows(
         ConfigError: A time below zero, a share outside 0 to 1, or tokens that do not fit `shape`.
     """
     for key, value in (("window_s", window_s), ("lead_s", lead_s)):
-        if not 0 <= value < math.inf:
-            raise ConfigError(f"compute.{key}", value, "seconds ≥ 0 are wanted")
+        if not 0 <= value <= LONGEST_S:
+            raise ConfigError(f"compute.{key}", value, f"seconds from 0 to {LONGEST_S:g} are wanted")
     if not 0 <= before_share <= 1:
         raise ConfigError("compute.before_share", before_share, "a share from 0 to 1 is wanted")
     counted = np.zeros(shape[:2], dtype=np.int64) if tokens is None else np.asarray(tokens, dtype=np.int64)

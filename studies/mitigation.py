@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -62,16 +63,19 @@ def measure(pool: Any) -> list[dict[str, Any]]:
 
 
 def inferred_windows(points: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
-    """For each ratio and rule, the window at which the gain falls to the published one."""
+    """For each ratio and rule, the last window at which the gain falls to the published one; None if it never does."""
     found: dict[str, dict[str, float | None]] = {}
     for ratio, published in PUBLISHED.items():
         rows = [point for point in points if point["ratio"] == ratio]
-        windows = [row["window_s"] for row in rows]
         found[str(ratio)] = {}
         for rule in RULES:
-            gains = [row["gains"][rule][0] for row in rows]
-            inside = min(gains) <= published <= max(gains)
-            found[str(ratio)][rule] = float(np.interp(-published, [-g for g in gains], windows)) if inside else None
+            gains = [(row["window_s"], row["gains"][rule][0]) for row in rows]
+            crossings = [
+                low + (high - low) * (before - published) / (before - after)
+                for (low, before), (high, after) in pairwise(gains)
+                if before >= published > after
+            ]
+            found[str(ratio)][rule] = crossings[-1] if crossings else None
     return found
 
 

@@ -37,6 +37,8 @@ def run_sweep(config_name: str, arguments: Sequence[str], results_dir: str, how:
         value = getattr(how, key)
         if value is not None and value < 1:
             raise ConfigError(f"sweep.{key}", value, "at least 1 is wanted")
+    if not results_dir.strip():
+        raise ConfigError("results_dir", "''", "a folder is wanted")
     folder = Folder(Path(results_dir).absolute())
     sweep = secrets.token_hex(8)
     while True:

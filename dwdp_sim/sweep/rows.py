@@ -101,7 +101,7 @@ def read_rows(path: Path) -> pa.Table:
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read: {visible(str(error))}") from error
     columns = dict(zip(table.column_names, table.columns, strict=True))
-    unknown = [field.name for field in table.schema if _FIELDS.get(field.name) != field]
+    unknown = [f.name for f in table.schema if f.name not in _FIELDS or _FIELDS[f.name] != f]
     found = set(columns["schema_version"].to_pylist()) if "schema_version" in columns else set()
     if unknown or found != {SCHEMA_VERSION} or len(columns) < len(table.schema):
         what = f"columns {', '.join(unknown)}" if unknown else f"schema {', '.join(map(str, found)) or 'none'}"

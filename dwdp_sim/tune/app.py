@@ -24,7 +24,7 @@ from dwdp_sim.predict import summarize_job
 from dwdp_sim.tune.config import TuneTree, register_tune_schemas
 from dwdp_sim.tune.objective import check_objective, value_s
 from dwdp_sim.tune.print import print_trials
-from dwdp_sim.tune.search import Choice, Trial, choices, search
+from dwdp_sim.tune.search import Choice, Trial, alike, choices, search
 
 _QUIET_S = 2.0  # anything shorter needs no progress line
 
@@ -41,6 +41,8 @@ def _check(composed: DictConfig, overrides: Sequence[str]) -> TuneTree:
         key, _, value = override.lstrip("+~").partition("=")
         if key.split(".")[0] == "strategy" and key != "strategy.implementation":
             raise ConfigError(key, value, "dwdp-tune chooses it; tune.strategies, tune.slice_bytes say from what")
+    if config.results_dir is not None:
+        raise ConfigError("results_dir", config.results_dir, "only dwdp-sim -m writes rows")
     check_objective(config)
     if config.tune.trials < 1:
         raise ConfigError("tune.trials", config.tune.trials, "at least 1 is wanted")
@@ -78,7 +80,7 @@ def tune(config: TuneTree, overrides: Sequence[str], folder: Path, console: Cons
 
     with _counted(console, min(config.tune.trials, len(choices(config.tune))), measure) as counted:
         trials = search(config.tune, config.seed, counted)
-    best = summarize_job(build_job_of(config, trials[0].choice, overrides))
+    best = summarize_job(build_job_of(config, alike(trials)[0].choice, overrides))
     content = _content(config, overrides, trials, best)
     written = write_whole(folder / "tune.json", lambda path: path.write_text(json.dumps(content, indent=2) + "\n"))
     print_trials(console, config, overrides, trials, best, written)

@@ -14,12 +14,11 @@ from rich.table import Table
 
 from dwdp_sim.sweep.columns import find
 from dwdp_sim.tune.config import TuneTree
-from dwdp_sim.tune.search import Trial
+from dwdp_sim.tune.search import ALIKE, Trial, alike
 from dwdp_sim.units import format_seconds
 
 _SHOWN = 10
 _PLAIN_WIDTH = 120
-_ALIKE = 0.005  # trials closer to the best than this are not told apart by anything that has been measured
 
 
 def print_trials(
@@ -46,11 +45,13 @@ def print_trials(
         over = f"{100 * (trial.value_s / least - 1):.2f} %"
         table.add_row(choice.strategy, size, wave, format_seconds(trial.value_s), over)
     console.print(table)
-    alike = sum(trial.value_s <= least * (1 + _ALIKE) for trial in trials)
-    _say(console, f"tried {len(trials)}; {alike} within {100 * _ALIKE:g} % of the best: take what is easiest of those")
+    near = alike(trials)
+    _say(
+        console, f"tried {len(trials)}; {len(near)} within {100 * ALIKE:g} % of the best, of which this is the easiest:"
+    )
+    _say(console, "dwdp-sim " + shlex.join([*_without_tuning(overrides), *near[0].choice.overrides()]))
     for line in _doubts(best):
         _say(console, line)
-    _say(console, "dwdp-sim " + shlex.join([*_without_tuning(overrides), *trials[0].choice.overrides()]))
     _say(console, f"written to {written}")
 
 
@@ -59,7 +60,7 @@ def _doubts(best: Mapping[str, Any]) -> list[str]:
     low_high = find(best, "range_s.iteration_s") or find(best, "range_s.mean")
     ranged = "" if low_high is None else f"{format_seconds(low_high[0])} – {format_seconds(low_high[1])}"
     assumed = ", ".join(best["assumed_constants"])
-    lines = [f"the best over the rules nobody has measured: {ranged}"] if ranged else []
+    lines = [f"its time over the rules nobody has measured: {ranged}"] if ranged else []
     return lines + ([f"rests on assumed constants: {assumed}"] if assumed else [])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING
@@ -24,6 +24,9 @@ STRATEGIES = {
     "waves": ("waves", "none"),
 }
 ONE_BY_ONE = ("default", "ring")
+ALIKE = 0.005  # trials closer to the best than this are not told apart by anything that has been measured
+_EASE = ("default", "batched", "ring", "batched_per_round", "waves", "paced_rounds")  # what engines offer comes first
+_OFFERED_SLICE = "2MiB"
 _WHOLE = "null"  # of slice_bytes: whole pulls
 _ASKED_PER_TRIAL = 20
 
@@ -102,6 +105,16 @@ def search(tune: TuneConfig, seed: int, measure: Callable[[Choice], float]) -> l
     return sorted(trials, key=lambda trial: trial.value_s)
 
 
+def alike(trials: Sequence[Trial]) -> list[Trial]:
+    """The trials that come within half a percent of the best, what is easiest to have first.
+
+    Args:
+        trials: As `search` returns them.
+    """
+    near = [trial for trial in trials if trial.value_s <= trials[0].value_s * (1 + ALIKE)]
+    return sorted(near, key=lambda t: (_EASE.index(t.choice.strategy), t.choice.slice_bytes != _OFFERED_SLICE))
+
+
 def _sizes(tune: TuneConfig) -> list[str]:
     return [_WHOLE if size is None else str(size) for size in tune.slice_bytes]
 
@@ -116,6 +129,8 @@ def _estimate(tune: TuneConfig, space: list[Choice], seed: int, measure: Callabl
     known: dict[Choice, float] = {}
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
+    if "default" in tune.strategies:
+        study.enqueue_trial({"strategy": "default"})  # what everything else must beat
     for _ in range(_ASKED_PER_TRIAL * tune.trials):  # it asks again for what it likes, which costs nothing
         if len(known) == tune.trials:
             break

@@ -26,7 +26,6 @@ from .builders import batch, constants, program, queue, single
 
 MEASUREMENTS = Path(__file__).resolve().parents[2] / "measurements"
 PULL_OF_5S = program(queue(0, single(1, 0, 500)))  # 500 bytes at 100 bytes a second
-SWAP_OF_5S = program(queue(0, single(1, 0, 500)), queue(1, single(0, 1, 500)))
 
 
 def steps(of: Program, windows: StepWindows, pace: Pace | None = None, **values: Any) -> StepTimeline:
@@ -143,7 +142,8 @@ def test_bytes_taken_away_after_a_step_share_the_sources_egress() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("slots", 0), ("launch_s", -1.0), ("launch_s", np.nan), ("interference", 0.5)]
+    ("key", "value"),
+    [("slots", 0), ("launch_s", -1.0), ("launch_s", np.nan), ("launch_s", 1e308), ("interference", 0.5)],
 )
 def test_a_pace_that_cannot_be_is_refused_in_one_line(key: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=key) as caught:

@@ -40,6 +40,7 @@ def test_windows_in_proportion_to_tokens_have_the_given_mean() -> None:
     [
         ((-1.0, 0.5, (1, 1, 1)), "compute.window_s"),
         ((float("nan"), 0.5, (1, 1, 1)), "compute.window_s"),
+        ((1e300, 0.5, (1, 1, 1)), "compute.window_s"),
         ((1.0, 1.5, (1, 1, 1)), "compute.before_share"),
         ((1.0, 0.5, (1, 1, 1), [[1, 2]]), "tokens"),
         ((1.0, 0.5, (1, 1, 0)), "moe_s"),

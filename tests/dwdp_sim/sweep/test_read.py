@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dwdp_sim import report
@@ -116,6 +117,13 @@ def test_a_reader_names_the_damaged_file_and_what_to_do(folder: Folder) -> None:
         with pytest.raises(ConfigError, match=r"b\.parquet: cannot be read: .*the sweep's command replaces it"):
             read(folder)
     assert len(folder.finished_files()) == 3
+
+
+def test_a_table_of_something_else_is_named(folder: Folder) -> None:
+    pq.write_table(pa.table({"a": [1]}), folder.rows("d"))
+    for read in (read_folder, lambda one: load_results(one.path), lambda one: compact(one.path)):
+        with pytest.raises(ConfigError, match=r"d\.parquet: damaged or of another version: columns a"):
+            read(folder)
 
 
 def test_leftovers_of_a_kill_are_no_rows(folder: Folder) -> None:

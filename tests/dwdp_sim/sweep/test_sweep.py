@@ -125,6 +125,7 @@ BAD = {
     "no worker": (["-m", "sweep.workers=0"], "sweep.workers=0: at least 1"),
     "no attempt": (["-m", "sweep.attempts=0"], "sweep.attempts=0: at least 1"),
     "an unknown launcher": (["-m", "hydra/launcher=none"], "hydra/launcher=none: allowed: basic"),
+    "no folder": (["-m", "results_dir="], "results_dir='': a folder is wanted"),
     "no sweep": ([], "rows: rows are written by sweeps: add -m"),
 }
 
@@ -135,7 +136,8 @@ def test_bad_input_is_one_line_before_anything_is_written(
 ) -> None:
     more, message = BAD[name]
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["dwdp-sim", *more, "results_dir=rows"])
+    where = [] if any(text.startswith("results_dir") for text in more) else ["results_dir=rows"]
+    monkeypatch.setattr(sys, "argv", ["dwdp-sim", *more, *where])
     with pytest.raises(SystemExit) as stopped:
         main()
     printed = capfd.readouterr()
