@@ -16,6 +16,7 @@ from rich.table import Table
 from dwdp_sim.errors import ConfigError, stop, visible
 from dwdp_sim.sweep.columns import data_dictionary
 from dwdp_sim.sweep.merge import compact
+from dwdp_sim.sweep.progress import working
 from dwdp_sim.sweep.read import connect
 
 _COMMANDS = ("page", "query", "compact", "data-dictionary")
@@ -30,11 +31,14 @@ def main() -> None:
     try:
         match arguments.command:
             case "page":
-                print(page(arguments))
+                with working("drawing the page"):
+                    written = page(arguments)
+                print(written)
             case "query":
                 query(arguments.sql, arguments.results, arguments.csv)
             case "compact":
-                count = compact(arguments.results)
+                with working("merging"):
+                    count = compact(arguments.results)
                 print(f"{arguments.results}: {count} files of finished jobs merged into one")
             case "data-dictionary":
                 sys.stdout.write(data_dictionary())
@@ -57,6 +61,10 @@ def page(arguments: argparse.Namespace) -> str:
 
     results = Path(arguments.results)
     out = Path(arguments.out) if arguments.out else results / "report.html"
+    given = [("--out", out.absolute().parent)] if arguments.out else []
+    for key, folder in (*given, *(("--runs", Path(runs)) for runs in arguments.runs)):
+        if not folder.is_dir():
+            raise ConfigError(key, str(folder), "there is no such folder")
     return str(write_page(results, out, list(map(Path, arguments.measured)), list(map(Path, arguments.runs))))
 
 
@@ -66,7 +74,8 @@ def query(sql: str, results: Sequence[str], csv: bool) -> None:
     Raises:
         ConfigError: The SQL is wrong, or a folder cannot be read.
     """
-    connection = connect(*results)
+    with working("reading rows"):
+        connection = connect(*results)
     try:
         answer = connection.sql(sql)
         frame = None if answer is None else answer.to_arrow_table().to_pandas()

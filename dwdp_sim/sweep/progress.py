@@ -16,6 +16,17 @@ _LOOK_EVERY_S = 0.5
 
 
 @contextmanager
+def working(what: str) -> Iterator[None]:
+    """Say on a terminal's standard error what is being done while the block runs."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(what):
+        yield
+
+
+@contextmanager
 def progress(console: Console, folder: Folder, jobs: Sequence[str]) -> Iterator[None]:
     """Show how many of `jobs` have rows, their rate and the time left, while the block runs.
 

@@ -27,7 +27,7 @@ from dwdp_sim.sweep.folder import Folder
 from dwdp_sim.sweep.jobs import Asked, asked_jobs, combinations
 from dwdp_sim.sweep.launch import Launcher
 from dwdp_sim.sweep.merge import compacted_jobs
-from dwdp_sim.sweep.progress import progress
+from dwdp_sim.sweep.progress import progress, working
 from dwdp_sim.sweep.rounds import discard_broken, discard_stale_claims, run_rounds
 from dwdp_sim.sweep.rows import read_rows
 from dwdp_sim.sweep.worker import Worker
@@ -53,12 +53,13 @@ def run(config_name: str, line: argparse.Namespace, folder: Folder, sweep: str) 
         SweepStopped: The sweep cannot go on.
         OSError: The folder cannot be written.
     """
-    began = time.monotonic()
     parsed = OverridesParser.create().parse_overrides(line.overrides)
     for_hydra = [text for text, one in zip(line.overrides, parsed, strict=True) if one.is_hydra_override()]
     for_jobs = [text for text in line.overrides if text not in for_hydra]
     launcher = Launcher(config_name, config_folders(line)[0], [*for_hydra, *search_path(line)], str(folder.launcher))
-    jobs = jobs_of(config_name, line, for_jobs)
+    with working("composing the jobs"):
+        jobs = jobs_of(config_name, line, for_jobs)
+    began = time.monotonic()
     how = jobs[0].config.sweep
     console = Console(quiet=how.quiet)
     finished = {asked.job for asked in jobs} & compacted_jobs(folder)
