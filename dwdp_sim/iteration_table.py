@@ -13,22 +13,24 @@ from rich.table import Table
 from dwdp_sim.build import Job, Layer
 from dwdp_sim.iteration import FIGURES, Scenario
 from dwdp_sim.iteration_results import IterationResult
-from dwdp_sim.step_table import bubbles_table
+from dwdp_sim.step_table import bubbles_table, ranks_table
 from dwdp_sim.table import layer_title, memory_line
 from dwdp_sim.units import format_seconds
 
 _PLAIN_WIDTH = 120
 _BUBBLES_SHOWN = 5
+_ROUNDING = 1e-9
 
 
 def print_iteration(
     console: Console, job: Job, layer: Layer, result: IterationResult, summary: dict[str, Any], written: list[Path]
 ) -> None:
-    """Print the iteration time, where it goes, the longest bubbles, DEP beside it, and what it rests on."""
+    """Print the iteration time, where it goes, each rank, the longest bubbles, DEP beside it, and what it rests on."""
     assert job.scenario is not None
     if not console.is_terminal:
         console = Console(width=_PLAIN_WIDTH, file=console.file)
     console.print(_figures(job, layer, job.scenario, summary))
+    console.print(ranks_table(result.replications[0].timeline, job.scenario.warmup))
     console.print(bubbles_table(result.bubbles[:_BUBBLES_SHOWN]))
     for line in (*_comparisons(summary), memory_line(job, summary["memory_bytes"])):
         console.print(line, highlight=False)
@@ -53,11 +55,16 @@ def _figures(job: Job, layer: Layer, scenario: Scenario, summary: dict[str, Any]
     for name, meaning in FIGURES.items():
         figure = summary["figures"][name]
         show = format_seconds if name.endswith("_s") and name != "tokens_per_s" else _count
-        half = "" if figure["half_width"] is None else show(figure["half_width"])
+        half = "" if figure["half_width"] is None else show(_unless_rounding(figure["half_width"], figure["mean"]))
         low_high = summary.get("range_s", {}).get(name)
         ranged = " – ".join(show(value) for value in low_high) if low_high else ""
         table.add_row(meaning, show(figure["mean"]), half, ranged)
     return table
+
+
+def _unless_rounding(half_width: float, mean: float) -> float:
+    """0 where seeds differ by the last digits of a sum only."""
+    return half_width if half_width > _ROUNDING * abs(mean) else 0.0
 
 
 def _comparisons(summary: dict[str, Any]) -> list[str]:

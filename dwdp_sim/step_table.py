@@ -14,16 +14,22 @@ from dwdp_sim.steps import StepTimeline
 _MOST_ROWS = 16
 
 
-def ranks_table(timeline: StepTimeline) -> Table:
+def ranks_table(timeline: StepTimeline, warmup: int = 0) -> Table:
     """A row a rank: the mean over its iterations of their length and of what it consists of, in ms.
 
     Of more than 16 ranks, those with most bubbles are shown.
+
+    Args:
+        timeline: Of one seed.
+        warmup: Iterations at the beginning that do not count.
     """
     iteration_s = timeline.step_end_s - timeline.step_begin_s
     bubbles_s, launch_s = timeline.bubble_s.sum(axis=2), timeline.launch_wait_s.sum(axis=2)
     parts = (iteration_s, iteration_s - bubbles_s - launch_s, bubbles_s, timeline.bubble_s[:, :, 0], launch_s)
-    rows = np.stack([part.mean(axis=1) for part in parts], axis=1)
-    table = Table(title="mean iteration of each rank, ms", title_justify="left", box=box.SIMPLE_HEAD)
+    rows = np.stack([part[:, warmup:].mean(axis=1) for part in parts], axis=1)
+    table = Table(
+        title="mean iteration of each rank with the first seed, ms", title_justify="left", box=box.SIMPLE_HEAD
+    )
     for heading in ("rank", "iteration", "compute", "bubbles", "of these layer 0", "launch waits", "lost"):
         table.add_column(heading, justify="right")
     worst = np.argsort(-rows[:, 2], kind="stable")[: _MOST_ROWS - 1] if len(rows) > _MOST_ROWS else range(len(rows))
