@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: predict test stress launchers lint types wheel-test validate-recorded notebooks pair docs hw-test benchmark lock clean
+.PHONY: predict test long-test stress lint types wheel-test validate-recorded notebooks pair docs hw-test benchmark lock clean
 
 # The main job: DeepSeek-R1, one layer, four ranks of a GB200 NVL72, default against batched.
 predict: .venv/ready
@@ -15,9 +15,9 @@ test: .venv/ready
 stress: .venv/ready
 	$(BIN)/pytest -m slow
 
-# Of those, that submitit and a local Ray cluster give the same bytes. A minute.
-launchers: .venv/ready
-	$(BIN)/pytest -m slow tests/dwdp_sim/sweep/test_sweep.py -k whoever_launches
+# What takes too long for the suite: the README's commands, sweeps through submitit and Ray, fits of whole campaigns.
+long-test: .venv/ready
+	$(BIN)/pytest -n 2 -m long
 
 lint: .venv/ready
 	$(BIN)/ruff check .

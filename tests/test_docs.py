@@ -29,6 +29,7 @@ def readme_blocks() -> list[str]:
     return [block["body"] for block in blocks if not block["note"]]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("block", [block for block in readme_blocks() if not block.startswith("make ")])
 def test_commands_of_the_readme_run_as_written(block: str, tmp_path: Path) -> None:
     (tmp_path / ".venv").mkdir()

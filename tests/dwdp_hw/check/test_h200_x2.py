@@ -71,6 +71,7 @@ def errors(cluster: Cluster, rows: Sequence[RecordedRow]) -> np.ndarray[Any, np.
     return np.abs(np.concatenate(found))
 
 
+@pytest.mark.long
 def test_the_shipped_constants_are_the_fit_to_the_files_that_they_name(shipped: Cluster) -> None:
     recordings = [recording_of(f"h200_x2_calibration_{number}") for number in (1, 2)]
     assert [entry["sha256"] for entry in shipped.fitted_on] == [recording.sha256 for recording in recordings]
@@ -141,6 +142,7 @@ def lockstep_errors(cluster: Cluster, row: RecordedRow) -> list[float]:
     return [abs(e) for e in (elapsed / np.array(row.median_s) - 1).tolist()]
 
 
+@pytest.mark.long
 def test_the_rows_that_the_design_asks_for_predict_all_others(shipped: Cluster) -> None:
     recording = recording_of("h200_x2_ipc")
     found = calibrate([recording], ignorant(shipped), OPTIONS, name="design")

@@ -27,7 +27,7 @@ from tests.dwdp_sim.sweep.harness import (
     run,
 )
 
-SLOW = pytest.mark.slow
+LONG, SLOW = pytest.mark.long, pytest.mark.slow
 
 
 def jobs(*overrides: str) -> list[Asked]:
@@ -45,7 +45,7 @@ def by_basic(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     return folder
 
 
-@pytest.mark.parametrize("launcher", ["joblib", *(pytest.param(name, marks=SLOW) for name in LAUNCHERS[2:])])
+@pytest.mark.parametrize("launcher", ["joblib", *(pytest.param(name, marks=LONG) for name in LAUNCHERS[2:])])
 def test_whoever_launches_them_jobs_give_equal_bytes(launcher: str, by_basic: Folder, tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     run(arguments(folder, 2, launcher))
