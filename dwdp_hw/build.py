@@ -59,9 +59,11 @@ def build_measurement(composed: DictConfig, overrides: Sequence[str]) -> Measure
         raise ConfigError(key, "missing", f"must be given, as {key}=…")
     config = cast(HwConfig, OmegaConf.to_object(composed))
     explicit = {override.lstrip("+").split("=", 1)[0] for override in overrides}
-    if config.workload.kind != "layer" or config.workload.start != "lockstep":
-        key, value = ("kind", config.workload.kind) if config.workload.kind != "layer" else ("start", "")
-        raise ConfigError(f"workload.{key}", value or config.workload.start, "dwdp-hw measures kind=layer in lockstep")
+    if config.workload.kind != "layer":
+        raise ConfigError("workload.kind", config.workload.kind, "dwdp-hw measures kind=layer")
+    if config.workload.start not in ("random", "lockstep"):
+        allowed = "one gate starts all ranks: random (predicted within max_phase_s) or lockstep"
+        raise ConfigError("workload.start", config.workload.start, allowed)
     backend = config.backend
     home, mapping = backend.home or config.cluster.home, backend.mapping or config.cluster.mapping
     apply_trtllm_yaml(config, explicit)

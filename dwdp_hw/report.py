@@ -157,10 +157,12 @@ def measured_timeline(measurement: Measurement, results: Sequence[RankResult]) -
         options=FabricOptions(),
         layer=measurement.layer,
         program=program,
+        starts_s=(tuple(program.stream_start_s.tolist()),),
         constants=_no_constants(),
         seed=0,
         issue_mode=case.issue_mode,
         scenario=None,
+        coarse=None,
     )
     return job, timeline
 
@@ -179,13 +181,16 @@ def _no_constants() -> FabricConstants:
     one = {"pull": 1.0, "push": 1.0}
     return FabricConstants(
         rates={},
-        incast=(1.0, 1.0, 1.0, 1.0),
+        incast={kind: (1.0, 1.0, 1.0, 1.0) for kind in ("pull", "push")},
         both_ways_egress=one,
         both_ways_ingress=one,
         both_ways_gap_factor=1.0,
         timing={},
         in_flight_sources=1,
         refill="oldest",
+        in_flight_bytes=0.0,
+        batch_engines=1,
+        turn_gap_s=((1.0, 0.0),),
         issue_async_s=0.0,
         issue_batch_s=0.0,
         issue_slice_s=0.0,

@@ -1,15 +1,15 @@
-"""The copies of one call inside the copy engine: which may be in flight together, and which goes next."""
+"""The copies of one batch inside the copy engine: which may be in flight together, and which goes next."""
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 
 class Window(Protocol):
-    """Chooses the next copy of a call. A source (more exactly: a flow) is read by one copy at a time."""
+    """Chooses the next copy of a batch. A source (more exactly: a flow) is read by one copy at a time."""
 
     def take(self) -> int | None:
         """Index of a copy that may start now, or None; call again until None."""
@@ -21,46 +21,35 @@ class Window(Protocol):
 class OldestWindow:
     """The `places` oldest unfinished copies are in the window; those whose source is being read wait inside it."""
 
-    def __init__(self, flow_of: Sequence[int], first: int, last: int, places: int) -> None:
-        self._flow_of = flow_of
-        self._next, self._last = first, last
+    def __init__(self, flow_of: Sequence[int], members: Sequence[int], places: int) -> None:
+        self._members = iter(members)
         self._free = places
-        self._waiting: dict[int, deque[int]] = {}  # by flow that is being read: copies behind it
-        self._ready: deque[int] = deque()  # copies whose flow has just become free
+        self._sources = _Sources(flow_of)
 
     def take(self) -> int | None:
         """Index of a copy that may start now, or None."""
-        if self._ready:
-            return self._ready.popleft()
-        while self._free and self._next < self._last:
-            index = self._next
-            self._next += 1
+        while (index := self._sources.next_ready()) is None and self._free:
+            entering = next(self._members, None)
+            if entering is None:
+                return None
             self._free -= 1
-            behind = self._waiting.get(self._flow_of[index])
-            if behind is None:
-                self._waiting[self._flow_of[index]] = deque()
-                return index
-            behind.append(index)
-        return None
+            self._sources.add(entering)
+        return index
 
     def release(self, index: int) -> None:
         """The copy `index` has finished: its place is free, and the next one behind it may read its source."""
         self._free += 1
-        behind = self._waiting[self._flow_of[index]]
-        if behind:
-            self._ready.append(behind.popleft())
-        else:
-            del self._waiting[self._flow_of[index]]
+        self._sources.release(index)
 
 
 class AnyWindow:
     """A free place goes to the oldest copy among all sources that are not being read."""
 
-    def __init__(self, flow_of: Sequence[int], first: int, last: int, places: int) -> None:
+    def __init__(self, flow_of: Sequence[int], members: Sequence[int], places: int) -> None:
         self._flow_of = flow_of
         self._free = places
         self._pending: dict[int, deque[int]] = {}
-        for index in range(first, last):
+        for index in members:
             self._pending.setdefault(flow_of[index], deque()).append(index)
         self._heads = [queue.popleft() for queue in self._pending.values()]  # one for each source not being read
         heapq.heapify(self._heads)
@@ -80,15 +69,104 @@ class AnyWindow:
             heapq.heappush(self._heads, pending.popleft())
 
 
-def window(refill: str, flow_of: Sequence[int], first: int, last: int, places: int) -> Window:
-    """The window of a call with copies `first` … `last` − 1.
+class SplitWindow:
+    """Two engines share a batch: the sources that it names first, third, … go to one, the others to the other."""
+
+    def __init__(self, flow_of: Sequence[int], members: Sequence[int], one: Callable[[Sequence[int]], Window]) -> None:
+        number = {flow: place for place, flow in enumerate(dict.fromkeys(flow_of[index] for index in members))}
+        halves = [[index for index in members if number[flow_of[index]] % 2 == half] for half in (0, 1)]
+        self._halves = [one(half) for half in halves]
+        self._half_of = {index: number[flow_of[index]] % 2 for index in members}
+
+    def take(self) -> int | None:
+        """Index of a copy that may start now, or None."""
+        for half in self._halves:
+            if (index := half.take()) is not None:
+                return index
+        return None
+
+    def release(self, index: int) -> None:
+        """The copy `index` has finished."""
+        self._halves[self._half_of[index]].release(index)
+
+
+class ByteWindow:
+    """At most `limit` bytes are requested and have not arrived; the engine requests them in the order of the batch.
+
+    A copy may move bytes once all but `limit` of the bytes before it have arrived and its source has finished the
+    copies before it: while the engine requests a copy's bytes, it does so as fast as the whole batch's bytes arrive,
+    which is at least as fast as that copy's own do.
+    """
+
+    def __init__(self, flow_of: Sequence[int], members: Sequence[int], size: Sequence[int], limit: float) -> None:
+        self._members, self._size = members, size
+        self._sources = _Sources(flow_of)
+        self._next = 0
+        self._opens_at = -limit  # arrived bytes at which the next copy may move
+
+    def open(self, arrived: float) -> float | None:
+        """Let in what may move once `arrived` bytes of the batch are here.
+
+        Args:
+            arrived: Bytes; may fall short of a threshold by rounding.
+
+        Returns:
+            The arrived bytes at which the next copy may move; None when all are in.
+        """
+        while self._next < len(self._members) and self._opens_at <= arrived:
+            index = self._members[self._next]
+            self._sources.add(index)
+            self._next += 1
+            self._opens_at += self._size[index]
+        return self._opens_at if self._next < len(self._members) else None
+
+    def take(self) -> int | None:
+        """Index of a copy that may start now, or None."""
+        return self._sources.next_ready()
+
+    def release(self, index: int) -> None:
+        """The copy `index` has finished: the next one behind it may read its source."""
+        self._sources.release(index)
+
+
+class _Sources:
+    """Copies that may move, of which each source serves one at a time, in order."""
+
+    def __init__(self, flow_of: Sequence[int]) -> None:
+        self._flow_of = flow_of
+        self._behind: dict[int, deque[int]] = {}  # by flow that is being read
+        self._ready: deque[int] = deque()
+
+    def add(self, index: int) -> None:
+        behind = self._behind.get(self._flow_of[index])
+        if behind is None:
+            self._behind[self._flow_of[index]] = deque()
+            self._ready.append(index)
+        else:
+            behind.append(index)
+
+    def next_ready(self) -> int | None:
+        return self._ready.popleft() if self._ready else None
+
+    def release(self, index: int) -> None:
+        behind = self._behind[self._flow_of[index]]
+        if behind:
+            self._ready.append(behind.popleft())
+        else:
+            del self._behind[self._flow_of[index]]
+
+
+def places_window(flow_of: Sequence[int], members: Sequence[int], refill: str, places: int, engines: int) -> Window:
+    """The window of a batch that has `places` copies in flight.
 
     Args:
-        refill: `oldest` or `any`.
         flow_of: Flow number of each copy of the program, in the order of execution.
-        first: The call's first copy.
-        last: One past its last copy.
-        places: Copies in flight at once.
+        members: The batch's copies.
+        refill: `oldest` or `any`.
+        places: Copies in flight at once, in each engine.
+        engines: Engines that share the batch, 1 or 2.
     """
     kind = OldestWindow if refill == "oldest" else AnyWindow
-    return kind(flow_of, first, last, places)
+    if engines == 1:
+        return kind(flow_of, members, places)
+    return SplitWindow(flow_of, members, lambda half: kind(flow_of, half, places))

@@ -9,12 +9,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from dwdp_sim.attention import Attention
 from dwdp_sim.build_iteration import build_scenario
 from dwdp_sim.cluster import Cluster
+from dwdp_sim.coarse_plan import COARSE_SLICES, CoarsePlan, make_coarse_plan
 from dwdp_sim.config import (
     AttentionConfig,
     ClusterConfig,
@@ -34,7 +36,7 @@ from dwdp_sim.placement import Placement
 from dwdp_sim.plan import CopyPlan
 from dwdp_sim.program import Program, program_from_plan
 from dwdp_sim.replay import read_program
-from dwdp_sim.starts import check_offsets, rank_starts_s
+from dwdp_sim.starts import check_starts, draw_starts_s
 from dwdp_sim.strategies import Strategy, build_plan
 from dwdp_sim.trtllm import read_dwdp_block
 from dwdp_sim.units import parse_bytes
@@ -70,11 +72,13 @@ class Job:
         cluster: The machine.
         options: Alternatives of the model.
         layer: What the program was made from; None for a replayed program.
-        scenario: Forward steps; None where a single layer or a replayed program runs.
         program: What runs; of forward steps, one layer's prefetch.
+        starts_s: Start of each stream in seconds, one list a draw; of forward steps each seed draws its own.
         constants: What running it needs.
         seed: Seed of everything random.
         issue_mode: `queued`, `as_issued`, or `replay` where each stream says.
+        scenario: Forward steps; None where a single layer or a replayed program runs.
+        coarse: The same with larger slices, and what these stand for: what hypotheses are compared on.
     """
 
     config: dict[str, Any]
@@ -83,10 +87,16 @@ class Job:
     options: FabricOptions
     layer: Layer | None
     program: Program
+    starts_s: tuple[tuple[float, ...], ...]
     constants: FabricConstants
     seed: int
     issue_mode: str
     scenario: Scenario | None
+    coarse: tuple[CoarsePlan, Scenario] | None
+
+    def drawn(self, draw: int) -> Program:
+        """The program with the starts of one draw."""
+        return replace(self.program, stream_start_s=np.array(self.starts_s[draw]))
 
 
 def build_job(composed: DictConfig, overrides: Sequence[str]) -> Job:
@@ -115,7 +125,7 @@ def build_config(config: SimConfig, overrides: Sequence[str]) -> Job:
     explicit = {override.lstrip("+").split("=", 1)[0] for override in overrides}
     cluster = build_cluster(config.cluster)
     options = FabricOptions(**vars(config.fabric))
-    check_offsets(config.workload)
+    check_starts(config.workload)
     if config.workload.kind == "replay":
         layer = None
         if config.workload.file is None:
@@ -131,9 +141,13 @@ def build_config(config: SimConfig, overrides: Sequence[str]) -> Job:
         program = build_program(config, cluster, layer)
     else:
         raise ConfigError("workload.kind", config.workload.kind, "allowed: layer, iteration, replay, published")
-    scenario = None
+    scenario, coarse = None, None
     if layer is not None and config.workload.kind == "iteration":
         scenario = build_scenario(config, cluster, layer.model, program, options)
+        plan = make_coarse_plan(layer.model, layer.placement, layer.strategy, COARSE_SLICES)
+        larger = replace(layer, strategy=plan.strategy, plan=build_plan(layer.model, layer.placement, plan.strategy))
+        built = build_program(config, cluster, larger)
+        coarse = plan, build_scenario(config, cluster, layer.model, built, options)
     return Job(
         config=asdict(config),
         config_hash=hash_config(config),
@@ -141,10 +155,12 @@ def build_config(config: SimConfig, overrides: Sequence[str]) -> Job:
         options=options,
         layer=layer,
         program=program,
+        starts_s=_starts_s(config, program),
         constants=constants_for(cluster, program, options),
         seed=config.seed,
         issue_mode=config.issue_mode if layer else "replay",
         scenario=scenario,
+        coarse=coarse,
     )
 
 
@@ -279,13 +295,17 @@ def build_program(config: SimConfig, cluster: Cluster, layer: Layer) -> Program:
         raise ConfigError(
             "dwdp.dwdp_size", size, f"cluster {cluster.name} has {cluster.num_gpus} GPUs; choose a larger cluster"
         )
-    start_s = None  # of forward steps each seed draws its own
-    if config.workload.kind == "layer":
-        start_s = rank_starts_s(config.workload, size, config.seed)[: min(size, cluster.num_gpus)]
     return program_from_plan(
         layer.plan,
         issue_mode=config.issue_mode,
-        start_s=start_s,
         home=cluster.home,
         ranks=size if cluster.home == "peer" else min(size, cluster.num_gpus),
     )
+
+
+def _starts_s(config: SimConfig, program: Program) -> tuple[tuple[float, ...], ...]:
+    """When each stream starts in each draw: ranks as drawn, streams of a file as it says or later."""
+    if config.workload.kind == "iteration":
+        return (tuple(program.stream_start_s.tolist()),)
+    draws = draw_starts_s(config.workload, len(program.stream_gpu), config.seed)
+    return tuple(tuple((program.stream_start_s + np.array(draw)).tolist()) for draw in draws)

@@ -10,6 +10,7 @@ from typing import Any
 from dwdp_sim.constant import LONGEST_S, PROVENANCES, Constant, read_by_kind, read_gap_table, read_number
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.program import HOMES
+from dwdp_sim.units import parse_bytes
 
 MAPPINGS = ("ipc", "vmm_fd", "vmm_fabric")
 
@@ -103,6 +104,11 @@ class Cluster:
     def rate(self, name: str) -> float:
         """The constant as a rate in bytes per second, above zero."""
         return self.number(name, minimum=1.0)
+
+    def size(self, name: str) -> float:
+        """The constant as bytes, at least 1: a number, or text such as `2MiB`."""
+        value = self.value(name)
+        return self.number(name, minimum=1.0) if not isinstance(value, str) else parse_bytes(value, _value_key(name))
 
     def whole(self, name: str) -> int:
         """The constant as a whole number, at least 1."""

@@ -123,14 +123,18 @@ class WorkloadConfig:
 
     kind: str = "layer"
     """layer, iteration, replay or published."""
-    start: str = "lockstep"
-    """lockstep, offsets or random: when the ranks start."""
+    start: str = "random"
+    """When the ranks start: random (each at random within max_phase_s), offsets, lockstep (a singular case: starts a
+    nanosecond apart can change its answer by half), or file (workload=replay: as the program says)."""
     offsets_s: list[float] = field(default_factory=list)
     """Start of each rank in seconds (start=offsets)."""
-    max_phase_s: float = 0.0
-    """Ranks start at random within this many seconds (start=random)."""
+    max_phase_s: float = 1.6e-6
+    """Ranks start at random within this many seconds (start=random of a layer or replay); 1.6 µs is the most that was
+    measured between ranks released by one gate (two H200s)."""
+    draws: int = 8
+    """Starts that are drawn: the prediction is the mean over them, beside how far single runs lie apart."""
     range: bool = True
-    """Also run the rules nobody has measured (in_flight_sources 1–3, both refills), for three ranks or more."""
+    """Also run every hypothesis about what nobody has measured (`hypotheses.hypotheses`)."""
     file: str | None = None
     """Program to run (workload=replay)."""
     isl: int = 8192
@@ -180,13 +184,15 @@ class FabricConfig:
     """Alternatives of the contention model; see `options.FabricOptions`."""
 
     sharing: str = "fair"
-    """fair (max-min) or fifo (a source serves one copy at a time): how copies share a link."""
+    """fair (max-min), equal (one engine's copies are equally fast) or fifo (a source serves one copy at a time)."""
     incast: str = "always"
     """always, demand or off: when several readers cost a source part of its rate."""
     both_ways: bool = True
     """Whether a GPU's two directions disturb each other."""
     batch_order: str = "kept"
     """kept, swapped or random: order of the copies inside a batch."""
+    measured: list[str] = field(default_factory=list)
+    """sharing, batch_order: those of the above that are measured on this machine, so that no range questions them."""
 
 
 @dataclass

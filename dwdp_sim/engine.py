@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import simpy
 from simpy.events import Event
 
-from dwdp_sim.batch import window
+from dwdp_sim.batch import ByteWindow, Window, places_window
 from dwdp_sim.fabric import Fabric
-from dwdp_sim.fabric_constants import FabricConstants
+from dwdp_sim.fabric_constants import FabricConstants, gap_in
 from dwdp_sim.sharing import Flow
 
 Process = Generator[Event, object, None]
@@ -117,21 +118,30 @@ class CopyTable:
     def __init__(self, size: list[int], flow_of: list[int], flows: list[Flow]) -> None:
         self.size, self.flow_of, self.flows = size, flow_of, flows
         self.link_kind = [flow.link_kind for flow in flows]
+        self._way = [(flow.link_kind, flow.gpu == flow.dst) for flow in flows]
         self.start_s = [0.0] * len(size)
         self.end_s = [0.0] * len(size)
-        self._pipelined: dict[tuple[int, int], bool] = {}
+        self._runs: dict[tuple[int, int], list[tuple[int, int]]] = {}
 
     def kind(self, index: int) -> str:
         """Kind of link that copy `index` uses: peer, host or local."""
         return self.link_kind[self.flow_of[index]]
 
-    def pipelined(self, call: Call) -> bool:
-        """Whether the copies of `call` overlap: those of a batch do, unless it mixes kinds of links or stays local."""
+    def turns(self, index: int) -> bool:
+        """Whether copy `index` goes over another link, or in another direction, than the one before it."""
+        return self._way[self.flow_of[index]] != self._way[self.flow_of[index - 1]]
+
+    def runs(self, call: Call) -> list[tuple[int, int]]:
+        """The copies of `call` in runs [first, last): each is pipelined, and begins when the one before is done.
+
+        A run ends where the next copy turns; copies inside one GPU are never pipelined.
+        """
         copies = call.first, call.last
-        if copies not in self._pipelined:
-            kinds = {self.kind(index) for index in range(*copies)}
-            self._pipelined[copies] = call.is_batch and len(kinds) == 1 and "local" not in kinds
-        return self._pipelined[copies]
+        if copies not in self._runs:
+            breaks = [i for i in range(call.first + 1, call.last) if self.turns(i) or self.kind(i) == "local"]
+            bounds = [call.first, *breaks, call.last]
+            self._runs[copies] = list(pairwise(bounds))
+        return self._runs[copies]
 
 
 class CopyEngine:
@@ -183,10 +193,10 @@ class CopyEngine:
     def _execute(self, stream: Stream, call: Call) -> Process:
         yield from self._lead_in(call, stream)
         share_s, lost_s = self._fabric.spent_s(self._number)
-        if self._copies.pipelined(call):
-            yield self._transfer(call.first, call.last)
-        else:
-            yield from self._one_by_one(call.first, call.last, stream)
+        for first, last in self._copies.runs(call):
+            if first > call.first:
+                yield from self._gap_between_runs(first, stream)
+            yield self._transfer(first, last)
         all_share_s, all_lost_s = self._fabric.spent_s(self._number)
         stream.transfer_s += all_share_s - share_s
         stream.contention_s += max(all_lost_s - lost_s, 0.0)  # rounding
@@ -241,19 +251,18 @@ class CopyEngine:
         stream.gap_s += longer_s
         yield self._env.timeout(longer_s)
 
-    def _one_by_one(self, first: int, last: int, stream: Stream) -> Process:
-        """Single copies, and batches that mix kinds of links: in order, with a gap before each further copy."""
-        for index in range(first, last):
-            if index > first:
-                gap_s = self._constants.timing[self._copies.kind(index)].gap(self._copies.size[index])
-                stream.gap_s += gap_s
-                yield from self._gap(gap_s, index, stream)
-            yield self._transfer(index, index + 1)
+    def _gap_between_runs(self, index: int, stream: Stream) -> Process:
+        """The gap inside a batch before copy `index`, with which a new run begins."""
+        size = self._copies.size[index]
+        turns, timing = self._copies.turns(index), self._constants.timing[self._copies.kind(index)]
+        gap_s = gap_in(self._constants.turn_gap_s, size) if turns else timing.gap(size)
+        stream.gap_s += gap_s
+        yield from self._gap(gap_s, index, stream)
 
     def _transfer(self, first: int, last: int) -> Event:
         """Start a pipelined run of copies; the event fires when the last one has arrived."""
         env, fabric, copies = self._env, self._fabric, self._copies
-        chooser = window(self._constants.refill, copies.flow_of, first, last, self._constants.in_flight_sources)
+        chooser = self._window(first, last)
         arrived = env.event()
         left = last - first
 
@@ -274,8 +283,29 @@ class CopyEngine:
             else:
                 arrived.succeed()
 
+        if isinstance(chooser, ByteWindow):
+            self._open_as_bytes_arrive(chooser, 0.0, start_ready)
         start_ready()
         return arrived
+
+    def _window(self, first: int, last: int) -> Window:
+        constants, copies = self._constants, range(first, last)
+        if constants.refill == "bytes":
+            return ByteWindow(self._copies.flow_of, copies, self._copies.size, constants.in_flight_bytes)
+        places, engines = constants.in_flight_sources, constants.batch_engines
+        return places_window(self._copies.flow_of, copies, constants.refill, places, engines)
+
+    def _open_as_bytes_arrive(self, chooser: ByteWindow, arrived: float, start_ready: Callable[[], None]) -> None:
+        """Let further copies into the window each time enough bytes of the batch have arrived."""
+        threshold = chooser.open(arrived)
+        if threshold is None:
+            return
+
+        def go_on() -> None:
+            self._open_as_bytes_arrive(chooser, threshold, start_ready)
+            start_ready()
+
+        self._fabric.call_when_moved(self._number, threshold - arrived, go_on)
 
 
 def _ready_s(stream: Stream) -> float:

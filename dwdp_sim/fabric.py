@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from dwdp_sim.rates import RateModel, RateSet
 from dwdp_sim.sharing import Flow
 
 Done = Callable[[int], None]
-_SAME_TIME = 1e-12  # relative; copies due within it finish together, so that rounding cannot split a tie
+_SAME_TIME = 1e-12  # of its own transfer time; a copy due within it finishes now, so that rounding cannot split a tie
+_CLOCK_STEPS = 4  # units in the clock's last place within which two instants are one
 
 
 @dataclass
@@ -27,6 +29,15 @@ class Watch:
     def sees(self, flow: Flow) -> bool:
         """Whether `flow` is in the watched direction."""
         return flow.is_peer and (flow.src if self.leaving else flow.dst) == self.gpu
+
+
+@dataclass(slots=True, eq=False)
+class _Alarm:
+    """What an engine's `call_when_moved` waits for: bytes still to move, bytes at first, and whom to call."""
+
+    left: float
+    whole: float
+    call: Callable[[], None]
 
 
 class Fabric:
@@ -45,6 +56,8 @@ class Fabric:
         self._model = model
         self._fifo = fifo
         self._left: dict[int, float] = {}  # bytes left, by flow number
+        self._size: dict[int, float] = {}  # bytes at first
+        self._alarms: dict[int, _Alarm] = {}  # by engine
         self._done: dict[int, tuple[Done, int]] = {}
         self._set = RateSet()
         self._mask = 0
@@ -72,6 +85,12 @@ class Fabric:
                 return
         self._move(flow, size, done, token)
 
+    def call_when_moved(self, engine: int, size: float, call: Callable[[], None]) -> None:
+        """Call `call` once `engine` has moved `size` more bytes, counted over all its copies; one call at a time."""
+        self._advance()
+        self._alarms[engine] = _Alarm(size, size, call)
+        self._settle_soon()
+
     def watch(self, gpu: int, *, leaving: bool) -> Watch:
         """Start to count the time in which bytes leave `gpu` for another GPU, or arrive from one."""
         self._advance()
@@ -95,7 +114,7 @@ class Fabric:
 
     def _move(self, flow: int, size: float, done: Done, token: int) -> None:
         self._mask |= 1 << flow
-        self._left[flow] = float(size)
+        self._left[flow] = self._size[flow] = float(size)
         self._done[flow] = (done, token)
         self._settle_soon()
 
@@ -112,10 +131,12 @@ class Fabric:
         if elapsed <= 0.0:
             return
         self._last_s = now
-        flows, rates, engines, shares, _ = self._set
+        flows, rates, engines, _, shares, _ = self._set
         left = self._left
         for flow, rate in zip(flows, rates, strict=True):
             left[flow] -= rate * elapsed
+        for alarm, rate in self._running_alarms():
+            alarm.left -= rate * elapsed
         for engine, share in zip(engines, shares, strict=True):
             self._share_s[engine] += share * elapsed
             self._moving_s[engine] += elapsed
@@ -138,6 +159,8 @@ class Fabric:
             return
         left = self._left
         delay = min([left[flow] / rate for flow, rate in zip(rates.flows, rates.rates, strict=True)])
+        for alarm, rate in self._running_alarms():
+            delay = min(delay, alarm.left / rate)
         self._timer = timer = self._env.timeout(max(delay, 0.0))
         timer.callbacks.append(self._finish)
 
@@ -146,17 +169,13 @@ class Fabric:
         if timer is not self._timer:
             return  # the set has changed since this timer was set
         self._advance()
-        tolerance = self._env.now * _SAME_TIME
-        flows, rates = self._set.flows, self._set.rates
-        left = {flow: self._left[flow] / rate for flow, rate in zip(flows, rates, strict=True)}
-        tolerance = max(tolerance, min(left.values()))  # rounding must not keep the first one waiting
-        due = [flow for flow, seconds in left.items() if seconds <= tolerance]
+        due, alarms = self._due()
         self.finished += len(due)
         self._settling = True  # what the callbacks start is solved below, once
         ready = []
         for flow in due:
             self._mask ^= 1 << flow
-            del self._left[flow]
+            del self._left[flow], self._size[flow]
             ready.append(self._done.pop(flow))
             if self._fifo and self._model.flows[flow].is_peer:
                 queue = self._queues[self._model.flows[flow].src]
@@ -166,4 +185,27 @@ class Fabric:
                     self._move(*queue[0])
         for done, token in ready:
             done(token)
+        for alarm in alarms:
+            alarm.call()
         self._settle()
+
+    def _due(self) -> tuple[list[int], list[_Alarm]]:
+        """The flows whose copies are complete at this instant, and the alarms that go off; at least one of them."""
+        left, size = self._left, self._size
+        seconds = [
+            (left[f] / rate, size[f] / rate, f) for f, rate in zip(self._set.flows, self._set.rates, strict=True)
+        ]
+        alarms = [(alarm.left / rate, alarm.whole / rate, alarm) for alarm, rate in self._running_alarms()]
+        first = min([due_s for due_s, *_ in seconds] + [due_s for due_s, *_ in alarms])
+        least = max(_CLOCK_STEPS * math.ulp(self._env.now), first)  # rounding must not keep the first one waiting
+        flows = [flow for due_s, whole_s, flow in seconds if due_s <= max(least, _SAME_TIME * whole_s)]
+        off = [alarm for due_s, whole_s, alarm in alarms if due_s <= max(least, _SAME_TIME * whole_s)]
+        self._alarms = {engine: alarm for engine, alarm in self._alarms.items() if alarm not in off}
+        return flows, off
+
+    def _running_alarms(self) -> list[tuple[_Alarm, float]]:
+        """Alarms whose engines move bytes, each with its engine's rate in bytes per second."""
+        if not self._alarms:
+            return []
+        rates = dict(zip(self._set.engines, self._set.totals, strict=True))
+        return [(alarm, rates[engine]) for engine, alarm in self._alarms.items() if engine in rates]

@@ -6,17 +6,28 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dwdp_sim.cluster import Cluster
+from dwdp_sim.errors import ConfigError
 from dwdp_sim.options import FabricOptions
-from dwdp_sim.plan import ASYNC
+from dwdp_sim.plan import ASYNC, BATCH, Ints
 from dwdp_sim.program import HOST, Program, batch_spans_sources
 
-REFILLS = ("oldest", "any")
+REFILLS = ("oldest", "any", "bytes")
+ALL_SOURCES = "all"
+NO_LIMIT = 1 << 30
 LINK_KINDS = ("peer", "host", "local")
+_CONSTANTS = "cluster.constants"
+
+GapTable = tuple[tuple[float, float], ...]
+
+
+def gap_in(table: GapTable, size: int) -> float:
+    """Gap in seconds before a copy of `size` bytes: linear in log(bytes) between the table's rows, flat outside."""
+    return float(np.interp(math.log(size), [math.log(row[0]) for row in table], [row[1] for row in table]))
 
 
 @dataclass(frozen=True)
@@ -24,12 +35,11 @@ class LinkTiming:
     """Time of a class of copies beside the bytes: a fixed part a call and a gap before each further single copy."""
 
     fixed_s: float
-    gap_s: tuple[tuple[float, float], ...]
+    gap_s: GapTable
 
     def gap(self, size: int) -> float:
-        """Gap in seconds before a copy of `size` bytes: linear in log(bytes) between the table's rows, flat outside."""
-        table = self.gap_s
-        return float(np.interp(math.log(size), [math.log(row[0]) for row in table], [row[1] for row in table]))
+        """Gap in seconds before a copy of `size` bytes."""
+        return gap_in(self.gap_s, size)
 
 
 @dataclass(frozen=True)
@@ -37,14 +47,19 @@ class FabricConstants:
     """The numbers that one run uses. What a run does not use is zero or empty here and was never asked for.
 
     Attributes:
-        rates: Bytes per second of `egress`, `ingress`, `pair`, `host_in`, `host_out`, `local`.
-        incast: Factor on a source's egress for 1, 2, 3 and ≥ 4 readers.
+        rates: Bytes per second of `egress`, `ingress`, `pair`, `push` (a pair, pushed), `host_in`, `host_out`, `local`.
+        incast: Factors on a source's egress while its bytes go to 1, 2, 3 and ≥ 4 GPUs, by the kind of the copies.
         both_ways_egress: Factor on a GPU's egress while its ingress moves bytes, by the kind of the latter.
         both_ways_ingress: Factor on a GPU's ingress while its egress moves bytes.
         both_ways_gap_factor: How much slower a gap goes by while the GPU's opposite direction moves bytes, at least 1.
         timing: Fixed part and gaps by link kind (`LINK_KINDS`).
-        in_flight_sources: Copies of a batch in flight at once.
-        refill: Which copy takes a free place: the `oldest`, or the oldest of `any` source not being read.
+        in_flight_sources: Copies of a batch in flight at once; `NO_LIMIT` for as many as there are sources.
+        refill: Which copy takes a free place: the `oldest`, or the oldest of `any` source not being read. With `bytes`
+            it is not copies that are counted: the batch is requested in order, `in_flight_bytes` ahead of what arrives.
+        in_flight_bytes: Bytes that are requested and have not arrived, at most (`refill=bytes`).
+        batch_engines: Engines that share a batch by source, 1 or 2.
+        turn_gap_s: Seconds before a copy that goes over another link, or in another direction, than the one before it
+            in the same batch, by its bytes.
         issue_async_s, issue_batch_s, issue_slice_s: Host seconds for a single call, a batch call, and each copy in it.
         barrier_s: Seconds from the last rank's arrival at a barrier until the waiting copies may move.
         swap_probability: Chance that a copy of a batch swaps with its neighbour (`batch_order=swapped`).
@@ -53,13 +68,16 @@ class FabricConstants:
     """
 
     rates: Mapping[str, float]
-    incast: tuple[float, float, float, float]
+    incast: Mapping[str, tuple[float, ...]]
     both_ways_egress: Mapping[str, float]
     both_ways_ingress: Mapping[str, float]
     both_ways_gap_factor: float
     timing: Mapping[str, LinkTiming]
     in_flight_sources: int
     refill: str
+    in_flight_bytes: float
+    batch_engines: int
+    turn_gap_s: GapTable
     issue_async_s: float
     issue_batch_s: float
     issue_slice_s: float
@@ -89,6 +107,7 @@ def constants_for(cluster: Cluster, program: Program, options: FabricOptions) ->
     rates |= {
         name: asked.rate(f"{name}_bytes_per_s")
         for name, wanted in (
+            ("push", bool((between & (src == _copy_gpu(program))).any())),
             ("host_in", (src == HOST).any()),
             ("host_out", (dst == HOST).any()),
             ("local", kinds["local"]),
@@ -103,7 +122,7 @@ def constants_for(cluster: Cluster, program: Program, options: FabricOptions) ->
     pairs = {(int(s), int(d)) for s, d in zip(src[between], dst[between], strict=True)}
     readers = max(Counter(source for source, _ in pairs).values(), default=0)
     both = options.both_ways and bool({s for s, _ in pairs} & {d for _, d in pairs})
-    batches = batch_spans_sources(program)
+    walk = _walk(asked) if batch_spans_sources(program) else _ANY_WALK
     singles = bool((program.call_issue == ASYNC).any())
     issued = not program.stream_queued.all()
     swapped = options.batch_order == "swapped"
@@ -114,8 +133,11 @@ def constants_for(cluster: Cluster, program: Program, options: FabricOptions) ->
         both_ways_ingress=asked.by_kind("both_ways_ingress") if both else {"pull": 1.0, "push": 1.0},
         both_ways_gap_factor=asked.number("both_ways_gap_factor", minimum=1.0) if both and singles else 1.0,
         timing=timing,
-        in_flight_sources=asked.whole("in_flight_sources") if batches else 1,
-        refill=asked.choice("refill", REFILLS) if batches else "oldest",
+        in_flight_sources=walk.sources,
+        refill=walk.refill,
+        in_flight_bytes=walk.limit,
+        batch_engines=walk.engines,
+        turn_gap_s=asked.gap_table("turn_gap_s") if _turns(program) else ((1.0, 0.0),),
         issue_async_s=asked.seconds("issue_async_s") if issued else 0.0,
         issue_batch_s=asked.seconds("issue_batch_s") if issued else 0.0,
         issue_slice_s=asked.seconds("issue_slice_s") if issued else 0.0,
@@ -126,13 +148,66 @@ def constants_for(cluster: Cluster, program: Program, options: FabricOptions) ->
     )
 
 
-def _incast(asked: _Asked, readers: int) -> tuple[float, float, float, float]:
+def _incast(asked: _Asked, readers: int) -> dict[str, tuple[float, ...]]:
     """γ for 1, 2, 3 and ≥ 4 readers; only as many as can occur are asked for, the rest repeat the last."""
-    factors = [1.0]
+    factors = [{"pull": 1.0, "push": 1.0}]
     for name in ("incast_factor_2", "incast_factor_3", "incast_factor_4_up")[: max(readers - 1, 0)]:
-        factors.append(asked.number(name, minimum=1e-6, maximum=1.0))
+        factors.append(asked.by_kind(name))
     factors += [factors[-1]] * (4 - len(factors))
-    return factors[0], factors[1], factors[2], factors[3]
+    return {kind: tuple(factor[kind] for factor in factors) for kind in ("pull", "push")}
+
+
+class _Walk(NamedTuple):
+    """How an engine walks a batch, as in `FabricConstants`."""
+
+    sources: int
+    refill: str
+    limit: float
+    engines: int
+
+
+_ANY_WALK = _Walk(1, "oldest", 0.0, 1)  # of a batch from one source they are all alike
+
+
+def _walk(asked: _Asked) -> _Walk:
+    refill, engines = asked.choice("refill", REFILLS), asked.whole("batch_engines")
+    if engines > 2:
+        raise ConfigError(f"{_CONSTANTS}.batch_engines.value", engines, "1 or 2 is wanted")
+    if refill == "bytes":
+        if engines == 2:
+            raise ConfigError(
+                f"{_CONSTANTS}.batch_engines.value", 2, "contradicts refill=bytes, which is of one engine"
+            )
+        return _Walk(NO_LIMIT, refill, asked.size("in_flight_bytes"), engines)
+    said = asked.constants.get("in_flight_bytes")
+    if said is not None and said.value is not None:
+        allowed = f"contradicts refill={refill}, which counts copies; set refill=bytes, or leave it null"
+        raise ConfigError(f"{_CONSTANTS}.in_flight_bytes.value", said.value, allowed)
+    every = asked.value("in_flight_sources") == ALL_SOURCES
+    sources = NO_LIMIT if every else asked.whole("in_flight_sources")
+    return _Walk(sources, "oldest" if sources == 1 else "any" if every else refill, 0.0, engines)
+
+
+def _turns(program: Program) -> bool:
+    """Whether neighbours in some batch go over different links or in different directions."""
+    gpu = program.stream_gpu[program.call_stream[program.copy_call]]
+    kind = _link_number(program.copy_src, program.copy_dst, gpu)
+    same_batch = (program.copy_call[1:] == program.copy_call[:-1]) & (
+        program.call_issue[program.copy_call[1:]] == BATCH
+    )
+    return bool((same_batch & (kind[1:] != kind[:-1])).any())
+
+
+def _copy_gpu(program: Program) -> Ints:
+    """The GPU whose engine moves each copy."""
+    return program.stream_gpu[program.call_stream[program.copy_call]]
+
+
+def _link_number(src: Ints, dst: Ints, gpu: Ints) -> Ints:
+    """A number for each copy, equal where link kind and direction are."""
+    inward = (dst == gpu).astype(np.int64)
+    host = ((src == HOST) | (dst == HOST)).astype(np.int64)
+    return np.where(src == dst, 4, inward + 2 * host)
 
 
 @dataclass(frozen=True)

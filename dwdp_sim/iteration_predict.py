@@ -10,10 +10,11 @@ from functools import partial
 
 from dwdp_sim.blame import split_contention
 from dwdp_sim.build import Job
+from dwdp_sim.coarse_plan import coarse_constants
 from dwdp_sim.explain import worst_bubbles
+from dwdp_sim.hypotheses import Variant, hypotheses, variants
 from dwdp_sim.iteration import Replication, Scenario, dep_baseline, replicate
 from dwdp_sim.iteration_results import IterationResult
-from dwdp_sim.metrics import unmeasured_rules
 from dwdp_sim.replications import known_within, run_replications, workers
 
 _WORST_BUBBLES = 10
@@ -33,31 +34,32 @@ def predict_iteration(
     """
     began = time.perf_counter()
     workload = job.config["workload"]
-    rules = unmeasured_rules(job)
-    variants = [
-        replace(
-            scenario,
-            constants=replace(scenario.constants, in_flight_sources=rule.in_flight_sources, refill=rule.refill),
-        )
-        for rule in rules or []
-    ]
+    machines, others = _under_hypotheses(job) if workload["range"] else ([], [])
     seeds = range(job.seed, job.seed + workload["replications"])
-    most = len(seeds) + len(variants)
+    most = len(seeds) + len(others)
     first = replicate(scenario, job.seed, record_links=True)
     progress(1, most)
     enough = partial(_enough, workload["target"], first)
-    tasks = [(variant, job.seed) for variant in variants]
+    tasks = [(other, job.seed) for other in others]
     rest = [(scenario, seed) for seed in seeds[1:]]
     with workers(min(job.config["workers"] or os.cpu_count() or 1, max(len(tasks) + len(rest), 1))) as pool:
-        others = run_replications(rest, pool, lambda n: progress(1 + n, most), enough)
+        further = run_replications(rest, pool, lambda n: progress(1 + n, most), enough)
         unmeasured = run_replications(tasks, pool, lambda n: progress(len(seeds) + n, most))
-    replications = [first, *others]
+    replications = [first, *further]
     blame = split_contention(first.timeline, job.options.sharing)
     bubbles = worst_bubbles(first.timeline, blame, _WORST_BUBBLES, from_layer=1)
     dep = dep_baseline(scenario, [replication.seed for replication in replications])
-    return IterationResult(
-        replications, unmeasured if rules is not None else None, dep, blame, bubbles, time.perf_counter() - began
-    )
+    under = list(zip(machines, unmeasured, strict=True))
+    return IterationResult(replications, under or None, dep, blame, bubbles, time.perf_counter() - began)
+
+
+def _under_hypotheses(job: Job) -> tuple[list[Variant], list[Scenario]]:
+    """The machines that the steps can tell apart, what is configured first, and the steps on each, in larger slices."""
+    assert job.coarse is not None
+    plan, scenario = job.coarse
+    machines = variants(hypotheses(job.cluster, job.options), scenario.program, job.cluster, job.options)
+    steps = [replace(scenario, constants=coarse_constants(m.constants, plan), options=m.options) for m in machines]
+    return machines, steps
 
 
 def _enough(target: float | None, first: Replication, others: Sequence[Replication]) -> bool:

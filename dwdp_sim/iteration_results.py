@@ -19,6 +19,7 @@ from dwdp_sim.build import Job, Layer
 from dwdp_sim.dep import DepTimes
 from dwdp_sim.explain import Bubble
 from dwdp_sim.files import write_whole
+from dwdp_sim.hypotheses import Variant
 from dwdp_sim.iteration import Replication, Scenario, draw
 from dwdp_sim.metrics import layer_head, lower_bound_s
 from dwdp_sim.replications import Estimate, paired_gain
@@ -47,7 +48,8 @@ class IterationResult:
 
     Attributes:
         replications: One a seed.
-        variants: The first seed again, under each rule that nobody has measured; None where no range is wanted.
+        under: The first seed again, in larger slices, on each machine that hypotheses allow, what is configured first;
+            None where no range is wanted.
         dep: The same requests under DEP, one a seed; None without a roofline.
         blame: Where the contention of the first seed was met, and to whom it was lost.
         bubbles: The longest waits of the first seed.
@@ -55,7 +57,7 @@ class IterationResult:
     """
 
     replications: list[Replication]
-    variants: list[Replication] | None
+    under: list[tuple[Variant, Replication]] | None
     dep: list[DepTimes] | None
     blame: Blame
     bubbles: list[Bubble]
@@ -71,8 +73,8 @@ def summarize_iteration(job: Job, layer: Layer, scenario: Scenario, result: Iter
         "time_to_first_token_s": Estimate.of(columns["iteration_s"]).mean * _steps_a_request(scenario, job.seed),
         "lower_bound_s": _lower_bound_s(scenario, result),
     }
-    if result.variants is not None:
-        body["range_s"] = {name: _range(name, result) for name in ("iteration_s", "prefetch_latency_s", "bubble_s")}
+    if result.under is not None:
+        body["range_s"] = _ranges(result.replications, result.under)
     if result.dep is not None:
         body["dep"] = _dep(result.dep, columns["iteration_s"])
     return {
@@ -101,12 +103,19 @@ def _as_dict(estimate: Estimate) -> dict[str, float | None]:
     return {"mean": estimate.mean, "half_width": None if math.isnan(half) else half}
 
 
-def _range(name: str, result: IterationResult) -> list[float]:
-    """Lowest and highest mean over the rules: the mean, shifted as the first seed is by each rule."""
-    first = result.replications[0].figures[name]
-    mean = float(np.mean([r.figures[name] for r in result.replications]))
-    shifted = [mean, *(mean + variant.figures[name] - first for variant in result.variants or [])]
-    return [min(shifted), max(shifted)]
+def _ranges(replications: Sequence[Replication], under: Sequence[tuple[Variant, Replication]]) -> dict[str, Any]:
+    """Lowest and highest of some figures over hypotheses: the mean, moved as the first seed is by each of them."""
+    configured = under[0][1].figures
+    ranges: dict[str, Any] = {}
+    for name in ("iteration_s", "prefetch_latency_s", "bubble_s"):
+        mean = float(np.mean([r.figures[name] for r in replications]))
+        moved = [max(mean + found.figures[name] - configured[name], 0.0) for _, found in under]
+        ranges[name] = [min(moved), max(moved)]
+        if name == "iteration_s":
+            ranges["lowest"], ranges["highest"] = (
+                under[int(place(moved))][0].hypotheses[0] for place in (np.argmin, np.argmax)
+            )
+    return ranges
 
 
 def _lower_bound_s(scenario: Scenario, result: IterationResult) -> float:

@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dwdp_sim.build import Job, Layer
-from dwdp_sim.fabric_constants import REFILLS, FabricConstants
-from dwdp_sim.program import HOST, Program, batch_spans_sources
-from dwdp_sim.simulate import Floats, Timeline
+from dwdp_sim.fabric_constants import FabricConstants
+from dwdp_sim.hypotheses import Variant
+from dwdp_sim.program import HOST, Program
+from dwdp_sim.simulate import Floats
 
-SUMMARY_SCHEMA = 1
-_IN_FLIGHT_RANGE = (1, 2, 3)
+SUMMARY_SCHEMA = 2
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What a job's simulations gave, in seconds; shapes are (draws, streams).
+
+    Attributes:
+        elapsed_s: Latency of each stream.
+        parts_s: Its partition into `host_s`, `gap_s`, `transfer_s` and `contention_s`.
+        under: For each hypothesis, or several that the program cannot tell apart, latencies over the first draws; the
+            first is what is configured. None where no range is wanted.
+    """
+
+    elapsed_s: Floats
+    parts_s: dict[str, Floats]
+    under: list[tuple[Variant, Floats]] | None
 
 
 def lower_bound_s(program: Program, constants: FabricConstants) -> float:
     """The largest over all resources of bytes ÷ best capacity: no incast, no both-ways loss, no gap, no host."""
     src, dst, size = program.copy_src, program.copy_dst, program.copy_bytes.astype(np.float64)
     peer = (src != dst) & (src != HOST) & (dst != HOST)
+    pushed = peer & (src == program.stream_gpu[program.call_stream[program.copy_call]])
     keys = {
         "egress": (src, peer),
         "ingress": (dst, peer),
         "pair": (src * program.num_gpus + dst, peer),
+        "push": (src * program.num_gpus + dst, pushed),
         "host_in": (dst, src == HOST),
         "host_out": (src, dst == HOST),
         "local": (src, src == dst),
@@ -36,22 +55,8 @@ def lower_bound_s(program: Program, constants: FabricConstants) -> float:
     return float(max(bounds, default=0.0))
 
 
-def unmeasured_rules(job: Job) -> list[FabricConstants] | None:
-    """The constants under every other in-flight rule that nobody has measured; empty where they cannot matter.
-
-    None where no range is wanted: fewer than three ranks, a replayed program, or `workload.range=false`.
-    """
-    if job.layer is None or job.layer.placement.dwdp_size < 3 or not job.config["workload"]["range"]:
-        return None
-    if not batch_spans_sources(job.program):
-        return []
-    variants = {(places, refill if places > 1 else "oldest") for places in _IN_FLIGHT_RANGE for refill in REFILLS}
-    variants.discard((job.constants.in_flight_sources, job.constants.refill))
-    return [replace(job.constants, in_flight_sources=k, refill=refill) for k, refill in sorted(variants)]
-
-
 def latency(elapsed_s: Floats) -> dict[str, float]:
-    """Mean, median, 95th percentile and maximum over ranks, in seconds."""
+    """Mean, median, 95th percentile and maximum over draws and ranks, in seconds."""
     return {
         "mean": float(elapsed_s.mean()),
         "p50": float(np.percentile(elapsed_s, 50)),
@@ -60,14 +65,44 @@ def latency(elapsed_s: Floats) -> dict[str, float]:
     }
 
 
-def latency_range(elapsed_s: list[Floats]) -> dict[str, Any]:
-    """Lowest and highest of each latency figure, and of each rank's latency, over several runs of one job."""
-    figures = [latency(elapsed) for elapsed in elapsed_s]
-    ranks = np.array(elapsed_s)
+def latency_range(under: Sequence[tuple[Variant, Floats]], streams: str) -> dict[str, Any]:
+    """Lowest and highest of each latency figure, and of each stream's mean, over hypotheses; and who says so.
+
+    Args:
+        under: For each machine, latencies in seconds over some draws, shape (draws, streams), what is configured first.
+        streams: What the streams are: `ranks` or `streams`.
+    """
+    figures = [latency(elapsed_s) for _, elapsed_s in under]
+    means_s = np.array([elapsed_s.mean(axis=0) for _, elapsed_s in under])
+    whole = [figure["mean"] for figure in figures]
     return {
         **{name: [min(f[name] for f in figures), max(f[name] for f in figures)] for name in figures[0]},
-        "ranks": [[float(low), float(high)] for low, high in zip(ranks.min(axis=0), ranks.max(axis=0), strict=True)],
+        streams: [
+            [float(low), float(high)] for low, high in zip(means_s.min(axis=0), means_s.max(axis=0), strict=True)
+        ],
+        "lowest": under[int(np.argmin(whole))][0].hypotheses[0],
+        "highest": under[int(np.argmax(whole))][0].hypotheses[0],
+        "draws": len(under[0][1]),
+        "under": [
+            {"hypotheses": list(machine.hypotheses), "mean_s": mean}
+            for (machine, _), mean in zip(under, whole, strict=True)
+        ],
     }
+
+
+def draw_spread(elapsed_s: Floats) -> float | None:
+    """How far single draws lie from their mean: the largest difference of a draw's mean latency, as a share.
+
+    Args:
+        elapsed_s: Latencies in seconds, shape (draws, streams).
+
+    Returns:
+        The share; None of a single draw.
+    """
+    means_s = elapsed_s.mean(axis=1)
+    if len(means_s) < 2:
+        return None
+    return float(np.abs(means_s / means_s.mean() - 1.0).max())
 
 
 def memory_bytes(layer: Layer, slots: int = 2) -> dict[str, int]:
@@ -79,32 +114,42 @@ def memory_bytes(layer: Layer, slots: int = 2) -> dict[str, int]:
     }
 
 
-def summarize(job: Job, timeline: Timeline, variants: list[Floats] | None, wall_s: float) -> dict[str, Any]:
+def summarize(job: Job, runs: Runs, wall_s: float) -> dict[str, Any]:
     """The content of `summary.json` (docs/results.md describes each key).
 
     Args:
         job: What was run.
-        timeline: What happened.
-        variants: Latency a rank, in seconds, under each of the `unmeasured_rules`; None for no range.
-        wall_s: How long the simulation took.
+        runs: What its simulations gave.
+        wall_s: How long they took.
     """
-    elapsed = timeline.stream_elapsed_s
+    means_s = runs.elapsed_s.mean(axis=0)
     body: dict[str, Any]
     if job.layer is None:
-        head = _head(job)
-        streams = zip(job.program.stream_gpu.tolist(), elapsed.tolist(), strict=True)
-        body = {"streams": [{"gpu": gpu, "elapsed_s": seconds} for gpu, seconds in streams]}
-    else:
-        head = layer_head(job, job.layer)
+        head, streams = _head(job), "streams"
         body = {
-            "prefetch_latency_s": latency(elapsed),
-            "ranks": [{"rank": rank, **parts} for rank, parts in enumerate(_breakdown(timeline, len(elapsed)))],
+            "streams": [
+                {"gpu": gpu, "elapsed_s": seconds}
+                for gpu, seconds in zip(job.program.stream_gpu.tolist(), means_s.tolist(), strict=True)
+            ]
         }
-        if variants is not None:
-            body["range_s"] = latency_range([elapsed, *variants])
+    else:
+        head, streams = layer_head(job, job.layer), "ranks"
+        parts = {"prefetch_latency_s": means_s, **{name: part.mean(axis=0) for name, part in runs.parts_s.items()}}
+        body = {
+            "prefetch_latency_s": latency(runs.elapsed_s),
+            "ranks": [
+                {"rank": rank, **{name: float(part[rank]) for name, part in parts.items()}}
+                for rank in range(len(means_s))
+            ],
+        }
+    if runs.under is not None:
+        body["range_s"] = latency_range(runs.under, streams)
     return {
         **head,
         **body,
+        "start": job.config["workload"]["start"],
+        "draws": len(runs.elapsed_s),
+        "draw_spread": draw_spread(runs.elapsed_s),
         "lower_bound_s": lower_bound_s(job.program, job.constants),
         "assumed_constants": list(job.constants.assumed),
         "wall_s": wall_s,
@@ -136,16 +181,3 @@ def layer_head(job: Job, layer: Layer) -> dict[str, Any]:
         },
         "memory_bytes": memory_bytes(layer, job.config["workload"]["slots"]),
     }
-
-
-def _breakdown(timeline: Timeline, ranks: int) -> list[dict[str, float]]:
-    return [
-        {
-            "prefetch_latency_s": float(timeline.stream_elapsed_s[rank]),
-            "host_s": float(timeline.host_s[rank]),
-            "gap_s": float(timeline.gap_s[rank]),
-            "transfer_s": float(timeline.transfer_s[rank]),
-            "contention_s": float(timeline.contention_s[rank]),
-        }
-        for rank in range(ranks)
-    ]

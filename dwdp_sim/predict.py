@@ -1,4 +1,4 @@
-"""A job's prediction: its timeline, and the summary with the range over rules that nobody has measured."""
+"""A job's prediction: over drawn starts, and under every hypothesis about what nobody has measured."""
 
 from __future__ import annotations
 
@@ -6,41 +6,71 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from dwdp_sim.build import Job
 from dwdp_sim.errors import ConfigError
-from dwdp_sim.fabric_constants import FabricConstants
+from dwdp_sim.hypotheses import Variant, hypotheses, variants
 from dwdp_sim.iteration_predict import predict_iteration
 from dwdp_sim.iteration_results import summarize_iteration
-from dwdp_sim.metrics import summarize, unmeasured_rules
-from dwdp_sim.simulate import Timeline, simulate
+from dwdp_sim.metrics import Runs, summarize
+from dwdp_sim.simulate import Floats, Timeline, simulate
+
+_RANGE_DRAWS = 3  # of the starts, for each hypothesis
 
 
 def predict(
     job: Job, progress: Callable[[int, int], None] = lambda done, all_copies: None
 ) -> tuple[Timeline, dict[str, Any]]:
-    """Simulate `job`, and simulate it under every rule nobody has measured if its range is wanted.
+    """Simulate `job` for all its draws of starts and, if its range is wanted, under every hypothesis.
 
     Args:
         job: What to run.
         progress: Called now and then with the number of copies that have arrived, and will have at the end.
+
+    Returns:
+        The timeline of the draw whose mean latency is the median of all, and the summary.
     """
     began = time.perf_counter()
-    rules = unmeasured_rules(job)
-    copies = len(job.program.copy_bytes)
-    whole = copies * (1 + len(rules or []))
+    draws = len(job.starts_s)
+    machines = variants(hypotheses(job.cluster, job.options), job.program, job.cluster, job.options)
+    others = machines[1:] if job.config["workload"]["range"] else []
+    shared = min(draws, _RANGE_DRAWS)
+    runs, copies = draws + 1 + len(others) * shared, len(job.program.copy_bytes)
+    done = 0
 
-    def run(number: int, constants: FabricConstants) -> Timeline:
-        return simulate(
-            job.program,
-            constants,
-            job.options,
-            seed=job.seed,
-            progress=lambda finished: progress(number * copies + finished, whole),
+    def run(draw: int, machine: Variant) -> Timeline:
+        nonlocal done
+        timeline = simulate(
+            job.drawn(draw),
+            machine.constants,
+            machine.options,
+            seed=job.seed + draw,
+            progress=lambda finished: progress(done * copies + finished, runs * copies),
         )
+        done += 1
+        return timeline
 
-    timeline = run(0, job.constants)
-    variants = [run(number, rule).stream_elapsed_s for number, rule in enumerate(rules or [], start=1)]
-    return timeline, summarize(job, timeline, None if rules is None else variants, time.perf_counter() - began)
+    timelines = [run(0, machines[0])]
+    elapsed_s, parts_s = [timelines[0].stream_elapsed_s], [_parts(timelines[0])]
+    for draw in range(1, draws):
+        timeline = run(draw, machines[0])
+        elapsed_s.append(timeline.stream_elapsed_s)
+        parts_s.append(_parts(timeline))
+    means_s = [float(latencies.mean()) if latencies.size else 0.0 for latencies in elapsed_s]
+    typical = int(np.argsort(means_s, kind="stable")[(draws - 1) // 2])
+    shown = timelines[0] if typical == 0 else run(typical, machines[0])
+    under = None
+    if job.config["workload"]["range"]:
+        alike = [(machine, np.array([run(d, machine).stream_elapsed_s for d in range(shared)])) for machine in others]
+        under = [(machines[0], np.array(elapsed_s[:shared])), *alike]
+    parts = {name: np.array([each[name] for each in parts_s]) for name in parts_s[0]}
+    found = Runs(np.array(elapsed_s), parts, under)
+    return shown, summarize(job, found, time.perf_counter() - began)
+
+
+def _parts(timeline: Timeline) -> dict[str, Floats]:
+    return {name: getattr(timeline, name) for name in ("host_s", "gap_s", "transfer_s", "contention_s")}
 
 
 def summarize_job(job: Job) -> dict[str, Any]:

@@ -25,6 +25,7 @@ class RateSet(NamedTuple):
         flows: Flow numbers, rising.
         rates: Bytes per second of each.
         engines: Numbers of the engines that move bytes.
+        totals: For each of these, bytes per second of all its flows.
         shares: For each of these, its rate over the rate it would have alone, at most 1.
         alone: For each flow, bytes per second if only its engine's flows moved: no sharing, no incast, no both-ways
             loss.
@@ -33,6 +34,7 @@ class RateSet(NamedTuple):
     flows: tuple[int, ...] = ()
     rates: tuple[float, ...] = ()
     engines: tuple[int, ...] = ()
+    totals: tuple[float, ...] = ()
     shares: tuple[float, ...] = ()
     alone: tuple[float, ...] = ()
 
@@ -80,7 +82,7 @@ class RateModel:
         alone = {engine: self._rates_alone(mask) for engine, mask in own.items()}
         shares = tuple(min(rate / sum(alone[engine].values()), 1.0) for engine, rate in total.items())
         each = tuple(alone[self.flows[number].engine][number] for number in numbers)
-        return RateSet(numbers, tuple(rates), tuple(total), shares, each)
+        return RateSet(numbers, tuple(rates), tuple(total), tuple(total.values()), shares, each)
 
     def _rates_alone(self, moving: int) -> dict[int, float]:
         """Rate of each of one engine's flows, by number, if nothing else moved."""
@@ -88,31 +90,36 @@ class RateModel:
             numbers = list(_bits(moving))
             uses = [self._uses[number] for number in numbers]
             capacity: dict[Hashable, float] = {r: self._constants.rates[r[0]] for use in uses for r in use}
-            self._alone[moving] = dict(zip(numbers, max_min(uses, capacity), strict=True))
+            self._alone[moving] = dict(zip(numbers, max_min(uses, capacity, self._groups(numbers)), strict=True))
         return self._alone[moving]
 
+    def _groups(self, numbers: Iterable[int]) -> list[int] | None:
+        """The engine of each flow where an engine's flows are equally fast."""
+        return [self.flows[number].engine for number in numbers] if self._options.sharing == "equal" else None
+
     def _rates(self, numbers: tuple[int, ...]) -> list[float]:
+        groups = self._groups(numbers)
         uses = [self._uses[number] for number in numbers]
         capacity: dict[Hashable, float] = {r: self._constants.rates[r[0]] for use in uses for r in use}
         peers = [ends for ends in map(self._ends.__getitem__, numbers) if ends is not None]
         if self._options.both_ways:
             self._apply_both_ways(peers, capacity)
-        factor = self._incast_factors(peers)
+        factor = self._incast_factors(peers) if self._options.incast != "off" else {}
         if self._options.incast != "demand":
             for resource, lost in factor.items():
                 capacity[resource] *= lost
-            return max_min(_without_idle_pairs(uses, capacity), capacity)
+            return max_min(_without_idle_pairs(uses, capacity), capacity, groups)
         # Loss only where demand exceeds the source: lower such sources until no further one is asked for too much.
         lossy: set[Resource] = set()
         while True:
-            rates = max_min(uses, capacity)
+            rates = max_min(uses, capacity, groups)
             over = {
                 r
                 for r, lost in factor.items()
                 if r not in lossy
                 and lost < 1
                 and _load(r, uses, rates) >= capacity[r] * (1 - _SLACK)
-                and _load(r, uses, max_min(uses, capacity | {r: math.inf})) > capacity[r] * (1 + _SLACK)
+                and _load(r, uses, max_min(uses, capacity | {r: math.inf}, groups)) > capacity[r] * (1 + _SLACK)
             }
             if not over:
                 return rates
@@ -121,12 +128,17 @@ class RateModel:
                 capacity[resource] *= factor[resource]
 
     def _incast_factors(self, peers: Iterable[tuple[int, int, str]]) -> dict[Resource, float]:
-        """What the number of its readers leaves of each source."""
+        """What the number of GPUs that its bytes go to leaves of each source; of several kinds the worst counts."""
         readers: dict[int, set[int]] = {}
-        for src, dst, _ in peers:
+        kinds: dict[int, set[str]] = {}
+        for src, dst, kind in peers:
             readers.setdefault(src, set()).add(dst)
+            kinds.setdefault(src, set()).add(kind)
         incast = self._constants.incast
-        return {("egress", source, 0): incast[min(len(seen), 4) - 1] for source, seen in readers.items()}
+        return {
+            ("egress", source, 0): min(incast[kind][min(len(seen), 4) - 1] for kind in kinds[source])
+            for source, seen in readers.items()
+        }
 
     def _apply_both_ways(self, peers: Iterable[tuple[int, int, str]], capacity: dict[Hashable, float]) -> None:
         """Lower each direction of a GPU while its opposite one moves bytes; of several kinds the worst counts."""
@@ -148,7 +160,8 @@ def _resources(flow: Flow) -> tuple[Resource, ...]:
         return (("host_in", flow.dst, 0),)
     if flow.dst == HOST:
         return (("host_out", flow.src, 0),)
-    return ("egress", flow.src, 0), ("ingress", flow.dst, 0), ("pair", flow.src, flow.dst)
+    links: tuple[Resource, ...] = ("egress", flow.src, 0), ("ingress", flow.dst, 0), ("pair", flow.src, flow.dst)
+    return (*links, ("push", flow.src, flow.dst)) if flow.kind == "push" else links
 
 
 def _without_idle_pairs(

@@ -12,7 +12,7 @@ import numpy as np
 from dwdp_sim.errors import ConfigError, shorten
 from dwdp_sim.plan import ASYNC, BATCH, NO_BARRIER
 from dwdp_sim.program import HOST, Program
-from dwdp_sim.starts import LATEST_START_S
+from dwdp_sim.starts import LATEST_START_S, check_spread
 from dwdp_sim.user_file import read_json
 
 _MAX_COPIES = 20_000_000  # about 2 GB of columns; more is a typing error
@@ -56,6 +56,7 @@ class _Reader:
         for index, stream in enumerate(streams):
             self._stream(stream, f"streams[{index}]")
         gpu, start, queued = zip(*self._streams, strict=True)
+        check_spread("workload.file", start)
         columns = np.array(self._copies, dtype=np.int64).reshape(-1, 3).T
         calls = np.array(self._calls, dtype=np.int64).reshape(-1, 2).T
         return Program(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
-SHARINGS = ("fair", "fifo")
+SHARINGS = ("fair", "equal", "fifo")
 INCASTS = ("always", "demand", "off")
 _TIE = 1.0 + 1e-12  # resources this close to the tightest one saturate with it
 
@@ -47,7 +47,11 @@ class Flow(NamedTuple):
         return "host" if min(self.src, self.dst) < 0 else "peer"
 
 
-def max_min(uses: Sequence[Sequence[Hashable]], capacity: Mapping[Hashable, float]) -> list[float]:
+def max_min(
+    uses: Sequence[Sequence[Hashable]],
+    capacity: Mapping[Hashable, float],
+    group_of: Sequence[int] | None = None,
+) -> list[float]:
     """Max-min fair rates by progressive filling (Bertsekas & Gallager, Data Networks, section 6.5.2).
 
     All rates rise together; when a resource is full, its flows stop there and the others go on.
@@ -55,11 +59,16 @@ def max_min(uses: Sequence[Sequence[Hashable]], capacity: Mapping[Hashable, floa
     Args:
         uses: For each flow, the resources it uses.
         capacity: Capacity of each resource, in the unit of the rates.
+        group_of: For each flow, the number of its group; the flows of a group have equal rates and stop together.
+            Each flow is a group of its own when unset.
 
     Returns:
-        One rate a flow. Each flow has a full resource on which no flow is faster.
+        One rate a flow. Each group has a flow with a full resource on which no flow is faster.
     """
     rates = [0.0] * len(uses)
+    mates: dict[int, list[int]] = {}
+    for flow, group in enumerate(group_of or ()):
+        mates.setdefault(group, []).append(flow)
     members: dict[Hashable, list[int]] = {}
     for flow, resources in enumerate(uses):
         for resource in resources:
@@ -73,7 +82,10 @@ def max_min(uses: Sequence[Sequence[Hashable]], capacity: Mapping[Hashable, floa
         limit = share * _TIE
         touched = set()
         for full in [resource for resource, value in level.items() if value <= limit]:
-            for flow in members[full]:
+            stopping = (
+                members[full] if group_of is None else [m for flow in members[full] for m in mates[group_of[flow]]]
+            )
+            for flow in stopping:
                 if rising[flow]:
                     rising[flow] = False
                     rates[flow] = share

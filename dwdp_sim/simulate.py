@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import simpy
@@ -68,6 +68,11 @@ def simulate(
         record_links: Keep the rates between events.
         progress: Called now and then with the number of copies that have arrived.
     """
+    first_s = float(program.stream_start_s.min(initial=np.inf))
+    if 0.0 < first_s < np.inf:  # on a clock that starts with the first stream, so that late times are as exact as early
+        early = replace(program, stream_start_s=program.stream_start_s - first_s)
+        found = simulate(early, constants, options, seed=seed, record_links=record_links, progress=progress)
+        return _later(found, program, first_s)
     machine = Machine(program, constants, options or FabricOptions(), seed=seed, record_links=record_links)
     env = machine.env
     streams = [Stream(free_s=start) for start in program.stream_start_s.tolist()]
@@ -87,6 +92,18 @@ def simulate(
             f"only {machine.fabric.finished} of {len(program.copy_bytes)} copies arrived: a barrier never opens"
         )
     return _timeline(program, machine, streams, calls)
+
+
+def _later(timeline: Timeline, program: Program, first_s: float) -> Timeline:
+    """The timeline of `program`, from that of the same program starting `first_s` earlier."""
+    return replace(
+        timeline,
+        program=program,
+        copy_issue_s=timeline.copy_issue_s + first_s,
+        copy_start_s=timeline.copy_start_s + first_s,
+        copy_end_s=timeline.copy_end_s + first_s,
+        link_samples=[(time_s + first_s, rates) for time_s, rates in timeline.link_samples],
+    )
 
 
 def _issue_all(env: simpy.Environment, calls: Iterable[Call], start_s: float) -> Process:

@@ -1,49 +1,76 @@
-"""When the ranks of a layer start."""
+"""When the ranks of a layer start: one list of starts for each draw."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from dwdp_sim.config import WorkloadConfig
 from dwdp_sim.errors import ConfigError
 
-STARTS = ("lockstep", "offsets", "random")
-LATEST_START_S = 1e6  # so late, times are still known to 0.1 ns
+STARTS = ("random", "offsets", "lockstep", "file")
+LATEST_START_S = 1e6
+LONGEST_SPREAD_S = 1.0  # from the first start to the last; after a second a clock counts 64 KiB to 1e-9 of their time
+MOST_DRAWS = 10_000
 
 
-def check_offsets(workload: WorkloadConfig) -> None:
-    """Refuse offsets that nothing reads.
+def check_starts(workload: WorkloadConfig) -> None:
+    """Refuse what the kind of workload does not have, and offsets that nothing reads.
 
     Raises:
-        ConfigError: There are some, and the ranks start otherwise.
+        ConfigError: Such a value is given.
     """
+    if not 1 <= workload.draws <= MOST_DRAWS:
+        raise ConfigError("workload.draws", workload.draws, f"from 1 to {MOST_DRAWS} draws are wanted")
+    if workload.start not in STARTS:
+        raise ConfigError("workload.start", workload.start, f"allowed: {', '.join(STARTS)}")
+    if workload.start == "file" and workload.kind != "replay":
+        raise ConfigError("workload.start", "file", "only workload=replay has starts in a file")
+    if workload.kind == "replay" and workload.start not in ("file", "random"):
+        allowed = "allowed for a replay: file (as the program says), random (later by up to max_phase_s)"
+        raise ConfigError("workload.start", workload.start, allowed)
     if workload.offsets_s and (workload.kind, workload.start) != ("layer", "offsets"):
         raise ConfigError("workload.offsets_s", workload.offsets_s, "only workload.start=offsets of a layer reads them")
 
 
-def rank_starts_s(workload: WorkloadConfig, size: int, seed: int) -> list[float]:
-    """When each rank's clock starts, in seconds.
+def check_spread(key: str, starts_s: Sequence[float]) -> None:
+    """Refuse starts so far apart that the clock at the last one would be too coarse for single copies.
+
+    Raises:
+        ConfigError: They are.
+    """
+    spread_s = max(starts_s, default=0.0) - min(starts_s, default=0.0)
+    if spread_s > LONGEST_SPREAD_S:
+        allowed = f"starts within {LONGEST_SPREAD_S:g} s of one another are wanted"
+        raise ConfigError(key, f"{spread_s:g} s apart", allowed)
+
+
+def draw_starts_s(workload: WorkloadConfig, size: int, seed: int) -> list[list[float]]:
+    """When each rank's clock starts, in seconds, for each draw; a single draw where nothing is random.
+
+    Draw i depends on `seed` + i alone, so that strategies are compared on the same starts.
 
     Args:
         workload: Says how.
         size: Ranks.
-        seed: Of random starts.
+        seed: Of the first draw.
 
     Raises:
         ConfigError: Something in it cannot be used.
     """
     match workload.start:
-        case "lockstep":
-            return [0.0] * size
+        case "lockstep" | "file":
+            return [[0.0] * size]
         case "offsets":
             if len(workload.offsets_s) != size or not all(0 <= s <= LATEST_START_S for s in workload.offsets_s):
                 allowed = f"{size} seconds from 0 to {LATEST_START_S:g} are wanted, one a rank"
                 raise ConfigError("workload.offsets_s", workload.offsets_s, allowed)
-            return list(workload.offsets_s)
-        case "random":
-            if not 0 < workload.max_phase_s <= LATEST_START_S:
-                allowed = f"seconds above zero and up to {LATEST_START_S:g} are wanted"
+            check_spread("workload.offsets_s", workload.offsets_s)
+            return [list(workload.offsets_s)]
+        case _:
+            if not 0 < workload.max_phase_s <= LONGEST_SPREAD_S:
+                allowed = f"seconds above zero and up to {LONGEST_SPREAD_S:g} are wanted"
                 raise ConfigError("workload.max_phase_s", workload.max_phase_s, allowed)
-            return [float(s) for s in np.random.default_rng(seed).uniform(0.0, workload.max_phase_s, size)]
-        case unknown:
-            raise ConfigError("workload.start", unknown, f"allowed: {', '.join(STARTS)}")
+            seeds = range(seed, seed + workload.draws)
+            return [np.random.default_rng(s).uniform(0.0, workload.max_phase_s, size).tolist() for s in seeds]

@@ -23,6 +23,8 @@ def print_prediction(console: Console, job: Job, summary: dict[str, Any], folder
         console = Console(width=_PLAIN_WIDTH, file=console.file)
     if job.layer is None:
         _print_streams(console, job, summary)
+        for line in (*start_lines(summary), *range_lines(summary)):
+            console.print(line, highlight=False)
     else:
         _print_layer(console, job, job.layer, summary)
     bound = summary["lower_bound_s"]
@@ -54,7 +56,7 @@ def _print_layer(console: Console, job: Job, layer: Layer, summary: dict[str, An
         table.add_column(heading, justify="right")
     ranged = "range_s" in summary
     if ranged:
-        table.add_column("range over unmeasured rules", justify="right")
+        table.add_column("range over hypotheses", justify="right")
     rows = summary["ranks"]
     for row in rows if len(rows) <= _MOST_ROWS else rows[: _MOST_ROWS - 1]:
         cells = [str(row["rank"])]
@@ -81,8 +83,8 @@ def _print_layer(console: Console, job: Job, layer: Layer, summary: dict[str, An
         highlight=False,
     )
     console.print(memory_line(job, memory), highlight=False)
-    if ranged:
-        console.print(_range_note(summary["range_s"]), highlight=False)
+    for line in (*start_lines(summary), *range_lines(summary)):
+        console.print(line, highlight=False)
     if job.cluster.home != "peer":
         console.print(f"experts come from {job.cluster.home} memory: not over NVLink", highlight=False)
 
@@ -100,10 +102,30 @@ def layer_title(job: Job, layer: Layer) -> str:
     )
 
 
-def _range_note(range_s: dict[str, Any]) -> str:
-    if all(low == high for low, high in range_s["ranks"]):
-        return "range: none, since the unmeasured rules do not touch this program"
-    return "range: in_flight_sources 1–3 and both refill rules, which nobody has measured for three GPUs or more"
+def start_lines(summary: dict[str, Any]) -> list[str]:
+    """How the starts were chosen, and how far single runs lie apart."""
+    draws, spread = summary["draws"], summary["draw_spread"]
+    if spread is not None:
+        return [f"mean over {draws} draws of the starts; single runs differ from it by up to {100 * spread:.1f} %"]
+    if summary["start"] == "lockstep":
+        return ["lock step: a singular case; starts a nanosecond apart can change it by half (workload.start=random)"]
+    if summary["start"] == "file":
+        return ["starts exactly as in the file; workload.start=random shifts them by what was measured"]
+    return []
+
+
+def range_lines(summary: dict[str, Any]) -> list[str]:
+    """Under which hypotheses about what nobody has measured the latency is lowest and highest."""
+    found = summary.get("range_s")
+    if found is None:
+        return []
+    low, high = found["mean"]
+    if len(found["under"]) == 1:
+        return ["range: no hypothesis about what nobody has measured touches this program"]
+    return [
+        f"range over {len(found['under'])} machines that hypotheses allow: {_range([low, high])} in the mean; lowest "
+        f'with "{found["lowest"]}", highest with "{found["highest"]}"'
+    ]
 
 
 def memory_line(job: Job, memory: dict[str, int]) -> str:

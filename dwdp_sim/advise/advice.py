@@ -20,14 +20,14 @@ from dwdp_sim.advise.host import (
     host_cost,
     sweep_host_cost,
 )
-from dwdp_sim.advise.lab import Bench, Lab
+from dwdp_sim.advise.lab import Bench, Lab, Setup
 from dwdp_sim.advise.load import Load, measure_load
 from dwdp_sim.advise.memory import PlacementRow, compare_placements
 from dwdp_sim.advise.search import Effort, Findings, search
-from dwdp_sim.advise.states import AS_CONFIGURED, State, possible_states
 from dwdp_sim.advise.turning import Turning, find_turnings
 from dwdp_sim.build import Job, Layer
 from dwdp_sim.errors import ConfigError
+from dwdp_sim.hypotheses import AS_CONFIGURED, Hypothesis, distinct, hypotheses, samples
 
 _LARGE_SLICE_BYTES = 32 * 2**20
 _SEEDS_BESIDE = 3  # of what is asked besides which candidate is best
@@ -106,7 +106,7 @@ def advise(
     few, layers = seeds[:_SEEDS_BESIDE], config.advise.screen_layers
     have = candidate_of(layer.strategy, config.workload.carry_over)
     ranks, cluster = bench.placement.dwdp_size, bench.cluster
-    states = possible_states(cluster, bench.options, ranks, config.advise.samples, used_constants(bench, have))
+    states = possible_states(bench, have, config.advise.samples)
     load = measure_load(bench, have.strategy, seeds)
     findings = search(lab, have, states, Effort(layers, seeds, config.advise.copies))
     default, batched = pair(have)
@@ -135,12 +135,19 @@ def advise(
     )
 
 
-def _telling_states(states: Sequence[State]) -> list[State]:
+def possible_states(bench: Bench, have: Candidate, draws: int = 0) -> list[Hypothesis]:
+    """The hypotheses that default and batched copies can tell apart, what is configured first, then draws.
+
+    Args:
+        bench: The user's configuration.
+        have: What the user runs.
+        draws: Of constants from their intervals, where some have one from a fit.
+    """
+    programs = [bench.scenario(Setup(candidate.strategy)).program for candidate in pair(have)]
+    chosen = distinct(hypotheses(bench.cluster, bench.options), programs, bench.cluster, bench.options)
+    return chosen + samples(bench.cluster, draws, used_constants(bench, have))
+
+
+def _telling_states(states: Sequence[Hypothesis]) -> list[Hypothesis]:
     """As configured, one source in flight, and all: those between which the gain of batching lies."""
-    wanted = [
-        state
-        for state in states
-        if state.incast is None
-        and (state.in_flight_sources == 1 or (state.in_flight_sources == 3 and state.refill == "any"))
-    ]
-    return [AS_CONFIGURED, *wanted]
+    return [AS_CONFIGURED, *(state for state in states if state.name in ("1 source; fair", "all sources; fair"))]

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from dwdp_sim.advise.advice import advise, build_bench
+from dwdp_sim.advise.advice import advise, build_bench, possible_states
 from dwdp_sim.advise.candidates import candidate_of
 from dwdp_sim.advise.config import AdviseTree, register_advise_schemas
 from dwdp_sim.advise.draw_map import draw_map
@@ -28,7 +28,6 @@ from dwdp_sim.advise.lab import Bench, Lab
 from dwdp_sim.advise.load import measure_load
 from dwdp_sim.advise.report import advice_content, map_content
 from dwdp_sim.advise.screen import print_advice
-from dwdp_sim.advise.states import possible_states
 from dwdp_sim.build import Job, build_config
 from dwdp_sim.compose import run_app
 from dwdp_sim.files import write_whole
@@ -78,7 +77,7 @@ def run_map(config: AdviseTree, job: Job, bench: Bench, folder: Path, console: C
     have = candidate_of(job.layer.strategy, config.workload.carry_over)
     load = measure_load(bench, have.strategy, seeds)
     size = bench.placement.dwdp_size
-    states = [state for state in possible_states(bench.cluster, bench.options, size) if state.incast is None]
+    states = possible_states(bench, have)
     places = list(product(RATIOS, VARIATIONS))
     with _progress(console) as progress, workers(config.workers or os.cpu_count() or 1) as pool:
         lab = Lab(bench, pool, partial(progress, "map"))

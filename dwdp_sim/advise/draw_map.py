@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from dwdp_sim.advise.gain_map import MapPoint
 from dwdp_sim.advise.load import Load
 from dwdp_sim.advise.search import ALIKE
-from dwdp_sim.advise.states import AS_CONFIGURED
+from dwdp_sim.hypotheses import AS_CONFIGURED
 
 Grid = NDArray[np.float64]  # (variations, ratios)
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from dwdp_sim.advise.candidates import Candidate, pair
 from dwdp_sim.advise.lab import Lab, Setup, Windows
 from dwdp_sim.advise.load import Load
-from dwdp_sim.advise.search import COARSE, setup_of
-from dwdp_sim.advise.states import State
+from dwdp_sim.advise.search import setup_of
+from dwdp_sim.coarse_plan import COARSE_SLICES
+from dwdp_sim.hypotheses import Hypothesis
 from dwdp_sim.replications import Estimate, paired_gain
 
 RATIOS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.25, 1.6, 2.0, 2.8, 4.0)  # window ÷ uncontended prefetch
@@ -28,7 +29,7 @@ class MapPoint:
 
     ratio: float
     cv: float
-    gains: Mapping[State, Estimate]
+    gains: Mapping[Hypothesis, Estimate]
 
 
 def map_gain(
@@ -36,7 +37,7 @@ def map_gain(
     have: Candidate,
     load: Load,
     places: Sequence[tuple[float, float]],
-    states: Sequence[State],
+    states: Sequence[Hypothesis],
     layers: int,
     seeds: Sequence[int],
 ) -> list[MapPoint]:
@@ -55,14 +56,14 @@ def map_gain(
     """
     default, batched = pair(have)
 
-    def setup(candidate: Candidate, place: tuple[float, float], state: State) -> Setup:
+    def setup(candidate: Candidate, place: tuple[float, float], state: Hypothesis) -> Setup:
         windows = Windows(place[0] * load.prefetch_s, load.before_share, place[1])
-        return replace(setup_of(candidate, state, layers, COARSE), windows=windows)
+        return replace(setup_of(candidate, state, layers, COARSE_SLICES), windows=windows)
 
     both = (default, batched)
     lab.run((setup(c, place, s), seed) for place in places for s in states for c in both for seed in seeds)
 
-    def gain(place: tuple[float, float], state: State) -> Estimate:
+    def gain(place: tuple[float, float], state: Hypothesis) -> Estimate:
         return paired_gain(*(lab.times(setup(c, place, state), seeds) for c in (batched, default)))
 
     return [MapPoint(*place, {state: gain(place, state) for state in states}) for place in places]

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from dwdp_sim.advise.candidates import CONTENTION_OPT_SLICE_BYTES, ONE_BY_ONE, SLICES, Candidate
 from dwdp_sim.advise.lab import Host, Lab
-from dwdp_sim.advise.search import COARSE, setup_of
+from dwdp_sim.advise.search import setup_of
 from dwdp_sim.cluster import Cluster
+from dwdp_sim.coarse_plan import COARSE_SLICES
 from dwdp_sim.replications import Estimate, paired_gain
 from dwdp_sim.strategies import Strategy
 
@@ -154,7 +155,7 @@ def sweep_host_cost(
     batched = {size: Candidate(replace(default.strategy, name="batched", slice_bytes=size)) for size in sizes}
     setups = {
         (size, cost, ahead): replace(
-            setup_of(batched[size], layers=layers, slices=COARSE), host=Host("as_issued", ahead, cost)
+            setup_of(batched[size], layers=layers, slices=COARSE_SLICES), host=Host("as_issued", ahead, cost)
         )
         for size in sizes
         for cost in SLICE_COSTS_S

@@ -8,13 +8,13 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 
 from dwdp_sim.advise.candidates import ONE_BY_ONE
-from dwdp_sim.advise.states import AS_CONFIGURED, State
-from dwdp_sim.advise.twin import SLICES_A_PULL, Twin, make_twin, twin_constants
 from dwdp_sim.build import Layer, build_program
 from dwdp_sim.build_iteration import build_scenario
 from dwdp_sim.cluster import Cluster
+from dwdp_sim.coarse_plan import SLICES_A_PULL, CoarsePlan, coarse_constants, make_coarse_plan
 from dwdp_sim.compute_config import ComputeConfig
 from dwdp_sim.config import SimConfig
+from dwdp_sim.hypotheses import AS_CONFIGURED, Hypothesis, without_walk
 from dwdp_sim.iteration import Scenario, draw, figures
 from dwdp_sim.models import MoEModel
 from dwdp_sim.options import FabricOptions
@@ -67,12 +67,12 @@ class Setup:
         windows: None: as configured.
         num_prefetch_experts: Experts pulled from each peer; None: as configured.
         start: `random` or `lockstep`; None: as configured.
-        slices: Pieces into which the largest pull is cut in the simulation, about (`twin.make_twin`).
+        slices: Pieces into which the largest pull is cut in the simulation, about (`coarse_plan.make_coarse_plan`).
     """
 
     strategy: Strategy
     carry_over: bool = False
-    state: State = AS_CONFIGURED
+    state: Hypothesis = AS_CONFIGURED
     layers: int | None = None
     window_factor: float = 1.0
     host: Host | None = None
@@ -99,9 +99,9 @@ class Bench:
         placement = self.placement
         return Placement.create(placement.num_experts, placement.dwdp_size, None, setup.num_prefetch_experts)
 
-    def twin(self, setup: Setup) -> Twin:
+    def twin(self, setup: Setup) -> CoarsePlan:
         """What is simulated for `setup`."""
-        return make_twin(self.model, self.placed(setup), setup.strategy, setup.slices)
+        return make_coarse_plan(self.model, self.placed(setup), setup.strategy, setup.slices)
 
     def hides_host(self, setup: Setup) -> bool:
         """Whether host time counts nothing."""
@@ -122,7 +122,7 @@ class Bench:
         if setup.host is not None and setup.host.issue_slice_s is not None:
             constants = replace(constants, issue_slice_s=setup.host.issue_slice_s)
         pace = replace(scenario.pace, carry_over=setup.carry_over)
-        return replace(scenario, constants=twin_constants(constants, twin), pace=pace)
+        return replace(scenario, constants=coarse_constants(constants, twin), pace=pace)
 
     def _configured(self, setup: Setup) -> SimConfig:
         config = deepcopy(self.config)
@@ -159,8 +159,10 @@ class Lab:
     ) -> None:
         self.bench = bench
         self._pool, self._progress = pool, progress
+        refill = bench.cluster.constants.get("refill")
+        self._refill = None if refill is None else refill.value
         self._known: dict[tuple[object, ...], float] = {}
-        self._twins: dict[tuple[Strategy, int | None, int], Twin] = {}
+        self._twins: dict[tuple[Strategy, int | None, int], CoarsePlan] = {}
 
     def run(self, tasks: Iterable[tuple[Setup, int]]) -> None:
         """Run (set-up, seed) pairs that have not run, side by side."""
@@ -178,7 +180,7 @@ class Lab:
         self.run((setup, seed) for seed in seeds)
         return [self._known[(*self.identity(setup), seed)] for seed in seeds]
 
-    def twin(self, setup: Setup) -> Twin:
+    def twin(self, setup: Setup) -> CoarsePlan:
         """What is simulated for `setup`."""
         key = setup.strategy, setup.num_prefetch_experts, setup.slices
         if key not in self._twins:
@@ -192,8 +194,11 @@ class Lab:
         one_source = twin.strategy.name in ONE_BY_ONE or (
             twin.strategy.name == "batched_per_round" and twin.strategy.call_rounds == 1
         )
-        state = replace(setup.state, in_flight_sources=None, refill=None) if one_source else setup.state
-        return replace(setup, strategy=twin.strategy, state=state, slices=0), scales
+        state = without_walk(setup.state) if one_source else setup.state
+        by_bytes = dict(state.constants).get("refill", self._refill) == "bytes" and not one_source
+        state = replace(state, name="")
+        window = twin.slice_scale if by_bytes else 1.0
+        return replace(setup, strategy=twin.strategy, state=state, slices=0), scales, window
 
 
 def iteration_s(task: tuple[Bench, Setup, int]) -> float:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 from dwdp_sim.advise.candidates import Candidate
 from dwdp_sim.advise.lab import Lab
-from dwdp_sim.advise.search import COARSE, setup_of
+from dwdp_sim.advise.search import setup_of
 from dwdp_sim.build import Layer
 from dwdp_sim.cluster import Cluster
+from dwdp_sim.coarse_plan import COARSE_SLICES
 from dwdp_sim.metrics import memory_bytes
 from dwdp_sim.placement import Placement
 from dwdp_sim.replications import Estimate, paired_gain
@@ -54,7 +55,7 @@ def compare_placements(
     rows = {placement: _row(lab, cluster, candidate, placement) for placement in (own, *others)}
     runs = {
         placement: replace(
-            setup_of(candidate, layers=layers, slices=COARSE), num_prefetch_experts=placement.num_prefetch_experts
+            setup_of(candidate, layers=layers, slices=COARSE_SLICES), num_prefetch_experts=placement.num_prefetch_experts
         )
         for placement, row in rows.items()
         if row.fits is not False or placement == own

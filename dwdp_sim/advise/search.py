@@ -9,18 +9,17 @@ import numpy as np
 
 from dwdp_sim.advise.candidates import Candidate, candidates, changes, offered, pair
 from dwdp_sim.advise.lab import Lab, Setup
-from dwdp_sim.advise.states import AS_CONFIGURED, State
-from dwdp_sim.advise.twin import SLICES_A_PULL
+from dwdp_sim.coarse_plan import COARSE_SLICES, SLICES_A_PULL
+from dwdp_sim.hypotheses import AS_CONFIGURED, Hypothesis
 from dwdp_sim.replications import Estimate, paired_gain
 
 ALIKE = 0.005  # gains below half a percent are not worth a change
 _NOISE = 0.02  # by which one seed over a few layers may mislead
-COARSE = 12  # slices of the largest pull where a percent does not matter
 _SIZES_KEPT = 2  # of each strategy
 _MORE_FINALISTS = 3  # besides what is always compared
 _SEEDS_A_STATE = 2
 
-Times = Mapping[State, Sequence[float]]  # iteration times in seconds, one a seed
+Times = Mapping[Hypothesis, Sequence[float]]  # iteration times in seconds, one a seed
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Row:
     candidate: Candidate
     iteration: Estimate
     gain: Estimate
-    gains: Mapping[State, float]
+    gains: Mapping[Hypothesis, float]
     changes: tuple[str, ...]
 
     @property
@@ -94,11 +93,11 @@ class Findings:
     today: Row
     best: Row
     screened: list[Screened]
-    states: list[State]
+    states: list[Hypothesis]
     layers: int
 
 
-def search(lab: Lab, have: Candidate, states: Sequence[State], effort: Effort) -> Findings:
+def search(lab: Lab, have: Candidate, states: Sequence[Hypothesis], effort: Effort) -> Findings:
     """Compare everything with what the user has.
 
     The choice is the candidate that is never far from the best, whatever is true of the machine: its worst regret over
@@ -132,7 +131,7 @@ def search(lab: Lab, have: Candidate, states: Sequence[State], effort: Effort) -
 
 
 def setup_of(
-    candidate: Candidate, state: State = AS_CONFIGURED, layers: int | None = None, slices: int = SLICES_A_PULL
+    candidate: Candidate, state: Hypothesis = AS_CONFIGURED, layers: int | None = None, slices: int = SLICES_A_PULL
 ) -> Setup:
     """What runs for a candidate."""
     return Setup(candidate.strategy, candidate.carry_over, state, layers, slices=slices)
@@ -143,13 +142,13 @@ def _same(lab: Lab, candidate: Candidate) -> tuple[object, ...]:
 
 
 def _screen(
-    lab: Lab, chosen: Iterable[Candidate], states: Sequence[State], effort: Effort
-) -> dict[Candidate, dict[State, list[float]]]:
+    lab: Lab, chosen: Iterable[Candidate], states: Sequence[Hypothesis], effort: Effort
+) -> dict[Candidate, dict[Hypothesis, list[float]]]:
     """A few layers of the first seed, in each of the states."""
-    tasks = {(c, s): setup_of(c, s, effort.screen_layers, COARSE) for c in chosen for s in states}
+    tasks = {(c, s): setup_of(c, s, effort.screen_layers, COARSE_SLICES) for c in chosen for s in states}
     seeds = effort.seeds[:1]
     lab.run((setup, seed) for setup in tasks.values() for seed in seeds)
-    times: dict[Candidate, dict[State, list[float]]] = {}
+    times: dict[Candidate, dict[Hypothesis, list[float]]] = {}
     for (candidate, state), setup in tasks.items():
         times.setdefault(candidate, {})[state] = lab.times(setup, seeds)
     return times
@@ -197,7 +196,7 @@ def _finalists(lab: Lab, times: Mapping[Candidate, Times], have: Candidate) -> l
     return chosen
 
 
-def _extreme_states(times: Mapping[Candidate, Times]) -> list[State]:
+def _extreme_states(times: Mapping[Candidate, Times]) -> list[Hypothesis]:
     """As configured, and every state in which some finalist gains most or least over the first."""
     have, *others = times
     states = list(times[have])
@@ -208,7 +207,7 @@ def _extreme_states(times: Mapping[Candidate, Times]) -> list[State]:
     return list(extreme)
 
 
-def _regrets(times: Mapping[Candidate, Mapping[State, float]]) -> dict[Candidate, float]:
+def _regrets(times: Mapping[Candidate, Mapping[Hypothesis, float]]) -> dict[Candidate, float]:
     """How much longer each takes than the best, as a share, in its worst state."""
     states = next(iter(times.values()))
     best = {state: min(by[state] for by in times.values()) for state in states}
@@ -224,7 +223,9 @@ def _affordable_layers(lab: Lab, finalists: Sequence[Candidate], states: int, ef
     return min(every, max(effort.screen_layers, effort.copies // copies))
 
 
-def _final(lab: Lab, finalists: Sequence[Candidate], states: Sequence[State], layers: int, effort: Effort) -> list[Row]:
+def _final(
+    lab: Lab, finalists: Sequence[Candidate], states: Sequence[Hypothesis], layers: int, effort: Effort
+) -> list[Row]:
     """Whole forward steps: all seeds as configured, a few in every other state."""
     seeds = {state: effort.seeds if state == AS_CONFIGURED else effort.seeds[:_SEEDS_A_STATE] for state in states}
     lab.run((setup_of(c, s, layers), seed) for s in states for seed in seeds[s] for c in finalists)

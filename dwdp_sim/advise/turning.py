@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from dwdp_sim.advise.candidates import Candidate
 from dwdp_sim.advise.lab import Lab, Setup
 from dwdp_sim.advise.load import Load
-from dwdp_sim.advise.search import ALIKE, COARSE, setup_of
-from dwdp_sim.advise.states import State
+from dwdp_sim.advise.search import ALIKE, setup_of
+from dwdp_sim.coarse_plan import COARSE_SLICES
+from dwdp_sim.hypotheses import Hypothesis
 from dwdp_sim.replications import Estimate, paired_gain
 
 RATIOS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0)  # window ÷ uncontended prefetch
@@ -31,7 +32,7 @@ class Turning:
         costs: Largest real loss at any ratio, as a share; 0 without one.
     """
 
-    state: State
+    state: Hypothesis
     ratios: tuple[float, ...]
     gains: tuple[Estimate, ...]
     begins_at: float | None
@@ -44,7 +45,7 @@ def find_turnings(
     of: Candidate,
     over: Candidate,
     load: Load,
-    states: Sequence[State],
+    states: Sequence[Hypothesis],
     layers: int,
     seeds: Sequence[int],
 ) -> list[Turning]:
@@ -60,12 +61,12 @@ def find_turnings(
         seeds: At least two.
     """
 
-    def setups(state: State, ratio: float) -> tuple[Setup, Setup]:
-        both = (setup_of(candidate, state, layers, COARSE) for candidate in (of, over))
+    def setups(state: Hypothesis, ratio: float) -> tuple[Setup, Setup]:
+        both = (setup_of(candidate, state, layers, COARSE_SLICES) for candidate in (of, over))
         first, second = (replace(setup, window_factor=ratio / load.ratio) for setup in both)
         return first, second
 
-    def gain(state: State, ratio: float) -> Estimate:
+    def gain(state: Hypothesis, ratio: float) -> Estimate:
         first, second = setups(state, ratio)
         return paired_gain(lab.times(first, seeds), lab.times(second, seeds))
 

@@ -22,6 +22,7 @@ FREE: dict[str, Any] = {
     "egress_bytes_per_s": 100.0,
     "ingress_bytes_per_s": 100.0,
     "pair_bytes_per_s": 100.0,
+    "push_bytes_per_s": 1e9,
     "host_in_bytes_per_s": 50.0,
     "host_out_bytes_per_s": 25.0,
     "local_bytes_per_s": 200.0,
@@ -31,14 +32,17 @@ FREE: dict[str, Any] = {
     "host_gap_s": [[1, 0.0]],
     "local_fixed_s": 0.0,
     "local_gap_s": [[1, 0.0]],
-    "incast_factor_2": 1.0,
-    "incast_factor_3": 1.0,
-    "incast_factor_4_up": 1.0,
+    "incast_factor_2": {"pull": 1.0, "push": 1.0},
+    "incast_factor_3": {"pull": 1.0, "push": 1.0},
+    "incast_factor_4_up": {"pull": 1.0, "push": 1.0},
     "both_ways_egress": {"pull": 1.0, "push": 1.0},
     "both_ways_ingress": {"pull": 1.0, "push": 1.0},
     "both_ways_gap_factor": 1.0,
     "in_flight_sources": 2,
     "refill": "oldest",
+    "in_flight_bytes": None,
+    "batch_engines": 1,
+    "turn_gap_s": [[1, 0.0]],
     "issue_async_s": 0.0,
     "issue_batch_s": 0.0,
     "issue_slice_s": 0.0,
@@ -103,9 +107,14 @@ def program(*queues: Queue) -> Program:
 
 
 def cluster(**values: Any) -> Cluster:
-    """A cluster with the constants of `FREE`, some replaced; None leaves one out."""
+    """A cluster with the constants of `FREE`, some replaced; None leaves one out, a number is of both kinds."""
     unknown = set(values) - set(FREE)
     assert not unknown, unknown
+    values |= {
+        name: {"pull": value, "push": value}
+        for name, value in values.items()
+        if name.startswith("incast_factor") and isinstance(value, float)
+    }
     constants = {
         name: Constant(value, "", "assumed", "test") for name, value in (FREE | values).items() if value is not None
     }

@@ -75,14 +75,14 @@ ALL_KINDS = ("pull", "push", "host_in", "host_out", "local")
 FACTORS = st.floats(0.3, 1.0)
 OPTIONS = st.builds(
     FabricOptions,
-    sharing=st.sampled_from(["fair", "fifo"]),
+    sharing=st.sampled_from(["fair", "equal", "fifo"]),
     incast=st.sampled_from(["always", "demand", "off"]),
     both_ways=st.booleans(),
     batch_order=st.sampled_from(["kept", "swapped", "random"]),
 )
 
 
-def both_ways() -> st.SearchStrategy[dict[str, float]]:
+def by_kind() -> st.SearchStrategy[dict[str, float]]:
     return st.fixed_dictionaries({"pull": FACTORS, "push": FACTORS})
 
 
@@ -95,14 +95,23 @@ RATES = st.fixed_dictionaries(
 )
 LOSSES = st.fixed_dictionaries(
     {
-        "incast_factor_2": FACTORS,
-        "incast_factor_3": FACTORS,
-        "incast_factor_4_up": FACTORS,
-        "both_ways_egress": both_ways(),
-        "both_ways_ingress": both_ways(),
+        "incast_factor_2": by_kind(),
+        "incast_factor_3": by_kind(),
+        "incast_factor_4_up": by_kind(),
+        "both_ways_egress": by_kind(),
+        "both_ways_ingress": by_kind(),
     }
 )
-WINDOWS = st.fixed_dictionaries({"in_flight_sources": st.integers(1, 4), "refill": st.sampled_from(["oldest", "any"])})
+WINDOWS = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "in_flight_sources": st.one_of(st.integers(1, 4), st.just("all")),
+            "refill": st.sampled_from(["oldest", "any"]),
+            "batch_engines": st.integers(1, 2),
+        }
+    ),
+    st.fixed_dictionaries({"refill": st.just("bytes"), "in_flight_bytes": st.one_of(SIZES, st.floats(1.0, 1e6))}),
+)
 TIMES = st.fixed_dictionaries(
     {
         name: st.sampled_from([0.0, 0.25, 3.0])
@@ -118,9 +127,18 @@ TIMES = st.fixed_dictionaries(
     }
     | {
         name: st.sampled_from([[[1, 0.0]], [[1, 0.5], [1000, 2.0]]])
-        for name in ("peer_gap_s", "host_gap_s", "local_gap_s")
+        for name in ("peer_gap_s", "host_gap_s", "local_gap_s", "turn_gap_s")
     }
 )
+
+
+def incast_left(values: dict[str, Any], outgoing: set[tuple[int, str]]) -> float:
+    """What (destination, kind) pairs leave of their common source: the worst factor for their number of GPUs."""
+    readers = len({gpu for gpu, _ in outgoing})
+    if readers < 2:
+        return 1.0
+    name = f"incast_factor_{readers}" if readers < 4 else "incast_factor_4_up"
+    return min(float(values[name][kind]) for _, kind in outgoing)
 
 
 @st.composite

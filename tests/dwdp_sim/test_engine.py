@@ -48,11 +48,21 @@ def test_batches_of_local_copies_are_not_pipelined() -> None:
 
 
 def test_a_batch_that_mixes_links_runs_in_order_with_gaps() -> None:
-    # A pull of 1 s, gap 0.5 for a local copy of 0.5 s, gap 1 for a pull of 1 s.
-    of = program(queue(0, batch((1, 0, 100), (0, 0, 100), (2, 0, 100))))
-    timeline = run(of, local_gap_s=[[1, 0.5]], peer_gap_s=GAPS)
-    assert timeline.copy_start_s.tolist() == [0.0, 1.5, 3.0]
-    assert ends(timeline) == [4.0]
+    # A pull of 1 s, 0.75 s to turn, a local copy of 0.5 s, gap 0.5, another, 0.75 s to turn, a pull of 1 s.
+    of = program(queue(0, batch((1, 0, 100), (0, 0, 100), (0, 0, 100), (2, 0, 100))))
+    timeline = run(of, local_gap_s=[[1, 0.5]], peer_gap_s=GAPS, turn_gap_s=[[1, 0.75]])
+    assert timeline.copy_start_s.tolist() == [0.0, 1.75, 2.75, 4.0]
+    assert ends(timeline) == [5.0]
+
+
+def test_a_batch_that_changes_direction_drains_at_every_change() -> None:
+    # Two pulls from two GPUs share the reader's 100 B/s: 2 s. Then 0.25 s to turn, and two pushes to two GPUs share
+    # its egress: 2 s. Then 0.25 s and a pull of 1 s.
+    copies = ((1, 0, 100), (2, 0, 100), (0, 1, 100), (0, 2, 100), (1, 0, 100))
+    timeline = run(program(queue(0, batch(*copies))), turn_gap_s=[[1, 0.25]])
+    assert timeline.copy_start_s.tolist() == [0.0, 0.0, 2.25, 2.25, 4.5]
+    assert timeline.copy_end_s.tolist() == [2.0, 2.0, 4.25, 4.25, 5.5]
+    assert timeline.gap_s.tolist() == [0.5]
 
 
 def test_a_batch_that_mixes_links_does_not_disturb_the_engine_of_its_other_link() -> None:

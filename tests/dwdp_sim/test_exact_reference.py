@@ -100,7 +100,7 @@ def exact_ends(drawn: list[Queue], pair_cap: Fraction, refill: str, places: int)
 
 
 @given(
-    queues(max_gpus=5, max_calls=3, max_batch=8, one_stream_a_gpu=True),
+    queues(max_gpus=5, max_calls=3, max_batch=8, kinds=("pull",), one_stream_a_gpu=True),
     st.sampled_from([25, 40, 100]),
     st.sampled_from(["oldest", "any"]),
     st.integers(1, 4),

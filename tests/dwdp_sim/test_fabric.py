@@ -18,7 +18,7 @@ from dwdp_sim.rates import RateModel
 from dwdp_sim.sharing import Flow
 from dwdp_sim.simulate import Timeline
 from tests.dwdp_sim.builders import batch, constants, ends, links, program, queue, resources, run, single
-from tests.dwdp_sim.drawn import ALL_KINDS, OPTIONS, machines, programs
+from tests.dwdp_sim.drawn import ALL_KINDS, OPTIONS, incast_left, machines, programs
 
 FIFO = FabricOptions(sharing="fifo")
 
@@ -60,7 +60,6 @@ def test_no_resource_is_ever_over_what_its_losses_leave(
 
     Under `demand` a source may carry its full egress.
     """
-    gamma = [1.0, values["incast_factor_2"], values["incast_factor_3"], values["incast_factor_4_up"]]
     timeline = run(of, options, record_links=True, **values)
     for _, rates in timeline.link_samples:
         flows = [timeline.flows[number] for number in rates.flows]
@@ -74,7 +73,7 @@ def test_no_resource_is_ever_over_what_its_losses_leave(
             if options.both_ways and name != "pair" and opposite:
                 capacity *= min(values[f"both_ways_{name}"][kind] for kind in opposite)
             if name == "egress" and options.incast == "always":
-                capacity *= gamma[min(len({flow.dst for flow in flows if flow.src == gpu}), 4) - 1]
+                capacity *= incast_left(values, {(flow.dst, flow.kind) for flow in flows if flow.src == gpu})
             assert total <= capacity * (1 + 1e-9), (name, gpu, other)
 
 

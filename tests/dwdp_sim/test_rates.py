@@ -12,7 +12,7 @@ from dwdp_sim.options import FabricOptions
 from dwdp_sim.rates import RateModel, RateSet
 from dwdp_sim.sharing import Flow
 from tests.dwdp_sim.builders import constants, program, queue, resources, single
-from tests.dwdp_sim.drawn import machines
+from tests.dwdp_sim.drawn import incast_left, machines
 
 LOSSES: dict[str, Any] = {"incast_factor_2": 0.9, "incast_factor_3": 0.8, "incast_factor_4_up": 0.7}
 
@@ -159,7 +159,6 @@ def test_rates_respect_every_loss_and_every_cap(
     Capacity of a source = egress · γ(readers) · worst both-ways factor of what arrives; under `demand` γ or 1.
     """
     result = solved(ends, FabricOptions(incast=incast, both_ways=both_ways), **values)
-    gamma = [1.0, values["incast_factor_2"], values["incast_factor_3"], values["incast_factor_4_up"]]
     capacity: dict[tuple[str, int, int], float] = {}
     load: dict[tuple[str, int, int], float] = {}
     fastest: dict[tuple[str, int, int], float] = {}
@@ -179,7 +178,9 @@ def test_rates_respect_every_loss_and_every_cap(
             capacity[resource] *= min(values[f"both_ways_{name}"][kind] for kind in opposite)
         lossless[resource] = capacity[resource]
         if out and incast != "off":
-            capacity[resource] *= gamma[min(len({d for _, s, d in ends if s == gpu}), 4) - 1]
+            capacity[resource] *= incast_left(
+                values, {(d, "push" if o == s else "pull") for o, s, d in ends if s == gpu}
+            )
     for resource, total in load.items():
         assert total <= (lossless if incast == "demand" else capacity)[resource] * (1 + 1e-9)
     for (_, src, dst), rate in zip(ends, result.rates, strict=True):
@@ -192,3 +193,18 @@ def test_rates_respect_every_loss_and_every_cap(
             for r in resources(src, dst)
         )
     assert all(0 < share <= 1 for share in result.shares)
+
+
+def test_of_two_kinds_of_copies_from_a_source_the_worse_incast_counts() -> None:
+    # GPU 0 is read by GPU 1 and pushes to GPU 2: two GPUs take its bytes, γ(2) is 0.9 for pulls and 0.8 for pushes.
+    factors: dict[str, Any] = {"incast_factor_2": {"pull": 0.9, "push": 0.8}}
+    assert solved([(1, 0, 1), (0, 0, 2)], **factors).rates == (40.0, 40.0)
+
+
+def test_an_engine_moves_all_its_copies_at_one_rate_where_sharing_is_equal() -> None:
+    # GPU 3 reads GPUs 0 and 1, GPUs 4 and 5 read GPU 0 too: GPU 0 gives each of its readers 100/3. Fair, GPU 3 gets
+    # 100 − 100/3 from GPU 1; equal, no more than from GPU 0.
+    flows = pulls((3, 0), (3, 1), (4, 0), (5, 0))
+    third = pytest.approx(100 / 3)
+    assert list(solved(flows).rates) == [third, pytest.approx(200 / 3), third, third]
+    assert list(solved(flows, FabricOptions(sharing="equal")).rates) == [third] * 4

@@ -18,6 +18,7 @@ from dwdp_sim.fabric_constants import LinkTiming
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import Program
 from dwdp_sim.simulate import simulate
+from dwdp_sim.starts import LATEST_START_S, LONGEST_SPREAD_S
 from tests.dwdp_sim.builders import (
     Queue,
     batch,
@@ -102,7 +103,8 @@ def test_scaling_bytes_and_rates_together_changes_nothing(
     of: Program, values: dict[str, Any], options: FabricOptions, scale: int
 ) -> None:
     larger = dataclasses.replace(of, copy_bytes=of.copy_bytes * scale)
-    faster = {name: value * scale if name.endswith("bytes_per_s") else value for name, value in values.items()}
+    in_bytes = ("bytes_per_s", "in_flight_bytes")
+    faster = {name: value * scale if name.endswith(in_bytes) else value for name, value in values.items()}
     one, other = run(of, options, **values), run(larger, options, **faster)
     np.testing.assert_allclose(other.copy_end_s, one.copy_end_s, rtol=1e-9)
     np.testing.assert_allclose(other.transfer_s, one.transfer_s, rtol=1e-9)
@@ -271,3 +273,44 @@ def test_links_are_recorded_only_if_asked_for() -> None:
     of = program(queue(0, single(1, 0, 100)))
     assert run(of).link_samples == []
     assert [seconds for seconds, _ in run(of, record_links=True).link_samples] == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("start_s", [1.0, 1e3, LATEST_START_S])
+def test_late_starts_change_nothing(start_s: float) -> None:
+    # Two streams from one source, 64 KiB and 192 KiB a slice, 10,000 slices in all: each copy takes 0.1 to 1 µs, and
+    # a clock at 1e6 s counts in 0.1 ns.
+    slices = [queue(1, *[single(0, 1, 65536)] * 5000), queue(2, *[single(0, 2, 196608)] * 5000)]
+    rates = links(4e11)
+    early = ends(run(program(*slices), **rates))
+    late = ends(run(program(*[q._replace(start_s=start_s) for q in slices]), **rates))
+    assert late == pytest.approx(early, rel=1e-9)
+    assert early == pytest.approx([2 * 5000 * 65536 / 4e11, 5000 * (65536 + 196608) / 4e11], rel=1e-9)
+
+
+def test_starts_far_apart_are_as_exact_as_the_clock_at_the_later_one() -> None:
+    # The second stream starts when the first has long ended: 10,000 slices of 64 KiB at 4e11 B/s take 1.6384 ms.
+    slices = [single(0, 1, 65536)] * 10_000
+    timeline = run(program(queue(1, *slices), queue(1, *slices, start_s=LONGEST_SPREAD_S)), **links(4e11))
+    assert ends(timeline) == pytest.approx([1.6384e-3] * 2, rel=1e-9)
+
+
+@given(programs(kinds=("pull",), one_stream_a_gpu=True), machines(times=False), OPTIONS, st.floats(1e-3, 1e6))
+def test_shifting_all_starts_shifts_all_times(
+    of: Program, values: dict[str, Any], options: FabricOptions, shift: float
+) -> None:
+    later = dataclasses.replace(of, stream_start_s=of.stream_start_s + shift)
+    one, other = run(of, options, **values), run(later, options, **values)
+    np.testing.assert_array_equal(other.stream_elapsed_s, one.stream_elapsed_s)
+    np.testing.assert_allclose(other.copy_end_s, one.copy_end_s + shift, rtol=1e-12)
+
+
+@given(programs(kinds=("pull",), max_batch=8), machines(losses=False))
+def test_a_window_of_all_bytes_is_all_sources_at_once_and_a_tiny_one_is_one(
+    of: Program, values: dict[str, Any]
+) -> None:
+    values = {name: value for name, value in values.items() if name not in ("in_flight_bytes", "batch_engines")}
+    large = dataclasses.replace(of, copy_bytes=of.copy_bytes * 1_000_000)
+    for limit, places in ((10**15, "all"), (1, 1)):
+        by_bytes = run(large, **values | {"refill": "bytes", "in_flight_bytes": limit})
+        by_places = run(large, **values | {"refill": "any", "in_flight_sources": places})
+        np.testing.assert_allclose(by_bytes.copy_end_s, by_places.copy_end_s, rtol=1e-4)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dwdp_sim.advise.states import AS_CONFIGURED, State, possible_states
+from dwdp_sim.hypotheses import AS_CONFIGURED, Hypothesis, hypotheses, samples
 from dwdp_sim.build import read_cluster
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.options import FabricOptions
@@ -39,13 +39,13 @@ def test_what_was_measured_or_chosen_is_not_questioned() -> None:
 
 def test_two_ranks_share_no_source_but_their_constants_have_intervals() -> None:
     assert possible_states(GB200, FabricOptions(), 2) == [AS_CONFIGURED]
-    drawn = [AS_CONFIGURED, *(State(sample=n) for n in range(3))]
+    drawn = [AS_CONFIGURED, *(Hypothesis(sample=n) for n in range(3))]
     assert possible_states(H200, FabricOptions(), 2, 3, ["egress_bytes_per_s"]) == drawn
     assert possible_states(H200, FabricOptions(), 2, 3, ["refill"]) == [AS_CONFIGURED]  # has no interval
 
 
 def test_a_state_changes_what_it_names_and_nothing_else() -> None:
-    cluster, options = State(3, "any", "off").machine(GB200, FabricOptions(), 0)
+    cluster, options = Hypothesis(3, "any", "off").machine(GB200, FabricOptions(), 0)
     assert (cluster.value("in_flight_sources"), cluster.value("refill"), options.incast) == (3, "any", "off")
     same = {name for name in GB200.constants if cluster.constants[name] == GB200.constants[name]}
     assert set(GB200.constants) - same == {"in_flight_sources", "refill"}
@@ -54,7 +54,7 @@ def test_a_state_changes_what_it_names_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("sample", range(5))
 def test_a_draw_lies_in_its_interval_and_constants_fitted_as_one_stay_equal(sample: int) -> None:
-    drawn, _ = State(sample=sample).machine(H200, FabricOptions(), 7)
+    drawn, _ = Hypothesis(sample=sample).machine(H200, FabricOptions(), 7)
     low, high = H200.constants["egress_bytes_per_s"].interval
     assert low <= drawn.rate("egress_bytes_per_s") == drawn.rate("ingress_bytes_per_s") <= high
     low, high = H200.constants["both_ways_egress"].interval["pull"]
@@ -64,6 +64,6 @@ def test_a_draw_lies_in_its_interval_and_constants_fitted_as_one_stay_equal(samp
         drawn.gap_table("peer_gap_s"), H200.constants["peer_gap_s"].interval.values(), strict=True
     ):
         assert low <= gap_s <= high, size
-    again, _ = State(sample=sample).machine(H200, FabricOptions(), 7)
-    other, _ = State(sample=sample).machine(H200, FabricOptions(), 8)
+    again, _ = Hypothesis(sample=sample).machine(H200, FabricOptions(), 7)
+    other, _ = Hypothesis(sample=sample).machine(H200, FabricOptions(), 8)
     assert again == drawn != other

@@ -9,7 +9,7 @@ from dataclasses import replace
 from dwdp_sim.advise.candidates import Candidate, candidate_of, changes
 from dwdp_sim.advise.memory import PlacementRow
 from dwdp_sim.advise.search import Findings, Row
-from dwdp_sim.advise.states import AS_CONFIGURED, State
+from dwdp_sim.hypotheses import AS_CONFIGURED, Hypothesis
 from dwdp_sim.advise.turning import Turning
 from dwdp_sim.advise.verdict import turning_lines, verdict
 from dwdp_sim.placement import Placement
@@ -17,7 +17,7 @@ from dwdp_sim.replications import Estimate
 from dwdp_sim.strategies import Strategy
 
 FITS = PlacementRow(Placement.create(256, 4), 10**11, True, 10**9, None)
-ONE = State(1, "oldest")
+ONE = Hypothesis(1, "oldest")
 DEFAULT, BATCHED = (candidate_of(Strategy(name), False) for name in ("default", "batched"))
 
 

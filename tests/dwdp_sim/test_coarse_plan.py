@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dwdp_sim.advise.lab import Setup, iteration_s
-from dwdp_sim.advise.states import State
-from dwdp_sim.advise.twin import SLICES_A_PULL, make_twin, twin_constants
+from dwdp_sim.hypotheses import Hypothesis
+from dwdp_sim.coarse_plan import SLICES_A_PULL, make_coarse_plan, coarse_constants
 from dwdp_sim.models import MoEModel
 from dwdp_sim.placement import Placement
 from dwdp_sim.plan import BATCH
@@ -42,7 +42,7 @@ def test_a_twin_moves_the_same_bytes_and_knows_the_real_copies_and_calls(
     strategy: Strategy, ranks: int, slices: int
 ) -> None:
     placement = Placement.create(24, ranks)
-    twin = make_twin(MODEL, placement, strategy, slices)
+    twin = make_coarse_plan(MODEL, placement, strategy, slices)
     real, simulated = (build_plan(MODEL, placement, one) for one in (strategy, twin.strategy))
     assert real.bytes_per_rank() == simulated.bytes_per_rank()
     assert (twin.copies, twin.calls) == (len(real.copy_bytes), len(real.call_rank))
@@ -55,21 +55,21 @@ def test_only_small_slices_are_made_larger() -> None:
     # 8 experts a peer: the largest pull, w3_w1, is 8 · 2·1536·1280 = 31.5 MB: 32 slices of it are just below 1 MiB.
     model, placement = small_bench().model, small_bench().placement
     sizes = {
-        size: make_twin(model, placement, Strategy("batched", slice_bytes=size), 32).strategy.slice_bytes
+        size: make_coarse_plan(model, placement, Strategy("batched", slice_bytes=size), 32).strategy.slice_bytes
         for size in (2**16, 2**19, 2**20, 2**23, None)
     }
     assert sizes == {2**16: 2**19, 2**19: 2**19, 2**20: 2**20, 2**23: 2**23, None: None}
-    assert make_twin(model, placement, Strategy("default", slice_bytes=None)).copies_scale == 1.0
+    assert make_coarse_plan(model, placement, Strategy("default", slice_bytes=None)).copies_scale == 1.0
 
 
 @pytest.mark.parametrize("strategy", CUT)
 def test_a_twin_costs_the_host_what_the_real_one_does(strategy: Strategy) -> None:
     placement = Placement.create(24, 3)
     small = replace(strategy, slice_bytes=256)
-    twin = make_twin(MODEL, placement, small, 4)
+    twin = make_coarse_plan(MODEL, placement, small, 4)
     assert twin.copies_scale > 2
     program = program_from_plan(build_plan(MODEL, placement, twin.strategy), issue_mode="as_issued")
-    constants = twin_constants(
+    constants = coarse_constants(
         builders.constants(program, issue_batch_s=3.0, issue_slice_s=0.5, peer_gap_s=[[1, 0.25]]), twin
     )
     assert (program.call_issue == BATCH).all()

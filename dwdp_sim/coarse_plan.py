@@ -19,10 +19,11 @@ from dwdp_sim.plan import Ints
 from dwdp_sim.strategies import Strategy, build_plan
 
 SLICES_A_PULL = 32  # at least so many of the largest pull
+COARSE_SLICES = 12  # where a percent does not matter
 
 
 @dataclass(frozen=True)
-class Twin:
+class CoarsePlan:
     """What is simulated in place of a strategy.
 
     Attributes:
@@ -43,8 +44,15 @@ class Twin:
     copies_scale: float
     calls_scale: float
 
+    @property
+    def slice_scale(self) -> float:
+        """Simulated slice ÷ real one."""
+        return (self.strategy.slice_bytes or 1) / (self.slice_bytes or self.strategy.slice_bytes or 1)
 
-def make_twin(model: MoEModel, placement: Placement, strategy: Strategy, slices: int = SLICES_A_PULL) -> Twin:
+
+def make_coarse_plan(
+    model: MoEModel, placement: Placement, strategy: Strategy, slices: int = SLICES_A_PULL
+) -> CoarsePlan:
     """Cut the largest pull of `strategy` into about `slices` pieces, where it has more.
 
     Args:
@@ -60,7 +68,7 @@ def make_twin(model: MoEModel, placement: Placement, strategy: Strategy, slices:
     simulated = size if size is None else max(size, coarse)
     copies, calls = _count(pulls, strategy, size)
     simulated_copies, simulated_calls = _count(pulls, strategy, simulated)
-    return Twin(
+    return CoarsePlan(
         strategy=replace(strategy, slice_bytes=simulated),
         slice_bytes=size,
         copies=copies,
@@ -87,8 +95,12 @@ def _count(pulls: Sequence[Ints], strategy: Strategy, slice_bytes: int | None) -
     return sum(copies), sum(calls)
 
 
-def twin_constants(constants: FabricConstants, twin: Twin) -> FabricConstants:
-    """Constants under which each simulated call and copy costs as much as the real ones that it stands for."""
+def coarse_constants(constants: FabricConstants, twin: CoarsePlan) -> FabricConstants:
+    """Constants under which each simulated call and copy costs as much as the real ones that it stands for.
+
+    A window of bytes grows with the slices, so that it holds as many of them.
+    """
+    constants = replace(constants, in_flight_bytes=constants.in_flight_bytes * twin.slice_scale)
     if twin.calls_scale == 1.0:
         return replace(constants, issue_slice_s=constants.issue_slice_s * twin.copies_scale)
     peer = constants.timing["peer"]
