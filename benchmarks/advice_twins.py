@@ -17,9 +17,8 @@ from typing import Any
 
 from dwdp_sim.advise.lab import Bench, Lab, Setup
 from dwdp_sim.advise.search import COARSE
-from dwdp_sim.hypotheses import Hypothesis
-from dwdp_sim.coarse_plan import SLICES_A_PULL
 from dwdp_sim.build import build_config
+from dwdp_sim.coarse_plan import SLICES_A_PULL
 from dwdp_sim.files import write_whole
 from dwdp_sim.presets import preset
 from dwdp_sim.replications import paired_gain

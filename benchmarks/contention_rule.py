@@ -25,7 +25,6 @@ from dwdp_sim.advise.gain_map import map_gain
 from dwdp_sim.advise.host import host_cost
 from dwdp_sim.advise.lab import Bench, Lab
 from dwdp_sim.advise.load import measure_load
-from dwdp_sim.hypotheses import Hypothesis
 from dwdp_sim.build import build_config
 from dwdp_sim.presets import preset
 

@@ -124,6 +124,7 @@ def build_config(config: SimConfig, overrides: Sequence[str]) -> Job:
         raise ConfigError("workers", config.workers, "at least 1 is wanted, or null for one a core")
     explicit = {override.lstrip("+").split("=", 1)[0] for override in overrides}
     cluster = build_cluster(config.cluster)
+    _check_walk(cluster, explicit)
     options = FabricOptions(**vars(config.fabric))
     check_starts(config.workload)
     if config.workload.kind == "replay":
@@ -162,6 +163,15 @@ def build_config(config: SimConfig, overrides: Sequence[str]) -> Job:
         scenario=scenario,
         coarse=coarse,
     )
+
+
+def _check_walk(cluster: Cluster, explicit: set[str]) -> None:
+    """Refuse a value that the chosen walk of a batch does not read."""
+    refill = cluster.constants.get("refill")
+    counts_bytes = refill is not None and refill.value == "bytes"
+    unread = "cluster.constants.in_flight_sources.value" if counts_bytes else "cluster.constants.in_flight_bytes.value"
+    if refill is not None and unread in explicit:
+        raise ConfigError(unread, "given", f"contradicts cluster.constants.refill.value={refill.value}; leave one out")
 
 
 def _must_be_default(explicit: set[str]) -> None:

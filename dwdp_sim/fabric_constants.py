@@ -179,10 +179,6 @@ def _walk(asked: _Asked) -> _Walk:
                 f"{_CONSTANTS}.batch_engines.value", 2, "contradicts refill=bytes, which is of one engine"
             )
         return _Walk(NO_LIMIT, refill, asked.size("in_flight_bytes"), engines)
-    said = asked.constants.get("in_flight_bytes")
-    if said is not None and said.value is not None:
-        allowed = f"contradicts refill={refill}, which counts copies; set refill=bytes, or leave it null"
-        raise ConfigError(f"{_CONSTANTS}.in_flight_bytes.value", said.value, allowed)
     every = asked.value("in_flight_sources") == ALL_SOURCES
     sources = NO_LIMIT if every else asked.whole("in_flight_sources")
     return _Walk(sources, "oldest" if sources == 1 else "any" if every else refill, 0.0, engines)

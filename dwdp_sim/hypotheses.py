@@ -22,7 +22,7 @@ from dwdp_sim.program import HOST, Program, batch_spans_sources
 INCAST = ("incast_factor_2", "incast_factor_3", "incast_factor_4_up")
 BOTH_WAYS = ("both_ways_egress", "both_ways_ingress")
 LOW, HIGH = 0, 1
-_WALK = ("in_flight_sources", "refill", "in_flight_bytes", "batch_engines")
+_WALK = ("in_flight_sources", "refill", "in_flight_bytes", "batch_engines")  # constants that say how a batch is walked
 _MIB = 2**20
 
 Settings = tuple[tuple[str, Any], ...]
@@ -68,8 +68,7 @@ class Hypothesis:
 
     def overrides(self) -> list[str]:
         """The overrides with which `dwdp-sim` runs it, where it names values and not ends of intervals."""
-        shown = {None: "null"}
-        constants = [f"cluster.constants.{name}.value={shown.get(v, v)}" for name, v in self.constants]
+        constants = [f"cluster.constants.{name}.value={value}" for name, value in self.constants]
         return constants + [f"fabric.{name}={value}" for name, value in self.options]
 
 
@@ -85,13 +84,12 @@ def without_walk(hypothesis: Hypothesis) -> Hypothesis:
 
 def places(sources: int | str, refill: str = "oldest", engines: int = 1) -> Settings:
     """The settings of an engine that has so many sources of a batch in flight."""
-    values = (sources, refill, None, engines)
-    return tuple(zip(_WALK, values, strict=True))
+    return ("in_flight_sources", sources), ("refill", refill), ("batch_engines", engines)
 
 
 def byte_window(limit: int) -> Settings:
     """The settings of an engine that requests a batch in order, at most `limit` bytes ahead."""
-    return tuple(zip(_WALK, (ALL_SOURCES, "bytes", limit, 1), strict=True))
+    return ("refill", "bytes"), ("in_flight_bytes", limit), ("batch_engines", 1)
 
 
 WALKS: Mapping[str, Settings] = {

@@ -55,7 +55,8 @@ def compare_placements(
     rows = {placement: _row(lab, cluster, candidate, placement) for placement in (own, *others)}
     runs = {
         placement: replace(
-            setup_of(candidate, layers=layers, slices=COARSE_SLICES), num_prefetch_experts=placement.num_prefetch_experts
+            setup_of(candidate, layers=layers, slices=COARSE_SLICES),
+            num_prefetch_experts=placement.num_prefetch_experts,
         )
         for placement, row in rows.items()
         if row.fits is not False or placement == own

@@ -40,7 +40,7 @@ FREE: dict[str, Any] = {
     "both_ways_gap_factor": 1.0,
     "in_flight_sources": 2,
     "refill": "oldest",
-    "in_flight_bytes": None,
+    "in_flight_bytes": 1000,
     "batch_engines": 1,
     "turn_gap_s": [[1, 0.0]],
     "issue_async_s": 0.0,

@@ -22,7 +22,7 @@ STRATEGIES = sorted(path.stem for path in (config_dir() / "strategy").glob("*.ya
 @pytest.mark.parametrize("cluster", CLUSTERS)
 @pytest.mark.parametrize("issue_mode", ["queued", "as_issued"])
 def test_every_shipped_cluster_has_every_constant_a_layer_can_need(cluster: str, issue_mode: str) -> None:
-    size = 2 if cluster == "h200_x2" else 8
+    size = {"h200_x2": 2, "gh200_x4": 4}.get(cluster, 8)
     overrides = (f"cluster={cluster}", f"issue_mode={issue_mode}", f"dwdp.dwdp_size={size}")
     for strategy in ("default", "batched"):
         built = job(*overrides, f"strategy={strategy}", "model=deepseek_v3_lite_nvfp4")
@@ -48,9 +48,27 @@ def test_every_shipped_model_runs_under_every_strategy(model: str, strategy: str
     assert layer.plan.bytes_per_rank() == [pulled] * 4
 
 
-def test_rates_differ_by_mapping() -> None:
-    for mapping, rate in (("ipc", 768.0e9), ("vmm_fabric", 798.0e9)):
-        assert job(f"cluster.mapping={mapping}").constants.rates["pair"] == rate
+def test_rates_may_differ_by_mapping() -> None:
+    value = "cluster.constants.pair_bytes_per_s.value={ipc: 1e9, vmm_fabric: 2e9}"
+    for mapping, rate in (("ipc", 1e9), ("vmm_fabric", 2e9)):
+        assert job(f"cluster.mapping={mapping}", value).constants.rates["pair"] == rate
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key"),
+    [
+        (("cluster.constants.in_flight_bytes.value=1MiB",), "in_flight_bytes"),
+        (("cluster.constants.refill.value=bytes", "cluster.constants.in_flight_sources.value=3"), "in_flight_sources"),
+        (("cluster.constants.refill.value=bytes", "cluster.constants.batch_engines.value=2"), "batch_engines"),
+        (("cluster.constants.refill.value=bytes", "cluster.constants.in_flight_bytes.value=0"), "in_flight_bytes"),
+        (("cluster.constants.refill.value=bytes", "cluster.constants.in_flight_bytes.value=-1MiB"), "in_flight_bytes"),
+        (("cluster.constants.batch_engines.value=3",), "batch_engines"),
+        (("fabric.measured=[refill]",), "fabric.measured"),
+    ],
+)
+def test_rules_that_contradict_each_other_are_refused_by_name(overrides: tuple[str, ...], key: str) -> None:
+    with pytest.raises(ConfigError, match=key):
+        job(*overrides)
 
 
 def test_only_what_a_run_needs_is_asked_for() -> None:
@@ -61,7 +79,7 @@ def test_only_what_a_run_needs_is_asked_for() -> None:
     four = job("strategy=default")
     assert {"incast_factor_2", "incast_factor_3"} <= set(four.constants.used)
     assert "incast_factor_4_up" not in four.constants.used
-    assert "incast_factor_3" not in four.constants.assumed  # public
+    assert "egress_bytes_per_s" in set(four.constants.used) - set(four.constants.assumed)  # public
     assert "issue_async_s" in job("strategy=default", "issue_mode=as_issued").constants.used
 
 

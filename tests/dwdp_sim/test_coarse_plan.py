@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dwdp_sim.advise.lab import Setup, iteration_s
-from dwdp_sim.hypotheses import Hypothesis
-from dwdp_sim.coarse_plan import SLICES_A_PULL, make_coarse_plan, coarse_constants
+from dwdp_sim.coarse_plan import SLICES_A_PULL, coarse_constants, make_coarse_plan
 from dwdp_sim.models import MoEModel
 from dwdp_sim.placement import Placement
 from dwdp_sim.plan import BATCH
@@ -22,7 +21,7 @@ from tests.dwdp_sim.advise.benches import small_bench
 
 MODEL = MoEModel("small", 256, 128, 24, 1, 1, 1, "nvfp4")
 CUT = [Strategy("batched"), Strategy("batched_per_round"), Strategy("waves")]
-RULES = [State(1, "oldest"), State(2, "oldest"), State(2, "any"), State(3, "oldest"), State(3, "any")]
+RULES = [Hypothesis(name, constants=settings) for name, settings in WALKS.items()]
 
 
 @given(
@@ -80,7 +79,7 @@ def test_a_twin_costs_the_host_what_the_real_one_does(strategy: Strategy) -> Non
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-def test_a_step_of_a_twin_takes_as_long_as_one_of_the_real_slices_within_one_percent(rule: State) -> None:
+def test_a_step_of_a_twin_takes_as_long_as_one_of_the_real_slices_within_one_percent(rule: Hypothesis) -> None:
     # Four ranks at random phases: 64 KiB slices, 240 a pull, against 60 of 256 KiB.
     bench = small_bench(dwdp__dwdp_size=4, model__num_experts=16, compute__window_s=3e-5, compute__variation=0.1)
     setup = Setup(Strategy("batched", slice_bytes=2**16), state=rule)

@@ -3,15 +3,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dwdp_sim.metrics import latency, latency_range, lower_bound_s, memory_bytes, summarize, unmeasured_rules
-from dwdp_sim.simulate import simulate
+from dwdp_sim.hypotheses import Variant
+from dwdp_sim.metrics import draw_spread, latency, latency_range, lower_bound_s, memory_bytes
+from dwdp_sim.options import FabricOptions
+from dwdp_sim.predict import predict
 from tests.dwdp_sim.composing import job
 
 
 def test_the_lower_bound_is_the_busiest_resource_s_bytes_over_its_best_rate() -> None:
-    # R1, N = 4: every GPU sends and receives 4,756,342,272 bytes; egress 768 GB/s is tighter than ingress 794.9 GB/s.
+    # R1, N = 4: every GPU sends and receives 4,756,342,272 bytes at 798 GB/s.
     built = job()
-    assert lower_bound_s(built.program, built.constants) == pytest.approx(4_756_342_272 / 768e9)
+    assert lower_bound_s(built.program, built.constants) == pytest.approx(4_756_342_272 / 798e9)
 
 
 def test_with_experts_in_host_memory_the_bound_is_the_host_link_s() -> None:
@@ -35,34 +37,33 @@ def test_latency_figures_are_those_of_the_ranks() -> None:
     }
 
 
-def test_a_range_spans_all_runs_figure_by_figure() -> None:
-    found = latency_range([np.array([1.0, 4.0]), np.array([2.0, 2.0])])
+def test_a_range_spans_all_machines_figure_by_figure_and_names_the_ends() -> None:
+    # Two draws of two ranks on two machines: means 2.5 and 2, largest 4 and 2.
+    of = job().constants
+    first, second = (Variant((name,), of, FabricOptions()) for name in ("as configured", "fast"))
+    found = latency_range(
+        [(first, np.array([[1.0, 4.0], [3.0, 2.0]])), (second, np.array([[2.0, 2.0], [2.0, 2.0]]))], "ranks"
+    )
     assert found["mean"] == [2.0, 2.5]
     assert found["max"] == [2.0, 4.0]
-    assert found["ranks"] == [[1.0, 2.0], [2.0, 4.0]]
+    assert found["ranks"] == [[2.0, 2.0], [2.0, 3.0]]
+    assert (found["lowest"], found["highest"], found["draws"]) == ("fast", "as configured", 2)
+    assert [row["mean_s"] for row in found["under"]] == [2.5, 2.0]
 
 
-def test_the_range_tries_one_to_three_sources_and_both_refills_once_each() -> None:
-    rules = unmeasured_rules(job())
-    assert rules is not None
-    tried = {(rule.in_flight_sources, rule.refill) for rule in rules} | {(2, "oldest")}
-    assert tried == {(1, "oldest"), (2, "oldest"), (2, "any"), (3, "oldest"), (3, "any")}  # one in flight: no choice
-
-
-def test_no_range_where_it_cannot_matter_or_is_not_wanted() -> None:
-    assert unmeasured_rules(job("strategy=default")) == []
-    assert unmeasured_rules(job("dwdp.dwdp_size=2")) is None
-    assert unmeasured_rules(job("workload.range=false")) is None
+def test_the_spread_of_draws_is_the_largest_distance_of_one_from_their_mean() -> None:
+    # Means of the draws 2, 3, 4: the mean is 3, and single runs differ from it by up to a third.
+    assert draw_spread(np.array([[1.0, 3.0], [3.0, 3.0], [4.0, 4.0]])) == pytest.approx(1 / 3)
+    assert draw_spread(np.array([[1.0, 3.0]])) is None
 
 
 def test_a_summary_s_breakdown_adds_up_and_holds_every_documented_key() -> None:
     built = job("strategy=default", "issue_mode=as_issued")
-    timeline = simulate(built.program, built.constants, built.options)
-    summary = summarize(built, timeline, [], 0.25)
+    _, summary = predict(built)
     assert set(summary) == {
         "schema", "config_hash", "cluster", "model", "strategy", "implementation", "dwdp_size", "issue_mode", "home",
         "plan", "memory_bytes", "lower_bound_s", "prefetch_latency_s", "ranks", "assumed_constants", "range_s",
-        "wall_s",
+        "wall_s", "start", "draws", "draw_spread",
     }  # fmt: skip
     for row in summary["ranks"]:
         parts = [row[f"{part}_s"] for part in ("host", "gap", "transfer", "contention")]

@@ -10,8 +10,8 @@ from dwdp_sim.advise.candidates import Candidate, candidate_of, pair
 from dwdp_sim.advise.gain_map import map_gain
 from dwdp_sim.advise.lab import Bench, Lab
 from dwdp_sim.advise.load import Load, measure_load
-from dwdp_sim.hypotheses import AS_CONFIGURED
 from dwdp_sim.advise.turning import RATIOS, Turning, find_turnings
+from dwdp_sim.hypotheses import AS_CONFIGURED
 from dwdp_sim.strategies import Strategy
 from tests.dwdp_sim.advise.benches import free, small_bench
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 from dwdp_sim.advise.candidates import Candidate, candidate_of, changes
 from dwdp_sim.advise.memory import PlacementRow
 from dwdp_sim.advise.search import Findings, Row
-from dwdp_sim.hypotheses import AS_CONFIGURED, Hypothesis
 from dwdp_sim.advise.turning import Turning
 from dwdp_sim.advise.verdict import turning_lines, verdict
+from dwdp_sim.hypotheses import AS_CONFIGURED, Hypothesis
 from dwdp_sim.placement import Placement
 from dwdp_sim.replications import Estimate
 from dwdp_sim.strategies import Strategy
