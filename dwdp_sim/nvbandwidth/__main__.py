@@ -15,6 +15,9 @@ from dwdp_sim.nvbandwidth.judge import judge_files
 from dwdp_sim.nvbandwidth.published import compare, published_dir
 
 _MOST = 1_000_000
+_JUDGED_TITLE = (
+    "all_to_one rows: k streams, loopCount, share of a pair, the artefact's share, copies' time that was lost"
+)
 _DESCRIPTION = """What nvbandwidth prints where several GPUs read from one, and why that is no loss of the links.
 
   python -m dwdp_sim.nvbandwidth table
@@ -44,7 +47,7 @@ def main(words: Sequence[str] | None = None) -> None:
                 _forecast(_whole("--readers", arguments.readers, 2), _whole("--loop-counts", arguments.loop_counts, 1))
             case "judge":
                 verdicts = judge_files(arguments.files, _whole("--loop-count", arguments.loop_count, 1))
-                tables.print_table(Console(), "all_to_one rows", tables.JUDGED, tables.verdict_cells(verdicts))
+                tables.print_table(Console(), _JUDGED_TITLE, tables.JUDGED, tables.verdict_cells(verdicts))
     except ConfigError as error:
         stop(error)
 

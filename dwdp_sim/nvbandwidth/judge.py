@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.nvbandwidth.harness import WARMUPS, artefact_share
@@ -27,8 +28,8 @@ class Verdict:
         testcase: nvbandwidth's name of the row.
         readers: Streams of a figure: GPUs that read from one source, or write to one destination.
         loop_count: Timed copies of a stream.
-        gb_per_s: Mean of the row, in GB/s.
-        pair_gb_per_s: Mean over the pairs of the same kind.
+        gb_per_s: Median of the row, in GB/s.
+        pair_gb_per_s: Median over the pairs of the same kind.
         verdict: `artefact`, `loss` or `neither`.
         why: In a few words.
     """
@@ -90,8 +91,8 @@ def _rows(file: str, loop_count: int) -> list[Verdict]:
         gpus = len(matrices[pair_name])
         if not figures or not pairs or len(pairs) % gpus:
             raise ConfigError("output", file, f"{pair_name} lacks some pairs: each GPU must reach as many others")
-        mean, pair = (sum(values) / len(values) for values in (figures, pairs))
-        rows.append(Verdict(file, testcase, len(pairs) // gpus, loop_count, mean, pair))
+        readers = len(pairs) // gpus
+        rows.append(Verdict(file, testcase, readers, loop_count, median(figures), median(pairs)))
     if not rows:
         raise ConfigError("output", file, f"has no matrix of {' or '.join(ROWS)}: nothing to judge")
     return rows

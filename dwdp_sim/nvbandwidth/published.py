@@ -122,13 +122,14 @@ def read_links(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def compare(folder: Path) -> list[Compared]:
-    """Every published row that is no input, beside its prediction."""
-    rows, links = read_published(folder), read_links(folder)
-    return [
-        _compare(row, rows, links[row.machine])
-        for row in rows
-        if "_memcpy_" not in row.testcase or "bidir" in row.testcase
-    ]
+    """Every published row of `folder` that is no input, beside its prediction."""
+    return compare_rows(read_published(folder), read_links(folder))
+
+
+def compare_rows(rows: list[PublishedRow], links: Mapping[str, Mapping[str, Any]]) -> list[Compared]:
+    """Every one of `rows` that is no input, beside its prediction."""
+    inputs = [f"device_to_device_memcpy_{kind}_{by}" for kind in ("read", "write") for by in ("ce", "sm")]
+    return [_compare(row, rows, links[row.machine]) for row in rows if row.testcase not in inputs]
 
 
 def _compare(row: PublishedRow, rows: list[PublishedRow], link: Mapping[str, Any]) -> Compared:
@@ -137,7 +138,7 @@ def _compare(row: PublishedRow, rows: list[PublishedRow], link: Mapping[str, Any
         pair = _find(rows, row.machine, f"device_to_device_memcpy_{kind}_sm")
         return Compared(row, pair.gb_per_s, None, None, _KERNEL)
     testcase = TESTCASES[row.testcase]
-    machine = _machine(row, rows, link)
+    machine = machine_of(row, rows, link)
     figures = [_predict(machine, testcase, row)]
     if own_streams := testcase.pattern == "one_to_all" and not testcase.is_read:
         figures.append(_predict(machine, testcase, row, clock_last=True))
@@ -156,7 +157,8 @@ def _find(rows: Iterable[PublishedRow], machine: str, testcase: str) -> Publishe
     return own[testcase] if testcase in own else own[testcase.replace("read", "write")]
 
 
-def _machine(row: PublishedRow, rows: list[PublishedRow], link: Mapping[str, Any]) -> Machine:
+def machine_of(row: PublishedRow, rows: list[PublishedRow], link: Mapping[str, Any]) -> Machine:
+    """The machine of `row`, from its pair rows, its links, and the loss both ways of other machines."""
     read, write = (_find(rows, row.machine, _PAIR.format(kind)) for kind in ("read", "write"))
     return Machine(
         name=row.machine,

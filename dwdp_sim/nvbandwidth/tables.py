@@ -17,21 +17,10 @@ Cells = Sequence[Sequence[str]]
 
 COUNTED = ("machine", "GPUs", "testcase", "predicted", "published", "error")
 SHOWN = ("machine", "testcase", "predicted", "published", "÷ pair", "error", "why it is not counted")
-JUDGED = ("file", "testcase", "readers", "loopCount", "GB/s", "pair", "÷ pair", "artefact", "lost copies", "verdict")
-_FIGURES = {
-    "GPUs",
-    "predicted",
-    "published",
-    "error",
-    "÷ pair",
-    "readers",
-    "loopCount",
-    "GB/s",
-    "pair",
-    "artefact",
-    "lost copies",
-}
+JUDGED = ("file", "testcase", "k", "loop", "GB/s", "÷ pair", "artefact", "lost", "verdict", "why")
+_FIGURES = {"GPUs", "predicted", "published", "error", "÷ pair", "k", "loop", "GB/s", "artefact", "lost", "readers"}
 _PLAIN_WIDTH = 130
+_MOST_OF_A_PATH = 20  # characters
 
 
 def counted_cells(compared: Iterable[Compared]) -> Cells:
@@ -109,16 +98,16 @@ def verdict_cells(verdicts: Iterable[Verdict]) -> Cells:
     """One row a verdict."""
     return [
         [
-            one.file,
+            one.file if len(one.file) <= _MOST_OF_A_PATH else f"…{one.file[-_MOST_OF_A_PATH:]}",
             one.testcase,
             str(one.readers),
             str(one.loop_count),
             f"{one.gb_per_s:.1f}",
-            f"{one.pair_gb_per_s:.1f}",
             f"{one.share:.3f}",
             f"{one.artefact:.3f}",
-            f"{one.lost_copies:.1f}",
-            f"{one.verdict}: {one.why}",
+            f"{max(one.lost_copies, 0.0):.1f}",
+            one.verdict,
+            one.why,
         ]
         for one in verdicts
     ]
@@ -131,7 +120,9 @@ def print_table(console: Console, title: str, headings: Sequence[str], cells: Ce
     table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD)
     for heading in headings:
         is_figure = heading in _FIGURES or heading.startswith("loopCount ")
-        table.add_column(heading, justify="right" if is_figure else "left", overflow="fold")
+        table.add_column(
+            heading, justify="right" if is_figure else "left", overflow="fold", no_wrap=heading == "testcase"
+        )
     for row in cells:
         table.add_row(*map(escape, row))
     console.print(table)
