@@ -102,6 +102,25 @@ def test_copies_of_one_source_lose_more_than_any_copy_kernel_on_the_same_links()
         assert copy.row.gb_per_s / copy.pair_gb_per_s < kernel.row.gb_per_s / kernel.pair_gb_per_s
 
 
+def share(machine: str, testcase: str) -> float:
+    (one,) = [one for one in COMPARED if (one.row.machine, one.row.testcase) == (machine, testcase)]
+    return one.row.gb_per_s / one.pair_gb_per_s
+
+
+def test_the_figures_in_the_page_s_sentences() -> None:
+    page = (ROOT / "docs" / "nvbandwidth.md").read_text(encoding="utf-8")
+    three = {f"{share(machine, 'all_to_one_read_ce'):.3f}" for machine in ("GB200", "GB300")}
+    assert three == {"0.858"}
+    assert f"{share('H800', 'all_to_one_read_ce'):.3f}" == "0.825"
+    assert "0.858 of it with\nthree readers, 0.825 with seven" in page
+    kernels = [share(machine, "all_to_one_read_sm") for machine in ("GB200", "GB300")]
+    from_three = [share(machine, "one_to_all_read_sm") for machine in ("GB200", "GB300")]
+    assert all(0.91 <= one < 0.92 for one in (*kernels, *from_three))
+    assert "Three readers of one GB200 or GB300 get 0.91 to 0.92 of a pair" in page
+    assert max(from_three) <= max(kernels)
+    assert min(share("B300", f"{case}_read_sm") for case in ("all_to_one", "one_to_all")) >= 1.0
+
+
 def test_the_page_shows_the_table_of_today() -> None:
     page = (ROOT / "docs" / "nvbandwidth.md").read_text(encoding="utf-8")
     for cells in (markdown(COUNTED, counted_cells(COMPARED)), markdown(SHOWN, shown_cells(COMPARED))):
