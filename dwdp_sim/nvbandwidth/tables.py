@@ -66,7 +66,9 @@ def _prediction(one: Compared) -> str:
 def _error(one: Compared) -> str:
     if one.error is None:
         return "—"
-    return f"{100 * one.error:+.2f} %" if one.error or one.low_gb_per_s == one.high_gb_per_s else "within"
+    return (
+        f"{round(100 * one.error, 2) + 0.0:+.2f} %" if one.error or one.low_gb_per_s == one.high_gb_per_s else "within"
+    )
 
 
 def summary_line(compared: Sequence[Compared]) -> str:

@@ -118,6 +118,11 @@ def test_the_figures_in_the_page_s_sentences() -> None:
     assert all(0.91 <= one < 0.92 for one in (*kernels, *from_three))
     assert "Three readers of one GB200 or GB300 get 0.91 to 0.92 of a pair" in page
     assert max(from_three) <= max(kernels)
+    on_gh200 = {name: f"{share('GH200', name):.2f}" for name in ("all_to_one_read_sm", "one_to_all_write_sm")}
+    assert on_gh200 == {"all_to_one_read_sm": "1.11", "one_to_all_write_sm": "1.11"}
+    assert f"{share('GH200', 'one_to_all_write_ce'):.2f}" == "2.99"
+    assert "get 1.11 of a pair" in page
+    assert "get 2.99 pairs" in page
     assert min(share("B300", f"{case}_read_sm") for case in ("all_to_one", "one_to_all")) >= 1.0
 
 
