@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dwdp_sim.fabric_constants import FabricConstants, LinkTiming
+from dwdp_sim.cluster import Cluster
+from dwdp_sim.constant import Constant
+from dwdp_sim.fabric_constants import constants_for
 from dwdp_sim.nvbandwidth.harness import LOOP_COUNT, Testcase, benchmark_program, copy_streams, printed_bytes_per_s
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.simulate import simulate
@@ -65,13 +67,14 @@ def predict_bytes_per_s(
     streams = copy_streams(testcase, machine.gpus, machine.links)
     program = benchmark_program(streams, machine.gpus, machine.buffer_bytes, loop_count, clock_last=clock_last)
     at_once = len({stream.engine for stream in streams})
-    constants = _constants(machine, testcase, at_once, gap_s)
-    timeline = simulate(program, constants, FabricOptions(incast="off"))
+    options = FabricOptions(incast="off")
+    constants = constants_for(_cluster(machine, testcase, at_once, gap_s), program, options)
+    timeline = simulate(program, constants, options)
     return printed_bytes_per_s(timeline, testcase.value, clock_last=clock_last)
 
 
-def _constants(machine: Machine, testcase: Testcase, at_once: int, gap_s: float) -> FabricConstants:
-    """The rates at which a pair's printed figure comes out again, and what the links of one GPU carry in all."""
+def _cluster(machine: Machine, testcase: Testcase, at_once: int, gap_s: float) -> Cluster:
+    """Constants with which a pair's printed figure comes out again, and what the links of one GPU carry in all."""
     mean = machine.read_bytes_per_s if testcase.is_read else machine.write_bytes_per_s
     lowest = machine.lowest_read_bytes_per_s if testcase.is_read else machine.lowest_write_bytes_per_s
     all_must_end = testcase.value == "total" and at_once > 1
@@ -81,20 +84,19 @@ def _constants(machine: Machine, testcase: Testcase, at_once: int, gap_s: float)
     if at_once > 1 and testcase.pattern != "both_ways":
         links = WIRE_SHARE * machine.nominal_bytes_per_s if machine.links == "switched" else pair * (machine.gpus - 1)
     kept = 1.0 - machine.both_ways_loss
-    return FabricConstants(
-        rates={"egress": links, "ingress": links, "pair": pair},
-        incast=(1.0, 1.0, 1.0, 1.0),
-        both_ways_egress={"push": kept, "pull": kept},
-        both_ways_ingress={"push": 1.0, "pull": 1.0},
-        both_ways_gap_factor=1.0,
-        timing={"peer": LinkTiming(gap_s, ((1.0, gap_s),))},
-        in_flight_sources=1,
-        refill="oldest",
-        issue_async_s=0.0,
-        issue_batch_s=0.0,
-        issue_slice_s=0.0,
-        barrier_s=0.0,
-        swap_probability=0.0,
-        used=(),
-        assumed=(),
-    )
+    values = {
+        "egress_bytes_per_s": links,
+        "ingress_bytes_per_s": links,
+        "pair_bytes_per_s": pair,
+        "push_bytes_per_s": pair,
+        "peer_fixed_s": gap_s,
+        "peer_gap_s": [[1, gap_s]],
+        "both_ways_egress": {"pull": kept, "push": kept},
+        "both_ways_ingress": {"pull": 1.0, "push": 1.0},
+        "both_ways_gap_factor": 1.0,
+        "barrier_s": 0.0,
+    }
+    constants = {
+        name: Constant(value, unit="", provenance="public", source=machine.name) for name, value in values.items()
+    }
+    return Cluster(machine.name, "as nvbandwidth meets it", machine.gpus, "ipc", "peer", constants)
