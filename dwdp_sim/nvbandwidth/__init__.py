@@ -1,0 +1,1 @@
+"""nvbandwidth, a benchmark of one process, as copy programs: what it prints, and what that says about the links."""
