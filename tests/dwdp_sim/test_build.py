@@ -110,14 +110,21 @@ def test_hydra_s_own_settings_do_not_change_the_hash() -> None:
 
 def test_ranks_start_where_they_are_told() -> None:
     offsets = job("workload.start=offsets", "workload.offsets_s=[0,1e-3,2e-3,0]")
-    assert offsets.program.stream_start_s.tolist() == [0, 1e-3, 2e-3, 0]
-    first, again, other = (
-        job("workload.start=random", "workload.max_phase_s=1e-3", f"seed={seed}").program.stream_start_s
-        for seed in (1, 1, 2)
-    )
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
-    assert 0 <= first.min() < first.max() <= 1e-3
+    assert offsets.starts_s == ((0, 1e-3, 2e-3, 0),)
+    assert offsets.drawn(0).stream_start_s.tolist() == [0, 1e-3, 2e-3, 0]
+    assert job("workload.start=lockstep").starts_s == ((0.0,) * 4,)
+
+
+def test_starts_are_drawn_within_what_was_measured_and_draw_by_draw() -> None:
+    drawn = np.array(job().starts_s)
+    assert drawn.shape == (8, 4)
+    assert 0 <= drawn.min() < drawn.max() <= 1.6e-6
+    assert len(np.unique(drawn)) == drawn.size
+    assert job().starts_s == job("strategy=default").starts_s  # so that strategies are compared on the same starts
+    assert job("seed=1").starts_s[:7] == job().starts_s[1:]
+    wider = np.array(job("workload.max_phase_s=1e-3", "workload.draws=3").starts_s)
+    assert wider.shape == (3, 4)
+    assert 1.6e-6 < wider.max() <= 1e-3
 
 
 def test_experts_in_host_memory_run_as_many_ranks_as_there_are_gpus() -> None:

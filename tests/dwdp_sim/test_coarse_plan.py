@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dwdp_sim.advise.lab import Setup, iteration_s
 from dwdp_sim.coarse_plan import SLICES_A_PULL, coarse_constants, make_coarse_plan
+from dwdp_sim.hypotheses import WALKS, Hypothesis
 from dwdp_sim.models import MoEModel
 from dwdp_sim.placement import Placement
 from dwdp_sim.plan import BATCH

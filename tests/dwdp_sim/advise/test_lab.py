@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dwdp_sim.advise.lab import Host, Lab, Setup, Windows, iteration_s
-from dwdp_sim.hypotheses import Hypothesis
+from dwdp_sim.hypotheses import WALKS, Hypothesis
 from dwdp_sim.iteration import replicate
 from dwdp_sim.replications import workers
 from dwdp_sim.strategies import Strategy
@@ -35,7 +35,7 @@ def test_the_window_factor_scales_compute_and_nothing_else() -> None:
 def test_set_ups_that_come_to_the_same_simulation_run_once() -> None:
     counted: list[int] = []
     lab = Lab(small_bench(), None, lambda _, of: counted.append(of))
-    rule = Hypothesis(3, "any")
+    rule = Hypothesis("3 sources, any", constants=WALKS["3 sources, any"])
     lab.run((setup, 0) for setup in (DEFAULT, replace(DEFAULT, state=rule), BATCHED, BATCHED))
     assert counted == [2, 2]  # of two runs, told after each
     assert lab.times(replace(DEFAULT, state=rule), [0]) == lab.times(DEFAULT, [0])

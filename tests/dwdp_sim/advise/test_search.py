@@ -7,12 +7,12 @@ import pytest
 from dwdp_sim.advise.candidates import Candidate, candidate_of, candidates, changes
 from dwdp_sim.advise.lab import Lab
 from dwdp_sim.advise.search import Effort, Findings, Row, _choose, search
-from dwdp_sim.hypotheses import AS_CONFIGURED, Hypothesis
+from dwdp_sim.hypotheses import AS_CONFIGURED, WALKS, Hypothesis
 from dwdp_sim.replications import Estimate
 from dwdp_sim.strategies import Strategy
 from tests.dwdp_sim.advise.benches import free, small_bench
 
-ONE, THREE = Hypothesis(1, "oldest"), Hypothesis(3, "any")
+ONE, THREE = (Hypothesis(name, constants=WALKS[name]) for name in ("1 source", "3 sources, any"))
 DEFAULT = candidate_of(Strategy("default"), False)
 EFFORT = Effort(2, (0, 1), 10**6)
 

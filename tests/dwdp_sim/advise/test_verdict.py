@@ -11,13 +11,13 @@ from dwdp_sim.advise.memory import PlacementRow
 from dwdp_sim.advise.search import Findings, Row
 from dwdp_sim.advise.turning import Turning
 from dwdp_sim.advise.verdict import turning_lines, verdict
-from dwdp_sim.hypotheses import AS_CONFIGURED, Hypothesis
+from dwdp_sim.hypotheses import AS_CONFIGURED, WALKS, Hypothesis
 from dwdp_sim.placement import Placement
 from dwdp_sim.replications import Estimate
 from dwdp_sim.strategies import Strategy
 
 FITS = PlacementRow(Placement.create(256, 4), 10**11, True, 10**9, None)
-ONE = Hypothesis(1, "oldest")
+ONE = Hypothesis("1 source", constants=WALKS["1 source"])
 DEFAULT, BATCHED = (candidate_of(Strategy(name), False) for name in ("default", "batched"))
 
 
@@ -36,10 +36,10 @@ def test_a_real_gain_is_told_with_its_interval_its_range_and_its_worst_case() ->
     assert said(rows, 1, 1) == [
         "Take contention_opt: true: a forward step takes 80 ms instead of 100 ms, +25.0 ± 2.0 % tokens a second, "
         "-1.2 to +25.0 % over what is not known of the machine.",
-        "At worst, with in_flight_sources 1, it costs 1.2 %: nobody has measured that.",
+        "At worst, with 1 source, it costs 1.2 %: nobody has measured that.",
     ]
     rows[1] = row(BATCHED, 0.25, 0.02, 0.001)
-    assert said(rows, 1, 1)[1] == "At worst, with in_flight_sources 1, it gains nothing: nobody has measured that."
+    assert said(rows, 1, 1)[1] == "At worst, with 1 source, it gains nothing: nobody has measured that."
     rows[1] = row(BATCHED, 0.25, 0.02, 0.2)
     assert len(said(rows, 1, 1)) == 1
 
