@@ -1,0 +1,259 @@
+"""Which conclusions survive what nobody has measured: every sentence of the documentation under every hypothesis.
+
+Strategies are compared over forward steps whose window is a multiple of the layer's uncontended prefetch, paired over
+the same windows and starts, under each hypothesis of `dwdp_sim/hypotheses.py` and under two that measurements exclude.
+A sentence holds under a hypothesis if the 95 % interval of every gain that it speaks of lies where it says.
+
+Run: python studies/conclusions.py [SUBJECT …]; adds what docs/data/conclusions.jsonl does not have yet (about an hour
+on two cores). python studies/conclusions.py --table prints the sentences with what they hold under.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from dwdp_sim.advise.advice import possible_states
+from dwdp_sim.advise.candidates import Candidate, candidate_of
+from dwdp_sim.advise.lab import Bench, Lab, Setup, Windows
+from dwdp_sim.advise.load import measure_load
+from dwdp_sim.build import build_config
+from dwdp_sim.coarse_plan import COARSE_SLICES
+from dwdp_sim.hypotheses import ARTEFACT_AS_LOSS, FIFO, Hypothesis
+from dwdp_sim.presets import preset
+from dwdp_sim.replications import paired_gain, workers
+from dwdp_sim.strategies import Strategy
+
+ROWS = Path(__file__).resolve().parents[1] / "docs/data/conclusions.jsonl"
+MIB = 2**20
+VARIATION, BEFORE_SHARE = 0.1, 0.4  # of the ranks' steps; of a window before its experts are needed
+
+STRATEGIES: Mapping[str, tuple[Strategy, bool]] = {
+    "default": (Strategy("default"), False),
+    "batched": (Strategy("batched", slice_bytes=2 * MIB), False),
+    "batched 256 KiB": (Strategy("batched", slice_bytes=MIB // 4), False),
+    "batched 8 MiB": (Strategy("batched", slice_bytes=8 * MIB), False),
+    "batched 32 MiB": (Strategy("batched", slice_bytes=32 * MIB), False),
+    "batched, no rotation": (Strategy("batched", implementation="trtllm_vmm", slice_bytes=2 * MIB), False),
+    "ring": (Strategy("ring"), False),
+    "paced rounds": (Strategy("batched_per_round", slice_bytes=None, barrier="group"), False),
+    "batched + carry over": (Strategy("batched", slice_bytes=2 * MIB), True),
+}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model on a machine, and what is compared there.
+
+    Attributes:
+        model, cluster: Of the configuration.
+        ranks: N.
+        layers: MoE layers of a step.
+        seeds: Of windows and starts.
+        ratios: Windows ÷ uncontended prefetch.
+        compared: Strategies, each with the one that it is compared with.
+    """
+
+    model: str
+    cluster: str
+    ranks: int
+    layers: int
+    seeds: int
+    ratios: tuple[float, ...]
+    compared: tuple[tuple[str, str], ...]
+
+
+_BOTH = (("batched", "default"),)
+_SIZES = tuple((f"batched {size}", "batched") for size in ("256 KiB", "8 MiB", "32 MiB"))
+_ORDERS = (("batched, no rotation", "batched"), ("ring", "default"))
+_ENGINE = (("paced rounds", "batched"), ("batched + carry over", "batched"))
+_RATIOS = (0.5, 0.8, 1.3, 1.7, 2.5, 3.5)
+SUBJECTS = {
+    "R1 N=4": Subject("deepseek_r1_nvfp4", "gb200_nvl72", 4, 8, 4, _RATIOS, _BOTH + _SIZES + _ORDERS + _ENGINE),
+    "gpt-oss N=4": Subject("gpt_oss_120b_mxfp4", "dgx_b200", 4, 8, 4, _RATIOS, _BOTH + _ENGINE),
+    "R1 N=3": Subject("deepseek_r1_nvfp4", "gb200_nvl72", 3, 8, 4, _RATIOS, _BOTH),
+    "R1 H200 N=4": Subject("deepseek_r1_nvfp4", "hgx_h200", 4, 8, 4, _RATIOS, _BOTH),
+    "R1 N=8": Subject("deepseek_r1_nvfp4", "gb200_nvl72", 8, 4, 3, (0.8, 1.7, 2.5, 3.5), _BOTH + _ENGINE[:1]),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One gain: how much less time a step takes, as a share, mean and half of its 95 % interval."""
+
+    subject: str
+    ratio: float
+    strategy: str
+    over: str
+    hypothesis: str
+    gain: float
+    half_width: float
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence of the documentation, and the gains of which it speaks.
+
+    Attributes:
+        text: As a reader finds it.
+        strategies: Of the gains.
+        ratios: Lowest and highest window ÷ prefetch.
+        low, high: Where the gains lie if it is true.
+        subjects: Of the gains; all when empty.
+        somewhere: Whether one of the gains is enough.
+    """
+
+    text: str
+    strategies: tuple[str, ...]
+    ratios: tuple[float, float]
+    low: float = -math.inf
+    high: float = math.inf
+    subjects: tuple[str, ...] = ()
+    somewhere: bool = False
+
+
+BATCHED = ("batched",)
+SENTENCES = (
+    Sentence("Batched copies are no more than 1 % slower than the default ones.", BATCHED, (0.0, 9.0), low=-0.01),
+    Sentence("From 2.5 × the prefetch on they make no difference.", BATCHED, (2.5, 9.0), -0.01, 0.01),
+    Sentence("Below 1 × they gain 1 % or more.", BATCHED, (0.0, 0.9), low=0.01),
+    Sentence("Below 1 × they gain 10 % or more.", BATCHED, (0.0, 0.9), low=0.10),
+    Sentence("At 1.3 × they gain 1 % or more.", BATCHED, (1.3, 1.3), low=0.01),
+    Sentence("At 1.7 × they gain 1 % or more.", BATCHED, (1.7, 1.7), low=0.01),
+    Sentence(
+        "Some window gives +8.6 %, as published for N = 4.", BATCHED, (0.0, 9.0), 0.086, math.inf, ("R1 N=4",), True
+    ),
+    Sentence("Slices of 256 KiB do as well as 2 MiB (± 1 %).", ("batched 256 KiB",), (0.0, 9.0), -0.01, 0.01),
+    Sentence("Slices of 8 MiB lose no more than 1 % against 2 MiB.", ("batched 8 MiB",), (0.0, 9.0), low=-0.01),
+    Sentence("Slices of 32 MiB lose no more than 1 % against 2 MiB.", ("batched 32 MiB",), (0.0, 9.0), low=-0.01),
+    Sentence(
+        "Dropping the rotation of batches changes nothing (± 1 %).", ("batched, no rotation",), (0.0, 9.0), -0.01, 0.01
+    ),
+    Sentence("A rotated default order (ring) gains 1 % or more below 1 ×.", ("ring",), (0.0, 0.9), low=0.01),
+    Sentence("A rotated default order (ring) never loses more than 1 %.", ("ring",), (0.0, 9.0), low=-0.01),
+    Sentence("Paced rounds gain 1 % or more over batched copies below 1 ×.", ("paced rounds",), (0.0, 0.9), low=0.01),
+    Sentence("Paced rounds lose no more than 1 % from 2 × on.", ("paced rounds",), (2.0, 9.0), low=-0.01),
+    Sentence("Carry over never loses more than 0.5 %.", ("batched + carry over",), (0.0, 9.0), low=-0.005),
+    Sentence(
+        "Carry over gains 0.3 % or more for a model without dense layers at 1.3 to 2 ×.",
+        ("batched + carry over",),
+        (1.3, 2.0),
+        0.003,
+        math.inf,
+        ("gpt-oss N=4",),
+    ),
+)
+
+
+def read_rows(path: Path = ROWS) -> list[Row]:
+    """The gains that have been simulated."""
+    if not path.is_file():
+        return []
+    return [Row(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def status(sentence: Sentence, rows: Sequence[Row], hypothesis: str) -> str:
+    """Whether a sentence holds under a hypothesis: `holds`, `fails`, `open` (intervals decide neither), or empty."""
+    verdicts = [
+        "holds" if sentence.low <= row.gain - row.half_width and row.gain + row.half_width <= sentence.high
+        else "fails" if row.gain + row.half_width < sentence.low or row.gain - row.half_width > sentence.high
+        else "open"
+        for row in spoken_of(sentence, rows)
+        if row.hypothesis == hypothesis
+    ]  # fmt: skip
+    if not verdicts:
+        return ""
+    best, worst = ("holds", "fails") if sentence.somewhere else ("fails", "holds")
+    return best if best in verdicts else worst if set(verdicts) == {worst} else "open"
+
+
+def spoken_of(sentence: Sentence, rows: Sequence[Row]) -> list[Row]:
+    """The gains of which a sentence speaks."""
+    low, high = sentence.ratios
+    return [
+        row
+        for row in rows
+        if row.strategy in sentence.strategies
+        and low <= row.ratio <= high
+        and (not sentence.subjects or row.subject in sentence.subjects)
+    ]
+
+
+def bench_of(subject: Subject) -> Bench:
+    """The configuration of a subject."""
+    values = {"dwdp.dwdp_size": subject.ranks, "compute.window_s": 1.0, "compute.before_share": BEFORE_SHARE}
+    values |= {"workload.warmup": 1, "workload.iterations": 1}
+    groups = {"model": subject.model, "cluster": subject.cluster, "compute": "constant"}
+    config = preset(values, workload="iteration", strategy="default", **groups)
+    job = build_config(config, [])
+    assert job.layer is not None
+    return Bench(config, job.cluster, job.options, job.layer.model, job.layer.placement)
+
+
+def measure(name: str, known: Sequence[Row], pool: Any) -> Iterator[Row]:
+    """The gains of one subject that are not known yet, ratio by ratio."""
+    subject = SUBJECTS[name]
+    bench, seeds = bench_of(subject), range(subject.seeds)
+    have = Candidate(Strategy("default"))
+    load = measure_load(bench, have.strategy, [0])
+    hypotheses = [*possible_states(bench, have), FIFO, ARTEFACT_AS_LOSS]
+    done = {(row.ratio, row.strategy, row.hypothesis) for row in known if row.subject == name}
+    for ratio in subject.ratios:
+        windows = Windows(ratio * load.prefetch_s, BEFORE_SHARE, VARIATION)
+
+        wanted = [
+            (strategy, over, hypothesis)
+            for strategy, over in subject.compared
+            for hypothesis in hypotheses
+            if (ratio, strategy, hypothesis.name) not in done
+        ]
+        setups = {(each, h): _setup(each, h, windows, subject.layers) for s, over, h in wanted for each in (s, over)}
+        began = time.monotonic()
+        lab = Lab(bench, pool, partial(_progress, f"{name}, {ratio:g} ×"))
+        lab.run((setup, seed) for setup in setups.values() for seed in seeds)
+        for strategy, over, hypothesis in wanted:
+            gain = paired_gain(*(lab.times(setups[each, hypothesis], seeds) for each in (strategy, over)))
+            yield Row(name, ratio, strategy, over, hypothesis.name, round(gain.mean, 5), round(gain.half_width, 5))
+        if wanted:
+            print(f"\r{name}, {ratio:g} ×: {time.monotonic() - began:.0f} s          ", file=sys.stderr)
+
+
+def _setup(strategy: str, hypothesis: Hypothesis, windows: Windows, layers: int) -> Setup:
+    candidate = candidate_of(*STRATEGIES[strategy])
+    return Setup(candidate.strategy, candidate.carry_over, hypothesis, layers, windows=windows, slices=COARSE_SLICES)
+
+
+def _progress(part: str, done: int, of: int) -> None:
+    print(f"\r{part}: {done} of {of} runs", end="", file=sys.stderr)
+
+
+def main() -> None:
+    """Measure what is missing, or print the table."""
+    known = read_rows()
+    if sys.argv[1:] == ["--table"]:
+        names = list(dict.fromkeys(row.hypothesis for row in known))
+        for sentence in SENTENCES:
+            found = {name: status(sentence, known, name) for name in names}
+            gains = [row.gain for row in spoken_of(sentence, known)]
+            counts = {word: sum(value == word for value in found.values()) for word in ("holds", "open", "fails")}
+            against = [name for name, value in found.items() if value == "fails"]
+            print(f"{sentence.text} [{100 * min(gains):+.1f} to {100 * max(gains):+.1f} %] {counts} fails: {against}")
+        return
+    names = sys.argv[1:] or list(SUBJECTS)
+    with workers(os.cpu_count() or 1) as pool, ROWS.open("a", encoding="utf-8") as lines:
+        for name in names:
+            for row in measure(name, known, pool):
+                lines.write(json.dumps(asdict(row)) + "\n")
+                lines.flush()
+
+
+if __name__ == "__main__":
+    main()
