@@ -111,6 +111,10 @@ class CheckConfig:
     """Median absolute error that queued rows must reach."""
     largest: float = 0.08
     """Largest absolute error; as issued, largest distance from the predicted range."""
+    step_median: float = 0.005
+    """Median absolute error that forward steps must reach."""
+    step_largest: float = 0.02
+    """Largest absolute error of a forward step."""
     burst_gap_s: float = 200e-6
     """A stream that is idle for longer begins a new burst, in seconds (mode=import)."""
 

@@ -51,7 +51,7 @@ def expected_by_rule(case: Case, cluster: Cluster, options: FabricOptions) -> di
 
 
 def _expected_s(case: Case, program: Program, cluster: Cluster, options: FabricOptions) -> list[float]:
-    constants = constants_for(cluster, program, options)
+    constants = constants_for(cluster, program, options, in_steps=case.pipeline is not None)
     if case.pipeline is None:
         return [float(elapsed_s) for elapsed_s in simulate(program, constants, options).stream_elapsed_s]
     moe_s = np.array([[case.pipeline.windows_s(rank, case.layers)] for rank in case.ranks])

@@ -196,6 +196,8 @@ def _no_constants() -> FabricConstants:
         issue_slice_s=0.0,
         barrier_s=0.0,
         swap_probability=0.0,
+        event_s=0.0,
+        host_batch_waits=False,
         used=(),
         assumed=(),
     )

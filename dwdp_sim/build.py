@@ -157,7 +157,7 @@ def build_config(config: SimConfig, overrides: Sequence[str]) -> Job:
         layer=layer,
         program=program,
         starts_s=_starts_s(config, program),
-        constants=constants_for(cluster, program, options),
+        constants=constants_for(cluster, program, options, in_steps=scenario is not None),
         seed=config.seed,
         issue_mode=config.issue_mode if layer else "replay",
         scenario=scenario,

@@ -58,7 +58,7 @@ def build_scenario(
     lengths = () if workload.lengths is None else read_lengths(workload.lengths)
     scenario = Scenario(
         program=program,
-        constants=constants_for(cluster, program, options),
+        constants=constants_for(cluster, program, options, in_steps=True),
         options=options,
         pace=Pace(
             slots=workload.slots,
@@ -92,7 +92,7 @@ def build_scenario(
             f"one more GPU for each of {scenario.ranks} ranks is wanted; cluster {cluster.name} has {cluster.num_gpus}",
         )
     program = with_background(program, taken)
-    return replace(scenario, program=program, constants=constants_for(cluster, program, options))
+    return replace(scenario, program=program, constants=constants_for(cluster, program, options, in_steps=True))
 
 
 def with_background(program: Program, taken: int) -> Program:

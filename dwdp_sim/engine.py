@@ -23,8 +23,8 @@ class Gate:
     """Opens once; a call behind it waits, and its stream with it.
 
     Attributes:
-        is_slot: Whether it says that the call's slot is free. The wait for a slot is no part of a prefetch; the wait
-            for a group barrier is contention.
+        is_slot: Whether it says that the call's slot is free, by an event of the compute stream. The wait for a slot is
+            no part of a prefetch; the wait for a group barrier is contention.
         latency_s: From its opening to the first byte; None for a call's own fixed part.
         opened_s: When it opened.
     """
@@ -80,6 +80,7 @@ class Call:
         engine: The copy engine that runs it.
         first, last: Its copies: `first` … `last` − 1 of the table.
         is_batch: Whether one call issues all of them.
+        link_kind: Kind of link that its first copy uses: peer, host or local.
         gate: What it waits for besides its stream.
         on_done: Called, one after another, when the last byte has arrived.
         issue_s: When the call was complete.
@@ -91,6 +92,7 @@ class Call:
     first: int
     last: int
     is_batch: bool
+    link_kind: str
     gate: Gate | None = None
     on_done: list[Callable[[], None]] = field(default_factory=list)
     issue_s: float = 0.0
@@ -211,15 +213,18 @@ class CopyEngine:
         """Wait until the call's first byte may move, and account for the time since the stream's previous call.
 
         Until the call is issued that is the host's; from then until its barrier is open and the engine has left other
-        streams, it is contention; the rest is the fixed part or gap. While its slot is in use, it is the slot's.
+        streams, it is contention; the rest is the fixed part or gap. While its slot is in use, it is the slot's. Behind
+        the event that frees its slot the stream is empty: the whole fixed part follows, not a mere gap.
         """
         now, gate = self._env.now, call.gate
-        kind = self._constants.timing[self._copies.kind(call.first)]
+        kind = self._constants.timing[call.link_kind]
         start = max(call.issue_s + kind.fixed_s, now)
         free = stream.free_s  # up to here the time is accounted for
         if gate is not None and gate.opened_s is not None:
             start = max(start, gate.opened_s + (kind.fixed_s if gate.latency_s is None else gate.latency_s))
             if gate.is_slot:
+                event_s = max(gate.opened_s, free) + self._constants.event_s
+                start = max(start, event_s + kind.fixed_s)
                 stream.slot_s += max(gate.opened_s - free, 0.0)
                 free = max(free, gate.opened_s)
         stream.host_s += max(call.issue_s - free, 0.0)
@@ -312,10 +317,3 @@ def _ready_s(stream: Stream) -> float:
     call = stream.issued[0]
     opened = 0.0 if call.gate is None or call.gate.opened_s is None else call.gate.opened_s
     return max(call.issue_s, stream.free_s, opened)
-
-
-def issue_cost_s(call: Call, constants: FabricConstants) -> float:
-    """Host seconds that `call` takes to be made."""
-    if call.is_batch:
-        return constants.issue_batch_s + constants.issue_slice_s * (call.last - call.first)
-    return constants.issue_async_s

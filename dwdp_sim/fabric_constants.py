@@ -19,6 +19,7 @@ from dwdp_sim.program import HOST, Program, batch_spans_sources
 REFILLS = ("oldest", "any", "bytes")
 ALL_SOURCES = "all"
 NO_LIMIT = 1 << 30
+HOST_BATCH_RETURNS = ("issued", "arrived")
 LINK_KINDS = ("peer", "host", "local")
 _CONSTANTS = "cluster.constants"
 
@@ -63,6 +64,8 @@ class FabricConstants:
         issue_async_s, issue_batch_s, issue_slice_s: Host seconds for a single call, a batch call, and each copy in it.
         barrier_s: Seconds from the last rank's arrival at a barrier until the waiting copies may move.
         swap_probability: Chance that a copy of a batch swaps with its neighbour (`batch_order=swapped`).
+        event_s: Seconds that a stream takes to go on behind an event of another stream (forward steps only).
+        host_batch_waits: Whether a batch from host memory, issued on an idle stream, returns only when it has arrived.
         used: Names of the constants that were asked for.
         assumed: Those of them that are assumed.
     """
@@ -83,12 +86,22 @@ class FabricConstants:
     issue_slice_s: float
     barrier_s: float
     swap_probability: float
+    event_s: float
+    host_batch_waits: bool
     used: tuple[str, ...]
     assumed: tuple[str, ...]
 
 
-def constants_for(cluster: Cluster, program: Program, options: FabricOptions) -> FabricConstants:
+def constants_for(
+    cluster: Cluster, program: Program, options: FabricOptions, *, in_steps: bool = False
+) -> FabricConstants:
     """Take from `cluster` just the constants that running `program` needs.
+
+    Args:
+        cluster: Where they are.
+        program: What is run.
+        options: The model's alternatives.
+        in_steps: Whether the program is the prefetch of forward steps, in which streams wait for one another's events.
 
     Raises:
         ConfigError: One of them is missing or out of range.
@@ -126,6 +139,7 @@ def constants_for(cluster: Cluster, program: Program, options: FabricOptions) ->
     singles = bool((program.call_issue == ASYNC).any())
     issued = not program.stream_queued.all()
     swapped = options.batch_order == "swapped"
+    from_host = bool(issued and (program.call_issue == BATCH).any() and (src == HOST).any())
     return FabricConstants(
         rates=rates,
         incast=_incast(asked, readers if options.incast != "off" else 1),
@@ -143,6 +157,8 @@ def constants_for(cluster: Cluster, program: Program, options: FabricOptions) ->
         issue_slice_s=asked.seconds("issue_slice_s") if issued else 0.0,
         barrier_s=asked.seconds("barrier_s") if (program.call_barrier >= 0).any() else 0.0,
         swap_probability=asked.number("swap_probability", maximum=1.0) if swapped else 0.0,
+        event_s=asked.seconds("event_s") if in_steps else 0.0,
+        host_batch_waits=asked.choice("host_batch_returns", HOST_BATCH_RETURNS) == "arrived" if from_host else False,
         used=tuple(sorted(asked.names)),
         assumed=tuple(sorted(n for n in asked.names if cluster.constants[n].provenance == "assumed")),
     )

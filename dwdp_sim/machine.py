@@ -67,7 +67,7 @@ class Machine:
         calls = []
         for first, last, is_batch, barrier in self._calls_of[stream_number]:
             engine = self._engines[self.flows[self.copies.flow_of[first]].engine]
-            calls.append(Call(stream, engine, first, last, is_batch))
+            calls.append(Call(stream, engine, first, last, is_batch, self.copies.kind(first)))
             barriers.add(calls[-1], barrier)
         return calls
 

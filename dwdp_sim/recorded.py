@@ -1,57 +1,22 @@
-"""Recorded hardware rows as programs: what was run, and how long it took."""
+"""Files of recorded hardware rows: timed copies, and forward steps."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dwdp_sim.errors import ConfigError
-from dwdp_sim.program import Program
-from dwdp_sim.pulls import unfold_streams
-from dwdp_sim.replay import program_from_dict
+from dwdp_sim.recorded_row import RecordedRow, row_from_dict
+from dwdp_sim.recorded_steps import RecordedSteps, steps_from_dict
 
 FORMATS = (1, 2, 3)
-_SHORTEST_S = 25e-6  # the fixed part scatters by 1–2 µs from run to run: 8 % of this
-_LARGEST_SPREAD = 0.10  # (max − min) ÷ median, for rows that do not say themselves whether they are stable
-
-
-@dataclass(frozen=True)
-class RecordedRow:
-    """One measured case.
-
-    Attributes:
-        case: Its name.
-        program: What ran; one stream for each rank (or job) that was timed.
-        queued: Whether host time was kept out of the figures.
-        issue: `async` or `batch`.
-        strategy: Strategy and slice size where the row names them, else the way of issuing.
-        median_s, min_s, max_s: Device time of each stream, in seconds.
-        host_s: Host time of each stream's calls, in seconds; empty where not recorded.
-        skew_s: Median difference between the ranks' starts, in seconds; None where not recorded.
-        unstable: Why the row must not be compared with anything; None if it may.
-        arrival_s: When each copy of each stream had arrived in one watched run, in seconds from the stream's start and
-            in issue order, NaN where not seen; None where not recorded.
-    """
-
-    case: str
-    program: Program
-    queued: bool
-    issue: str
-    strategy: str
-    median_s: tuple[float, ...]
-    min_s: tuple[float, ...]
-    max_s: tuple[float, ...]
-    host_s: tuple[float, ...]
-    skew_s: float | None
-    unstable: str | None
-    arrival_s: tuple[tuple[float, ...], ...] | None = None
+_ALIKE = ("gpu", "gpus", "driver")  # what two machines must have in common for their rows to be pooled
+_ONE_PROCESS = re.compile(r"one process\b(?! (per|a|for each)\b)")
 
 
 @dataclass(frozen=True)
@@ -62,9 +27,10 @@ class Recording:
         path: Where it was read.
         sha256: Of the file.
         machine: Its description; rows are pooled only where GPU, count and driver agree.
-        mapping: How peer memory was mapped, in words.
+        mapping: How peer memory was mapped and by how many processes, in words; a row may say it for itself.
         method: How times were taken, in words.
-        rows: Rows that time copies; pipelines and issue costs are left out.
+        rows: Rows that time copies.
+        steps: Rows that time forward steps.
     """
 
     path: str
@@ -73,6 +39,7 @@ class Recording:
     mapping: str
     method: str
     rows: tuple[RecordedRow, ...]
+    steps: tuple[RecordedSteps, ...] = ()
 
 
 def read_recording(path: str) -> Recording:
@@ -89,135 +56,37 @@ def read_recording(path: str) -> Recording:
             raise ConfigError("rows", path, f"has format {number}; this version reads {FORMATS[0]} to {FORMATS[-1]}")
         gpus = int(content["machine"]["gpus"])
         rows = tuple(row_from_dict(row, gpus, path) for row in content["rows"] if _times_copies(row))
+        steps = tuple(steps_from_dict(row, gpus, path) for row in content["rows"] if row.get("measure") == "pipeline")
         words = (str(content.get("mapping", "")), str(content.get("method", "")))
     except ConfigError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = str(getattr(error, "strerror", None) or f"{type(error).__name__} {error}")
         raise ConfigError("rows", path, f"not a file of recorded rows: {reason}") from error
-    return Recording(path, hashlib.sha256(data).hexdigest(), content["machine"], *words, rows)
+    return Recording(path, hashlib.sha256(data).hexdigest(), content["machine"], *words, rows, steps)
 
 
 def pool(recordings: Sequence[Recording]) -> tuple[RecordedRow, ...]:
-    """The rows of several files of one kind of machine.
+    """The rows that time copies in several files of one kind of machine.
 
     Raises:
-        ConfigError: Their machines differ in what decides a copy's time.
+        ConfigError: Their machines differ in what decides a copy's time, or one process held several GPUs.
     """
     first = recordings[0]
-    for other in recordings[1:]:
-        for key in ("gpu", "gpus"):
-            if other.machine.get(key) != first.machine.get(key):
-                said, wanted = other.machine.get(key), first.machine.get(key)
-                raise ConfigError("rows", other.path, f"{key} is {said}, but {wanted} in {first.path}")
+    for recording in recordings:
+        for key in _ALIKE:
+            said, wanted = (one.machine.get(key, "not recorded") for one in (recording, first))
+            if said != wanted:
+                raise ConfigError("rows", recording.path, f"{key} is {said}, but {wanted} in {first.path}")
+        if recording.machine["gpus"] > 1 and _ONE_PROCESS.match(recording.mapping):
+            raise ConfigError(
+                "rows",
+                recording.path,
+                "one process held all GPUs: then copies run one after another, with gaps of 8 to 12 µs; rows of one "
+                "process a GPU are wanted",
+            )
     return tuple(row for recording in recordings for row in recording.rows)
 
 
 def _times_copies(row: Mapping[str, Any]) -> bool:
     return row.get("measure", "layer") == "layer" and bool(row.get("device_us"))
-
-
-def row_from_dict(row: Mapping[str, Any], gpus: int, path: str) -> RecordedRow:
-    """One row of the file `path`, whose machine has `gpus` GPUs.
-
-    Raises:
-        ConfigError: Its times do not fit its streams.
-        KeyError: Something is missing.
-    """
-    queued = bool(row["queued_behind_gate"])
-    program, issue = _ran(row, gpus, queued, path)
-    times = row["device_us"]
-    if len(times) != len(program.stream_gpu):
-        raise ConfigError("rows", path, f"case {row['case']}: {len(times)} times for {len(program.stream_gpu)} streams")
-    median, low, high = (tuple(time[name] * 1e-6 for time in times) for name in ("median", "min", "max"))
-    skew = row.get("start_skew_us")
-    return RecordedRow(
-        case=row["case"],
-        program=program,
-        queued=queued,
-        issue=issue,
-        strategy=row.get("strategy") or issue,
-        median_s=median,
-        min_s=low,
-        max_s=high,
-        host_s=tuple(time * 1e-6 for time in row.get("host_us") or ()),
-        skew_s=None if skew is None else skew["median"] * 1e-6,
-        unstable=_unstable(row, median, low, high),
-        arrival_s=_arrivals(row, program, path),
-    )
-
-
-def _ran(row: Mapping[str, Any], gpus: int, queued: bool, path: str) -> tuple[Program, str]:
-    """What ran, and the way of issuing: as the row's streams or jobs say, or what two ranks imply."""
-    if "streams" in row:
-        return unfold_streams(row["streams"], gpus, queued), "+".join(sorted({s["issue"] for s in row["streams"]}))
-    home = row.get("home", "peer")
-    jobs = row.get("jobs") or [
-        {
-            "gpu": rank,
-            "kind": "pull",
-            "peer": {"peer": f"gpu{1 - rank}", "host": "host", "local": f"gpu{rank}"}[home],
-            "issue": row["issue"],
-            "copies_bytes": row["copies_bytes"],
-        }
-        for rank in range(row["ranks_pulling"])
-    ]
-    streams = [
-        {
-            "gpu": job["gpu"],
-            "queued": job.get("queued", queued),
-            "start_s": job.get("start_us", 0.0) * 1e-6,
-            "calls": job.get("calls") or _calls(job),
-        }
-        for job in jobs
-    ]
-    return program_from_dict({"streams": streams}, gpus, path), "+".join(sorted({job["issue"] for job in jobs}))
-
-
-def _arrivals(row: Mapping[str, Any], program: Program, path: str) -> tuple[tuple[float, ...], ...] | None:
-    """Seconds for each copy of each stream; a stream with too many copies to watch has an empty list."""
-    if "arrival_us" not in row:
-        return None
-    copies = np.bincount(program.call_stream[program.copy_call], minlength=len(program.stream_gpu)).tolist()
-    seen = [stream["copies"] for stream in row["arrival_us"]]
-    if len(seen) != len(copies) or any(times and len(times) != n for times, n in zip(seen, copies, strict=True)):
-        said = f"arrivals of {[len(times) for times in seen]} copies for streams of {copies}"
-        raise ConfigError("rows", path, f"case {row['case']}: {said}")
-    return tuple(
-        tuple(math.nan if time is None else time * 1e-6 for time in times or [None] * n)
-        for times, n in zip(seen, copies, strict=True)
-    )
-
-
-def _unstable(
-    row: Mapping[str, Any], median: Sequence[float], low: Sequence[float], high: Sequence[float]
-) -> str | None:
-    if min(median) < _SHORTEST_S:
-        return "below 25 µs: the fixed part scatters by 1–2 µs from run to run"
-    if "stable" in row:
-        return None if row["stable"] else str(row.get("unstable_reason") or "unstable")
-    spread = max((h - s) / m for m, s, h in zip(median, low, high, strict=True))
-    if spread > _LARGEST_SPREAD:
-        return f"(max − min) ÷ median is {spread:.0%}, above {_LARGEST_SPREAD:.0%}"
-    return None
-
-
-def _calls(job: Mapping[str, Any]) -> list[dict[str, Any]]:
-    own = f"gpu{job['gpu']}"
-    peer = job["peer"] if isinstance(job["peer"], str) else f"gpu{job['peer']}"
-    src, dst = (peer, own) if job["kind"] == "pull" else (own, peer)
-    pieces = _pieces(job["copies_bytes"])
-    if job["issue"] == "batch":
-        copies = [{"src": src, "dst": dst, "bytes": size, "count": count} for size, count in pieces]
-        return [{"issue": "batch", "copies": copies}]
-    return [{"issue": "async", "src": src, "dst": dst, "bytes": size, "count": count} for size, count in pieces]
-
-
-def _pieces(copies_bytes: Sequence[Mapping[str, int]]) -> list[tuple[int, int]]:
-    """(bytes, count) in issue order: n − 1 pieces of `each` bytes and one of `last`, for each parameter."""
-    pieces = []
-    for parameter in copies_bytes:
-        if parameter["n"] > 1:
-            pieces.append((parameter["each"], parameter["n"] - 1))
-        pieces.append((parameter["last"], 1))
-    return pieces

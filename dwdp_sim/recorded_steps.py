@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dwdp_sim.errors import ConfigError
 from dwdp_sim.program import Program
-from dwdp_sim.recorded import row_from_dict
+from dwdp_sim.recorded_row import row_from_dict
 from dwdp_sim.windows import StepWindows
 
 
@@ -22,60 +21,62 @@ class RecordedSteps:
     Attributes:
         case: Its name.
         strategy: Strategy of the copies.
-        mapping: How peer memory was mapped.
+        mapping: How peer memory was mapped, one of `cluster.MAPPINGS`; None where not recorded.
         program: The prefetch of one layer.
         windows: Compute time of each layer as it was measured; all of it needs the layer's experts.
         step_s: Median time of the step on each rank, in seconds.
-        waits_s: Time for which the layers of each rank waited in all: for their launch or their experts.
+        min_s, max_s: Its spread.
+        waits_s: Seconds from the end of the layer before (or the start) to each layer's compute, shape (ranks, layers).
+        late_s: Seconds from then to the arrival of the layer's last byte, below zero where it had arrived, same shape.
         copy_bound: Whether some layer's prefetch takes longer than its compute.
-        stable: Whether the row may be compared with anything.
+        unstable: Why the row must not be compared with anything; None if it may.
     """
 
     case: str
     strategy: str
-    mapping: str
+    mapping: str | None
     program: Program
     windows: StepWindows
     step_s: tuple[float, ...]
-    waits_s: tuple[float, ...]
+    min_s: tuple[float, ...]
+    max_s: tuple[float, ...]
+    waits_s: NDArray[np.float64]
+    late_s: NDArray[np.float64]
     copy_bound: bool
-    stable: bool
+    unstable: str | None
 
 
-def read_recorded_steps(path: str) -> tuple[RecordedSteps, ...]:
-    """The pipelines in a file of recorded rows (docs/hardware.md describes the fields).
+def steps_from_dict(row: Mapping[str, Any], gpus: int, path: str) -> RecordedSteps:
+    """One pipeline of the file `path` (docs/hardware.md describes the fields), whose machine has `gpus` GPUs.
 
     Raises:
-        ConfigError: Not such a file.
+        ConfigError: Its times do not fit its streams.
+        KeyError: Something is missing.
     """
-    try:
-        content = json.loads(Path(path).read_bytes())
-        gpus = int(content["machine"]["gpus"])
-        rows = [row for row in content["rows"] if row.get("measure") == "pipeline"]
-        return tuple(_steps(row, gpus, path) for row in rows)
-    except ConfigError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = str(getattr(error, "strerror", None) or f"{type(error).__name__} {error}")
-        raise ConfigError("rows", path, f"not a file of recorded rows: {reason}") from error
-
-
-def _steps(row: dict[str, Any], gpus: int, path: str) -> RecordedSteps:
     layer = row_from_dict(row, gpus, path)
-    times = {
-        name: np.array([[one[name] for one in rank] for rank in row["layer_us"]]) * 1e-6
-        for name in ("wait", "compute", "copy")
-    }
-    moe_s = times["compute"][:, None, :]
-    ranks = len(moe_s)
+    wait_s, compute_s, copy_s, copy_begin_s = (
+        np.array([[times[name] for times in rank] for rank in row["layer_us"]]) * 1e-6
+        for name in ("wait", "compute", "copy", "copy_begin")
+    )
+    ranks = len(compute_s)
+    nothing = np.zeros((ranks, 1))
+    ready_s = np.cumsum(wait_s + compute_s, axis=1) - wait_s - compute_s
     return RecordedSteps(
         case=layer.case,
         strategy=layer.strategy,
-        mapping=str(row["mapping"]),
+        mapping=layer.mapping,
         program=layer.program,
-        windows=StepWindows(np.zeros((ranks, 1)), np.zeros_like(moe_s), moe_s, np.zeros((ranks, 1), dtype=np.int64)),
+        windows=StepWindows(
+            lead_s=nothing,
+            before_s=np.zeros((ranks, 1, compute_s.shape[1])),
+            moe_s=compute_s[:, None, :],
+            tokens=nothing.astype(np.int64),
+        ),
         step_s=layer.median_s,
-        waits_s=tuple(times["wait"].sum(axis=1).tolist()),
-        copy_bound=bool(np.any(times["copy"].mean(axis=1) > times["compute"].mean(axis=1))),
-        stable=layer.unstable is None,
+        min_s=layer.min_s,
+        max_s=layer.max_s,
+        waits_s=wait_s,
+        late_s=copy_begin_s + copy_s - ready_s,
+        copy_bound=bool(np.any(copy_s.mean(axis=1) > compute_s.mean(axis=1))),
+        unstable=layer.unstable,
     )

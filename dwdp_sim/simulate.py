@@ -9,8 +9,9 @@ import numpy as np
 import simpy
 from numpy.typing import NDArray
 
-from dwdp_sim.engine import Call, Process, Stream, issue_cost_s
+from dwdp_sim.engine import Call, Process, Stream
 from dwdp_sim.fabric_constants import FabricConstants
+from dwdp_sim.issue import issue_by_host
 from dwdp_sim.machine import Machine
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import Program
@@ -120,8 +121,7 @@ def _host_thread(
     for call in calls:
         with host.request() as turn:
             yield turn
-            yield env.timeout(issue_cost_s(call, constants))
-        call.issue(env.now)
+            yield from issue_by_host(env, call, constants)
 
 
 def _timeline(program: Program, machine: Machine, streams: list[Stream], calls: list[Call]) -> Timeline:

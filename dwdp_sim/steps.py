@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from simpy.events import Event
 
-from dwdp_sim.engine import Call, Gate, Process, Stream, issue_cost_s
+from dwdp_sim.engine import Call, Gate, Process, Stream
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.fabric_constants import FabricConstants
+from dwdp_sim.issue import issue_by_host
 from dwdp_sim.machine import Barriers, Machine
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import Program
@@ -69,7 +70,7 @@ class StepTimeline:
         step_lead_end_s: When its dense layers ended.
         step_end_s: When its last layer's compute ended.
         launch_wait_s: Seconds for which compute could not go on because the host had not launched the layer.
-        wait_begin_s: When a layer's compute came to need its experts.
+        wait_begin_s: When a layer's compute came to need its experts, and had looked at the event that says so.
         moe_begin_s: When it had them: the difference is the bubble.
         moe_end_s: When the layer's MoE block ended and its slot was free.
         prefetch_begin_s: The later of: the host begins its first call, the slot is free.
@@ -234,9 +235,10 @@ class _Rank:
         else:
             self._prefetched[step, layer].succeed()
         for call in calls:
-            if not hidden:
-                yield self._env.timeout(issue_cost_s(call, self._shared.constants))
-            call.issue(self._env.now)
+            if hidden:
+                call.issue(self._env.now)
+            else:
+                yield from issue_by_host(self._env, call, self._shared.constants)
 
     def _arrived(self, step: int, layer: int, first: Call, gate: Gate, call_begin_s: float) -> None:
         """A layer's last byte is here: account for its latency, and let its compute go on."""
@@ -259,6 +261,7 @@ class _Rank:
     def _compute(self) -> Process:
         """The compute stream: each layer waits for its launch and, before its MoE block, for its experts."""
         windows, timeline, slots, step = self._shared.windows, self._shared.timeline, self._slots_used, 0
+        event_s = self._shared.constants.event_s
         yield self._ended[0]
         while self._shared.pace.goes_on or step < self._iterations:
             counted, place = step < self._iterations, (self._rank, step % self._iterations)
@@ -275,8 +278,10 @@ class _Rank:
                 yield self._launched[step, layer]
                 idle_s = self._env.now - idle_s
                 yield from self._work(float(windows.before_s[(*place, layer)]))
-                wait_begin_s = self._env.now
+                wait_begin_s = self._env.now + event_s
                 yield self._prefetched[step, layer]
+                if event_s:
+                    yield self._env.timeout(event_s)
                 moe_begin_s = self._env.now
                 yield from self._work(float(windows.moe_s[(*place, layer)]))
                 if counted:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from dwdp_hw.check.design import calibration_rows, is_smooth, rule_rows
@@ -14,13 +16,17 @@ from dwdp_hw.check.fit import Estimate, Fit, fit_identified
 from dwdp_hw.check.host_costs import HOST_COSTS
 from dwdp_hw.check.rules import evidence
 from dwdp_hw.check.validate import RowKey
+from dwdp_hw.check.waits import event_waits_s
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.constant import Constant
 from dwdp_sim.files import write_whole
 from dwdp_sim.options import FabricOptions
-from dwdp_sim.recorded import RecordedRow, Recording, pool
+from dwdp_sim.recorded import Recording, pool
+from dwdp_sim.recorded_row import RecordedRow
 
 USES = ("design", "all")
+STEPS_ONLY = "steps"
+"""In `Cluster.fitted_on`: a file of which nothing but the waits in its forward steps was used."""
 _SCHEMA = 2
 _KEPT = "; not identified by the latest calibration: kept"
 
@@ -33,12 +39,14 @@ class Calibration:
         fit: Values, intervals, and what the rows could not tell.
         cluster: The fitted cluster, its constants marked as measured, with intervals and sources.
         rows: The rows it was fitted on, by the contents (sha256) of their file.
+        apart: Rows that were left out because peer memory was mapped in another way than the cluster's, by mapping.
         evidence: For each alternative rule, its log likelihood less that of the rule in use, each after its own fit.
     """
 
     fit: Fit
     cluster: Cluster
     rows: dict[str, list[RecordedRow]]
+    apart: dict[str, int]
     evidence: dict[str, float]
 
     def as_dict(self) -> dict[str, Any]:
@@ -57,6 +65,7 @@ class Calibration:
             "not_told_apart": fit.not_apart,
             "noise": fit.noise,
             "log_likelihood_of_alternatives": self.evidence,
+            "kept_apart_by_mapping": self.apart,
             "rows": [{"sha256": sha256, "cases": [row.case for row in rows]} for sha256, rows in self.rows.items()],
         }
 
@@ -76,39 +85,58 @@ def calibrate(
     Raises:
         ConfigError: The files do not belong together, or hold no row that could be used.
     """
-    pool(recordings)
-    rows = {recording.sha256: rows_used(recording, use) for recording in recordings}
+    apart = Counter(row.mapping for row in pool(recordings) if not _mapped_as(row.mapping, cluster.mapping))
+    rows = {recording.sha256: rows_used(recording, use, cluster.mapping) for recording in recordings}
     used = [row for chosen in rows.values() for row in chosen]
     found = fit_identified(cluster, used, options)
     files = ", ".join(Path(recording.path).name for recording in recordings)
     machine = recordings[0].machine
     about = f"{machine.get('gpus')} × {machine.get('gpu')}, driver {machine.get('driver')}"
+    source = f"{files}: {len(used)} rows fitted together; {about}"
     fitted = replace(
         found.cluster,
         name=name,
         description=f"{about} (calibrated)",
         fitted_on=tuple({"file": Path(r.path).name, "sha256": r.sha256, "use": use} for r in recordings),
-        constants=_documented(found, cluster, f"{files}: {len(used)} rows fitted together; {about}"),
+        constants=_documented(found, cluster, source) | _event(recordings, cluster, f"{files}; {about}"),
     )
     unfitted = rule_rows([row for recording in recordings for row in recording.rows])
-    return Calibration(found, fitted, rows, evidence(used, unfitted, found.cluster, options))
+    by_mapping = {str(mapping): count for mapping, count in apart.items()}
+    return Calibration(found, fitted, rows, by_mapping, evidence(used, unfitted, found.cluster, options))
 
 
-def rows_used(recording: Recording, use: str) -> list[RecordedRow]:
-    """What a calibration takes of a file: what the design asks for, or all that can be compared and fitted."""
+def rows_used(recording: Recording, use: str, mapping: str) -> list[RecordedRow]:
+    """What a calibration takes of a file: what the design asks for, or all that can be compared and fitted.
+
+    Args:
+        recording: The file.
+        use: One of `USES`; with `STEPS_ONLY` no row is taken.
+        mapping: Rows of another one are kept apart.
+    """
+    if use == STEPS_ONLY:
+        return []
+    rows = [row for row in recording.rows if _mapped_as(row.mapping, mapping)]
     if use == "design":
-        return calibration_rows(recording.rows)
-    return [row for row in recording.rows if is_smooth(row) and (row.unstable is None or _says_something(row))]
+        return calibration_rows(rows)
+    return [row for row in rows if is_smooth(row) and (row.unstable is None or _says_something(row))]
+
+
+def _mapped_as(recorded: str | None, mapping: str) -> bool:
+    """Whether a row belongs to a cluster of that mapping; one that does not say belongs to any."""
+    return recorded is None or recorded == mapping
 
 
 def fitted_rows(recordings: Sequence[Recording], cluster: Cluster) -> set[RowKey]:
-    """Rows of these files on which the cluster was fitted: files are known by their contents."""
+    """Rows and steps of these files on which the cluster was fitted: files are known by their contents."""
     uses = {entry["sha256"]: entry["use"] for entry in cluster.fitted_on}
     return {
-        (recording.sha256, row.case)
+        (recording.sha256, case)
         for recording in recordings
         if recording.sha256 in uses
-        for row in rows_used(recording, uses[recording.sha256])
+        for case in [
+            *[row.case for row in rows_used(recording, uses[recording.sha256], cluster.mapping)],
+            *[steps.case for steps in recording.steps],
+        ]
     }
 
 
@@ -157,6 +185,17 @@ def _documented(found: Fit, before: Cluster, source: str) -> dict[str, Constant]
             interval=_interval(estimates),
         )
     return constants
+
+
+def _event(recordings: Sequence[Recording], cluster: Cluster, source: str) -> dict[str, Constant]:
+    """The latency of an event as the files' forward steps show it; nothing where they have none."""
+    steps = [one for recording in recordings for one in recording.steps if _mapped_as(one.mapping, cluster.mapping)]
+    waits_s = event_waits_s(steps)
+    if not len(waits_s):
+        return {}
+    low, value, high = np.percentile(waits_s, [2.5, 50, 97.5]).tolist()
+    said = f"{source}: median of {len(waits_s)} waits of layers whose experts had arrived"
+    return {"event_s": Constant(value, "s", "measured", said, "a stream behind another's event", [low, high])}
 
 
 def _marked(constant: Constant) -> Constant:

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dwdp_hw.check.predict import predict
+from dwdp_hw.check.predict_steps import predict_steps
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.options import FabricOptions
-from dwdp_sim.recorded import RecordedRow
+from dwdp_sim.recorded_row import RecordedRow
+from dwdp_sim.recorded_steps import RecordedSteps
 
-QUEUED, AS_ISSUED = "queued", "as_issued"
-MODES = (QUEUED, AS_ISSUED)
+LAYER = "layer"
+QUEUED, AS_ISSUED, STEPS = MODES = ("queued", "as_issued", "steps")
+_MOST_RANKS = 2  # of steps that are judged: with more, which rule holds is open
 
 
 @dataclass(frozen=True)
@@ -22,13 +25,15 @@ class ValidationRow:
         file: Where the row was read; cases of two files may have the same name.
         case, rank: What was measured.
         strategy: Strategy, or way of issuing.
+        mapping: How peer memory was mapped; None where not recorded.
+        measure: `layer` for copies, `steps` for a forward step of several layers.
         issue_mode: `queued` or `as_issued`.
         ranks: Streams that ran together.
-        bytes: Bytes of this stream.
+        bytes: Bytes of this stream, in all layers of a step.
         slice_bytes: Its largest copy.
         measured_s, measured_min_s, measured_max_s: Median and spread.
         predicted_s: At the constants' values, the mean over unknown start skews.
-        predicted_low_s, predicted_high_s: Range over unknown start skews and, as issued, over the host's costs.
+        predicted_low_s, predicted_high_s: Range over unknown start skews and, with host time, over the host's costs.
         error: predicted ÷ measured − 1.
         stable: Whether the row may count; if not, `unstable_reason` says why.
         fitted: Whether the constants were fitted on it.
@@ -40,6 +45,8 @@ class ValidationRow:
     case: str
     rank: int
     strategy: str
+    mapping: str | None
+    measure: str
     issue_mode: str
     ranks: int
     bytes: int
@@ -56,6 +63,11 @@ class ValidationRow:
     fitted: bool
     setting: tuple[float, ...] = ()
     counts: bool = False
+
+    @property
+    def mode(self) -> str:
+        """Which of `MODES` it is judged with."""
+        return STEPS if self.measure == STEPS else self.issue_mode
 
     @property
     def outside(self) -> float:
@@ -82,6 +94,8 @@ def compare(
             case=row.case,
             rank=rank,
             strategy=row.strategy,
+            mapping=row.mapping,
+            measure=LAYER,
             issue_mode=QUEUED if row.queued else AS_ISSUED,
             ranks=len(row.median_s),
             bytes=int(sizes.sum()),
@@ -97,4 +111,38 @@ def compare(
             unstable_reason=row.unstable,
             fitted=fitted,
             setting=tuple(row.program.stream_start_s.tolist()),
+        )
+
+
+def compare_steps(
+    steps: RecordedSteps, file: str, cluster: Cluster, options: FabricOptions, *, fitted: bool
+) -> Iterator[ValidationRow]:
+    """Every rank of a measured forward step beside its prediction; none counts yet."""
+    predicted = predict_steps(steps, cluster, options)
+    owner = steps.program.call_stream[steps.program.copy_call]
+    ranks = len(steps.step_s)
+    unstable = steps.unstable or (f"{ranks} ranks: which rule holds is open" if ranks > _MOST_RANKS else None)
+    for rank, measured in enumerate(steps.step_s):
+        sizes = steps.program.copy_bytes[owner == rank]
+        yield ValidationRow(
+            file=file,
+            case=steps.case,
+            rank=rank,
+            strategy=steps.strategy,
+            mapping=steps.mapping,
+            measure=STEPS,
+            issue_mode=QUEUED if steps.program.stream_queued.all() else AS_ISSUED,
+            ranks=ranks,
+            bytes=steps.windows.layers * int(sizes.sum()),
+            slice_bytes=int(sizes.max()),
+            measured_s=measured,
+            measured_min_s=steps.min_s[rank],
+            measured_max_s=steps.max_s[rank],
+            predicted_s=float(predicted.mean_s[rank]),
+            predicted_low_s=float(predicted.low_s[rank]),
+            predicted_high_s=float(predicted.high_s[rank]),
+            error=float(predicted.mean_s[rank]) / measured - 1,
+            stable=unstable is None,
+            unstable_reason=unstable,
+            fitted=fitted,
         )

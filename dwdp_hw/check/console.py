@@ -30,6 +30,9 @@ def print_calibration(console: Console, found: Calibration, path: Path) -> None:
         _say(console, f"cannot be told apart by these rows: {first} and {second}")
     for parameter, reason in found.fit.kept.items():
         _say(console, f"not identified by these rows ({reason}): kept {parameter.name} = {parameter.start:.5g}")
+    for mapping, rows in found.apart.items():
+        own = found.cluster.mapping
+        _say(console, f"kept apart: {rows} rows with peer memory mapped as {mapping} (cluster.mapping={own})")
     for rule, gain in found.evidence.items():
         verdict = "better" if gain > DECIDED else "worse" if gain < -DECIDED else "undecided"
         _say(console, f"{rule}: held-out log likelihood {gain:+.1f}, {verdict}")

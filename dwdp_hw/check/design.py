@@ -8,7 +8,7 @@ import numpy as np
 
 from dwdp_sim.plan import ASYNC, BATCH
 from dwdp_sim.program import Program, batch_spans_sources
-from dwdp_sim.recorded import RecordedRow
+from dwdp_sim.recorded_row import RecordedRow
 
 _PAIR = 2
 _SPANNING = 10
@@ -54,10 +54,10 @@ def rule_rows(rows: Sequence[RecordedRow]) -> list[RecordedRow]:
 
 
 def is_train(row: RecordedRow) -> bool:
-    """Whether the row is one stream of equal single copies."""
+    """Whether the row is one stream of equal single copies that all stood in its queue when the clock started."""
     program = row.program
     alone = row.queued and len(program.stream_gpu) == 1 and bool(np.all(program.call_issue == ASYNC))
-    return alone and len(program.copy_bytes) >= _TRAIN and _is_uniform(row)
+    return alone and not row.beyond_queue and len(program.copy_bytes) >= _TRAIN and _is_uniform(row)
 
 
 def _is_single(row: RecordedRow) -> bool:

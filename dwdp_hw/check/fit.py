@@ -13,7 +13,7 @@ from dwdp_hw.check.parameters import Parameter
 from dwdp_hw.check.problem import STEP, Matrix, Problem
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.options import FabricOptions
-from dwdp_sim.recorded import RecordedRow
+from dwdp_sim.recorded_row import RecordedRow
 from dwdp_sim.simulate import Floats
 
 _NOT_APART = 0.98

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dwdp_hw.check.predict import predict_mean_s
+from dwdp_hw.check.predict_steps import predict_steps
 from dwdp_sim.build import read_cluster
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.files import write_whole
@@ -27,16 +28,16 @@ Errors = dict[str, float]
 
 
 def errors_of(path: Path, cluster: str) -> Errors:
-    """predicted ÷ measured − 1 of every stable row of a file, by case and rank."""
-    constants = read_cluster(cluster)
-    found = {}
-    for row in read_recording(str(path)).rows:
-        if row.unstable is not None:
-            continue
-        predicted = predict_mean_s(row, constants, FabricOptions())
-        for rank, measured in enumerate(row.median_s):
-            found[f"{row.case}#{rank}"] = round(float(predicted[rank]) / measured - 1, 5)
-    return found
+    """predicted ÷ measured − 1 of every stable row and step of a file, by case and rank."""
+    constants, options = read_cluster(cluster), FabricOptions()
+    recording = read_recording(str(path))
+    rows = [(r.case, r.median_s, predict_mean_s(r, constants, options)) for r in recording.rows if not r.unstable]
+    rows += [(s.case, s.step_s, predict_steps(s, constants, options).mean_s) for s in recording.steps if not s.unstable]
+    return {
+        f"{case}#{rank}": round(float(predicted) / measured - 1, 5)
+        for case, measured_s, predicted_s in rows
+        for rank, (measured, predicted) in enumerate(zip(measured_s, predicted_s, strict=True))
+    }
 
 
 def moved(before: Mapping[str, float], now: Mapping[str, float]) -> list[str]:

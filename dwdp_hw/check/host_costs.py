@@ -14,7 +14,7 @@ import numpy as np
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.plan import ASYNC, BATCH
 from dwdp_sim.program import Program
-from dwdp_sim.recorded import RecordedRow
+from dwdp_sim.recorded_row import RecordedRow
 
 SINGLE_COSTS = ("issue_async_s",)
 BATCH_COSTS = ("issue_batch_s", "issue_slice_s")

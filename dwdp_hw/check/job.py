@@ -81,7 +81,7 @@ def build_check(composed: DictConfig) -> CheckJob:
         raise ConfigError("check.use", check.use, f"allowed: {', '.join(USES)}")
     if check.rounds < 1:
         raise ConfigError("check.rounds", check.rounds, "must be at least 1")
-    for bar in ("p95", "median", "largest"):
+    for bar in ("p95", "median", "largest", "step_median", "step_largest"):
         if not 0 < getattr(check, bar) < 1:
             raise ConfigError(f"check.{bar}", getattr(check, bar), "a fraction between 0 and 1 is wanted, such as 0.03")
     if check.limit_s is not None and not check.limit_s > 0:
@@ -108,7 +108,7 @@ def build_check(composed: DictConfig) -> CheckJob:
         name=check.name or f"{cluster.name}_calibrated",
         out=None if check.out is None else Path(check.out),
         use=check.use,
-        bars=Bars(check.p95, check.median, check.largest),
+        bars=Bars(check.p95, check.median, check.largest, check.step_median, check.step_largest),
         rounds=check.rounds,
         seed=config.seed,
         config=cast(dict[str, Any], OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)),
@@ -149,6 +149,6 @@ def _recordings(rows: Any) -> tuple[Recording, ...]:
     pool(recordings)
     if len({recording.sha256 for recording in recordings}) < len(recordings):
         raise ConfigError("rows", ", ".join(map(str, paths)), "the same file is listed twice")
-    if not any(recording.rows for recording in recordings):
-        raise ConfigError("rows", ", ".join(map(str, paths)), "no row in it times copies")
+    if not any(recording.rows or recording.steps for recording in recordings):
+        raise ConfigError("rows", ", ".join(map(str, paths)), "no row in it times copies or forward steps")
     return recordings

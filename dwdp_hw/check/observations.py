@@ -11,7 +11,7 @@ from dwdp_hw.check.host_costs import measured_host_s, predicted_host_s
 from dwdp_hw.check.predict import predict_mean_s
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.options import FabricOptions
-from dwdp_sim.recorded import RecordedRow
+from dwdp_sim.recorded_row import RecordedRow
 from dwdp_sim.simulate import Floats
 
 _RANGE_TO_SIGMA = 2.5  # the range of five to seven normal draws, in standard deviations

@@ -11,7 +11,7 @@ import numpy as np
 from dwdp_hw.check.design import is_train
 from dwdp_hw.check.host_costs import HOST_COSTS
 from dwdp_sim.cluster import Cluster
-from dwdp_sim.recorded import RecordedRow
+from dwdp_sim.recorded_row import RecordedRow
 from dwdp_sim.sharing import Flow
 from dwdp_sim.simulate import Floats
 

@@ -12,7 +12,7 @@ from dwdp_sim.fabric_constants import constants_for
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.plan import ASYNC
 from dwdp_sim.program import Program
-from dwdp_sim.recorded import RecordedRow
+from dwdp_sim.recorded_row import RecordedRow
 from dwdp_sim.simulate import Floats, simulate
 
 UNKNOWN_SKEWS_S = (0.0, 5e-6, 10e-6, 15e-6, 20e-6)
@@ -52,6 +52,8 @@ def predict_mean_s(row: RecordedRow, cluster: Cluster, options: FabricOptions, s
 
 def _elapsed_s(row: RecordedRow, cluster: Cluster, options: FabricOptions, seed: int) -> Floats:
     """Seconds of each stream for each possible start skew, shape (skews, streams)."""
+    if row.mapping is not None:
+        cluster = replace(cluster, mapping=row.mapping)
     constants = constants_for(cluster, row.program, options)
     runs = [
         simulate(_skewed(row.program, skew), constants, options, seed=seed).stream_elapsed_s for skew in _skews(row)

@@ -13,7 +13,7 @@ from dwdp_hw.check.parameters import INCAST_FACTORS, Parameter, parameters_for, 
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.options import FabricOptions
-from dwdp_sim.recorded import RecordedRow
+from dwdp_sim.recorded_row import RecordedRow
 from dwdp_sim.simulate import Floats
 
 Matrix = NDArray[np.float64]

@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from dwdp_hw.check.comparison import ValidationRow
+from dwdp_hw.check.comparison import LAYER, ValidationRow
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ class Ranking:
 
 
 def rank_strategies(rows: Sequence[ValidationRow]) -> list[Ranking]:
-    """Every pair of stable cases of a file that move the same bytes in the same issue mode in another way."""
+    """Every pair of stable cases of a file that move a layer's bytes in the same issue mode in another way."""
     cases: dict[tuple[str, str], list[ValidationRow]] = {}
     for row in rows:
-        if row.stable:
+        if row.stable and row.measure == LAYER:
             cases.setdefault((row.file, row.case), []).append(row)
     alike: dict[tuple[object, ...], list[list[ValidationRow]]] = {}
     for (file, _), group in cases.items():
@@ -63,7 +63,7 @@ def rank_strategies(rows: Sequence[ValidationRow]) -> list[Ranking]:
 
 def _setting(group: list[ValidationRow]) -> tuple[object, ...]:
     """What must be equal for two cases to differ in their strategy only."""
-    return tuple(row.bytes for row in group), group[0].issue_mode, group[0].setting
+    return tuple(row.bytes for row in group), group[0].issue_mode, group[0].mapping, group[0].setting
 
 
 def _rank(first: list[ValidationRow], second: list[ValidationRow]) -> Ranking:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dwdp_hw.check.comparison import AS_ISSUED, MODES, QUEUED, ValidationRow
+from dwdp_hw.check.comparison import AS_ISSUED, MODES, QUEUED, STEPS, ValidationRow
 from dwdp_hw.check.figures import error_figure, gain_figure, timeline_figure
 from dwdp_hw.check.ranking import Ranking
 from dwdp_hw.check.sections import Cells, Section, html_page, markdown_page
@@ -72,8 +72,7 @@ def _sections(validation: Validation, subject: Subject, *, figures: bool) -> lis
         found.append(Section("What no longer fits", "", ["constant or rule"], listed))
     elif not validation.passed and any(row.counts for row in rows):
         found.append(Section("What no longer fits", "No single constant or rule explains it: look at the rows below."))
-    found.append(_queued_section(rows))
-    found.append(_as_issued_section(rows))
+    found += [_queued_section(rows), _as_issued_section(rows), _steps_section(rows)]
     found.append(_ranking_section(validation.rankings, figures))
     found += subject.extra
     found.append(_row_section(validation, figures, several=len(subject.sources) > 1))
@@ -96,17 +95,7 @@ def _queued_section(rows: Sequence[ValidationRow]) -> Section:
         "Absolute errors of queued rows, which have no host time in them, that count: stable, and not used for fitting "
         "(where all were, all stable ones)."
     )
-    header = ["rows", "n", "p95", "median", "largest", "bias"]
-    cells = [
-        [
-            name,
-            str(s.n),
-            *map(percent, (s.p95_abs_error, s.median_abs_error, s.max_abs_error)),
-            percent(s.bias, signed=True),
-        ]
-        for name, s in _summaries(rows, QUEUED)
-    ]
-    return Section("Queued rows", text if cells else "Nothing judged.", header if cells else None, cells)
+    return _error_section("Queued rows", text, rows, QUEUED)
 
 
 def _as_issued_section(rows: Sequence[ValidationRow]) -> Section:
@@ -127,6 +116,28 @@ def _as_issued_section(rows: Sequence[ValidationRow]) -> Section:
         for name, s in _summaries(rows, AS_ISSUED)
     ]
     return Section("Rows as issued", text if cells else "Nothing judged.", header if cells else None, cells)
+
+
+def _steps_section(rows: Sequence[ValidationRow]) -> Section:
+    text = (
+        "Absolute errors of forward steps of several layers, predicted from the compute windows as they were measured. "
+        "The host's time is in them, and hidden but for the first layer; with three ranks or more they are not judged."
+    )
+    return _error_section("Forward steps", text, rows, STEPS)
+
+
+def _error_section(heading: str, text: str, rows: Sequence[ValidationRow], mode: str) -> Section:
+    header = ["rows", "n", "p95", "median", "largest", "bias"]
+    cells = [
+        [
+            name,
+            str(s.n),
+            *map(percent, (s.p95_abs_error, s.median_abs_error, s.max_abs_error)),
+            percent(s.bias, signed=True),
+        ]
+        for name, s in _summaries(rows, mode)
+    ]
+    return Section(heading, text if cells else "Nothing judged.", header if cells else None, cells)
 
 
 def _summaries(rows: Sequence[ValidationRow], mode: str) -> list[tuple[str, Summary]]:
@@ -219,8 +230,10 @@ def _untested(rows: Sequence[ValidationRow]) -> str:
             "incast, the sharing rule among several readers of one source, and how a batch spreads over several "
             "sources (three GPUs or more)"
         )
-    if not any(row.issue_mode == "as_issued" and row.counts for row in rows):
+    if not any(row.mode == AS_ISSUED and row.counts for row in rows):
         gaps.append("host time, on rows that were not used for fitting")
+    if not any(row.mode == STEPS and row.counts for row in rows):
+        gaps.append("forward steps")
     return (
         "These rows say nothing about " + "; nor about ".join(gaps) + "."
         if gaps

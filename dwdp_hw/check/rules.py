@@ -12,7 +12,7 @@ from dwdp_hw.check.observations import Observations
 from dwdp_hw.check.problem import Problem
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.options import FabricOptions
-from dwdp_sim.recorded import RecordedRow
+from dwdp_sim.recorded_row import RecordedRow
 from dwdp_sim.sharing import SHARINGS
 from dwdp_sim.simulate import Floats
 

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from dwdp_hw.check.calibrate import Calibration, calibrate, fitted_rows, write_cluster
 from dwdp_hw.check.choice import predict_as_configured, predict_by_rule, read_outcome
+from dwdp_hw.check.comparison import LAYER
 from dwdp_hw.check.console import print_calibration, print_rules, print_validation
 from dwdp_hw.check.incast_sections import incast_sections
 from dwdp_hw.check.job import CheckJob
@@ -76,7 +77,7 @@ def run_validation(job: CheckJob, folder: Path, console: Console) -> Validation:
         versions=_versions(),
         suspects=suspects,
         timelines=one_of_each_strategy(rows, job.cluster, job.options),
-        extra=[] if outcome is None else incast_sections(outcome, validation.rows),
+        extra=[] if outcome is None else incast_sections(outcome, [r for r in validation.rows if r.measure == LAYER]),
     )
     if outcome is not None:
         chosen = json.dumps([asdict(score) for score in outcome.scores], indent=1) + "\n"

@@ -1,4 +1,4 @@
-"""The errors of many rows in a few figures. Queued rows and rows with host time are never mixed."""
+"""The errors of many rows in a few figures. Queued rows, rows with host time and steps are never mixed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SIZES = ((10e6, "below 10 MB"), (100e6, "10 to 100 MB"), (1e9, "100 MB to 1 GB"
 
 @dataclass(frozen=True)
 class Summary:
-    """Of rows of one issue mode that count.
+    """Of rows of one mode that count.
 
     Attributes:
         n: Figures, one a rank.
@@ -38,8 +38,8 @@ class Summary:
 
 
 def summarize(rows: Iterable[ValidationRow], mode: str) -> Summary | None:
-    """Figures of the rows of one issue mode that count; None where there are none."""
-    counted = [row for row in rows if row.counts and row.issue_mode == mode]
+    """Figures of the rows of one mode that count; None where there are none."""
+    counted = [row for row in rows if row.counts and row.mode == mode]
     if not counted:
         return None
     error = np.array([row.error for row in counted])
@@ -58,7 +58,7 @@ def summarize(rows: Iterable[ValidationRow], mode: str) -> Summary | None:
 
 
 def groups_of(rows: Iterable[ValidationRow]) -> dict[str, list[ValidationRow]]:
-    """Rows by strategy, size and number of ranks; a row is in one group of each."""
+    """Rows by strategy, size, number of ranks and mapping; a row is in one group of each."""
     groups: dict[str, list[ValidationRow]] = {}
     for row in rows:
         size = next(name for limit, name in _SIZES if row.bytes < limit)
@@ -67,6 +67,7 @@ def groups_of(rows: Iterable[ValidationRow]) -> dict[str, list[ValidationRow]]:
             f"total {size}",
             f"largest copy up to {format_slice(1 << (row.slice_bytes - 1).bit_length())}",
             f"{row.ranks} {'rank' if row.ranks == 1 else 'ranks'}",
+            f"mapping {row.mapping or 'not recorded'}",
         ):
             groups.setdefault(name, []).append(row)
     return dict(sorted(groups.items()))

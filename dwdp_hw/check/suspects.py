@@ -12,7 +12,7 @@ from dwdp_hw.check.fit import Estimate, fit
 from dwdp_hw.check.rules import DECIDED, evidence
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.options import FabricOptions
-from dwdp_sim.recorded import RecordedRow
+from dwdp_sim.recorded_row import RecordedRow
 
 _FAR = 3.0  # standard errors of the refit beyond which a constant has moved
 _LEAST_CHANGE = 0.02  # relative

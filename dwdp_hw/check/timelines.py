@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.fabric_constants import constants_for
 from dwdp_sim.options import FabricOptions
-from dwdp_sim.recorded import RecordedRow
+from dwdp_sim.recorded_row import RecordedRow
 from dwdp_sim.simulate import Floats, simulate
 
 STAMP_RESOLUTION_S = 1e-6  # stamps of copies that arrived together differ by up to one round of polling

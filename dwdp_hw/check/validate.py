@@ -6,14 +6,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from dwdp_hw.check.comparison import AS_ISSUED, MODES, QUEUED, ValidationRow, compare
+from dwdp_hw.check.comparison import AS_ISSUED, LAYER, MODES, QUEUED, STEPS, ValidationRow, compare, compare_steps
 from dwdp_hw.check.ranking import Ranking, rank_strategies
 from dwdp_hw.check.summary import groups_of, percent, summarize
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded import Recording
 
-_SCHEMA = 2
+_SCHEMA = 3
 
 RowKey = tuple[str, str]
 """sha256 of a row's file, and its case."""
@@ -24,17 +24,22 @@ class Bars:
     """What the rows that count must reach, as fractions.
 
     What is judged is the absolute error of queued rows. Of rows with host time it is the distance of the measured time
-    from the predicted range, since processes differ in host time by a factor of two.
+    from the predicted range, since processes differ in host time by a factor of two. Of forward steps, in which copies
+    and host hide behind compute, it is the absolute error.
 
     Attributes:
         p95: 95th percentile, in each issue mode.
         median: Median, of queued rows.
         largest: Largest, in each issue mode.
+        step_median: Median, of forward steps.
+        step_largest: Largest, of forward steps.
     """
 
     p95: float = 0.03
     median: float = 0.015
     largest: float = 0.08
+    step_median: float = 0.005
+    step_largest: float = 0.02
 
 
 @dataclass(frozen=True)
@@ -44,8 +49,8 @@ class Validation:
     Attributes:
         cluster: Name of the cluster whose constants predicted.
         rows: All of them, whether they count or not.
-        in_sample: Whether the constants were fitted on every stable row, so that errors say how well the model can fit,
-            not how well it predicts.
+        in_sample: Whether the constants were fitted on every stable row of copies, so that errors say how well the
+            model can fit, not how well it predicts. Steps count only out of sample.
         rankings: Of strategies.
         bars: What was asked.
         failures: Which bars were missed, in words; empty where it passed.
@@ -64,12 +69,19 @@ class Validation:
         return not self.failures
 
     def judged(self, mode: str) -> str:
-        """One line: the figures of an issue mode, each with its bar."""
-        found, bars = summarize(self.rows, mode), self.bars
+        """One line: the figures of a mode, each with its bar."""
+        found, bars, name = summarize(self.rows, mode), self.bars, name_of(mode)
         if found is None:
-            return f"{mode} rows: nothing judged"
-        sample = "in sample (the constants were fitted on these rows)" if self.in_sample else "out of sample"
-        start = f"{mode} rows: {found.n} figures {sample}: "
+            return f"{name}: nothing judged"
+        in_sample = self.in_sample and mode != STEPS
+        sample = "in sample (the constants were fitted on these rows)" if in_sample else "out of sample"
+        start = f"{name}: {found.n} figures {sample}: "
+        if mode == STEPS:
+            return start + (
+                f"error median {percent(found.median_abs_error)} (bar {100 * bars.step_median:g} %), "
+                f"largest {percent(found.max_abs_error)} (bar {100 * bars.step_largest:g} %), "
+                f"p95 {percent(found.p95_abs_error)}, bias {percent(found.bias, signed=True)}"
+            )
         if mode == QUEUED:
             return start + (
                 f"error p95 {percent(found.p95_abs_error)} (bar {100 * bars.p95:g} %), "
@@ -120,18 +132,24 @@ def validate(
         fitted: Rows that the constants were fitted on.
         bars: What must be reached.
     """
-    compared = [
-        entry
-        for recording in recordings
-        for row in recording.rows
-        for entry in compare(
-            row, recording.path, cluster, options, fitted=(recording.sha256, row.case) in fitted
-        )
-    ]  # fmt: skip
-    stable = [row for row in compared if row.stable]
+    compared: list[ValidationRow] = []
+    for recording in recordings:
+        known = {case for sha256, case in fitted if sha256 == recording.sha256}
+        for row in recording.rows:
+            compared += compare(row, recording.path, cluster, options, fitted=row.case in known)
+        for steps in recording.steps:
+            compared += compare_steps(steps, recording.path, cluster, options, fitted=steps.case in known)
+    stable = [row for row in compared if row.stable and row.measure == LAYER]
     in_sample = bool(stable) and all(row.fitted for row in stable)
-    compared = [replace(row, counts=row.stable and (in_sample or not row.fitted)) for row in compared]
+    compared = [
+        replace(row, counts=row.stable and (not row.fitted or (in_sample and row.measure == LAYER))) for row in compared
+    ]
     return Validation(cluster.name, compared, in_sample, rank_strategies(compared), bars, _failures(compared, bars))
+
+
+def name_of(mode: str) -> str:
+    """A mode in words."""
+    return "forward steps" if mode == STEPS else f"{mode} rows"
 
 
 def _plain_summary(rows: Sequence[ValidationRow], mode: str) -> dict[str, Any] | None:
@@ -140,9 +158,9 @@ def _plain_summary(rows: Sequence[ValidationRow], mode: str) -> dict[str, Any] |
 
 
 def _failures(rows: Sequence[ValidationRow], bars: Bars) -> list[str]:
-    queued, as_issued = (summarize(rows, mode) for mode in MODES)
-    if queued is None and as_issued is None:
-        return ["nothing judged: no row is stable"]
+    queued, as_issued, steps = (summarize(rows, mode) for mode in MODES)
+    if queued is None and as_issued is None and steps is None:
+        return ["nothing judged: no row is stable and out of sample"]
     failures = []
     if queued is not None:
         for name, value, bar in (
@@ -156,10 +174,16 @@ def _failures(rows: Sequence[ValidationRow], bars: Bars) -> list[str]:
             "as_issued rows: 95th percentile of the distance from the predicted range is "
             f"{as_issued.p95_outside:.2%}, above {bars.p95:.2%}"
         )
+    if steps is not None and steps.median_abs_error > bars.step_median:
+        failures.append(
+            f"forward steps: median of the error is {steps.median_abs_error:.2%}, above {bars.step_median:.2%}"
+        )
     for row in rows:
         name = f"{row.case}, rank {row.rank}"
-        if row.counts and row.issue_mode == QUEUED and abs(row.error) > bars.largest:
+        if row.counts and row.mode == QUEUED and abs(row.error) > bars.largest:
             failures.append(f"{name}: error {row.error:+.2%}, beyond {bars.largest:.0%}")
-        if row.counts and row.issue_mode == AS_ISSUED and abs(row.outside) > bars.largest:
+        if row.counts and row.mode == STEPS and abs(row.error) > bars.step_largest:
+            failures.append(f"{name}: error {row.error:+.2%}, beyond {bars.step_largest:.0%}")
+        if row.counts and row.mode == AS_ISSUED and abs(row.outside) > bars.largest:
             failures.append(f"{name}: {row.outside:+.2%} from the predicted range, beyond {bars.largest:.0%}")
     return failures

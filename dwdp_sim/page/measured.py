@@ -77,7 +77,7 @@ def _cases(path: Path) -> list[Measured]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         ranks: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-        for row in content["rows"]:
+        for row in (row for row in content["rows"] if row.get("measure", "layer") == "layer"):
             ranks.setdefault((row.get("file", ""), row["case"]), []).append(row)
         return [_case(path.parent.name, content.get("cluster"), rows) for rows in ranks.values()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -48,6 +48,8 @@ FREE: dict[str, Any] = {
     "issue_slice_s": 0.0,
     "barrier_s": 0.0,
     "swap_probability": 0.5,
+    "event_s": 0.0,
+    "host_batch_returns": "issued",
 }
 
 

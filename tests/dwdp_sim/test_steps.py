@@ -1,9 +1,8 @@
-"""Forward steps: slots, bubbles and their causes, by worked examples, laws, and pipelines measured on real GPUs."""
+"""Forward steps: slots, bubbles and their causes, by worked examples and laws."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,25 +10,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dwdp_sim.build import read_cluster
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.fabric_constants import constants_for
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.plan import NO_BARRIER
-from dwdp_sim.program import Program
-from dwdp_sim.recorded_steps import RecordedSteps, read_recorded_steps
+from dwdp_sim.program import HOST, Program
 from dwdp_sim.simulate import simulate
 from dwdp_sim.steps import Pace, StepTimeline, simulate_steps
 from dwdp_sim.windows import StepWindows, constant_windows
 
-from .builders import batch, constants, program, queue, single
+from .builders import batch, cluster, constants, program, queue, single
 
-MEASUREMENTS = Path(__file__).resolve().parents[2] / "measurements"
 PULL_OF_5S = program(queue(0, single(1, 0, 500)))  # 500 bytes at 100 bytes a second
 
 
 def steps(of: Program, windows: StepWindows, pace: Pace | None = None, **values: Any) -> StepTimeline:
-    return simulate_steps(of, windows, constants(of, **values), pace=pace)
+    used = constants_for(cluster(**values), of, FabricOptions(), in_steps=True)
+    return simulate_steps(of, windows, used, pace=pace)
 
 
 def windows(window_s: float, layers: int, ranks: int = 1, iterations: int = 1, before: float = 0.0) -> StepWindows:
@@ -221,22 +218,38 @@ def test_ranks_that_have_finished_keep_the_links_busy_for_the_others() -> None:
     assert timeline.contention_s[1, 0].tolist() == pytest.approx([1.0] * 6)
 
 
-RECORDED = [
-    steps
-    for name in ("h200_x2_ordered", "h200_x2_random", "h200_x2_random_again")
-    for steps in read_recorded_steps(str(MEASUREMENTS / f"{name}.json"))
-]
+def test_compute_goes_on_an_event_s_latency_after_its_experts_and_a_prefetch_so_long_after_its_slot() -> None:
+    # Copies of 5 s with a fixed part of 1 s, events of 0.25 s, windows of 7 s. Layer 0: event, fixed part, bytes from
+    # 1.25 to 6.25, seen at 6.5, computed at 13.5. Layer 1's prefetch stands behind it: 6.25 + 0.25 + 1 = 7.5 to 12.5;
+    # its compute looks at the event from 13.5 to 13.75 and ends at 20.75. Layer 2's slot is free at 13.5: 14.75 to
+    # 19.75; compute from 21.
+    timeline = steps(PULL_OF_5S, windows(7.0, 3), peer_fixed_s=1.0, event_s=0.25)
+    assert timeline.prefetch_end_s[0, 0].tolist() == pytest.approx([6.25, 12.5, 19.75])
+    assert timeline.moe_begin_s[0, 0].tolist() == pytest.approx([6.5, 13.75, 21.0])
+    assert timeline.bubble_s[0, 0].tolist() == pytest.approx([6.25, 0.0, 0.0])
+    parts = timeline.own_engine_s + timeline.host_s + timeline.gap_s + timeline.transfer_s + timeline.contention_s
+    assert timeline.latency_s == pytest.approx(parts)
+    assert timeline.gap_s[0, 0].tolist() == pytest.approx([1.25, 1.25, 1.25])
 
 
-@pytest.mark.parametrize("recorded", RECORDED, ids=lambda recorded: recorded.case)
-def test_measured_steps_of_two_gpus_take_as_long_as_predicted_from_their_windows(recorded: RecordedSteps) -> None:
-    # Nothing was fitted to steps. The bars: 3 % where copies are the bottleneck, 5 % elsewhere.
-    cluster = replace(read_cluster("h200_x2"), mapping=recorded.mapping)
-    used = constants_for(cluster, recorded.program, FabricOptions())
-    predicted = simulate_steps(recorded.program, recorded.windows, used).step_end_s[:, 0]
-    assert predicted == pytest.approx(recorded.step_s, rel=0.03 if recorded.copy_bound else 0.05)
+def test_prefetches_that_follow_each_other_pay_the_whole_fixed_part_as_an_event_lies_between() -> None:
+    # Without compute the copies are the bottleneck: each takes 1 + 5 s, and no gap of 0.5 s hides the fixed part.
+    timeline = steps(PULL_OF_5S, windows(0.0, 4), peer_fixed_s=1.0, peer_gap_s=[[1, 0.5]])
+    assert timeline.prefetch_end_s[0, 0].tolist() == pytest.approx([6.0, 12.0, 18.0, 24.0])
 
 
-def test_measured_steps_of_both_kinds_were_compared() -> None:
-    assert {recorded.copy_bound for recorded in RECORDED} == {True, False}
-    assert len(RECORDED) == 66
+@pytest.mark.parametrize(("returns", "computed"), [("issued", [11.0, 21.0, 31.0]), ("arrived", [21.0, 22.0, 32.0])])
+def test_a_batch_from_host_memory_holds_up_the_host_until_it_has_arrived(returns: str, computed: list[float]) -> None:
+    # 500 bytes from the host at 50 a second: 10 s a layer. If the call returns at once, layer l computes when its copy
+    # is there. If it returns on arrival, both first calls have run when the host launches layer 0 at 20; the third
+    # call finds its slot in use and returns at once: its copy runs from 21, when layer 0 has computed, to 31.
+    of = program(queue(0, batch((HOST, 0, 200), (HOST, 0, 300)), queued=False))
+    timeline = steps(of, windows(1.0, 3), host_batch_returns=returns)
+    assert timeline.moe_end_s[0, 0].tolist() == pytest.approx(computed)
+
+
+@pytest.mark.parametrize("issue", [single, lambda *copy: batch(copy)])
+def test_the_host_does_not_wait_for_single_copies_or_for_batches_from_peers(issue: Any) -> None:
+    of = program(queue(0, issue(HOST if issue is single else 1, 0, 500), queued=False))
+    waits, returns = (steps(of, windows(1.0, 3), host_batch_returns=name) for name in ("arrived", "issued"))
+    assert waits.moe_end_s.tolist() == returns.moe_end_s.tolist()

@@ -18,6 +18,8 @@ from dwdp_sim.cluster import Cluster
 from dwdp_sim.recorded import Recording
 from tests.dwdp_hw.check.simulated_machine import OPTIONS
 
+MEASUREMENTS = Path(__file__).resolve().parents[3] / "measurements"
+
 
 def dwdp_hw(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     code = "from dwdp_hw.app import main; main()"
@@ -75,6 +77,11 @@ def test_a_browser_shows_the_report_without_complaint(base: Cluster, recording: 
         (
             ["mode=calibrate", "source=recorded", "rows=ROWS", "check.p95=3"],
             "check.p95=3.0: a fraction between 0 and 1",
+        ),
+        (["mode=validate", "source=recorded", "rows=ROWS", "check.step_median=0"], "check.step_median=0.0: a fraction"),
+        (
+            ["mode=calibrate", "source=recorded", f"rows={MEASUREMENTS}/h200_x2_one_process.json"],
+            "h200_x2_one_process.json: one process held all GPUs",
         ),
     ],
 )

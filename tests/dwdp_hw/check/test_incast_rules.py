@@ -48,7 +48,7 @@ def test_the_design_takes_one_pair_s_rows_and_for_every_number_of_readers_equal_
     tmp_path: Path,
 ) -> None:
     recording = calibration_rows_of(tmp_path / "rows.json", HGX, OPTIONS)
-    chosen = {row.case for row in rows_used(recording, "design")}
+    chosen = {row.case for row in rows_used(recording, "design", "ipc")}
     assert {row.case for row in recording.rows} - chosen == {row.case for row in rule_rows(recording.rows)}
     assert len(rule_rows(recording.rows)) == 4
     pairs = [row for row in recording.rows if "solo" in row.case or "both" in row.case]

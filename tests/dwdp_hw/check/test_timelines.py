@@ -25,7 +25,8 @@ from dwdp_hw.check.validate import Bars, validate
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.fabric_constants import constants_for
 from dwdp_sim.options import FabricOptions
-from dwdp_sim.recorded import RecordedRow, Recording, read_recording
+from dwdp_sim.recorded import Recording, read_recording
+from dwdp_sim.recorded_row import RecordedRow
 from dwdp_sim.simulate import simulate
 from tests.dwdp_sim.builders import cluster, links
 

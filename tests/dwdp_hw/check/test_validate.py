@@ -35,7 +35,7 @@ def test_fitted_rows_are_shown_and_do_not_count_unless_all_are_fitted(base: Clus
 def test_an_unstable_row_is_shown_and_never_counts(base: Cluster, recording: Recording) -> None:
     shaky = tuple(replace(row, unstable="the gate opened late") for row in recording.rows)
     result: Validation = validate([replace(recording, rows=shaky)], base, OPTIONS, set(), Bars())
-    assert result.failures == ["nothing judged: no row is stable"]
+    assert result.failures == ["nothing judged: no row is stable and out of sample"]
     assert not result.passed
     assert not result.in_sample
     assert [summarize(result.rows, mode) for mode in (QUEUED, AS_ISSUED)] == [None, None]
