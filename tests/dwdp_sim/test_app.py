@@ -89,7 +89,22 @@ BAD = {
     "a line end in a value": (["issue_mode='a\nb'"], "issue_mode=a\\nb: allowed: queued, as_issued"),
     "a value without end": (["issue_mode=" + "x" * 10_000], f"issue_mode={'x' * 200}…: allowed: queued, as_issued"),
     "an unknown implementation": (["strategy.implementation=x"], "strategy.implementation=x: allowed: trtllm_ipc, "),
-    "an unknown option": (["fabric.sharing=x"], "fabric.sharing=x: allowed: fair, fifo"),
+    "an unknown option": (["fabric.sharing=x"], "fabric.sharing=x: allowed: fair, equal, fifo"),
+    "an unknown start": (["workload.start=never"], "workload.start=never: allowed: random, offsets, lockstep, file"),
+    "a start of a file that there is not": (["workload.start=file"], "only workload=replay has starts in a file"),
+    "no draws": (["workload.draws=0"], "workload.draws=0: from 1 to 10000 draws are wanted"),
+    "a window of no bytes": (
+        ["cluster.constants.refill.value=bytes", "cluster.constants.in_flight_bytes.value=0"],
+        "cluster.constants.in_flight_bytes.value=0: a number ≥ 1 is wanted",
+    ),
+    "two ways to walk a batch at once": (
+        ["cluster.constants.in_flight_bytes.value=1MiB"],
+        "cluster.constants.in_flight_bytes.value=given: contradicts cluster.constants.refill.value=oldest",
+    ),
+    "starts too far apart": (
+        ["workload.start=offsets", "workload.offsets_s=[0,0,0,2]"],
+        "workload.offsets_s=2 s apart: starts within 1 s of one another are wanted",
+    ),
     "an unknown issue mode": (["issue_mode=x"], "issue_mode=x: allowed: queued, as_issued"),
     "a text for a number": (["dwdp.dwdp_size=x"], "dwdp.dwdp_size=x: Value 'x' of type 'str' could not be converted"),
     "sizes that do not add up": (
@@ -125,7 +140,7 @@ BAD = {
     ),
     "a random start beyond all measure": (
         ["workload.start=random", "workload.max_phase_s=1e300"],
-        "workload.max_phase_s=1e+300: seconds above zero and up to 1e+06 are wanted",
+        "workload.max_phase_s=1e+300: seconds above zero and up to 1 are wanted",
     ),
     "offsets that nothing reads": (
         ["workload.offsets_s=[0,0,0,1e-3]"],
@@ -151,7 +166,7 @@ BAD = {
     ),
     "a constant out of range": (
         ["cluster.constants.incast_factor_2.value=2"],
-        "cluster.constants.incast_factor_2.value=2: a number from 1e-06 to 1 is wanted",
+        "cluster.constants.incast_factor_2.value=2: {pull: factor, push: factor} in (0, 1] is wanted",
     ),
     "replay without a file": (["workload=replay"], "workload.file=missing: a program is wanted"),
     "replay of no file": (["workload=replay", "workload.file=none"], "workload.file=none: cannot be read as JSON"),
@@ -279,7 +294,10 @@ def test_a_replayed_program_reports_its_streams_in_the_file_s_order(tmp_path: Pa
     cluster = job("cluster=h200_x2", "dwdp.dwdp_size=2").cluster
     alone_s = cluster.number("peer_fixed_s") + 200 * 2**20 / cluster.rate("pair_bytes_per_s")
     assert summary["streams"][0]["elapsed_s"] == pytest.approx(alone_s, rel=1e-9)
-    assert not {"ranks", "plan", "model", "strategy", "range_s"} & set(summary)
+    assert not {"ranks", "plan", "model", "strategy"} & set(summary)
+    assert (summary["start"], summary["draws"], summary["draw_spread"]) == ("file", 1, None)
+    low, high = summary["range_s"]["mean"]
+    assert low <= sum(stream["elapsed_s"] for stream in summary["streams"]) / 2 <= high
 
 
 def test_help_teaches(tmp_path: Path) -> None:

@@ -80,11 +80,11 @@ def test_a_twin_costs_the_host_what_the_real_one_does(strategy: Strategy) -> Non
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-def test_a_step_of_a_twin_takes_as_long_as_one_of_the_real_slices_within_one_percent(rule: Hypothesis) -> None:
+def test_a_step_of_a_twin_takes_as_long_as_one_of_the_real_slices_within_two_percent(rule: Hypothesis) -> None:
     # Four ranks at random phases: 64 KiB slices, 240 a pull, against 60 of 256 KiB.
     bench = small_bench(dwdp__dwdp_size=4, model__num_experts=16, compute__window_s=3e-5, compute__variation=0.1)
     setup = Setup(Strategy("batched", slice_bytes=2**16), state=rule)
     fine, coarse = (replace(setup, slices=count) for count in (10**9, SLICES_A_PULL))
     times = np.array([[iteration_s((bench, one, seed)) for seed in (0, 1, 2)] for one in (fine, coarse)])
     assert bench.twin(coarse).copies_scale > 3
-    assert times[1].mean() == pytest.approx(times[0].mean(), rel=0.01)
+    assert times[1].mean() == pytest.approx(times[0].mean(), rel=0.02)

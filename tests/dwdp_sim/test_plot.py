@@ -22,7 +22,7 @@ LITE = "model=deepseek_v3_lite_nvfp4"
 
 def run(*overrides: str) -> tuple[Job, Timeline]:
     built = job(*overrides)
-    return built, simulate(built.program, built.constants, built.options)
+    return built, simulate(built.drawn(0), built.constants, built.options)
 
 
 def replay(folder: Path, *streams: dict[str, Any]) -> tuple[Job, Timeline]:
