@@ -23,13 +23,12 @@ import numpy as np
 import pandas as pd
 
 from dwdp_hw.check.comparison import compare
+from dwdp_hw.check.predict_steps import predict_steps
 from dwdp_sim.build import read_cluster
 from dwdp_sim.fabric_constants import constants_for
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded import read_recording
-from dwdp_sim.recorded_steps import read_recorded_steps
 from dwdp_sim.simulate import simulate
-from dwdp_sim.steps import simulate_steps
 
 plt.style.use("dwdp.mplstyle")
 OPTIONS = FabricOptions()
@@ -129,15 +128,13 @@ plt.show()
 # ## Pipelines of 12 layers
 #
 # Here layer l + 2 is prefetched after layer l has computed, and compute waits for its experts. From
-# the compute windows *as measured*, the simulator predicts the step; nothing was fitted to steps.
+# the compute windows *as measured*, the simulator predicts the step. One constant comes from steps:
+# what an event between two streams costs, from the waits of the first campaign.
 
 # %%
-steps = [step for path in files for step in read_recorded_steps(path) if step.stable]
-predicted_s, measured_s = [], []
-for step in steps:
-    done = simulate_steps(step.program, step.windows, constants_for(cluster, step.program, OPTIONS))
-    predicted_s.append((done.step_end_s - done.step_begin_s)[:, 0])
-    measured_s.append(step.step_s)
+steps = [step for recording in recordings for step in recording.steps if step.unstable is None]
+predicted_s = [predict_steps(step, cluster, OPTIONS).mean_s for step in steps]
+measured_s = [step.step_s for step in steps]
 errors = 100 * (np.array(predicted_s) / np.array(measured_s) - 1)
 median, largest = np.median(abs(errors)), abs(errors).max()
 print(f"{errors.size} figures: median {median:.2f} %, largest {largest:.2f} %")
@@ -153,7 +150,7 @@ for colour, marker, (which, label) in zip(("C3", "C0"), "so", labels.items(), st
     )
 axis.axhline(0, color="black", linewidth=0.8)
 axis.set(
-    xscale="log", xlabel="measured step (ms)", ylabel="predicted ÷ measured − 1 (%)", ylim=(-3, 3)
+    xscale="log", xlabel="measured step (ms)", ylabel="predicted ÷ measured − 1 (%)", ylim=(-1, 1)
 )
 axis.set_xticks([10, 30, 100], ["10", "30", "100"])
 axis.minorticks_off()
@@ -167,7 +164,7 @@ plt.show()
 #   arrive when predicted.
 # - Where it is not, the totals are uncertain by the host's two speeds: predict a range, or measure
 #   your own host (`dwdp-hw mode=calibrate`).
-# - Steps follow: prefetches, waits and compute of 12 layers add up within 2 %.
+# - Steps follow: prefetches, waits and compute of 12 layers add up within 1 %.
 # - **What this does not show:** two GPUs have one reader for each source. Contention among three
 #   and more is the model's, and every such prediction stands beside its range over what is not
 #   known.
@@ -175,5 +172,5 @@ plt.show()
 # %% tags=["hide-input"]
 queued = stable[(stable.issue_mode == "queued") & (stable.kind == "layer")]
 assert queued.error.abs().quantile(0.95) < 0.01
-assert largest < 2
+assert largest < 1
 assert beyond.quantile(0.95) < 5
