@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: predict test long-test stress lint types wheel-test validate-recorded notebooks pair docs hw-test benchmark lock clean
+.PHONY: predict test long-test stress lint types wheel-test validate-recorded figures notebooks pair docs hw-test benchmark lock clean
 
 # The main job: DeepSeek-R1, one layer, four ranks of a GB200 NVL72, default against batched.
 predict: .venv/ready
@@ -40,6 +40,11 @@ wheel-test: .venv/ready
 # Every recorded row's error stays in its band (measurements/bands.json).
 validate-recorded: .venv/ready
 	$(BIN)/python -m dwdp_hw.check.gate
+
+# The figures in the pages, from committed data: after rows, constants or the simulator have changed.
+figures: .venv/ready
+	$(BIN)/python docs/figures/validate.py
+	$(BIN)/python docs/figures/render.py
 
 # Runs every notebook, two at a time, into build/notebooks.
 notebooks: .venv/ready

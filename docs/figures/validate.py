@@ -1,0 +1,95 @@
+"""Predict recorded copies with the shipped constants and write the outcome to docs/data/validations.json.
+
+Run: make figures (ten seconds). Each outcome names the files that it came from with their sha256, so that a test sees
+at once when rows or constants have moved; `make long-test` predicts everything anew. Forward steps are left out: their
+figures in docs/iteration.md have a test of their own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from rows import CAMPAIGNS, ROOT
+
+from dwdp_hw.check.calibrate import fitted_rows
+from dwdp_hw.check.comparison import AS_ISSUED, QUEUED
+from dwdp_hw.check.summary import Summary, summarize
+from dwdp_hw.check.validate import Bars, validate
+from dwdp_sim.build import read_cluster
+from dwdp_sim.options import FabricOptions
+from dwdp_sim.recorded import read_recording
+
+OUT = ROOT / "docs/data/validations.json"
+SETS: Mapping[str, tuple[str, ...]] = {
+    "processes": tuple(f"h200_x2_validation_{number}" for number in (1, 2, 3, 4)),
+    "live": ("h200_x2_live_validation",),
+    **{name.removeprefix("h200_x2_"): (name,) for name in CAMPAIGNS},
+    "ipc": ("h200_x2_ipc",),
+    "h100_live": ("h100_x1_live_validation",),
+    "h100_host": ("h100_x1_host_experts",),
+}
+"""Files of rows that are judged together, by the name of the outcome."""
+_MODES = (QUEUED, AS_ISSUED)
+_WORST = 4
+
+
+def main() -> None:
+    """Write the outcome of every set."""
+    text = json.dumps({name: outcome(name) for name in SETS}, indent=1) + "\n"
+    OUT.write_text(text, encoding="utf-8")
+
+
+def sources(name: str) -> dict[str, str]:
+    """The files that a set's outcome depends on, with the sha256 of their contents."""
+    paths = [f"conf/cluster/{_cluster(name)}.yaml", *(f"measurements/{file}.json" for file in SETS[name])]
+    return {path: hashlib.sha256((ROOT / path).read_bytes()).hexdigest() for path in paths}
+
+
+def outcome(name: str) -> dict[str, Any]:
+    """What a validation with the shipped constants says of a set, in fractions.
+
+    Returns:
+        `sources`; the summary of either issue mode, and of the rows as issued that were not handed over as Python
+        lists; the widest predicted range; the cases with the largest errors; the errors of trains that did not fit
+        their queue; the pairs of strategies that the measurement tells apart, and in how many of them the prediction
+        was right.
+    """
+    cluster = read_cluster(_cluster(name))
+    recordings = [
+        replace(read_recording(str(ROOT / f"measurements/{file}.json")), steps=())
+        for file in SETS[name]
+    ]  # fmt: skip
+    found = validate(recordings, cluster, FabricOptions(), fitted_rows(recordings, cluster), Bars())
+    arrays = [row for row in found.rows if not row.case.endswith("_lists")]
+    counted = {mode: [row for row in found.rows if row.counts and row.mode == mode] for mode in _MODES}
+    worst = sorted(counted[QUEUED], key=lambda row: -abs(row.error))[:_WORST]
+    beyond = {(each.path, row.case) for each in recordings for row in each.rows if row.beyond_queue}
+    decided = [ranking for ranking in found.rankings if ranking.decided]
+    return {
+        "sources": sources(name),
+        **{mode: _plain(summarize(found.rows, mode)) for mode in _MODES},
+        "as_issued_from_arrays": _plain(summarize(arrays, AS_ISSUED)),
+        "widest": round(max(row.width for row in counted[AS_ISSUED]), 6),
+        "worst": [[row.case, round(row.error, 6)] for row in worst],
+        "beyond_queue": [round(row.error, 6) for row in found.rows if (row.file, row.case) in beyond],
+        "pairs": len(decided),
+        "pairs_right": sum(ranking.right for ranking in decided),
+    }
+
+
+def _cluster(name: str) -> str:
+    """The machine on which a set was recorded."""
+    return "h100_x1_host" if name.startswith("h100") else "h200_x2"
+
+
+def _plain(summary: Summary | None) -> dict[str, float] | None:
+    """Rounded, so that the file is the same on every machine."""
+    return None if summary is None else {key: round(value, 6) for key, value in asdict(summary).items()}
+
+
+if __name__ == "__main__":
+    main()
