@@ -1,4 +1,4 @@
-"""Run everything that a job of forward steps asks for: seeds, rules that nobody has measured, DEP."""
+"""Run everything that a job of forward steps asks for: seeds, hypotheses about what nobody has measured, DEP."""
 
 from __future__ import annotations
 

@@ -16,7 +16,8 @@ from dwdp_sim.iteration_results import summarize_iteration
 from dwdp_sim.metrics import Runs, summarize
 from dwdp_sim.simulate import Floats, Timeline, simulate
 
-_RANGE_DRAWS = 3  # of the starts, for each hypothesis
+_MOST_RANGE_DRAWS = 3  # of the starts, for each hypothesis; fewer where a draw takes many copies
+_RANGE_COPIES = 40_000
 
 
 def predict(
@@ -35,8 +36,9 @@ def predict(
     draws = len(job.starts_s)
     machines = variants(hypotheses(job.cluster, job.options), job.program, job.cluster, job.options)
     others = machines[1:] if job.config["workload"]["range"] else []
-    shared = min(draws, _RANGE_DRAWS)
-    runs, copies = draws + 1 + len(others) * shared, len(job.program.copy_bytes)
+    copies = len(job.program.copy_bytes)
+    shared = min(draws, _MOST_RANGE_DRAWS, max(_RANGE_COPIES // max(copies, 1), 1))
+    runs = draws + 1 + len(others) * shared
     done = 0
 
     def run(draw: int, machine: Variant) -> Timeline:

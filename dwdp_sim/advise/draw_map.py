@@ -1,4 +1,4 @@
-"""The map of gains as a picture: gain as configured, and how far it depends on rules that nobody has measured."""
+"""The map of gains as a picture: gain as configured, and how far it depends on what nobody has measured."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def draw_map(path: Path, title: str, points: Sequence[MapPoint], load: Load) -> 
     span = over_states.max(axis=2) - over_states.min(axis=2)
     mesh = _mesh(right, ratios, cvs, span, cmap="cividis", vmin=0.0, vmax=max(float(span.max()), 1.0))
     figure.colorbar(mesh, ax=right, label="highest − lowest gain (percentage points)")
-    right.set_title("range over the in-flight rules that nobody has measured", fontsize=10)
+    right.set_title("range over hypotheses about the engine", fontsize=10)
     for axis in (left, right):
         _mark(axis, ratios, cvs, load)
     left.set_ylabel("coefficient of variation of the ranks' steps (%)")

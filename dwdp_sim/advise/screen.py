@@ -14,7 +14,6 @@ from rich.table import Table
 from dwdp_sim.advise.advice import Advice
 from dwdp_sim.advise.evidence import source_lines
 from dwdp_sim.advise.paste import engine_settings
-from dwdp_sim.advise.rule import pays_below
 from dwdp_sim.advise.search import ALIKE
 from dwdp_sim.advise.verdict import percent, percent_range, turning_lines, verdict
 from dwdp_sim.build import Job, Layer
@@ -43,7 +42,7 @@ def print_advice(
         console.print(sentence, style="bold", highlight=False)
     console.print(_candidates(job, layer, advice))
     for heading, lines in (
-        ("where it turns", [_load_line(advice), *turning_lines(advice.turnings), _rule_line(layer)]),
+        ("where it turns", [_load_line(advice), *turning_lines(advice.turnings)]),
         ("slice size", [_slice_line(advice), *_rotation_lines(advice)]),
         ("if the host's time counts (issue_mode=as_issued), batched over default", _host_lines(advice)),
         ("placement", _placement_lines(advice)),
@@ -98,16 +97,6 @@ def _load_line(advice: Advice) -> str:
         f"yours: {format_seconds(load.window_s)} a layer, {load.ratio:.2f} × its uncontended prefetch "
         f"({format_seconds(load.prefetch_s)}); steps vary by {100 * load.cv:.0f} %"
     )
-
-
-def _rule_line(layer: Layer) -> str:
-    """What the rule of thumb says of the group."""
-    ranks = layer.placement.dwdp_size
-    below = pays_below(ranks)
-    if below == 0.0:
-        return "rule of thumb: two ranks never read one source at once, so that only gaps between copies can be saved"
-    where = "where a copy engine reads two sources or more at once"
-    return f"rule of thumb for N = {ranks}: it pays below {below:g} × {where}"
 
 
 def _slice_line(advice: Advice) -> str:

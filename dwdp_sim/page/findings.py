@@ -28,7 +28,7 @@ class Effect:
         value, reference: Its values, for people.
         cases: Pairs of jobs, seeds averaged.
         median, low, high: Of (time with `value` ÷ time with `reference` − 1) over the cases.
-        sure: Cases in which the ranges under rules nobody has measured do not touch.
+        sure: Cases in which the ranges over hypotheses do not touch.
         ranged: Cases in which both have such a range, or no unmeasured rule can matter.
     """
 

@@ -137,7 +137,7 @@ def _range_tile(frame: pd.DataFrame, measure: Measure) -> list[Tile]:
     if width.empty:
         return []
     detail = f"of the prediction, median of {_jobs(len(width))}; at most {percent(width.max())}"
-    return [Tile("width of the range under unmeasured rules", percent(width.median()), detail)]
+    return [Tile("width of the range over hypotheses", percent(width.median()), detail)]
 
 
 def _measured_tile(matches: Sequence[Match]) -> list[Tile]:

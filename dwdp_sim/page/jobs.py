@@ -27,6 +27,8 @@ USED_UNDER = {
     "call_rounds": ("strategy", ("batched_per_round",)),
     "barrier": ("strategy", ("waves", "batched_per_round")),
     "max_phase_s": ("start", ("random",)),
+    "draws": ("start", ("random",)),
+    "in_flight_bytes": ("refill", ("bytes",)),
     **dict.fromkeys(
         ("compute", "isl", "ratio", "max_num_tokens", "slots", "launch_s", "carry_over"), ("workload", ("iteration",))
     ),

@@ -15,6 +15,8 @@ from dwdp_sim.errors import ConfigError
 
 _NAME = "validation.json"
 
+_MOST_SKEW_S = 2e-6  # between ranks that one gate releases
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -108,13 +110,14 @@ def _case(source: str, cluster: str | None, rows: Sequence[Mapping[str, Any]]) -
 def match(jobs: pd.DataFrame, measured: Sequence[Measured]) -> list[Match]:
     """Pairs of a job and a case with equal cluster, strategy, issue mode, ranks, bytes of a rank and slices.
 
-    A file that does not say its cluster fits all. Only one layer's prefetch in lock step is measured.
+    A file that does not say its cluster fits all. Only one layer's prefetch of ranks that one gate releases is measured.
     """
     cases: dict[tuple[object, ...], list[Measured]] = {}
     for case in measured:
         cases.setdefault((case.strategy, case.issue_mode, case.ranks, case.bytes), []).append(case)
     keys = ["strategy", "issue_mode", "dwdp_size", "pulled_bytes"]
-    layers = jobs[(jobs["workload"] == "layer") & (jobs["start"] == "lockstep")]
+    together = (jobs["start"] == "lockstep") | ((jobs["start"] == "random") & (jobs["max_phase_s"] <= _MOST_SKEW_S))
+    layers = jobs[(jobs["workload"] == "layer") & together]
     found = []
     others = ["cluster", "slice_bytes", "prefetch_latency_mean_s"]
     for line, *key, cluster, slice_bytes, predicted_s in layers[[*keys, *others]].itertuples():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-_RULES = "the line beside a point: its range under rules nobody has measured"
+_RULES = "the line beside a point: its range over hypotheses"
 _INTERVAL = "the line beside a point: its 95 % interval"
 
 

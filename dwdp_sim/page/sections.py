@@ -33,7 +33,7 @@ def effects_section(effects: Sequence[Effect], measure: Measure) -> str:
         f"Change of {measure.label}, all other factors equal and seeds averaged; a strategy is taken at its best "
         "settings. The mark is the median over the cases, the bar reaches from the smallest to the largest change, "
         f"the thin line is no change; linear to ±10 %, then logarithmic, to ±{100 * limit:.0f} %. Sure: cases in "
-        "which the two ranges under rules nobody has measured do not touch."
+        "which the two ranges over hypotheses do not touch."
     )
     parts = [f'<h2>What each factor changes</h2><p class="soft">{escape(text)}</p>']
     choices = [effect for effect in effects if effect.is_choice]

@@ -58,7 +58,7 @@ def build_job_of(config: TuneTree, choice: Choice, overrides: Sequence[str], wit
         config: Everything else.
         choice: The strategy.
         overrides: The command line's.
-        with_range: Whether the rules nobody has measured are run too, where the configuration says so.
+        with_range: Whether every hypothesis is run, too, where the configuration says so.
     """
     one = copy.deepcopy(config)
     one.strategy = choice.apply(one.strategy)

@@ -18,7 +18,7 @@ class TuneConfig:
     """Combinations to try; all of them where there are no more than that."""
     objective: str = "mean"
     """What is made small: mean (prefetch latency, or the step with workload=iteration), slowest (rank) or worst
-    (the mean under the least favourable of the rules nobody has measured)."""
+    (the mean under the least favourable hypothesis)."""
     strategies: list[str] = field(
         default_factory=lambda: ["default", "ring", "batched", "batched_per_round", "paced_rounds", "waves"]
     )

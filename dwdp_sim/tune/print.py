@@ -60,7 +60,7 @@ def _doubts(best: Mapping[str, Any]) -> list[str]:
     low_high = find(best, "range_s.iteration_s") or find(best, "range_s.mean")
     ranged = "" if low_high is None else f"{format_seconds(low_high[0])} – {format_seconds(low_high[1])}"
     assumed = ", ".join(best["assumed_constants"])
-    lines = [f"its time over the rules nobody has measured: {ranged}"] if ranged else []
+    lines = [f"its time over hypotheses: {ranged}"] if ranged else []
     return lines + ([f"rests on assumed constants: {assumed}"] if assumed else [])
 
 

@@ -18,7 +18,9 @@ def test_the_lower_bound_is_the_busiest_resource_s_bytes_over_its_best_rate() ->
 
 def test_with_experts_in_host_memory_the_bound_is_the_host_link_s() -> None:
     built = job("cluster=h100_x1_host", "model=deepseek_v3_lite_nvfp4")
-    assert lower_bound_s(built.program, built.constants) == pytest.approx(358_318_512 / built.cluster.rate("host_in_bytes_per_s"))
+    assert lower_bound_s(built.program, built.constants) == pytest.approx(
+        358_318_512 / built.cluster.rate("host_in_bytes_per_s")
+    )
 
 
 def test_memory_is_resident_experts_of_all_layers_and_two_slots() -> None:

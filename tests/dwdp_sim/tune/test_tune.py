@@ -93,7 +93,7 @@ def test_what_it_prints_to_paste_gives_what_it_found(
     printed = capsys.readouterr().out
     found = json.loads((tmp_path / "tune" / "tune.json").read_text())
     assert len(found["trials"]) == 2 + 4 * 3
-    assert "rules nobody has measured" in printed
+    assert "its time over hypotheses" in printed
     (line,) = [line for line in printed.splitlines() if line.startswith("dwdp-sim ")]
     run(simulate_main, "dwdp-sim", shlex.split(line)[1:], tmp_path / "sim", monkeypatch)
     summary = json.loads((tmp_path / "sim" / "summary.json").read_text())

@@ -1,8 +1,8 @@
-"""How far a step changes when small slices are simulated as fewer, larger ones (`dwdp_sim/advise/twin.py`).
+"""How far a step changes when small slices are simulated as fewer, larger ones (`dwdp_sim/coarse_plan.py`).
 
-    python benchmarks/advice_twins.py docs/data/advice_twins.json
+    python benchmarks/coarse_plans.py docs/data/coarse_plans.jsonl
 
-Twelve layers, four seeds, ranks at random phases, every in-flight rule; 2 MiB slices (DeepSeek-V3-Lite: 256 KiB) as
+Eight layers, four seeds, ranks at random phases, every walk of a batch; 2 MiB slices (DeepSeek-V3-Lite: 256 KiB) as
 they are against what `dwdp-advise` simulates in the final comparison (32 slices of the largest pull or more) and while
 it screens (12 or more). About ten minutes on one core.
 """
@@ -16,16 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from dwdp_sim.advise.lab import Bench, Lab, Setup
-from dwdp_sim.advise.search import COARSE
 from dwdp_sim.build import build_config
-from dwdp_sim.coarse_plan import SLICES_A_PULL
+from dwdp_sim.coarse_plan import COARSE_SLICES, SLICES_A_PULL
 from dwdp_sim.files import write_whole
+from dwdp_sim.hypotheses import WALKS, Hypothesis
 from dwdp_sim.presets import preset
 from dwdp_sim.replications import paired_gain
 from dwdp_sim.strategies import Strategy
 
-SEEDS, LAYERS, EVERY = range(4), 12, 10**9
-RULES = ((1, "oldest"), (2, "oldest"), (2, "any"), (3, "oldest"), (3, "any"))
+SEEDS, LAYERS, EVERY = range(4), 8, 10**9
 R1 = {"dwdp.dwdp_size": 4, "workload.ratio": 0.5}
 # Model, values, strategy
 CASES: dict[str, tuple[str, dict[str, Any], Strategy]] = {
@@ -48,23 +47,23 @@ def main() -> None:
         job = build_config(config, [])
         assert job.layer is not None
         lab = Lab(Bench(config, job.cluster, job.options, job.layer.model, job.layer.placement), None)
-        for places, refill in RULES:
-            real = Setup(strategy, state=State(places, refill), layers=LAYERS, slices=EVERY)
+        for walk, settings in WALKS.items():
+            real = Setup(strategy, state=Hypothesis(walk, constants=settings), layers=LAYERS, slices=EVERY)
             expected = lab.times(real, SEEDS)
-            for slices in (SLICES_A_PULL, COARSE):
+            for slices in (SLICES_A_PULL, COARSE_SLICES):
                 change = paired_gain(expected, lab.times(replace(real, slices=slices), SEEDS))
                 found.append(
                     {
                         "case": case,
-                        "in_flight_sources": places,
-                        "refill": refill,
+                        "walk": walk,
                         "slices": slices,
                         "change": change.mean,
                         "half_width": change.half_width,
                     }
                 )
                 print(found[-1], file=sys.stderr)
-    write_whole(Path(sys.argv[1]), lambda path: path.write_text(json.dumps(found, indent=1) + "\n"))
+    lines = "".join(json.dumps(row) + "\n" for row in found)
+    write_whole(Path(sys.argv[1]), lambda path: path.write_text(lines))
 
 
 if __name__ == "__main__":
