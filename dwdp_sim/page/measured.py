@@ -110,7 +110,7 @@ def _case(source: str, cluster: str | None, rows: Sequence[Mapping[str, Any]]) -
 def match(jobs: pd.DataFrame, measured: Sequence[Measured]) -> list[Match]:
     """Pairs of a job and a case with equal cluster, strategy, issue mode, ranks, bytes of a rank and slices.
 
-    A file that does not say its cluster fits all. Only one layer's prefetch of ranks that one gate releases is measured.
+    A file that does not say its cluster fits all. Of jobs, those count whose ranks one gate could have released.
     """
     cases: dict[tuple[object, ...], list[Measured]] = {}
     for case in measured:
