@@ -192,7 +192,7 @@ class FabricConfig:
     batch_order: str = "kept"
     """kept, swapped or random: order of the copies inside a batch."""
     measured: list[str] = field(default_factory=list)
-    """sharing, batch_order: those of the above that are measured on this machine, so that no range questions them."""
+    """[sharing] where that is measured on this machine, so that no range questions it."""
 
 
 @dataclass

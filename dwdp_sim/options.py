@@ -34,6 +34,6 @@ class FabricOptions:
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"fabric.{name}", getattr(self, name), f"allowed: {', '.join(allowed)}")
         object.__setattr__(self, "measured", tuple(self.measured))
-        unknown = sorted(set(self.measured) - {"sharing", "batch_order"})
+        unknown = sorted(set(self.measured) - {"sharing"})
         if unknown:
-            raise ConfigError("fabric.measured", unknown[0], "allowed: sharing, batch_order")
+            raise ConfigError("fabric.measured", unknown[0], "allowed: sharing")

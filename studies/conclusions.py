@@ -27,7 +27,7 @@ from dwdp_sim.advise.lab import Bench, Lab, Setup, Windows
 from dwdp_sim.advise.load import measure_load
 from dwdp_sim.build import build_config
 from dwdp_sim.coarse_plan import COARSE_SLICES
-from dwdp_sim.hypotheses import ARTEFACT_AS_LOSS, FIFO, Hypothesis
+from dwdp_sim.hypotheses import ARTEFACT_AS_LOSS, EXCLUDED, Hypothesis
 from dwdp_sim.presets import preset
 from dwdp_sim.replications import paired_gain, workers
 from dwdp_sim.strategies import Strategy
@@ -204,7 +204,7 @@ def measure(name: str, known: Sequence[Row], pool: Any) -> Iterator[Row]:
     bench, seeds = bench_of(subject), range(subject.seeds)
     have = Candidate(Strategy("default"))
     load = measure_load(bench, have.strategy, [0])
-    hypotheses = [*possible_states(bench, have), FIFO, ARTEFACT_AS_LOSS]
+    hypotheses = [*possible_states(bench, have), *EXCLUDED, ARTEFACT_AS_LOSS]
     done = {(row.ratio, row.strategy, row.hypothesis) for row in known if row.subject == name}
     for ratio in subject.ratios:
         windows = Windows(ratio * load.prefetch_s, BEFORE_SHARE, VARIATION)

@@ -63,7 +63,7 @@ def test_rates_may_differ_by_mapping() -> None:
         (("cluster.constants.refill.value=bytes", "cluster.constants.in_flight_bytes.value=0"), "in_flight_bytes"),
         (("cluster.constants.refill.value=bytes", "cluster.constants.in_flight_bytes.value=-1MiB"), "in_flight_bytes"),
         (("cluster.constants.batch_engines.value=3",), "batch_engines"),
-        (("fabric.measured=[refill]",), "fabric.measured"),
+        (("fabric.measured=[batch_order]",), "fabric.measured"),
     ],
 )
 def test_rules_that_contradict_each_other_are_refused_by_name(overrides: tuple[str, ...], key: str) -> None:

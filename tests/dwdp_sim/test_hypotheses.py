@@ -13,7 +13,7 @@ from dwdp_sim.hypotheses import (
     ARTEFACT_AS_LOSS,
     AS_CONFIGURED,
     BOTH_WAYS,
-    FIFO,
+    EXCLUDED,
     INCAST,
     SHARINGS,
     WALKS,
@@ -31,7 +31,6 @@ from tests.dwdp_sim.composing import job
 
 GB200, H200 = read_cluster("gb200_nvl72"), read_cluster("h200_x2")
 SINGLY = {
-    "random order inside a batch",
     "several readers cost a source",
     "most lost both ways",
     "least lost both ways",
@@ -63,8 +62,8 @@ def test_every_walk_is_crossed_with_every_sharing_and_the_rest_stands_alone() ->
 def test_what_was_measured_is_not_questioned() -> None:
     walked = with_provenance(GB200, "measured", "in_flight_sources", "refill")
     assert names(hypotheses(walked, FabricOptions())) == {"as configured", *SHARINGS, *SINGLY}
-    shared = FabricOptions(measured=("sharing", "batch_order"))
-    assert names(hypotheses(walked, shared)) == {"as configured"} | SINGLY - {"random order inside a batch"}
+    shared = FabricOptions(measured=("sharing",))
+    assert names(hypotheses(walked, shared)) == {"as configured"} | SINGLY
     lossless = with_provenance(walked, "measured", *INCAST, *BOTH_WAYS)
     assert hypotheses(lossless, shared) == [AS_CONFIGURED]
 
@@ -88,7 +87,7 @@ def test_the_ends_of_an_interval_are_taken_kind_by_kind() -> None:
 def test_default_copies_tell_sharing_and_losses_apart_but_no_walk() -> None:
     groups = told_apart(job("strategy=default"))
     assert any({f"{walk}; fair" for walk in WALKS} <= set(group) for group in groups)
-    assert {group[0] for group in groups} == {"as configured"} | SINGLY - {"random order inside a batch"}
+    assert {group[0] for group in groups} == {"as configured"} | SINGLY
 
 
 def test_two_ranks_tell_losses_both_ways_apart_and_nothing_else() -> None:
@@ -106,7 +105,7 @@ def test_a_batch_over_three_sources_tells_every_walk_apart() -> None:
 def test_of_hypotheses_that_no_program_tells_apart_the_first_is_kept() -> None:
     built = job("strategy=default")
     kept = distinct(hypotheses(GB200, FabricOptions()), [built.program], GB200, FabricOptions())
-    assert names(kept) == {"as configured"} | SINGLY - {"random order inside a batch"}
+    assert names(kept) == {"as configured"} | SINGLY
     both = distinct(hypotheses(GB200, FabricOptions()), [built.program, job().program], GB200, FabricOptions())
     assert len(both) == len(told_apart(job()))
 
@@ -131,11 +130,14 @@ def test_the_overrides_of_a_hypothesis_give_its_machine() -> None:
         }
 
 
-def test_the_artefact_taken_as_a_loss_and_fifo_sources_stand_in_no_range() -> None:
+def test_the_artefact_taken_as_a_loss_and_what_public_figures_exclude_stand_in_no_range() -> None:
     cluster, _ = ARTEFACT_AS_LOSS.machine(GB200, FabricOptions())
     assert cluster.by_kind("incast_factor_3") == {"pull": 0.858, "push": 0.858}
-    assert FIFO.machine(GB200, FabricOptions())[1].sharing == "fifo"
-    assert not {ARTEFACT_AS_LOSS, FIFO} & set(hypotheses(GB200, FabricOptions()))
+    assert [h.machine(GB200, FabricOptions())[1] for h in EXCLUDED] == [
+        FabricOptions(sharing="fifo"),
+        FabricOptions(batch_order="random"),
+    ]
+    assert not {ARTEFACT_AS_LOSS, *EXCLUDED} & set(hypotheses(GB200, FabricOptions()))
 
 
 def test_strategies_of_single_copies_forget_how_batches_are_walked() -> None:
