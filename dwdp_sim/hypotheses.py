@@ -131,9 +131,9 @@ is none); in no range, but named wherever a conclusion would change with it."""
 def hypotheses(cluster: Cluster, options: FabricOptions) -> list[Hypothesis]:
     """Everything that may be true of a machine, what is configured first.
 
-    Every walk of a batch is crossed with every sharing, since two may differ from what is configured at once; incast and
-    both-ways losses are varied one at a time. What has been measured is not questioned: constants whose provenance says
-    so, and options listed in `FabricOptions.measured`. What public figures exclude (`EXCLUDED`) is left out.
+    Every walk of a batch is crossed with every sharing, since two may differ from what is configured at once; incast
+    and both-ways losses are varied one at a time. What has been measured is not questioned: constants whose provenance
+    says so, and options listed in `FabricOptions.measured`. What public figures exclude (`EXCLUDED`) is left out.
     """
     walks = WALKS if _is_assumed(cluster, ("in_flight_sources", "refill")) else {"": ()}
     sharings = SHARINGS if "sharing" not in options.measured else {"": ()}
