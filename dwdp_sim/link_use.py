@@ -15,13 +15,16 @@ from dwdp_sim.steps import StepTimeline
 def rate_over_time(timeline: Timeline, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]], edges_s: Floats) -> Floats:
     """Mean rate of some copies in each interval between `edges_s`, in bytes per second.
 
-    Each copy counts with its mean rate from its first byte to its last.
+    Where the timeline has link samples, copies count with the rates at which they moved, together with all others of
+    the same GPU, source and destination; elsewhere each counts with its mean rate from its first byte to its last.
 
     Args:
         timeline: What happened.
         chosen: Which copies, shape (copies,).
         edges_s: Rising times, shape (bins + 1,).
     """
+    if timeline.link_samples:
+        return _sampled_rate(timeline, chosen, edges_s)
     start, end = timeline.copy_start_s[chosen], timeline.copy_end_s[chosen]
     size = timeline.program.copy_bytes[chosen].astype(np.float64)
     # Bytes that have arrived by t: a sum of ramps. The slope changes by +rate at a start and by −rate at an end.
@@ -33,6 +36,22 @@ def rate_over_time(timeline: Timeline, chosen: np.ndarray[tuple[int], np.dtype[n
     if not len(times):
         return np.zeros(len(edges_s) - 1)
     arrived = np.concatenate([[0.0], np.cumsum(slope[:-1] * np.diff(times))])
+    rates: Floats = np.diff(np.interp(edges_s, times, arrived)) / np.diff(edges_s)
+    return rates
+
+
+def _sampled_rate(timeline: Timeline, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]], edges_s: Floats) -> Floats:
+    program = timeline.program
+    gpu = program.stream_gpu[program.call_stream[program.copy_call]]
+    ends = set(zip(*(column[chosen].tolist() for column in (gpu, program.copy_src, program.copy_dst)), strict=True))
+    wanted = {number for number, flow in enumerate(timeline.flows) if (flow.gpu, flow.src, flow.dst) in ends}
+    total = {
+        id(solved): sum(rate for number, rate in zip(solved.flows, solved.rates, strict=True) if number in wanted)
+        for solved in {id(solved): solved for _, solved in timeline.link_samples}.values()
+    }
+    times = np.array([time_s for time_s, _ in timeline.link_samples])
+    rate = np.array([total[id(solved)] for _, solved in timeline.link_samples])
+    arrived = np.append(0.0, np.cumsum(rate[:-1] * np.diff(times)))
     rates: Floats = np.diff(np.interp(edges_s, times, arrived)) / np.diff(edges_s)
     return rates
 

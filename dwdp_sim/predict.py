@@ -18,6 +18,7 @@ from dwdp_sim.simulate import Floats, Timeline, simulate
 
 _MOST_RANGE_DRAWS = 3  # of the starts, for each hypothesis; fewer where a draw takes many copies
 _RANGE_COPIES = 40_000
+_MOST_SAMPLED = 200_000  # copies of a run whose link rates are kept for its picture
 
 
 def predict(
@@ -41,27 +42,27 @@ def predict(
     runs = draws + 1 + len(others) * shared
     done = 0
 
-    def run(draw: int, machine: Variant) -> Timeline:
+    def run(draw: int, machine: Variant, *, shown: bool = False) -> Timeline:
         nonlocal done
         timeline = simulate(
             job.drawn(draw),
             machine.constants,
             machine.options,
             seed=job.seed + draw,
+            record_links=shown and copies <= _MOST_SAMPLED,
             progress=lambda finished: progress(done * copies + finished, runs * copies),
         )
         done += 1
         return timeline
 
-    timelines = [run(0, machines[0])]
-    elapsed_s, parts_s = [timelines[0].stream_elapsed_s], [_parts(timelines[0])]
-    for draw in range(1, draws):
-        timeline = run(draw, machines[0])
+    elapsed_s, parts_s = [], []
+    for draw in range(draws):
+        timeline = run(draw, machines[0], shown=draws == 1)
         elapsed_s.append(timeline.stream_elapsed_s)
         parts_s.append(_parts(timeline))
     means_s = [float(latencies.mean()) if latencies.size else 0.0 for latencies in elapsed_s]
     typical = int(np.argsort(means_s, kind="stable")[(draws - 1) // 2])
-    shown = timelines[0] if typical == 0 else run(typical, machines[0])
+    shown = timeline if draws == 1 else run(typical, machines[0], shown=True)
     under = None
     if job.config["workload"]["range"]:
         alike = [(machine, np.array([run(d, machine).stream_elapsed_s for d in range(shared)])) for machine in others]

@@ -98,6 +98,20 @@ def test_link_use_integrates_to_the_bytes_moved() -> None:
         assert moved == pytest.approx(built.program.copy_bytes[chosen].sum(), rel=1e-9)
 
 
+@pytest.mark.parametrize("strategy", ["default", "batched"])
+def test_recorded_rates_integrate_to_the_bytes_moved_and_no_source_sends_more_than_its_egress(strategy: str) -> None:
+    # A copy that shares its source first and then has it alone: drawn at its mean rate, the source would seem to send
+    # more than it can.
+    built = job(f"strategy={strategy}", "model=deepseek_v3_lite_nvfp4", "strategy.slice_bytes=8MiB")
+    timeline = simulate(built.drawn(0), built.constants, built.options, record_links=True)
+    edges = np.linspace(0.0, timeline.copy_end_s.max(), 501)
+    for source in range(4):
+        chosen = built.program.copy_src == source
+        rates = rate_over_time(timeline, chosen, edges)
+        assert (rates * np.diff(edges)).sum() == pytest.approx(built.program.copy_bytes[chosen].sum(), rel=1e-9)
+        assert rates.max() <= built.constants.rates["egress"] * (1 + 1e-9)
+
+
 def test_lanes_separate_what_overlaps_and_reuse_what_is_free() -> None:
     start, end = np.array([0.0, 1.0, 2.0, 3.0]), np.array([2.0, 4.0, 3.0, 5.0])
     assert lanes(start, end).tolist() == [0, 1, 0, 0]
