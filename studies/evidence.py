@@ -36,6 +36,7 @@ from dwdp_sim.simulate import simulate
 
 DATA = Path(__file__).resolve().parents[1] / "docs/data/evidence.jsonl"
 FREEDOM = 4  # of Student's density: one figure that is off for a reason nobody thought of does not decide
+ERRORS = (0.01, 0.02, 0.03, 0.06)  # of a figure, for which a source's factor is weighed
 FACTORS = [round(0.80 + 0.01 * step, 2) for step in range(21)]  # of a source's rate with several readers
 STEPS = {"0_5_16384": (0.5, 13_134), "0_8_16384": (0.8, 14_753)}  # of a gain's row: shortest input; mean tokens
 STEP_TOKENS = 29_475  # mean tokens of the published iteration
@@ -74,7 +75,7 @@ GROUPS = {
         ("gb200x4_dwdp_default_peer_copy_layer",),
         0.06,
         "two tables of the source differ by 6 % for the same run",
-        16,
+        8,
     ),
     "pushes": Group(
         "64 × GB200 and GB300, rotated pushes in one batch and in waves",
@@ -89,13 +90,6 @@ GROUPS = {
         0.06,
         "as above; the window is between what follows from 32,768 tokens in proportion and 1.4 times that",
         4,
-    ),
-    "link": Group(
-        "2 × H200, a pull and a push of two processes on one link direction (measured here)",
-        ("h200x2_pull_beside_push",),
-        0.01,
-        "what the simulator's constants predict of this machine",
-        1,
     ),
 }
 
@@ -142,14 +136,14 @@ def readers_cost(factor: float) -> Hypothesis:
     return Hypothesis(f"{factor:.2f}", constants=both)
 
 
-def weigh(key: str, among: Sequence[Hypothesis], kind: str = "figure") -> Iterator[dict[str, Any]]:
+def weigh(key: str, among: Sequence[Hypothesis]) -> Iterator[dict[str, Any]]:
     """The lines of the data about one group: predictions of its rows, then likelihoods."""
     group, rows = GROUPS[key], read_rows()
     predicted = {name: predictions(name, group.guesses, among) for name in group.rows}
-    for name in group.rows if kind == "figure" else ():
+    for name in group.rows:
         for hypothesis, values in predicted[name].items():
             yield {
-                "kind": kind,
+                "kind": "figure",
                 "group": key,
                 "row": name,
                 "hypothesis": hypothesis,
@@ -159,31 +153,41 @@ def weigh(key: str, among: Sequence[Hypothesis], kind: str = "figure") -> Iterat
                 "unit": rows[name]["unit"],
             }
     for hypothesis, value in log_likelihoods(group, predicted).items():
-        name = "likelihood" if kind == "figure" else kind
-        yield {"kind": name, "group": key, "hypothesis": hypothesis, "log_likelihood": _short(value)}
+        yield {"kind": "likelihood", "group": key, "hypothesis": hypothesis, "log_likelihood": _short(value)}
+
+
+def weigh_readers(key: str) -> Iterator[dict[str, Any]]:
+    """Likelihoods of each factor of a source with several readers, for several errors of a figure."""
+    group, among = GROUPS[key], [readers_cost(factor) for factor in FACTORS]
+    predicted = {name: predictions(name, group.guesses, among) for name in group.rows}
+    for error in ERRORS:
+        for factor, value in log_likelihoods(replace(group, error=error), predicted).items():
+            line = {"group": key, "error": error, "factor": float(factor), "log_likelihood": _short(value)}
+            yield {"kind": "readers", **line}
 
 
 def controls() -> Iterator[dict[str, Any]]:
-    """Usable rows on which no hypothesis has a say: rates of single pairs, and bounds that all of them keep."""
+    """Usable rows on which no hypothesis has a say: rates of single pairs, bounds, and two engines on one link."""
     weighed = {name for group in GROUPS.values() for name in group.rows}
     for name, row in read_rows().items():
         if row["usable"] and name not in weighed:
-            predicted = predictions(name, 4, [AS_CONFIGURED])[AS_CONFIGURED.name]
-            yield {
-                "kind": "control",
-                "row": name,
-                "predicted": _short(float(np.mean(predicted))),
-                "published": row["value"],
-                "relation": row["relation"],
-                "unit": row["unit"],
-            }
+            for hypothesis, (predicted,) in predictions(name, 1, [AS_CONFIGURED, FIFO]).items():
+                yield {
+                    "kind": "control",
+                    "row": name,
+                    "hypothesis": hypothesis,
+                    "predicted": _short(predicted),
+                    "published": row["value"],
+                    "relation": row["relation"],
+                    "unit": row["unit"],
+                }
 
 
 def _figure(row: Row, unknown: Unknown, rows: Mapping[str, Row], among: Sequence[Hypothesis]) -> dict[str, float]:
     """The figure under each hypothesis for one guess; what a program cannot tell apart is simulated once."""
     replay = replay_of(row, unknown, rows)
     options = _steps("default", 0.5, LAYER_EVERY_S).options
-    found = {}
+    found: dict[str, float] = {}
     for machine in variants(among, replay.programs[0], replay.cluster, options):
         runs = [simulate(p, machine.constants, machine.options, seed=unknown.number) for p in replay.programs]
         found |= dict.fromkeys(machine.hypotheses, replay.value(runs))
@@ -195,7 +199,7 @@ def _gain(row: Row, unknown: Unknown, rows: Mapping[str, Row], among: Sequence[H
     ratio, tokens = next(step for case, step in STEPS.items() if row["name"].endswith(case))
     window_s = LAYER_EVERY_S * tokens / STEP_TOKENS * unknown.within(2, 1.0, 1.4)
     taken_s: dict[str, dict[str, float]] = {"default": {}, "batched": {}}
-    for strategy, found in taken_s.items():
+    for strategy in taken_s:
         job = _steps(strategy, ratio, window_s)
         assert job.coarse is not None
         plan, scenario = job.coarse
@@ -203,7 +207,7 @@ def _gain(row: Row, unknown: Unknown, rows: Mapping[str, Row], among: Sequence[H
         for machine in variants(among, scenario.program, cluster, job.options):
             steps = replace(scenario, constants=coarse_constants(machine.constants, plan), options=machine.options)
             step_s = replicate(steps, unknown.number).figures["iteration_s"]
-            found |= dict.fromkeys(machine.hypotheses, step_s)
+            taken_s[strategy] |= dict.fromkeys(machine.hypotheses, step_s)
     return {name: taken_s["default"][name] / batched_s for name, batched_s in taken_s["batched"].items()}
 
 
@@ -230,12 +234,12 @@ def _short(value: float) -> float:
 
 def measure() -> Iterator[dict[str, Any]]:
     """Everything, line by line."""
-    among, factors = chosen(), [readers_cost(factor) for factor in FACTORS]
+    among = chosen()
     yield from controls()
     for key in GROUPS:
         yield from weigh(key, among)
     for key in ("H20", "layer"):
-        yield from weigh(key, factors, "readers")
+        yield from weigh_readers(key)
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ MEASUREMENTS = Path(__file__).resolve().parents[1] / "measurements"
 PUSHING_RANKS = 16  # of 64: with 64 every figure that was tried is within 3 %, at a hundred times the time
 LARGE = 2**30  # bytes of a copy where the source names no size
 SKEW_S = 1.6e-6  # of ranks that one barrier releases (docs/model.md)
-LAYER_EVERY_S, PHASES = 1.13158 / 58, 8  # the published iteration ÷ its layers; draws of phases that one figure averages
+LAYER_EVERY_S, PHASES = 1.13158 / 58, 32  # the published iteration ÷ its layers; draws of phases that a figure averages
 CLUSTERS = {"GB200 NVL72": "gb200_nvl72", "GB300 NVL72": "gb300_nvl72", "GB300": "gb300_nvl72", "H200": "hgx_h200"}
 _ENDS = {"batch": ("32mb", "512mb"), "waves": ("1gb", "8gb"), "push": ("256mib", "1024mib")}  # of rows named _slope
 
@@ -44,7 +44,7 @@ class Unknown:
     number: int
 
     def within(self, what: int, low: float, high: float) -> float:
-        """A value from `low` to `high`; guesses fill the ranges of all quantities `what` evenly (Kronecker's sequence)."""
+        """A value from `low` to `high`; guesses fill the ranges of all `what` evenly (Kronecker's sequence)."""
         return low + (high - low) * math.fmod(0.5 + (self.number + 1) * math.sqrt((2.0, 3.0, 5.0, 7.0)[what]), 1.0)
 
     def random(self, further: int = 0) -> np.random.Generator:
@@ -94,8 +94,8 @@ def replay_of(row: Row, unknown: Unknown, rows: Mapping[str, Row]) -> Replay:
         rows: All, since a slope names two others.
     """
     program, cluster = row["program"], machine_of(row["machine"], unknown)
-    pattern, ranks = program["pattern"], program["ranks"]
-    match pattern:
+    ranks = program["ranks"]
+    match program["pattern"]:
         case "all_gather_pull":
             return _ascending_pulls(cluster, ranks, program["bytes_per_peer"], unknown)
         case "dwdp_layer":
@@ -108,20 +108,20 @@ def replay_of(row: Row, unknown: Unknown, rows: Mapping[str, Row]) -> Replay:
             return _cost_of_a_copy(cluster, program, unknown)
         case "pull_beside_push":
             jobs = [[[(1, 0, program["bytes_per_peer"])] * 256]] * 2
-            starts_s = unknown.random().uniform(0.0, SKEW_S, 2)
+            starts_s = unknown.random().uniform(0.0, SKEW_S, 2).tolist()
             beside = program_of(2, starts_s, jobs, BATCH)
             return Replay(cluster, (beside,), lambda runs: 1e3 * float(runs[0].stream_elapsed_s.mean()))
         case _:
-            return _rate(cluster, row)
+            return _rate(_shipped(row["machine"], unknown), row)
 
 
 def machine_of(machine: str, unknown: Unknown) -> Cluster:
     """The constants of a machine under one guess: what it loses both ways, and its rates where only ends are known."""
-    if machine.startswith("H20 "):
-        cluster = _h20(unknown)
-    else:
-        cluster = _job(CLUSTERS.get(machine, "dgx_b300")).cluster
-    if cluster.name in ("gb200_nvl72", "gb300_nvl72"):  # pushes of 780 GB/s and pulls of 798 are known, not what a GPU's
+    cluster = _shipped(machine, unknown)
+    if cluster.name in (
+        "gb200_nvl72",
+        "gb300_nvl72",
+    ):  # pushes of 780 GB/s and pulls of 798 are known, not what a GPU's
         rate = unknown.within(1, 780e9, 798e9)  # pushes reach together, nor whether pulls beside compute reach 798
         cluster = with_values(cluster, {f"{name}_bytes_per_s": rate for name in ("egress", "ingress", "pair")})
     return drawn_both_ways(cluster, unknown)
@@ -172,8 +172,13 @@ def program_of(
     )
 
 
+def _shipped(machine: str, unknown: Unknown) -> Cluster:
+    """The cluster as shipped; an H20 is made from an H200."""
+    return _h20(unknown) if machine.startswith("H20 ") else _job(CLUSTERS.get(machine, "dgx_b300")).cluster
+
+
 def _h20(unknown: Unknown) -> Cluster:
-    """An H20: links of an H200, whose pair pushes 391.5 GB/s; no wire of 450 GB/s carries more than 256 of 288 bytes."""
+    """An H20: links of an H200; a pair pushes 391.5 GB/s, and 450 GB/s carry 256 of 288 bytes at most."""
     cluster = _job("hgx_h200").cluster
     open_ways = {"pull": [0.9414, 1.0], "push": [0.989, 0.9944]}
     rate = unknown.within(1, 391.5e9, 400e9)
@@ -193,14 +198,14 @@ def _ascending_pulls(cluster: Cluster, ranks: int, size: int, unknown: Unknown) 
     """One round: pulls from 0, 1, …, the own shard in its place, then the next round's own copy and its launch."""
     calls = [[[(source, rank, size)] for source in (*range(ranks), rank)] for rank in range(ranks)]
     launch_s = unknown.within(3, 20e-6, 60e-6)
-    starts_s = unknown.random().uniform(0.0, SKEW_S, ranks)
+    starts_s = unknown.random().uniform(0.0, SKEW_S, ranks).tolist()
     program = program_of(ranks, starts_s, calls, ASYNC)
     moved = (ranks - 1) * size
     return Replay(cluster, (program,), lambda runs: moved / (runs[0].copy_end_s.max() + launch_s) / 1e9)
 
 
 def _free_layers(cluster: Cluster, unknown: Unknown) -> Replay:
-    """A layer of DeepSeek-R1 on four ranks that run free: each pulls it again and again, the one in the middle counts."""
+    """A layer of DeepSeek-R1 on four ranks that run free: each pulls it three times, the second time counts."""
     layer = _job("gb200_nvl72").program
     phases_s = unknown.random().uniform(0.0, LAYER_EVERY_S, (PHASES, layer.num_gpus))
     programs = tuple(_three_times(layer, row.tolist()) for row in phases_s)
@@ -217,12 +222,13 @@ def _three_times(layer: Program, phase_s: Sequence[float]) -> Program:
     assert 3 * LAYER_EVERY_S < LONGEST_SPREAD_S
     times, streams, copies = range(3), len(layer.stream_gpu), len(layer.copy_bytes)
     columns = ("stream_gpu", "stream_queued", "call_issue", "call_barrier", "copy_src", "copy_dst", "copy_bytes")
+    tiled: dict[str, Any] = {name: np.tile(getattr(layer, name), len(times)) for name in columns}
     return replace(
         layer,
         stream_start_s=np.concatenate([np.array(phase_s) + n * LAYER_EVERY_S for n in times]),
         call_stream=np.concatenate([layer.call_stream + n * streams for n in times]),
         call_first_copy=np.r_[0, np.concatenate([layer.call_first_copy[1:] + n * copies for n in times])],
-        **{name: np.tile(getattr(layer, name), 3) for name in columns},
+        **tiled,
     )
 
 
@@ -233,7 +239,7 @@ def _pushes(program: Row, size: int, unknown: Unknown) -> Program:
     wave = program["copies_per_wave"] or ranks
     calls = [[own[first : first + wave] for first in range(0, ranks - 1, wave)] for own in copies]
     issue = ASYNC if program["calls"] == "single" else BATCH
-    starts_s = unknown.random().uniform(0.0, SKEW_S, ranks) if ranks > 2 else np.zeros(ranks)
+    starts_s = unknown.random().uniform(0.0, SKEW_S, ranks).tolist()
     return program_of(ranks, starts_s, calls, issue, barriers=program["calls"] == "waves")
 
 
@@ -256,7 +262,7 @@ def _cost_of_a_copy(cluster: Cluster, program: Row, unknown: Unknown) -> Replay:
 
 
 def _rate(cluster: Cluster, row: Row) -> Replay:
-    """The rate of one pair, of one GPU that pushes to all in turn, or of two that push to each other (or their loss)."""
+    """The rate of one pair, of a GPU that pushes to all in turn, or of two that push to each other (or their loss)."""
     program = row["program"]
     size, ranks = program["bytes_per_peer"] or LARGE, program["ranks"]
     alone = program_of(2, [0.0], [[[(0, 1, size)]]], ASYNC)
@@ -270,10 +276,11 @@ def _rate(cluster: Cluster, row: Row) -> Replay:
         case _:
             program = alone
     if row["unit"] == "%":
-        lost = 100.0
-        return Replay(
-            cluster, (program, alone), lambda runs: lost * (1.0 - runs[1].copy_end_s.max() / runs[0].copy_end_s.max())
-        )
+
+        def lost(runs: Sequence[Timeline]) -> float:
+            return 100.0 * (1.0 - float(runs[1].copy_end_s.max() / runs[0].copy_end_s.max()))
+
+        return Replay(cluster, (program, alone), lost)
     moved = size * (ranks - 1)
     return Replay(cluster, (program,), lambda runs: moved / runs[0].copy_end_s.max() / 1e9)
 
