@@ -37,6 +37,7 @@ from dwdp_sim.simulate import simulate
 DATA = Path(__file__).resolve().parents[1] / "docs/data/evidence.jsonl"
 FREEDOM = 4  # of Student's density: one figure that is off for a reason nobody thought of does not decide
 ERRORS = (0.01, 0.02, 0.03, 0.06)  # of a figure, for which a source's factor is weighed
+WINDOW = (1.0, 1.4)  # of a step of 16,384 tokens, over what follows from 32,768 in proportion
 FACTORS = [round(0.80 + 0.01 * step, 2) for step in range(21)]  # of a source's rate with several readers
 STEPS = {"0_5_16384": (0.5, 13_134), "0_8_16384": (0.8, 14_753)}  # of a gain's row: shortest input; mean tokens
 STEP_TOKENS = 29_475  # mean tokens of the published iteration
@@ -64,31 +65,31 @@ class Group:
 _GAIN = "gb200x4_dwdp_mitigation_gain"
 GROUPS = {
     "H20": Group(
-        "8 × H20, single pulls in ascending order",
+        "8 × H20: every rank pulls from 0, 1, …, 7 with single copies of 16, 32 or 64 MiB",
         tuple(f"h20x8_all_gather_pull_ascending_{size}mib" for size in (16, 32, 64)),
         0.03,
         "not published, so 3 %; the three sizes scatter by 0.9 %",
         16,
     ),
     "layer": Group(
-        "4 × GB200, a layer's pulls in DWDP, single copies",
+        "4 × GB200: a layer's pulls in DWDP with default copies, ranks running free",
         ("gb200x4_dwdp_default_peer_copy_layer",),
         0.06,
         "two tables of the source differ by 6 % for the same run",
         8,
     ),
     "pushes": Group(
-        "64 × GB200 and GB300, rotated pushes in one batch and in waves",
+        "64 × GB200 or GB300: every rank pushes to rank + 1, rank + 2, …, in one batch or in eights behind barriers",
         tuple(f"{gpu}x64_all_gather_push_{calls}_slope" for gpu in ("gb200", "gb300") for calls in ("batch", "waves")),
         0.033,
-        "scatter of the four figures",
+        "the four figures scatter by so much",
         6,
     ),
     "gain": Group(
-        "4 × GB200, batched over default copies in DWDP, windows near the prefetch",
+        "4 × GB200: forward steps in DWDP with batched over default copies",
         tuple(f"{_GAIN}_{case}" for case in STEPS),
         0.06,
-        "as above; the window is between what follows from 32,768 tokens in proportion and 1.4 times that",
+        "as for the layer",
         4,
     ),
 }
@@ -197,7 +198,7 @@ def _figure(row: Row, unknown: Unknown, rows: Mapping[str, Row], among: Sequence
 def _gain(row: Row, unknown: Unknown, rows: Mapping[str, Row], among: Sequence[Hypothesis]) -> dict[str, float]:
     """Time of a forward step with default copies ÷ with batched ones, under each hypothesis, for one guess."""
     ratio, tokens = next(step for case, step in STEPS.items() if row["name"].endswith(case))
-    window_s = LAYER_EVERY_S * tokens / STEP_TOKENS * unknown.within(2, 1.0, 1.4)
+    window_s = LAYER_EVERY_S * tokens / STEP_TOKENS * unknown.within(2, *WINDOW)
     taken_s: dict[str, dict[str, float]] = {"default": {}, "batched": {}}
     for strategy in taken_s:
         job = _steps(strategy, ratio, window_s)
@@ -235,6 +236,8 @@ def _short(value: float) -> float:
 def measure() -> Iterator[dict[str, Any]]:
     """Everything, line by line."""
     among = chosen()
+    for key, group in GROUPS.items():
+        yield {"kind": "group", "group": key, "title": group.title, "error": group.error, "why": group.why}
     yield from controls()
     for key in GROUPS:
         yield from weigh(key, among)

@@ -42,6 +42,7 @@ def write_page(data: Path, page: Path = PAGE) -> None:
 def with_tables(text: str, lines: Sequence[Line]) -> str:
     """The page with what stands between `<!-- begin NAME -->` and `<!-- end -->` made from the data."""
     parts = {
+        "groups": groups_table(lines),
         "findings": findings(lines),
         "weights": weights_table(lines),
         "figures": figures_table(lines),
@@ -74,23 +75,34 @@ def verdict(share: float) -> str:
     return "**excluded**" if share < EXCLUDED else "weakened" if share < WEAKENED else "possible"
 
 
+def groups_table(lines: Sequence[Line]) -> list[str]:
+    """Which figures vote as one, and their relative error."""
+    rows = [
+        [line["group"], line["title"], f"{100 * line['error']:.2g} %", line["why"]]
+        for line in lines
+        if line["kind"] == "group"
+    ]
+    return _table(["group", "figures", "error of a figure", "because"], rows)
+
+
 def findings(lines: Sequence[Line]) -> list[str]:
     """What is excluded, weakened and possible, as a list."""
     shares = {name: own["all"] for name, own in relative(lines).items()}
     said = {name: verdict(share).strip("*") for name, share in shares.items()}
     rows = [
-        f"- **{word.capitalize()}**: {name}, {_share(shares[name])} as likely as the best one."
+        f"- **{word.capitalize()}**: {name}, {_share(shares[name])} of the best one's likelihood."
         for word in ("excluded", "weakened")
         for name in said
         if said[name] == word
     ]
+    likelihood = "of the best one's likelihood"
     left = [shares[name] for name in said if said[name] == "possible"]
     walks = [shares[name] for name in said if "; " in name]
     return [
         *rows,
-        f"- **Possible**: all {len(left)} others; the least likely is {_share(min(left))} as likely as the best.",
-        f"- **Not told apart**: the {len(walks)} ways of walking a batch and sharing a source; the least likely is "
-        f"{_share(min(walks))} as likely as the best.",
+        f"- **Possible**: all {len(left)} others; the least likely has {_share(min(left))} {likelihood}.",
+        f"- **Not told apart**: the {len(walks)} ways of walking a batch and sharing a source; the least likely has "
+        f"{_share(min(walks))} {likelihood}.",
     ]
 
 
@@ -107,7 +119,7 @@ def weights_table(lines: Sequence[Line]) -> list[str]:
 
 
 def figures_table(lines: Sequence[Line]) -> list[str]:
-    """Figures as published and as predicted under the hypotheses that differ most."""
+    """Figures as published, and predictions over them under the hypotheses that differ most."""
     found: dict[str, dict[str, Line]] = {}
     for line in lines:
         if line["kind"] == "figure":
@@ -116,8 +128,9 @@ def figures_table(lines: Sequence[Line]) -> list[str]:
     for name, own in found.items():
         first = next(iter(own.values()))
         unit = "" if first["unit"] == "1" else f" {first['unit']}"
-        cells = [f"{own[key]['predicted']:.4g} ± {own[key]['spread']:.1g}" for key in SHOWN]
-        rows.append([f"`{name}`", f"{first['published']:.4g}{unit}", *cells])
+        ratios = [[own[key][part] / first["published"] for part in ("predicted", "spread")] for key in SHOWN]
+        cells = [f"{mean:.2f} ± {spread:.2f}" for mean, spread in ratios]
+        rows.append([name.replace("_", " "), f"{first['published']:.4g}{unit}", *cells])
     return _table(["figure", "published", *SHOWN.values()], rows)
 
 
@@ -131,7 +144,7 @@ def readers_table(lines: Sequence[Line]) -> list[str]:
     for (group, error), curve in curves.items():
         best = max(curve.values())
         shares = [_share(math.exp(curve[factor] - best)) for factor in (0.96, 0.92, 0.86)]
-        rows.append([group, f"{error:.0%}".replace("%", " %"), _interval(curve), *shares])
+        rows.append([group, f"{100 * error:.0f} %", _interval(curve), *shares])
     return _table(["figures", "error of a figure", "supported (95 %)", "0.96", "0.92", "0.86"], rows)
 
 
@@ -153,7 +166,7 @@ def controls_table(lines: Sequence[Line]) -> list[str]:
         first, *others = own.values()
         sign = {"=": "", ">=": "≥ ", "<=": "≤ "}[first["relation"]]
         predicted = [f"{line['predicted']:.4g}" for line in (first, *others)]
-        rows.append([f"`{name}`", f"{sign}{first['published']:.4g} {first['unit']}", *predicted])
+        rows.append([name.replace("_", " "), f"{sign}{first['published']:.4g} {first['unit']}", *predicted])
     return _table(["row", "published", "as configured", "fifo sources"], rows)
 
 

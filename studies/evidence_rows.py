@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,11 @@ PUSHING_RANKS = 16  # of 64: with 64 every figure that was tried is within 3 %, 
 LARGE = 2**30  # bytes of a copy where the source names no size
 SKEW_S = 1.6e-6  # of ranks that one barrier releases (docs/model.md)
 LAYER_EVERY_S, PHASES = 1.13158 / 58, 32  # the published iteration ÷ its layers; draws of phases that a figure averages
+LAUNCH_S = (20e-6, 60e-6)  # ranges of what rows do not say: a round's launch after a synchronisation
+H20_RATE = (391.5e9, 400e9)  # a pull: from what a pair pushes to what 256 of 288 bytes at 450 GB/s are
+H20_LOCAL_RATE = (0.6e12, 1.1e12)  # a copy inside a GPU
+H20_BOTH_WAYS = (0.9414, 1.0)  # pulls, from what H200 keeps to all
+BLACKWELL_RATE = (780e9, 798e9)  # what a GPU's pushes reach together, and pulls beside compute
 CLUSTERS = {"GB200 NVL72": "gb200_nvl72", "GB300 NVL72": "gb300_nvl72", "GB300": "gb300_nvl72", "H200": "hgx_h200"}
 _ENDS = {"batch": ("32mb", "512mb"), "waves": ("1gb", "8gb"), "push": ("256mib", "1024mib")}  # of rows named _slope
 
@@ -178,26 +184,26 @@ def _shipped(machine: str, unknown: Unknown) -> Cluster:
 
 
 def _h20(unknown: Unknown) -> Cluster:
-    """An H20: links of an H200; a pair pushes 391.5 GB/s, and 450 GB/s carry 256 of 288 bytes at most."""
+    """An H20: the links of an H200, with rates and losses of its own."""
     cluster = _job("hgx_h200").cluster
-    open_ways = {"pull": [0.9414, 1.0], "push": [0.989, 0.9944]}
-    rate = unknown.within(1, 391.5e9, 400e9)
+    open_ways = {"pull": list(H20_BOTH_WAYS), "push": [0.989, 0.9944]}
+    rate = unknown.within(1, *H20_RATE)
     here = {"unit": "", "provenance": "assumed", "source": "not published"}
     more = {
         **{name: Constant(value=open_ways, interval=open_ways, **here) for name in BOTH_WAYS},
-        "local_bytes_per_s": Constant(value=unknown.within(2, 0.6e12, 1.1e12), **here),
+        "local_bytes_per_s": Constant(value=unknown.within(2, *H20_LOCAL_RATE), **here),
         "local_fixed_s": Constant(value=3.4e-6, **here),
         "local_gap_s": Constant(value=[[65536, 3.0e-6]], **here),
     }
     cluster = replace(cluster, constants={**cluster.constants, **more})
     rates = {f"{name}_bytes_per_s": rate for name in ("egress", "ingress", "pair")}
-    return with_values(cluster, {**rates, "push_bytes_per_s": 391.5e9})
+    return with_values(cluster, {**rates, "push_bytes_per_s": H20_RATE[0]})
 
 
 def _ascending_pulls(cluster: Cluster, ranks: int, size: int, unknown: Unknown) -> Replay:
     """One round: pulls from 0, 1, …, the own shard in its place, then the next round's own copy and its launch."""
     calls = [[[(source, rank, size)] for source in (*range(ranks), rank)] for rank in range(ranks)]
-    launch_s = unknown.within(3, 20e-6, 60e-6)
+    launch_s = unknown.within(3, *LAUNCH_S)
     starts_s = unknown.random().uniform(0.0, SKEW_S, ranks).tolist()
     program = program_of(ranks, starts_s, calls, ASYNC)
     moved = (ranks - 1) * size
@@ -285,5 +291,6 @@ def _rate(cluster: Cluster, row: Row) -> Replay:
     return Replay(cluster, (program,), lambda runs: moved / runs[0].copy_end_s.max() / 1e9)
 
 
+@cache
 def _job(cluster: str) -> Job:
     return build_config(preset(cluster=cluster, strategy="default"), [])

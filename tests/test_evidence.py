@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from dwdp_sim.build import build_config
 from dwdp_sim.hypotheses import ARTEFACT_AS_LOSS, AS_CONFIGURED, FIFO
+from dwdp_sim.presets import preset
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "studies"))
@@ -85,7 +87,7 @@ def test_the_page_is_what_the_data_gives() -> None:
 
 
 def test_a_page_without_a_place_for_a_table_is_refused() -> None:
-    with pytest.raises(ValueError, match="no place for the table findings"):
+    with pytest.raises(ValueError, match="no place for the table groups"):
         evidence_page.with_tables("# Hypotheses\n", LINES)
 
 
@@ -112,3 +114,24 @@ def test_guesses_stay_in_their_range_and_differ() -> None:
     assert 780e9 <= min(values) < 783e9
     assert 795e9 < max(values) <= 798e9
     assert len(set(values)) == 16
+
+
+def test_numbers_of_the_page_s_text_are_those_of_the_code() -> None:
+    text = evidence_page.PAGE.read_text(encoding="utf-8")
+    rows, constants = evidence_rows, build_config(preset(cluster="gb200_nvl72"), []).cluster.constants
+    for (low, high), unit, size in [
+        (rows.H20_RATE, "GB/s", 1e9),
+        (rows.H20_LOCAL_RATE, "TB/s", 1e12),
+        (rows.LAUNCH_S, "µs", 1e-6),
+        (rows.BLACKWELL_RATE, "GB/s", 1e9),
+        (evidence.WINDOW, "times", 1.0),
+    ]:
+        assert f"{low / size:g} to {high / size:g} {unit}" in text
+    assert f"up to {100 * (1 - rows.H20_BOTH_WAYS[0]):.1f} %" in text
+    assert f"within {1e6 * rows.SKEW_S:g} µs" in text
+    assert f"{rows.PUSHING_RANKS} are simulated" in text
+    two, three = (constants[name].interval["pull"][0] for name in ("incast_factor_2", "incast_factor_3"))
+    assert f"three readers or more gives {three:.3f} of its rate, with two {two:.3f}" in text
+    assert f"loses {100 * (1 - constants['both_ways_egress'].interval['pull'][0]):.1f} %" in text
+    assert f"less than 1/{1 / evidence_page.EXCLUDED:g} as likely" in text
+    assert f"*weakened* below 1/{1 / evidence_page.WEAKENED:g}" in text
