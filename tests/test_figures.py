@@ -67,6 +67,7 @@ SECTIONS_NOT_YET: Mapping[str, Collection[str]] = {
 NOT_YET = {
     "CHANGELOG.md",
     "docs/advice.md",
+    "docs/hypotheses.md",  # its tables are compared with their data in test_evidence.py
     "docs/iteration.md",
     "docs/model.md",
     "docs/nvbandwidth.md",
