@@ -18,6 +18,7 @@ from pathlib import Path
 
 import campaigns
 import compute_windows
+import conclusions
 import constants
 import host_time
 import odd_allocations
@@ -26,7 +27,7 @@ import witness
 from rows import ROOT
 
 SPAN = re.compile(r"<!--= (?P<name>[\w.]+) -->(?P<text>.*?)<!--/-->")
-_TOPICS = (campaigns, compute_windows, constants, host_time, odd_allocations, validations, witness)
+_TOPICS = (campaigns, compute_windows, conclusions, constants, host_time, odd_allocations, validations, witness)
 
 
 def main() -> None:

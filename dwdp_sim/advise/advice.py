@@ -111,7 +111,7 @@ def advise(
     findings = search(lab, have, states, Effort(layers, seeds, config.advise.copies))
     default, batched = pair(have)
     part[0] = "where it turns"
-    telling = _telling_states(states) if load.window_s else []
+    telling = telling_states(states) if load.window_s else []
     turnings = find_turnings(lab, batched, default, load, telling, layers, seeds)
     part[0] = "slice sizes and host time"
     sizes = compare_sizes(lab, cluster, have.strategy, layers, seeds)
@@ -148,6 +148,6 @@ def possible_states(bench: Bench, have: Candidate, draws: int = 0) -> list[Hypot
     return chosen + samples(bench.cluster, draws, used_constants(bench, have))
 
 
-def _telling_states(states: Sequence[Hypothesis]) -> list[Hypothesis]:
+def telling_states(states: Sequence[Hypothesis]) -> list[Hypothesis]:
     """As configured, one source in flight, and all: those between which the gain of batching lies."""
     return [AS_CONFIGURED, *(state for state in states if state.name in ("1 source; fair", "all sources; fair"))]

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from dwdp_sim.advise.advice import advise, build_bench, possible_states
+from dwdp_sim.advise.advice import advise, build_bench, possible_states, telling_states
 from dwdp_sim.advise.candidates import candidate_of
 from dwdp_sim.advise.config import AdviseTree, register_advise_schemas
 from dwdp_sim.advise.draw_map import draw_map
@@ -77,7 +77,7 @@ def run_map(config: AdviseTree, job: Job, bench: Bench, folder: Path, console: C
     have = candidate_of(job.layer.strategy, config.workload.carry_over)
     load = measure_load(bench, have.strategy, seeds)
     size = bench.placement.dwdp_size
-    states = possible_states(bench, have)
+    states = telling_states(possible_states(bench, have))
     places = list(product(RATIOS, VARIATIONS))
     with _progress(console) as progress, workers(config.workers or os.cpu_count() or 1) as pool:
         lab = Lab(bench, pool, partial(progress, "map"))

@@ -55,7 +55,7 @@ def draw_map(path: Path, title: str, points: Sequence[MapPoint], load: Load) -> 
     span = over_states.max(axis=2) - over_states.min(axis=2)
     mesh = _mesh(right, ratios, cvs, span, cmap="cividis", vmin=0.0, vmax=max(float(span.max()), 1.0))
     figure.colorbar(mesh, ax=right, label="highest − lowest gain (percentage points)")
-    right.set_title("range over hypotheses about the engine", fontsize=10)
+    right.set_title("difference between one source in flight and all", fontsize=10)
     for axis in (left, right):
         _mark(axis, ratios, cvs, load)
     left.set_ylabel("coefficient of variation of the ranks' steps (%)")
