@@ -20,14 +20,27 @@ import campaigns
 import compute_windows
 import conclusions
 import constants
+import headline
 import host_time
 import odd_allocations
+import published
 import validations
 import witness
 from rows import ROOT
 
 SPAN = re.compile(r"<!--= (?P<name>[\w.]+) -->(?P<text>.*?)<!--/-->")
-_TOPICS = (campaigns, compute_windows, conclusions, constants, host_time, odd_allocations, validations, witness)
+_TOPICS = (
+    campaigns,
+    compute_windows,
+    conclusions,
+    constants,
+    headline,
+    host_time,
+    odd_allocations,
+    published,
+    validations,
+    witness,
+)
 
 
 def main() -> None:
