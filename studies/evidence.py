@@ -29,7 +29,16 @@ from evidence_rows import LAYER_EVERY_S, Row, Unknown, drawn_both_ways, read_row
 from dwdp_sim.build import Job, build_config
 from dwdp_sim.coarse_plan import coarse_constants
 from dwdp_sim.files import write_whole
-from dwdp_sim.hypotheses import ARTEFACT_AS_LOSS, AS_CONFIGURED, FIFO, INCAST, Hypothesis, hypotheses, variants
+from dwdp_sim.hypotheses import (
+    ARTEFACT_AS_LOSS,
+    AS_CONFIGURED,
+    EXCLUDED,
+    FIFO,
+    INCAST,
+    Hypothesis,
+    hypotheses,
+    variants,
+)
 from dwdp_sim.iteration import replicate
 from dwdp_sim.presets import preset
 from dwdp_sim.simulate import simulate
@@ -96,9 +105,9 @@ GROUPS = {
 
 
 def chosen() -> list[Hypothesis]:
-    """All hypotheses of a machine of which nothing is measured, and the two that are in no range."""
+    """All hypotheses of a machine of which nothing is measured, and those that are in no range."""
     job = _steps("default", 0.5, LAYER_EVERY_S)
-    return [*hypotheses(job.cluster, job.options), FIFO, ARTEFACT_AS_LOSS]
+    return [*hypotheses(job.cluster, job.options), *EXCLUDED, ARTEFACT_AS_LOSS]
 
 
 def predictions(name: str, guesses: int, among: Sequence[Hypothesis]) -> dict[str, list[float]]:

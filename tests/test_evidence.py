@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dwdp_sim.build import build_config
-from dwdp_sim.hypotheses import ARTEFACT_AS_LOSS, AS_CONFIGURED, FIFO
+from dwdp_sim.hypotheses import ARTEFACT_AS_LOSS, AS_CONFIGURED, EXCLUDED, FIFO, SHUFFLED
 from dwdp_sim.presets import preset
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,6 +67,21 @@ def test_the_h20_figures_alone_exclude_first_in_first_out_sources() -> None:
     logs = {line["hypothesis"]: line["log_likelihood"] for line in again("H20") if line["kind"] == "likelihood"}
     assert logs[FIFO.name] - logs[AS_CONFIGURED.name] < math.log(evidence_page.EXCLUDED)
     assert logs[ARTEFACT_AS_LOSS.name] - logs[AS_CONFIGURED.name] < math.log(evidence_page.WEAKENED)
+
+
+def test_a_shuffled_batch_would_make_rotated_pushes_a_third_slower_than_they_are() -> None:
+    """Ranks that push in any order meet at destinations; in the order of the batch they hardly do."""
+    name = "gb200x64_all_gather_push_batch_slope"
+    published = evidence_rows.read_rows()[name]["value"]
+    found = evidence.predictions(name, 2, [AS_CONFIGURED, SHUFFLED])
+    assert max(found[SHUFFLED.name]) < 0.7 * published
+    assert found[AS_CONFIGURED.name] == pytest.approx([published] * 2, rel=0.08)
+
+
+def test_what_is_in_no_range_for_its_evidence_is_what_the_figures_exclude() -> None:
+    shares = evidence_page.relative(LINES)
+    excluded = {name for name, own in shares.items() if own["all"] < evidence_page.EXCLUDED}
+    assert excluded == {hypothesis.name for hypothesis in EXCLUDED}
 
 
 def test_a_layer_s_pulls_in_dwdp_fit_fair_sources() -> None:
