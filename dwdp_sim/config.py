@@ -125,7 +125,7 @@ class WorkloadConfig:
     """layer, iteration, replay or published."""
     start: str = "random"
     """When the ranks start: random (each at random within max_phase_s), offsets, lockstep (a singular case: starts a
-    nanosecond apart can change its answer by half), or file (workload=replay: as the program says)."""
+    microsecond apart can make it half as long again), or file (workload=replay: as the program says)."""
     offsets_s: list[float] = field(default_factory=list)
     """Start of each rank in seconds (start=offsets)."""
     max_phase_s: float = 1.6e-6

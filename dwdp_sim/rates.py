@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import NamedTuple
 
 from dwdp_sim.fabric_constants import FabricConstants
@@ -140,17 +140,26 @@ class RateModel:
             for source, seen in readers.items()
         }
 
-    def _apply_both_ways(self, peers: Iterable[tuple[int, int, str]], capacity: dict[Hashable, float]) -> None:
-        """Lower each direction of a GPU while its opposite one moves bytes; of several kinds the worst counts."""
+    def _apply_both_ways(self, peers: Sequence[tuple[int, int, str]], capacity: dict[Hashable, float]) -> None:
+        """Lower each direction of a GPU while its opposite one moves bytes; of several kinds the worst counts.
+
+        A pair's own caps go down with the lower of its ends.
+        """
         of_egress, of_ingress = self._constants.both_ways_egress, self._constants.both_ways_ingress
         egress: dict[int, float] = {}  # what the bytes that arrive at a GPU leave of its egress
         ingress: dict[int, float] = {}
         for src, dst, kind in peers:
             egress[dst] = min(egress.get(dst, math.inf), of_egress[kind])
             ingress[src] = min(ingress.get(src, math.inf), of_ingress[kind])
-        for gpu in egress.keys() & ingress.keys():
+        both = egress.keys() & ingress.keys()
+        for gpu in both:
             capacity["egress", gpu, 0] *= egress[gpu]
             capacity["ingress", gpu, 0] *= ingress[gpu]
+        for src, dst in {(src, dst) for src, dst, _ in peers}:
+            left = min(egress[src] if src in both else 1.0, ingress[dst] if dst in both else 1.0)
+            for cap in ("pair", "push"):
+                if (cap, src, dst) in capacity:
+                    capacity[cap, src, dst] *= left
 
 
 def _resources(flow: Flow) -> tuple[Resource, ...]:

@@ -78,7 +78,7 @@ _PACED = (("paced rounds", "batched"),)
 _CARRY = (("batched + carry over", "batched"),)
 _SOME = (0.8, 1.3, 1.7, 2.5)
 SUBJECTS = {
-    "R1 N=4": Subject("deepseek_r1_nvfp4", "gb200_nvl72", 4, 58, 3, _SOME, _BOTH),
+    "R1 N=4": Subject("deepseek_r1_nvfp4", "gb200_nvl72", 4, 58, 6, _SOME, _BOTH),
     "R1 N=4, 8 layers": Subject(
         "deepseek_r1_nvfp4", "gb200_nvl72", 4, 8, 6, (0.8, 1.3, 1.7, 2.5, 3.5), _SIZES + _ORDERS + _PACED
     ),

@@ -26,7 +26,7 @@ def job(strategy: str, **values: Any) -> Job:
 
 def main() -> None:
     """Predict, draw and write."""
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for strategy in STRATEGIES:
         built = job(strategy)
         timeline, summary = predict(built)
@@ -38,6 +38,10 @@ def main() -> None:
             "range_s": summary["range_s"]["mean"],
             "lower_bound_s": summary["lower_bound_s"],
         }
+    one = {"cluster.constants.in_flight_sources.value": 1, "workload.range": False}
+    for start in ("lockstep", "random"):
+        _, summary = predict(job("batched", **{**one, "workload.start": start}))
+        found[f"one source, {start}"] = {"mean_s": summary["prefetch_latency_s"]["mean"]}
     text = json.dumps(found, indent=1) + "\n"
     write_whole(DOCS / "data/headline.json", lambda at: at.write_text(text, encoding="utf-8"))
 

@@ -156,7 +156,8 @@ def test_rates_respect_every_loss_and_every_cap(
 ) -> None:
     """No resource is over the capacity that its losses leave; each flow has a full one where it is fastest.
 
-    Capacity of a source = egress · γ(readers) · worst both-ways factor of what arrives; under `demand` γ or 1.
+    Capacity of a source = egress · γ(readers) · worst both-ways factor of what arrives; under `demand` γ or 1. A
+    pair's cap goes down with the lower of its ends.
     """
     result = solved(ends, FabricOptions(incast=incast, both_ways=both_ways), **values)
     capacity: dict[tuple[str, int, int], float] = {}
@@ -167,20 +168,23 @@ def test_rates_respect_every_loss_and_every_cap(
             load[resource] = load.get(resource, 0.0) + rate
             fastest[resource] = max(fastest.get(resource, 0.0), rate)
             capacity[resource] = values[f"{resource[0]}_bytes_per_s"]
-    lossless = dict(capacity)
-    for resource in load:
-        name, gpu, _ = resource
-        if name == "pair":
-            continue
+
+    def left_both_ways(name: str, gpu: int) -> float:
         out = name == "egress"
         opposite = [("push" if owner == s else "pull") for owner, s, d in ends if (d if out else s) == gpu]
-        if both_ways and opposite:
-            capacity[resource] *= min(values[f"both_ways_{name}"][kind] for kind in opposite)
+        return min((values[f"both_ways_{name}"][kind] for kind in opposite), default=1.0) if both_ways else 1.0
+
+    lossless = dict(capacity)
+    for resource in load:
+        name, gpu, other = resource
+        if name == "pair":
+            capacity[resource] *= min(left_both_ways("egress", gpu), left_both_ways("ingress", other))
+        else:
+            capacity[resource] *= left_both_ways(name, gpu)
         lossless[resource] = capacity[resource]
-        if out and incast != "off":
-            capacity[resource] *= incast_left(
-                values, {(d, "push" if o == s else "pull") for o, s, d in ends if s == gpu}
-            )
+        if name == "egress" and incast != "off":
+            outgoing = {(d, "push" if o == s else "pull") for o, s, d in ends if s == gpu}
+            capacity[resource] *= incast_left(values, outgoing)
     for resource, total in load.items():
         assert total <= (lossless if incast == "demand" else capacity)[resource] * (1 + 1e-9)
     for (_, src, dst), rate in zip(ends, result.rates, strict=True):
@@ -208,3 +212,11 @@ def test_an_engine_moves_all_its_copies_at_one_rate_where_sharing_is_equal() -> 
     third = pytest.approx(100 / 3)
     assert list(solved(flows).rates) == [third, pytest.approx(200 / 3), third, third]
     assert list(solved(flows, FabricOptions(sharing="equal")).rates) == [third] * 4
+
+
+def test_pushes_lose_both_ways_where_their_own_cap_is_the_tightest() -> None:
+    # Two GPUs push to each other at 80 of 100 B/s; both ways a tenth is lost: 72.
+    both = {"pull": 1.0, "push": 0.9}
+    values: dict[str, Any] = {"push_bytes_per_s": 80.0, "both_ways_egress": both, "both_ways_ingress": both}
+    assert solved([(0, 0, 1)], **values).rates == (80.0,)
+    assert solved([(0, 0, 1), (1, 1, 0)], **values).rates == pytest.approx((72.0, 72.0))
