@@ -108,9 +108,7 @@ def start_lines(summary: dict[str, Any]) -> list[str]:
     if spread is not None:
         return [f"mean over {draws} draws of the starts; single runs differ from it by up to {100 * spread:.1f} %"]
     if summary["start"] == "lockstep":
-        return [
-            "lock step: a singular case; starts a microsecond apart can make it half as long again: workload.start=random"
-        ]
+        return ["lock step: a singular case; starts a microsecond apart can add half to it (workload.start=random)"]
     if summary["start"] == "file":
         return ["starts exactly as in the file; workload.start=random shifts them by what was measured"]
     return []
