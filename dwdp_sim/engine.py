@@ -80,7 +80,7 @@ class Call:
         engine: The copy engine that runs it.
         first, last: Its copies: `first` … `last` − 1 of the table.
         is_batch: Whether one call issues all of them.
-        link_kind: Kind of link that its first copy uses: peer, host or local.
+        flow: Who moves its first copy from where to where.
         gate: What it waits for besides its stream.
         on_done: Called, one after another, when the last byte has arrived.
         issue_s: When the call was complete.
@@ -92,7 +92,7 @@ class Call:
     first: int
     last: int
     is_batch: bool
-    link_kind: str
+    flow: Flow
     gate: Gate | None = None
     on_done: list[Callable[[], None]] = field(default_factory=list)
     issue_s: float = 0.0
@@ -217,7 +217,7 @@ class CopyEngine:
         the event that frees its slot the stream is empty: the whole fixed part follows, not a mere gap.
         """
         now, gate = self._env.now, call.gate
-        kind = self._constants.timing[call.link_kind]
+        kind = self._constants.timing[call.flow.link_kind]
         start = max(call.issue_s + kind.fixed_s, now)
         free = stream.free_s  # up to here the time is accounted for
         if gate is not None and gate.opened_s is not None:

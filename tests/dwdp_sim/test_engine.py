@@ -232,6 +232,16 @@ def test_a_barrier_opens_a_stream_behind_those_that_were_ready_before() -> None:
     assert run(of).copy_end_s.tolist() == [5.0, 3.0, 4.0, 2.0]
 
 
+@pytest.mark.parametrize(("way", "second_s"), [((HOST, 0), 3.0), ((0, HOST), 1.0)], ids=["from", "to"])
+def test_only_a_batch_from_host_memory_holds_up_its_host_until_it_has_arrived(
+    way: tuple[int, int], second_s: float
+) -> None:
+    # Two seconds of bytes in either direction of the host link. The other stream's call costs its host 0.5 s more.
+    of = program(queue(0, batch((*way, 100)), queued=False), queue(0, single(HOST, 0, 1), queued=False))
+    rates = {"host_out_bytes_per_s": 50.0, "issue_async_s": 0.5, "issue_batch_s": 0.5}
+    assert run(of, host_batch_returns="arrived", **rates).copy_issue_s.tolist() == [0.5, second_s]
+
+
 def test_a_barrier_that_cannot_open_is_an_error_not_a_result() -> None:
     of = program(queue(0, batch((1, 0, 100), barrier=2)))
     with pytest.raises(RuntimeError, match="0 of 1 copies"):
