@@ -238,23 +238,24 @@ class CopyEngine:
             free = max(free, self._free_s)
         stream.contention_s += free - ready
         stream.gap_s += start - free
-        if start > gap_ends:
-            yield self._env.timeout(start - now)
-        else:
-            yield from self._gap(start - now, call.first, stream)
+        yield from self._gap(gap_ends - now, call.first, stream, other_s=start - now)
 
-    def _gap(self, seconds: float, index: int, stream: Stream) -> Process:
-        """Let a gap before copy `index` go by: longer by a factor while the GPU's opposite direction moves bytes."""
+    def _gap(self, seconds: float, index: int, stream: Stream, other_s: float = 0.0) -> Process:
+        """Let a gap before copy `index` go by: longer by a factor while the GPU's opposite direction moves bytes.
+
+        At least `other_s` pass, for what else the copy waits for meanwhile.
+        """
         flow = self._copies.flows[self._copies.flow_of[index]]
         factor = self._constants.both_ways_gap_factor
-        if factor == 1.0 or not flow.is_peer:
-            yield self._env.timeout(seconds)
+        least_s = max(seconds, other_s)
+        if factor == 1.0 or not flow.is_peer or seconds <= 0.0:
+            yield self._env.timeout(least_s)
             return
         watch = self._fabric.watch(flow.gpu, leaving=flow.kind == "pull")
         yield self._env.timeout(seconds)
-        longer_s = (factor - 1.0) * self._fabric.stop(watch)
-        stream.gap_s += longer_s
-        yield self._env.timeout(longer_s)
+        left_s = max((factor - 1.0) * self._fabric.stop(watch), least_s - seconds)
+        stream.gap_s += left_s - (least_s - seconds)
+        yield self._env.timeout(left_s)
 
     def _gap_between_runs(self, index: int, stream: Stream) -> Process:
         """The gap inside a batch before copy `index`, with which a new run begins."""
