@@ -261,8 +261,9 @@ def test_only_a_batch_from_host_memory_holds_up_its_host_until_it_has_arrived(
 ) -> None:
     # Two seconds of bytes in either direction of the host link. The other stream's call costs its host 0.5 s more.
     of = program(queue(0, batch((*way, 100)), queued=False), queue(0, single(HOST, 0, 1), queued=False))
-    rates = {"host_out_bytes_per_s": 50.0, "issue_async_s": 0.5, "issue_batch_s": 0.5}
-    assert run(of, host_batch_returns="arrived", **rates).copy_issue_s.tolist() == [0.5, second_s]
+    costs: dict[str, Any] = {"issue_async_s": 0.5, "issue_batch_s": 0.5}
+    timeline = run(of, host_batch_returns="arrived", host_out_bytes_per_s=50.0, **costs)
+    assert timeline.copy_issue_s.tolist() == [0.5, second_s]
 
 
 def test_a_barrier_that_cannot_open_is_an_error_not_a_result() -> None:
