@@ -80,7 +80,7 @@ class Call:
         engine: The copy engine that runs it.
         first, last: Its copies: `first` … `last` − 1 of the table.
         is_batch: Whether one call issues all of them.
-        link_kind: Kind of link that its first copy uses: peer, host or local.
+        flow: Who moves its first copy from where to where.
         gate: What it waits for besides its stream.
         on_done: Called, one after another, when the last byte has arrived.
         issue_s: When the call was complete.
@@ -92,7 +92,7 @@ class Call:
     first: int
     last: int
     is_batch: bool
-    link_kind: str
+    flow: Flow
     gate: Gate | None = None
     on_done: list[Callable[[], None]] = field(default_factory=list)
     issue_s: float = 0.0
@@ -217,7 +217,7 @@ class CopyEngine:
         the event that frees its slot the stream is empty: the whole fixed part follows, not a mere gap.
         """
         now, gate = self._env.now, call.gate
-        kind = self._constants.timing[call.link_kind]
+        kind = self._constants.timing[call.flow.link_kind]
         start = max(call.issue_s + kind.fixed_s, now)
         free = stream.free_s  # up to here the time is accounted for
         if gate is not None and gate.opened_s is not None:
@@ -238,23 +238,24 @@ class CopyEngine:
             free = max(free, self._free_s)
         stream.contention_s += free - ready
         stream.gap_s += start - free
-        if start > gap_ends:
-            yield self._env.timeout(start - now)
-        else:
-            yield from self._gap(start - now, call.first, stream)
+        yield from self._gap(gap_ends - now, call.first, stream, other_s=start - now)
 
-    def _gap(self, seconds: float, index: int, stream: Stream) -> Process:
-        """Let a gap before copy `index` go by: longer by a factor while the GPU's opposite direction moves bytes."""
+    def _gap(self, seconds: float, index: int, stream: Stream, other_s: float = 0.0) -> Process:
+        """Let a gap before copy `index` go by: longer by a factor while the GPU's opposite direction moves bytes.
+
+        At least `other_s` pass, for what else the copy waits for meanwhile.
+        """
         flow = self._copies.flows[self._copies.flow_of[index]]
         factor = self._constants.both_ways_gap_factor
-        if factor == 1.0 or not flow.is_peer:
-            yield self._env.timeout(seconds)
+        least_s = max(seconds, other_s)
+        if factor == 1.0 or not flow.is_peer or seconds <= 0.0:
+            yield self._env.timeout(least_s)
             return
         watch = self._fabric.watch(flow.gpu, leaving=flow.kind == "pull")
         yield self._env.timeout(seconds)
-        longer_s = (factor - 1.0) * self._fabric.stop(watch)
-        stream.gap_s += longer_s
-        yield self._env.timeout(longer_s)
+        left_s = max((factor - 1.0) * self._fabric.stop(watch), least_s - seconds)
+        stream.gap_s += left_s - (least_s - seconds)
+        yield self._env.timeout(left_s)
 
     def _gap_between_runs(self, index: int, stream: Stream) -> Process:
         """The gap inside a batch before copy `index`, with which a new run begins."""

@@ -13,7 +13,7 @@ import numpy as np
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.options import FabricOptions
-from dwdp_sim.plan import ASYNC, BATCH, Ints
+from dwdp_sim.plan import BATCH, Ints
 from dwdp_sim.program import HOST, Program, batch_spans_sources
 
 REFILLS = ("oldest", "any", "bytes")
@@ -136,7 +136,6 @@ def constants_for(
     readers = max(Counter(source for source, _ in pairs).values(), default=0)
     both = options.both_ways and bool({s for s, _ in pairs} & {d for _, d in pairs})
     walk = _walk(asked) if batch_spans_sources(program) else _ANY_WALK
-    singles = bool((program.call_issue == ASYNC).any())
     issued = not program.stream_queued.all()
     swapped = options.batch_order == "swapped"
     from_host = bool(issued and (program.call_issue == BATCH).any() and (src == HOST).any())
@@ -145,7 +144,7 @@ def constants_for(
         incast=_incast(asked, readers if options.incast != "off" else 1),
         both_ways_egress=asked.by_kind("both_ways_egress") if both else {"pull": 1.0, "push": 1.0},
         both_ways_ingress=asked.by_kind("both_ways_ingress") if both else {"pull": 1.0, "push": 1.0},
-        both_ways_gap_factor=asked.number("both_ways_gap_factor", minimum=1.0) if both and singles else 1.0,
+        both_ways_gap_factor=asked.number("both_ways_gap_factor", minimum=1.0) if both and _gaps(program) else 1.0,
         timing=timing,
         in_flight_sources=walk.sources,
         refill=walk.refill,
@@ -198,6 +197,12 @@ def _walk(asked: _Asked) -> _Walk:
     every = asked.value("in_flight_sources") == ALL_SOURCES
     sources = NO_LIMIT if every else asked.whole("in_flight_sources")
     return _Walk(sources, "oldest" if sources == 1 else "any" if every else refill, 0.0, engines)
+
+
+def _gaps(program: Program) -> bool:
+    """Whether some engine may run several calls, or a batch with a change of direction: then something has a gap."""
+    gpus = program.stream_gpu[program.call_stream]
+    return bool((np.bincount(gpus) > 1).any()) or _turns(program)
 
 
 def _turns(program: Program) -> bool:

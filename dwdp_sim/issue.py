@@ -6,6 +6,7 @@ import simpy
 
 from dwdp_sim.engine import Call, Process
 from dwdp_sim.fabric_constants import FabricConstants
+from dwdp_sim.program import HOST
 
 
 def issue_cost_s(call: Call, constants: FabricConstants) -> float:
@@ -36,6 +37,6 @@ def _returns_on_arrival(call: Call, constants: FabricConstants) -> bool:
 
     A batch from host memory does so where its stream has nothing else to do and waits for nothing.
     """
-    if not constants.host_batch_waits or not call.is_batch or call.link_kind != "host":
+    if not constants.host_batch_waits or not call.is_batch or call.flow.src != HOST:
         return False
     return not call.stream.issued and (call.gate is None or call.gate.opened_s is not None)

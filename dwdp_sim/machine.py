@@ -66,8 +66,8 @@ class Machine:
         """The program's calls on one of its streams, none of them issued yet; each time new ones."""
         calls = []
         for first, last, is_batch, barrier in self._calls_of[stream_number]:
-            engine = self._engines[self.flows[self.copies.flow_of[first]].engine]
-            calls.append(Call(stream, engine, first, last, is_batch, self.copies.kind(first)))
+            flow = self.flows[self.copies.flow_of[first]]
+            calls.append(Call(stream, self._engines[flow.engine], first, last, is_batch, flow))
             barriers.add(calls[-1], barrier)
         return calls
 

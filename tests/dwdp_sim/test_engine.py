@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +41,27 @@ def test_two_batches_have_one_gap_between_them() -> None:
     # fixed 2 + 1 s + gap(100) 1 + 1 s
     of = program(queue(0, batch((1, 0, 100)), batch((1, 0, 100))))
     assert ends(run(of, peer_fixed_s=2.0, peer_gap_s=GAPS)) == [5.0]
+
+
+@pytest.mark.parametrize("issue", [single, lambda *copy: batch(copy)], ids=["single", "batch"])
+def test_a_gap_before_a_single_copy_or_a_batch_is_longer_while_the_opposite_direction_moves(issue: Any) -> None:
+    # 1 s of bytes, then a gap of 0.5 s. GPU 1 pulls from GPU 0 from 1.2 s on, so 0.3 s of the gap make it
+    # (3 − 1) · 0.3 = 0.6 s longer: the second copy moves from 2.1 s.
+    of = program(queue(0, issue(1, 0, 100), issue(1, 0, 100)), queue(1, issue(0, 1, 1000), start_s=1.2))
+    timeline = run(of, peer_gap_s=[[1, 0.5]], both_ways_gap_factor=3.0)
+    assert timeline.copy_start_s == pytest.approx([0.0, 2.1, 1.2])
+    assert timeline.gap_s == pytest.approx([1.1, 0.0])
+
+
+@pytest.mark.parametrize(("issue_s", "begins_s"), [(2.0, 7.0), (2.5, 7.5), (3.5, 9.0)])
+def test_a_longer_gap_and_a_fixed_part_pass_at_the_same_time(issue_s: float, begins_s: float) -> None:
+    # Issued at 2, 2.5, 3.5 s the first call moves 2 s later, for 1 s; then a gap of 1 s ends at 6, 6.5, 7.5 s. GPU 0's
+    # egress moves all the while, which makes the gap 1 s longer, or 0.5 s where the second call is issued in the midst
+    # of it, at 7 s: until 7, 7.5, 8 s. The second call's fixed part ends at 6, 7, 9 s. The later one counts.
+    of = program(queue(0, single(1, 0, 100), single(1, 0, 100), queued=False), queue(1, single(0, 1, 1000)))
+    timeline = run(of, peer_fixed_s=2.0, peer_gap_s=[[1, 1.0]], both_ways_gap_factor=2.0, issue_async_s=issue_s)
+    assert timeline.copy_start_s[1] == pytest.approx(begins_s)
+    assert timeline.host_s[0] + timeline.gap_s[0] + timeline.transfer_s[0] == pytest.approx(ends(timeline)[0])
 
 
 def test_batches_of_local_copies_are_not_pipelined() -> None:
@@ -230,6 +253,17 @@ def test_a_barrier_opens_a_stream_behind_those_that_were_ready_before() -> None:
         queue(1, batch((3, 1, 200), barrier=0)),
     )
     assert run(of).copy_end_s.tolist() == [5.0, 3.0, 4.0, 2.0]
+
+
+@pytest.mark.parametrize(("way", "second_s"), [((HOST, 0), 3.0), ((0, HOST), 1.0)], ids=["from", "to"])
+def test_only_a_batch_from_host_memory_holds_up_its_host_until_it_has_arrived(
+    way: tuple[int, int], second_s: float
+) -> None:
+    # Two seconds of bytes in either direction of the host link. The other stream's call costs its host 0.5 s more.
+    of = program(queue(0, batch((*way, 100)), queued=False), queue(0, single(HOST, 0, 1), queued=False))
+    costs: dict[str, Any] = {"issue_async_s": 0.5, "issue_batch_s": 0.5}
+    timeline = run(of, host_batch_returns="arrived", host_out_bytes_per_s=50.0, **costs)
+    assert timeline.copy_issue_s.tolist() == [0.5, second_s]
 
 
 def test_a_barrier_that_cannot_open_is_an_error_not_a_result() -> None:

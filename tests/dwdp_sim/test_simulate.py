@@ -18,7 +18,6 @@ from dwdp_sim.fabric_constants import LinkTiming
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import Program
 from dwdp_sim.simulate import simulate
-from dwdp_sim.starts import LATEST_START_S, LONGEST_SPREAD_S
 from tests.dwdp_sim.builders import (
     Queue,
     batch,
@@ -197,14 +196,6 @@ def test_no_byte_moves_before_its_call_is_made_and_the_fixed_part_has_passed(
     assert np.all(timeline.copy_issue_s >= of.stream_start_s[of.call_stream[of.copy_call]])
 
 
-@given(programs(), machines(), st.integers(0, 5))
-def test_a_start_of_the_whole_program_at_another_time_only_moves_the_clock(
-    of: Program, values: dict[str, Any], seconds: int
-) -> None:
-    later = dataclasses.replace(of, stream_start_s=of.stream_start_s + 10.0**seconds)
-    np.testing.assert_allclose(ends(run(later, **values)), ends(run(of, **values)), rtol=1e-8, atol=1e-8)
-
-
 MIXED = """
 import hashlib, sys
 from dwdp_sim.options import FabricOptions
@@ -273,35 +264,6 @@ def test_links_are_recorded_only_if_asked_for() -> None:
     of = program(queue(0, single(1, 0, 100)))
     assert run(of).link_samples == []
     assert [seconds for seconds, _ in run(of, record_links=True).link_samples] == [0.0, 1.0]
-
-
-@pytest.mark.parametrize("start_s", [1.0, 1e3, LATEST_START_S])
-def test_late_starts_change_nothing(start_s: float) -> None:
-    # Two streams from one source, 64 KiB and 192 KiB a slice, 10,000 slices in all: each copy takes 0.1 to 1 µs, and
-    # a clock at 1e6 s counts in 0.1 ns.
-    slices = [queue(1, *[single(0, 1, 65536)] * 5000), queue(2, *[single(0, 2, 196608)] * 5000)]
-    rates = links(4e11)
-    early = ends(run(program(*slices), **rates))
-    late = ends(run(program(*[q._replace(start_s=start_s) for q in slices]), **rates))
-    assert late == pytest.approx(early, rel=1e-9)
-    assert early == pytest.approx([2 * 5000 * 65536 / 4e11, 5000 * (65536 + 196608) / 4e11], rel=1e-9)
-
-
-def test_starts_far_apart_are_as_exact_as_the_clock_at_the_later_one() -> None:
-    # The second stream starts when the first has long ended: 10,000 slices of 64 KiB at 4e11 B/s take 1.6384 ms.
-    slices = [single(0, 1, 65536)] * 10_000
-    timeline = run(program(queue(1, *slices), queue(1, *slices, start_s=LONGEST_SPREAD_S)), **links(4e11))
-    assert ends(timeline) == pytest.approx([1.6384e-3] * 2, rel=1e-9)
-
-
-@given(programs(kinds=("pull",), one_stream_a_gpu=True), machines(times=False), OPTIONS, st.floats(1e-3, 1e6))
-def test_shifting_all_starts_shifts_all_times(
-    of: Program, values: dict[str, Any], options: FabricOptions, shift: float
-) -> None:
-    later = dataclasses.replace(of, stream_start_s=of.stream_start_s + shift)
-    one, other = run(of, options, **values), run(later, options, **values)
-    np.testing.assert_array_equal(other.stream_elapsed_s, one.stream_elapsed_s)
-    np.testing.assert_allclose(other.copy_end_s, one.copy_end_s + shift, rtol=1e-12)
 
 
 @given(programs(kinds=("pull",), max_batch=8), machines(losses=False))
