@@ -40,6 +40,27 @@ def test_a_sentence_holds_fails_or_is_left_open_by_the_intervals_of_its_gains() 
     assert conclusions.status(sentence, [row(0.05, 0.03)], "other") == ""
 
 
-@pytest.mark.parametrize("text", [])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "At 2.5 × the prefetch the two differ by less than 1 %.",
+        "Slices of 256 KiB lose nothing against 2 MiB (1 %).",
+        "Paced rounds lose no more than 2 % to batches at 0.8 ×.",
+    ],
+)
 def test_what_the_readme_says_holds_under_every_hypothesis_does(text: str) -> None:
     assert set(conclusions_page.verdicts(BY_TEXT[text], ROWS).values()) == {"holds"}
+
+
+def test_no_hypothesis_shows_batches_to_lose() -> None:
+    sentence = BY_TEXT["With host time hidden, batched copies lose no more than 1 % to the default ones."]
+    assert "fails" not in conclusions_page.verdicts(sentence, ROWS).values()
+
+
+def test_larger_slices_lose_under_windows_of_bytes_only() -> None:
+    for size in (8, 32):
+        found = conclusions_page.verdicts(BY_TEXT[f"Slices of {size} MiB lose nothing against 2 MiB (1 %)."], ROWS)
+        failing = {name for name, said in found.items() if said == "fails"}
+        assert failing
+        assert all(name.split(";")[0].endswith("ahead") for name in failing)
+        assert {said for name, said in found.items() if "ahead" not in name} == {"holds"}
