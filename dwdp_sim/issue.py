@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import simpy
 
-from dwdp_sim.engine import Call, Process
+from dwdp_sim.calls import Call
+from dwdp_sim.engine import Process
 from dwdp_sim.fabric_constants import FabricConstants
 from dwdp_sim.program import HOST
 

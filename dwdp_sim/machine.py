@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import simpy
 
-from dwdp_sim.engine import Call, CopyEngine, CopyTable, Gate, Stream
+from dwdp_sim.calls import Call, CopyTable, Gate, Stream
+from dwdp_sim.engine import CopyEngine
 from dwdp_sim.fabric import Fabric
 from dwdp_sim.fabric_constants import FabricConstants
 from dwdp_sim.options import FabricOptions

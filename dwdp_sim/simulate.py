@@ -9,7 +9,8 @@ import numpy as np
 import simpy
 from numpy.typing import NDArray
 
-from dwdp_sim.engine import Call, Process, Stream
+from dwdp_sim.calls import Call, Stream
+from dwdp_sim.engine import Process
 from dwdp_sim.fabric_constants import FabricConstants
 from dwdp_sim.issue import issue_by_host
 from dwdp_sim.machine import Machine

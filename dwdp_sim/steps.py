@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from simpy.events import Event
 
-from dwdp_sim.engine import Call, Gate, Process, Stream
+from dwdp_sim.calls import Call, Gate, Stream
+from dwdp_sim.engine import Process
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.fabric_constants import FabricConstants
 from dwdp_sim.issue import issue_by_host
