@@ -1,9 +1,10 @@
-"""Which cases show what several readers cost a source, how it shares itself, and how a batch reads several sources."""
+"""Which cases show how a batch reads several sources, how a source shares itself, and what several readers cost it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 
@@ -18,6 +19,14 @@ SIZES = (256 * KIB, 2 * MIB, 16 * MIB, 256 * MIB)
 SKEWS_S = (50e-6, 150e-6, 500e-6)
 _ISSUES = {"single": ASYNC, "batch": BATCH}
 _TOTAL = 64 * MIB  # pulled from a peer; larger pieces are pulled whole
+_BUSY_TOTAL = 32 * MIB
+BUSY = ("one", "two", "three", "last")
+BUSY_SIZES = (256 * KIB, MIB, 2 * MIB, 8 * MIB)
+# (busy sources, bytes of a slice, whether in turns): the fewest that tell apart all hypotheses that so many GPUs can
+_TELLING = (
+    ("one", 2 * MIB, True), ("two", MIB, True), ("three", 8 * MIB, True), ("last", 2 * MIB, True),
+    ("three", 256 * KIB, False), ("one", MIB, False), ("last", 8 * MIB, False),
+)  # fmt: skip
 _FEW_CALLS = 16 * MIB  # from a peer, where 256 KiB pieces of every peer must fit a stream's queue
 # (label, shape, experts of the model)
 _MODELS = (("r1", R1, 256), ("v3lite", V3_LITE, 72), ("gptoss", GPT_OSS, 128))
@@ -52,8 +61,65 @@ def incast_cases(gpus: int, shrink: int = 1) -> list[list[Case]]:
         gpus: Of the node; every one is a rank.
         shrink: What all sizes are divided by: 1, or `SHRINK_ON_HOST` for machines without GPUs.
     """
+    telling, others = _busy(gpus, shrink)
     blocks = (_readers(gpus, shrink), _layers(gpus, shrink), _together(gpus, shrink), _sources(gpus, shrink))
-    return [list(block) for block in (*blocks, _skewed(gpus, shrink), _pipelines(gpus, shrink))]
+    rest = [list(block) for block in (*blocks, _skewed(gpus, shrink), _pipelines(gpus, shrink))]
+    return [[*_alone(gpus, shrink), *telling], others, *rest]
+
+
+def telling_cases(gpus: int) -> list[Case]:
+    """What tells hypotheses apart, of the first block of `incast_cases`."""
+    return _busy(gpus, 1)[0]
+
+
+def _alone(gpus: int, shrink: int) -> Iterator[Case]:
+    """GPU 0 alone reads all others: no hypothesis changes it, so it shows the links' speed, and what a change of peer
+    costs."""
+    for size, turns in ((8 * MIB, False), (2 * MIB, True)):
+        yield _many_sources("alone", {}, size, gpus, shrink, turns=turns)
+
+
+def _busy(gpus: int, shrink: int) -> tuple[list[Case], list[Case]]:
+    """GPU 0 reads all others, some of which are busy with other readers: what its batch does with a slow source.
+
+    The batch goes on with the other sources as far as its engine can, and by how much says how many sources, or bytes,
+    are in flight, who takes a free place, and whether the copies of an engine share a rate. Slices of the sources take
+    turns, or the sources follow one another.
+
+    Returns:
+        The fewest cases that tell apart what can be told, and the others.
+    """
+    found: dict[tuple[str, int, bool], Case] = {}
+    known: list[dict[int, tuple[int, ...]]] = []
+    for name in BUSY:
+        readers = _busy_readers(name, gpus)
+        if readers in known:  # of three GPUs, `two` and `three` are `one`
+            continue
+        known.append(readers)
+        for size, turns in product(BUSY_SIZES, (True, False)):
+            found[name, size, turns] = _many_sources(f"busy_{name}", readers, size, gpus, shrink, turns=turns)
+    telling = [found[key] for key in _TELLING if key in found]
+    return telling, [case for key, case in found.items() if key not in _TELLING]
+
+
+def _many_sources(
+    name: str, readers: Mapping[int, tuple[int, ...]], size: int, gpus: int, shrink: int, *, turns: bool
+) -> Case:
+    """GPU 0 reads all others in one batch, beside other readers."""
+    order = "in_turns" if turns else "in_sequence"
+    pulls = {0: tuple(range(1, gpus)), **readers}
+    pieces = [size // shrink] * gpus
+    name = f"{name}_{order}_{size // KIB}K"
+    return pulls_case(name, pulls, _BUSY_TOTAL // shrink, pieces, BATCH, gpus, interleaved=turns)
+
+
+def _busy_readers(name: str, gpus: int) -> dict[int, tuple[int, ...]]:
+    """What the other ranks read: the busy sources in turns, each rank one; `last`: the last rank alone reads GPU 1."""
+    sources = {"one": (1,), "two": (2, 3), "three": (1, 2, 3), "last": (1,)}[name]
+    readers = [gpus - 1] if name == "last" else range(1, gpus)
+    sources = tuple(source for source in sources if source < gpus)
+    chosen = ((rank, sources[place % len(sources)]) for place, rank in enumerate(readers))
+    return {rank: (rank % (gpus - 1) + 1 if source == rank else source,) for rank, source in chosen}
 
 
 def _pulls(
@@ -125,7 +191,7 @@ def _shrunk(side: int) -> int:
 
 
 def _layers(gpus: int, shrink: int) -> Iterator[Case]:
-    """Whole layers in lock step: every strategy, slice sizes, and three with their host's time."""
+    """Whole layers, all ranks from one gate: every strategy, slice sizes, and three with their host's time."""
     for label, _, _ in _MODELS:
         for way, strategy in _WAYS.items():
             yield replace(_layer(label, way, strategy, gpus, shrink), detail=label == "v3lite")

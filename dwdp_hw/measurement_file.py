@@ -20,6 +20,8 @@ FIELDS = {
     "host_us": "for each pulling rank, the median time its thread spent in the calls",
     "queued_calls": "calls complete when the clock started; fewer than calls where they do not fit the stream's queue",
     "start_skew_us": "how far apart the ranks started beyond their planned starts; null with one rank",
+    "start_us_runs": "for each pulling rank, when it started in each run, beyond its planned start and after the first "
+    "rank of that run; null with one rank or several hosts",
     "clock_uncertainty_us": "how well the GPUs' clocks are known on the host's: the error of queued rows' skew",
     "over_nvlink": "for each pulling rank: whether NVML's data counters agree with the plan's bytes",
     "verified_runs": "runs whose every byte was compared with the expected pattern",

@@ -16,8 +16,10 @@ from dwdp_hw.stability import why_unstable
 from dwdp_hw.telemetry import over_nvlink
 from dwdp_sim.plan import BATCH
 from dwdp_sim.pulls import fold_streams
+from dwdp_sim.simulate import Floats
 
-FORMAT = 3  # 1: without format, raw runs and start skew; 2: without `streams`, so of two ranks at most
+# 1: without format, raw runs and start skew; 2: without `streams`, so of two ranks at most; 3: without starts by rank
+FORMAT = 4
 
 METHOD = (
     "device time between two CUDA events around the issue calls; 'queued' runs are held by a gate kernel until every "
@@ -54,6 +56,7 @@ def measured_row(case: Case, results: Sequence[RankResult]) -> dict[str, Any]:
         "queued_calls": [min((s.queued_calls for s in r.samples), default=0) for r in pulling],
         "calls": [int((case.plan.call_rank == r.rank).sum()) for r in pulling],
         "start_skew_us": _skew_us(pulling),
+        "start_us_runs": _starts_us(pulling),
         "clock_uncertainty_us": _rounded(max(r.clock_uncertainty_s for r in results) * 1e6),
         "over_nvlink": [_nvlink(case, r) for r in pulling],
         "verified_runs": [r.verified_runs for r in pulling],
@@ -106,9 +109,22 @@ def _skew_us(pulling: Sequence[RankResult]) -> dict[str, float] | None:
     """How far apart the ranks started: the median and the largest over the runs."""
     if len(pulling) < 2 or not pulling[0].samples:
         return None
-    starts = np.array([[sample.started_s for sample in result.samples] for result in pulling])
-    skews = (starts.max(axis=0) - starts.min(axis=0)) * 1e6
+    skews = _later_us(pulling).max(axis=0)
     return {"median": _rounded(float(np.median(skews))), "max": _rounded(float(skews.max()))}
+
+
+def _starts_us(pulling: Sequence[RankResult]) -> list[list[float]] | None:
+    """When each rank started in each run, after the first of that run; None where no clock is common to all."""
+    if len(pulling) < 2 or not pulling[0].samples or len({result.host for result in pulling}) > 1:
+        return None
+    return [[_rounded(later) for later in runs] for runs in _later_us(pulling).tolist()]
+
+
+def _later_us(pulling: Sequence[RankResult]) -> Floats:
+    """Shape (ranks, runs)."""
+    starts = np.array([[sample.started_s for sample in result.samples] for result in pulling])
+    later: Floats = (starts - starts.min(axis=0)) * 1e6
+    return later
 
 
 def _nvlink(case: Case, result: RankResult) -> str:

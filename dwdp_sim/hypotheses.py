@@ -176,9 +176,23 @@ class Variant:
 
 
 def variants(
-    chosen: Sequence[Hypothesis], program: Program, cluster: Cluster, options: FabricOptions, seed: int = 0
+    chosen: Sequence[Hypothesis],
+    program: Program,
+    cluster: Cluster,
+    options: FabricOptions,
+    seed: int = 0,
+    *,
+    in_steps: bool = False,
 ) -> list[Variant]:
     """The different machines that `program` meets under some hypotheses, in their order.
+
+    Args:
+        chosen: What may be true.
+        program: What runs.
+        cluster: As configured.
+        options: As configured.
+        seed: Of draws of constants.
+        in_steps: As in `constants_for`.
 
     Raises:
         ConfigError: The cluster lacks a constant that the program needs.
@@ -186,7 +200,7 @@ def variants(
     found: dict[object, Variant] = {}
     for hypothesis in chosen:
         machine, alternatives = hypothesis.machine(cluster, options, seed)
-        constants = constants_for(machine, program, alternatives)
+        constants = constants_for(machine, program, alternatives, in_steps=in_steps)
         key = _told_apart(constants, alternatives, program)
         known = found.get(key)
         names = (*known.hypotheses, hypothesis.name) if known else (hypothesis.name,)
@@ -220,9 +234,10 @@ def _told_apart(constants: FabricConstants, options: FabricOptions, program: Pro
 
 
 def _most_readers(program: Program) -> int:
-    """GPUs that take bytes from the busiest source."""
+    """Engines that take bytes from the busiest source, whether they pull or push them."""
     peer = (program.copy_src != program.copy_dst) & (program.copy_src != HOST)
-    pairs = np.unique(program.copy_src[peer] * (program.num_gpus + 1) + program.copy_dst[peer])
+    engine = program.stream_gpu[program.call_stream[program.copy_call]]
+    pairs = np.unique(program.copy_src[peer] * (program.num_gpus + 1) + engine[peer])
     _, counts = np.unique(pairs // (program.num_gpus + 1), return_counts=True)
     return int(counts.max(initial=0))
 

@@ -57,7 +57,7 @@ def _under_hypotheses(job: Job) -> tuple[list[Variant], list[Scenario]]:
     """The machines that the steps can tell apart, what is configured first, and the steps on each, in larger slices."""
     assert job.coarse is not None
     plan, scenario = job.coarse
-    machines = variants(hypotheses(job.cluster, job.options), scenario.program, job.cluster, job.options)
+    machines = variants(hypotheses(job.cluster, job.options), scenario.program, job.cluster, job.options, in_steps=True)
     steps = [replace(scenario, constants=coarse_constants(m.constants, plan), options=m.options) for m in machines]
     return machines, steps
 

@@ -14,7 +14,7 @@ from dwdp_sim.errors import ConfigError
 from dwdp_sim.recorded_row import RecordedRow, row_from_dict
 from dwdp_sim.recorded_steps import RecordedSteps, steps_from_dict
 
-FORMATS = (1, 2, 3)
+FORMATS = (1, 2, 3, 4)
 _ALIKE = ("gpu", "gpus", "driver")  # what two machines must have in common for their rows to be pooled
 _ONE_PROCESS = re.compile(r"one process\b(?! (per|a|for each)\b)")
 

@@ -40,6 +40,8 @@ class RecordedRow:
         unstable: Why the row must not be compared with anything; None if it may.
         arrival_s: When each copy of each stream had arrived in one watched run, in seconds from the stream's start and
             in issue order, NaN where not seen; None where not recorded.
+        starts_s: When each stream started beyond its planned start, by run; empty where not recorded.
+        clock_error_s: By how much each of these may be wrong.
     """
 
     case: str
@@ -56,6 +58,8 @@ class RecordedRow:
     beyond_queue: int
     unstable: str | None
     arrival_s: tuple[tuple[float, ...], ...] | None = None
+    starts_s: tuple[tuple[float, ...], ...] = ()
+    clock_error_s: float = 0.0
 
 
 def row_from_dict(row: Mapping[str, Any], gpus: int, path: str) -> RecordedRow:
@@ -89,6 +93,8 @@ def row_from_dict(row: Mapping[str, Any], gpus: int, path: str) -> RecordedRow:
         beyond_queue=beyond,
         unstable=unstable or _unstable(row, median, low, high),
         arrival_s=_arrivals(row, program, path),
+        starts_s=_starts(row, program, path),
+        clock_error_s=(row.get("clock_uncertainty_us") or 0.0) * 1e-6,
     )
 
 
@@ -117,6 +123,15 @@ def _ran(row: Mapping[str, Any], gpus: int, queued: bool, path: str) -> tuple[Pr
         for job in jobs
     ]
     return program_from_dict({"streams": streams}, gpus, path), "+".join(sorted({job["issue"] for job in jobs}))
+
+
+def _starts(row: Mapping[str, Any], program: Program, path: str) -> tuple[tuple[float, ...], ...]:
+    """Seconds of each stream for each run."""
+    recorded = row.get("start_us_runs") or []
+    if recorded and len(recorded) != len(program.stream_gpu):
+        said = f"starts of {len(recorded)} ranks for {len(program.stream_gpu)} streams"
+        raise ConfigError("rows", path, f"case {row['case']}: {said}")
+    return tuple(tuple(later * 1e-6 for later in run) for run in zip(*recorded, strict=True))
 
 
 def _arrivals(row: Mapping[str, Any], program: Program, path: str) -> tuple[tuple[float, ...], ...] | None:

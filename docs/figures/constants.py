@@ -6,12 +6,17 @@ from rows import read_rows
 from wording import percent
 
 from dwdp_sim.build import read_cluster
+from dwdp_sim.config import WorkloadConfig
 
 
 def figures() -> dict[str, str]:
     """The figures of this topic by name."""
     barrier_s = read_cluster("h200_x2").number("barrier_s")
-    return {"barrier": f"{1e6 * barrier_s:.0f} µs", "local_too_slow": percent(_local_too_slow(), 0)}
+    return {
+        "barrier": f"{1e6 * barrier_s:.0f} µs",
+        "latest_start": f"{1e6 * WorkloadConfig.max_phase_s:.1f} µs",
+        "local_too_slow": percent(_local_too_slow(), 0),
+    }
 
 
 def _local_too_slow() -> float:

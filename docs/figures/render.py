@@ -24,6 +24,7 @@ import headline
 import host_time
 import odd_allocations
 import published
+import telling
 import validations
 import witness
 from rows import ROOT
@@ -38,6 +39,7 @@ _TOPICS = (
     host_time,
     odd_allocations,
     published,
+    telling,
     validations,
     witness,
 )

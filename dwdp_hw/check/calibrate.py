@@ -210,7 +210,7 @@ def _interval(estimates: Sequence[Estimate]) -> Any:
 
 
 def _plain(constant: Constant) -> dict[str, Any]:
-    fields = {name: value for name, value in vars(constant).items() if value not in (None, "")}
+    fields = {name: value for name, value in vars(constant).items() if name == "value" or value not in (None, "")}
     return {name: _rounded(value) for name, value in fields.items()}
 
 

@@ -1,53 +1,53 @@
-"""Which of the unmeasured rules do the measured rows choose? Judged on what was predicted before they were measured."""
+"""Which hypotheses do the measured rows choose? Judged on what was predicted before they were measured."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dwdp_hw.case import Case
+from dwdp_hw.check.likelihood import log_likelihood
 from dwdp_hw.check.rules import DECIDED
-from dwdp_hw.expectation import expected_by_rule, expected_s
-from dwdp_sim.cluster import Cluster
-from dwdp_sim.options import FabricOptions
-from dwdp_sim.replications import workers
+from dwdp_hw.expectation import Expectation
+from dwdp_sim.simulate import Floats
 
-OWN_RULES = "as configured"
-_TOLD_APART = 0.01  # by how much two rules must differ for a row to tell them apart
-_MOST_PROCESSES = 32  # the longest case alone takes a tenth of all
-_LEAST_ERROR = 1e-4  # relative; no prediction is trusted better than this
+_TOLD_APART = 0.01  # by how much the means of two hypotheses must differ for a row to tell them apart
+_EQUAL = 1e-9  # relative difference of times that are the same but for rounding
+_SCALES = tuple(np.geomspace(1e-3, 0.3, 40))  # relative errors that a hypothesis may have beside the unknown starts
 
-Predictions = dict[str, dict[str, list[float]]]
-"""Seconds of each pulling rank, by case and by the name of the rules."""
+Predictions = Mapping[str, Sequence[Expectation]]
+"""By case, what is configured first."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """How well one set of rules predicted the rows that tell some rules apart.
+    """How well hypotheses predicted the rows that tell some apart.
 
     Attributes:
-        rules: Their name.
-        log_likelihood: Less that of the best rules, at most 0.
-        median, p95: Of the absolute error, predicted ÷ measured − 1, over rows and ranks.
+        hypotheses: Those that no row tells apart.
+        log_likelihood: Less that of the best, at most 0.
+        median, p95: Of the absolute error, mean over draws ÷ measured − 1, over rows and ranks.
         n: Figures.
     """
 
-    rules: str
+    hypotheses: tuple[str, ...]
     log_likelihood: float
     median: float
     p95: float
     n: int
 
+    @property
+    def name(self) -> str:
+        """The hypotheses in one line."""
+        return " = ".join(self.hypotheses)
+
 
 @dataclass(frozen=True)
 class Step:
-    """One rank of a measured pipeline beside what was expected of it; the range is over all rules."""
+    """One rank of a measured pipeline beside what was expected of it; the range is over hypotheses and draws."""
 
     case: str
     rank: int
@@ -59,10 +59,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the rows say about the rules.
+    """What the rows say about the hypotheses.
 
     Attributes:
-        scores: Best first; empty where no row tells rules apart.
+        scores: Best first; empty where no row tells any apart.
         steps: Pipelines.
         not_run: Cases without a row, and why.
     """
@@ -75,43 +75,19 @@ class Outcome:
     def verdict(self) -> str:
         """One line."""
         if not self.scores:
-            return "rules: no stable row tells them apart"
+            return "hypotheses: no stable row tells them apart"
         best, *others = self.scores
-        near = [score.rules for score in others if score.log_likelihood > -DECIDED]
+        near = [score.name for score in others if score.log_likelihood > -DECIDED]
         if near:
-            return f"rules: undecided between {best.rules} and {len(near)} more, such as {near[0]}"
-        return f"rules: {best.rules} (the next are {-others[0].log_likelihood:.1f} less likely, {others[0].rules})"
-
-
-def predict_as_configured(cases: Sequence[Case], cluster: Cluster, options: FabricOptions) -> Predictions:
-    """Expect every case under the rules as configured.
-
-    Raises:
-        ConfigError: The cluster lacks a constant that a case needs.
-    """
-    return {case.name: {OWN_RULES: expected_s(case, cluster, options)} for case in cases}
-
-
-def predict_by_rule(cases: Sequence[Case], cluster: Cluster, options: FabricOptions, processes: int) -> Predictions:
-    """Expect every case under the rules as configured and under all others.
-
-    Raises:
-        ConfigError: The cluster lacks a constant that a case needs.
-    """
-    with workers(min(processes, _MOST_PROCESSES)) as pool:
-        run = map if pool is None else pool.map
-        found = run(partial(_predict, cluster, options), cases)
-        return {case.name: times for case, times in zip(cases, found, strict=True)}
-
-
-def _predict(cluster: Cluster, options: FabricOptions, case: Case) -> dict[str, list[float]]:
-    own = {OWN_RULES: expected_s(case, cluster, options)}
-    return own | {rules.name: times for rules, times in expected_by_rule(case, cluster, options).items()}
+            return f"hypotheses: undecided between {best.name} and {len(near)} more, such as {near[0]}"
+        least = f" (the next are {-others[0].log_likelihood:.1f} less likely, {others[0].name})" if others else ""
+        return f"hypotheses: {best.name}{least}"
 
 
 def read_outcome(predictions: Path, rows: str) -> Outcome:
     """Judge the predictions in one file by the rows in another, both of this program's own writing."""
-    expected: Predictions = json.loads(predictions.read_text(encoding="utf-8"))
+    written = json.loads(predictions.read_text(encoding="utf-8"))
+    expected = {case: [Expectation.from_dict(one) for one in found] for case, found in written.items()}
     content = json.loads(Path(rows).read_text(encoding="utf-8"))
     measured = {row["case"]: _median_s(row) for row in content["rows"] if row["stable"]}
     queued = {row["case"] for row in content["rows"] if row["measure"] == "layer" and row["queued_behind_gate"]}
@@ -121,52 +97,69 @@ def read_outcome(predictions: Path, rows: str) -> Outcome:
         step for case in pipelines if case in measured for step in _steps(case, measured[case], expected[case])
     ]  # fmt: skip
     failed = [(failure["case"], failure["why"]) for failure in content["failed"]]
-    return Outcome(score_rules(expected, layers), steps, failed)
+    return Outcome(score_hypotheses(expected, layers), steps, failed)
 
 
-def score_rules(expected: Predictions, measured: Mapping[str, Sequence[float]]) -> list[Score]:
-    """Rules by how likely they make the measured times, best first.
+def score_hypotheses(expected: Predictions, measured: Mapping[str, Sequence[float]]) -> list[Score]:
+    """Hypotheses by how likely they make the measured times, best first.
 
-    A row counts once, with the mean over its ranks of |log(predicted ÷ measured)|; rows are taken as exponential in it,
-    with one scale for each set of rules: their log likelihood is −n · log(mean) up to a constant.
+    Each has one relative error beside the unknown starts, that under which its rows are likeliest
+    (`likelihood.log_likelihood`). By how much all links are faster or slower than the cluster says, the rows tell that
+    no hypothesis changes: the median of measured ÷ predicted over them; measured times are divided by it.
 
     Args:
-        expected: By case, then by rules.
+        expected: By case.
         measured: Seconds of each pulling rank, by case.
     """
     telling = [case for case in measured if _tells_apart(expected[case])]
     if not telling:
         return []
-    names = [name for name in expected[telling[0]] if name != OWN_RULES]
-    errors = {name: [_log_errors(expected[case][name], measured[case]) for case in telling] for name in names}
-    scale = {name: np.mean([max(np.abs(row).mean(), _LEAST_ERROR) for row in rows]) for name, rows in errors.items()}
-    best = min(scale.values())
+    others = [measured[case] / expected[case][0].mean_s for case in measured if case not in telling]
+    slower = float(np.median(np.concatenate(others))) if others else 1.0
+    times = [np.array(measured[case]) / slower for case in telling]
     scores = []
-    for name in sorted(names, key=lambda name: scale[name]):
-        error = np.abs(np.expm1(np.concatenate(errors[name])))
-        gain = -len(telling) * float(np.log(scale[name] / best))
-        scores.append(Score(name, gain, float(np.median(error)), float(np.percentile(error, 95)), len(error)))
-    return scores
+    for places, names in _told_apart([expected[case] for case in telling]).items():
+        draws = [expected[case][place].draws_s for case, place in zip(telling, places, strict=True)]
+        gain = np.sum([log_likelihood(d, t, _SCALES) for d, t in zip(draws, times, strict=True)], axis=0).max()
+        error = np.abs(np.concatenate([d.mean(axis=0) / t - 1 for d, t in zip(draws, times, strict=True)]))
+        p95 = float(np.percentile(error, 95))
+        scores.append(Score(tuple(names), float(gain), float(np.median(error)), p95, len(error)))
+    scores.sort(key=lambda score: -score.log_likelihood)
+    best = scores[0].log_likelihood
+    return [replace(score, log_likelihood=score.log_likelihood - best) for score in scores]
+
+
+def _told_apart(expected: Sequence[Sequence[Expectation]]) -> dict[tuple[int, ...], list[str]]:
+    """Hypotheses by the places of their expectations in every case: equal places cannot be told apart."""
+    found: dict[tuple[int, ...], list[str]] = {}
+    for name in (name for one in expected[0] for name in one.hypotheses):
+        places = tuple(place_of(name, case) for case in expected)
+        found.setdefault(places, []).append(name)
+    return found
+
+
+def place_of(name: str, expected: Sequence[Expectation]) -> int:
+    """Place of the first expectation that is equal to that under the hypothesis `name`."""
+    own = next(one for one in expected if name in one.hypotheses).draws_s
+    return next(place for place, one in enumerate(expected) if _equal(one.draws_s, own))
+
+
+def _equal(one: Floats, other: Floats) -> bool:
+    return one.shape == other.shape and np.allclose(one, other, rtol=_EQUAL, atol=0.0)
+
+
+def _tells_apart(expected: Sequence[Expectation]) -> bool:
+    means_s = np.array([one.mean_s for one in expected])
+    return bool((means_s.max(axis=0) > (1 + _TOLD_APART) * means_s.min(axis=0)).any())
 
 
 def _median_s(row: Mapping[str, list[dict[str, float]]]) -> list[float]:
     return [times["median"] * 1e-6 for times in row["device_us"]]
 
 
-def _log_errors(predicted: Sequence[float], measured: Sequence[float]) -> NDArray[np.float64]:
-    found: NDArray[np.float64] = np.log(np.array(predicted) / np.array(measured))
-    return found
-
-
-def _tells_apart(expected: Mapping[str, Sequence[float]]) -> bool:
-    times = np.array(list(expected.values()))
-    return bool((times.max(axis=0) > (1 + _TOLD_APART) * times.min(axis=0)).any())
-
-
-def _steps(case: str, measured: Sequence[float], expected: Mapping[str, Sequence[float]]) -> list[Step]:
-    low, high = np.min(list(expected.values()), axis=0), np.max(list(expected.values()), axis=0)
-    own = expected[OWN_RULES]
+def _steps(case: str, measured: Sequence[float], expected: Sequence[Expectation]) -> list[Step]:
+    low_s, high_s = np.min([one.low_s for one in expected], axis=0), np.max([one.high_s for one in expected], axis=0)
     return [
-        Step(case, rank, measured_s, own[rank], float(low[rank]), float(high[rank]))
+        Step(case, rank, measured_s, float(expected[0].mean_s[rank]), float(low_s[rank]), float(high_s[rank]))
         for rank, measured_s in enumerate(measured)
     ]

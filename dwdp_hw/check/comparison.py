@@ -32,8 +32,8 @@ class ValidationRow:
         bytes: Bytes of this stream, in all layers of a step.
         slice_bytes: Its largest copy.
         measured_s, measured_min_s, measured_max_s: Median and spread.
-        predicted_s: At the constants' values, the mean over unknown start skews.
-        predicted_low_s, predicted_high_s: Range over unknown start skews and, with host time, over the host's costs.
+        predicted_s: At the constants' values, the mean over draws of the ranks' starts.
+        predicted_low_s, predicted_high_s: Range over these draws and, with host time, over the host's costs.
         error: predicted ÷ measured − 1.
         stable: Whether the row may count; if not, `unstable_reason` says why.
         fitted: Whether the constants were fitted on it.

@@ -10,7 +10,6 @@ from dwdp_sim.plan import ASYNC, BATCH
 from dwdp_sim.program import Program, batch_spans_sources
 from dwdp_sim.recorded_row import RecordedRow
 
-_PAIR = 2
 _SPANNING = 10
 _TRAIN = 8  # single copies of one size in a row, from which a gap can be told from the fixed part
 
@@ -111,8 +110,8 @@ def _reads_one_source(row: RecordedRow) -> bool:
 
 
 def _spans_sources(row: RecordedRow) -> bool:
-    """Whether three ranks or more batch equal pieces of several sources."""
-    several = len(row.program.stream_gpu) > _PAIR
+    """Whether several ranks batch equal pieces, at least one of them of several sources."""
+    several = len(row.program.stream_gpu) > 1
     usable = row.queued and row.unstable is None
     return usable and several and _is_batched(row) and _is_uniform(row) and not is_smooth(row)
 

@@ -1,4 +1,4 @@
-"""What a report says of incast: which rules the rows choose, totals and fairness, pipelines, what did not run."""
+"""What a report says of incast: which hypotheses the rows choose, totals and fairness, pipelines, what did not run."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def incast_sections(outcome: Outcome, rows: Sequence[ValidationRow]) -> list[Sec
 
 def _rules_section(outcome: Outcome) -> Section:
     text = (
-        f"{outcome.verdict[:1].upper()}{outcome.verdict[1:]}. Every set of rules predicted every case before it was "
-        "measured (predictions.json); these are the stable queued rows that tell some of them apart by more than 1 %. "
-        "A set whose log likelihood is 2 or more below the best is worse. The loss by incast is the cluster's own in "
-        "all of them: calibrate on these rows before trusting a choice between loss and none."
+        f"{outcome.verdict[:1].upper()}{outcome.verdict[1:]}. Every hypothesis predicted every case before it was "
+        "measured, over draws of the ranks' starts (predictions.json); these are the stable queued rows that tell some "
+        "apart by more than 1 %. A hypothesis whose log likelihood is 2 or more below the best is worse. What several "
+        "readers cost a source is the cluster's own in most of them: calibrate on these rows to have it measured."
     )
-    header = ["rules", "log likelihood", "median error", "p95", "figures"]
-    cells = [[s.rules, f"{s.log_likelihood:+.1f}", percent(s.median), percent(s.p95), str(s.n)] for s in outcome.scores]
-    return Section("Rules nobody had measured", text, header if cells else None, cells)
+    header = ["hypotheses", "log likelihood", "median error", "p95", "figures"]
+    cells = [[s.name, f"{s.log_likelihood:+.1f}", percent(s.median), percent(s.p95), str(s.n)] for s in outcome.scores]
+    return Section("What nobody had measured", text, header if cells else None, cells)
 
 
 def _totals_section(rows: Sequence[ValidationRow]) -> Section:
@@ -55,8 +55,8 @@ def _totals(case: str, group: Sequence[ValidationRow]) -> Cells:
 
 def _steps_section(steps: Sequence[Step]) -> Section:
     text = (
-        "Steps of free-running layers, as issued; the range is over all rules, with the host's costs at their values. "
-        "They are not judged."
+        "Steps of free-running layers, as issued; the range is over all hypotheses and starts, with the host's costs "
+        "at their values. They are not judged."
     )
     cells = [
         [

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dwdp_hw.campaign import GPT_OSS, KIB, MIB, R1, V3_LITE, model_case, pieces_case, pulls_case, run_campaign
 from dwdp_hw.case import Case, Settings
-from dwdp_hw.incast import FEWEST_GPUS
+from dwdp_hw.incast import FEWEST_GPUS, telling_cases
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.plan import ASYNC, BATCH
 from dwdp_sim.recorded import Recording, read_recording
@@ -42,25 +42,14 @@ def calibration_cases(gpus: int) -> list[Case]:
 
 
 def _incast_cases(gpus: int) -> list[Case]:
-    """Two and more readers of one source, with equal pieces and with pieces of two sizes; everybody from everybody."""
+    """Two and more readers of one source, with equal pieces and with pieces of two sizes; batches of busy sources."""
     found = []
     for readers in range(2, gpus):
         pulls: dict[int, tuple[int, ...]] = {rank: (0,) for rank in range(1, readers + 1)}
         two_sizes = [16 * MIB if rank % 2 else 2 * MIB for rank in range(gpus)]
         found.append(pulls_case(f"readers_{readers}", pulls, 256 * MIB, [8 * MIB] * gpus, BATCH, gpus))
         found.append(pulls_case(f"readers_{readers}_uneven", pulls, 128 * MIB, two_sizes, BATCH, gpus))
-    for name in ("ascending", "rotated"):
-        pulls = {rank: _peers(rank, gpus, rotated=name == "rotated") for rank in range(gpus)}
-        pieces = [2 * MIB] * gpus
-        found.append(pulls_case(f"all_{name}", pulls, 32 * MIB, pieces, BATCH, gpus))
-        found.append(pulls_case(f"all_{name}_in_turns", pulls, 32 * MIB, pieces, BATCH, gpus, interleaved=True))
-    return found
-
-
-def _peers(rank: int, gpus: int, *, rotated: bool) -> tuple[int, ...]:
-    """All other ranks, ascending or from the next one on."""
-    first = rank if rotated else 0
-    return tuple(peer for step in range(gpus) if (peer := (first + step) % gpus) != rank)
+    return found + telling_cases(gpus)
 
 
 def validation_cases(gpus: int) -> list[Case]:

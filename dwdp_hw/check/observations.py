@@ -38,7 +38,7 @@ class Observations:
         numbers: list[int] = []
         for number, row in enumerate(rows):
             logs += np.log(row.median_s).tolist()
-            sigmas += [_sigma(row, stream) for stream in range(len(row.median_s))]
+            sigmas += [relative_noise(row, stream) for stream in range(len(row.median_s))]
             device += [True] * len(row.median_s)
             host = measured_host_s(row)
             logs += [float(np.log(seconds)) for seconds in host]
@@ -66,8 +66,8 @@ class Observations:
         return scaled
 
 
-def _sigma(row: RecordedRow, stream: int) -> float:
-    """Relative noise of a device time: its own spread, and its host's where that is in the figure."""
+def relative_noise(row: RecordedRow, stream: int) -> float:
+    """Standard deviation of a device time, relative: its own spread, and its host's where that is in the figure."""
     median = row.median_s[stream]
     spread = (row.max_s[stream] - row.min_s[stream]) / _RANGE_TO_SIGMA / median
     return float(np.linalg.norm([spread, _FLOOR, _HOST_SIGMA * _host_share(row, stream)]))

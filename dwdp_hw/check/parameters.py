@@ -11,6 +11,7 @@ import numpy as np
 from dwdp_hw.check.design import is_train
 from dwdp_hw.check.host_costs import HOST_COSTS
 from dwdp_sim.cluster import Cluster
+from dwdp_sim.hypotheses import INCAST
 from dwdp_sim.recorded_row import RecordedRow
 from dwdp_sim.sharing import Flow
 from dwdp_sim.simulate import Floats
@@ -22,7 +23,7 @@ _RATES = {
 }
 
 
-INCAST_FACTORS = {"incast_factor_2": 2, "incast_factor_3": 3, "incast_factor_4_up": 4}
+INCAST_FACTORS = dict(zip(INCAST, (2, 3, 4), strict=True))
 """Constants by the least number of readers that they are for."""
 
 
@@ -66,7 +67,8 @@ def parameters_for(cluster: Cluster, rows: Sequence[RecordedRow]) -> tuple[Clust
             found.append(Parameter("both_ways_gap_factor", ("both_ways_gap_factor",), None, gap, neutral=1.0))
     for name, readers in INCAST_FACTORS.items():
         if name in cluster.constants and readers <= most_readers(rows):
-            found.append(Parameter(name, (name,), None, cluster.number(name), neutral=1.0))
+            factors = cluster.by_kind(name)
+            found += [Parameter(f"{name}, {kind}", (name,), kind, factors[kind], neutral=1.0) for kind in factors]
     found += [Parameter(name, (name,), None, cluster.number(name)) for name in HOST_COSTS if name in cluster.constants]
     return cluster, found
 

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dwdp_hw.check.observations import Observations
-from dwdp_hw.check.parameters import INCAST_FACTORS, Parameter, parameters_for, with_values
+from dwdp_hw.check.parameters import Parameter, parameters_for, with_values
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.errors import ConfigError
+from dwdp_sim.hypotheses import INCAST
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded_row import RecordedRow
 from dwdp_sim.simulate import Floats
@@ -60,7 +61,8 @@ class Problem:
         """The determined parameters' values, in their constants' units."""
         start = np.array([parameter.start for parameter in self.determined])
         inverse = np.array([_is_rate(parameter) for parameter in self.determined])
-        found: Floats = np.where(inverse, start / x, start * x)
+        most = np.array([1.0 if _is_loss(parameter) else np.inf for parameter in self.determined])
+        found: Floats = np.minimum(np.where(inverse, start / x, start * x), most)
         return found
 
     def cluster(self, x: Floats) -> Cluster:
@@ -88,7 +90,7 @@ def _is_rate(parameter: Parameter) -> bool:
 
 
 def _is_loss(parameter: Parameter) -> bool:
-    return parameter.name.startswith("both ways") or parameter.name in INCAST_FACTORS
+    return parameter.name.startswith("both ways") or parameter.constants[0] in INCAST
 
 
 def _least(parameter: Parameter) -> float:

@@ -1,52 +1,61 @@
-"""Rules of the model that rows may choose between: sharing, incast, sources in flight, and the order inside a batch."""
+"""Hypotheses that rows may choose between, after a fit under each: sharing, and how an engine walks a batch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from dwdp_hw.check.fit import fit
-from dwdp_hw.check.observations import Observations
+from dwdp_hw.check.likelihood import log_likelihood
+from dwdp_hw.check.observations import Observations, relative_noise
+from dwdp_hw.check.predict import predict_draws_s
 from dwdp_hw.check.problem import Problem
 from dwdp_sim.cluster import Cluster
+from dwdp_sim.hypotheses import AS_CONFIGURED, EXCLUDED, Hypothesis, distinct, hypotheses
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded_row import RecordedRow
-from dwdp_sim.sharing import SHARINGS
 from dwdp_sim.simulate import Floats
 
-DECIDED = 2.0  # log likelihood by which a rule must win
+DECIDED = 2.0  # log likelihood by which a hypothesis must win
 _NOTICEABLE = 0.1  # of a row's noise
-_FLIGHTS = ((1, "oldest"), (2, "oldest"), (2, "any"), (4, "oldest"), (4, "any"))
 _LEAST_FREEDOM = 1e-6  # of a row's residual, where the row alone determines a constant
 
 
 def evidence(
     rows: Sequence[RecordedRow], unfitted: Sequence[RecordedRow], fitted: Cluster, options: FabricOptions
 ) -> dict[str, float]:
-    """Held-out log likelihood of each other rule, after a fit of its own, less that of the rules in use.
+    """Held-out log likelihood of each other hypothesis, after a fit of its own, less that of what is configured.
 
-    Each fitted row is judged by a fit without it. It is 0 where a rule changes no prediction.
+    Each fitted row is judged by a fit without it. Hypotheses that change no prediction are left out.
 
     Args:
         rows: Measured rows that constants are fitted on.
         unfitted: Rows that show rules and enter no fit (`design.rule_rows`).
         fitted: The cluster, fitted to `rows` under `options`.
-        options: The rules in use.
+        options: As configured.
     """
-    base: float | None = None
+    own: float | None = None
+    own_unfitted = _likelihood(unfitted, fitted, options)
+    programs = [row.program for row in rows]
     gains = {}
-    for rule, (start, other) in _alternatives(fitted, options).items():
-        cluster, gains[rule] = start, 0.0
-        if _moves(rows, fitted, options, start, other):
-            if base is None:
-                base = _held_out(rows, fitted, options)
-            cluster = fit(start, rows, other, near=True).cluster
-            gains[rule] = _held_out(rows, cluster, other) - base
-        if _moves(unfitted, fitted, options, cluster, other):
-            gains[rule] += _likelihood(unfitted, cluster, other) - _likelihood(unfitted, fitted, options)
+    for hypothesis in _alternatives([*rows, *unfitted], fitted, options):
+        cluster, other = hypothesis.machine(fitted, options)
+        gain = 0.0
+        shows = len(distinct([AS_CONFIGURED, hypothesis], programs, fitted, options)) > 1
+        if shows and _moves(rows, fitted, options, cluster, other):
+            if own is None:
+                own = _held_out(rows, fitted, options)
+            cluster = fit(cluster, rows, other, near=True).cluster
+            gain = _held_out(rows, cluster, other) - own
+        gains[hypothesis.name] = gain + _likelihood(unfitted, cluster, other) - own_unfitted
     return gains
+
+
+def _alternatives(rows: Sequence[RecordedRow], cluster: Cluster, options: FabricOptions) -> list[Hypothesis]:
+    """What some row may tell from what is configured, also what public figures exclude; losses are left to the fit."""
+    known = [*(h for h in hypotheses(cluster, options) if not h.bounds), *EXCLUDED]
+    return distinct(known, [row.program for row in rows], cluster, options)[1:]
 
 
 def _moves(
@@ -57,34 +66,13 @@ def _moves(
     return bool(np.abs(moved).max(initial=0.0) > _NOTICEABLE)
 
 
-def _alternatives(cluster: Cluster, options: FabricOptions) -> dict[str, tuple[Cluster, FabricOptions]]:
-    """Each rule that differs from the one in use, with what stands for it."""
-    others = [replace(options, sharing=value) for value in SHARINGS]
-    others += [replace(options, incast=value) for value in ("always", "demand")]
-    others += [replace(options, batch_order=value) for value in ("kept", "random")]
-    found = {f"fabric.{_difference(other, options)}": (cluster, other) for other in others if other != options}
-    names = ("in_flight_sources", "refill")
-    if all(name in cluster.constants for name in names):
-        own = tuple(cluster.value(name) for name in names)
-        for flight in _FLIGHTS:
-            if flight != own and not flight[0] == own[0] == 1:
-                changed = {
-                    name: replace(cluster.constants[name], value=v) for name, v in zip(names, flight, strict=True)
-                }
-                other = replace(cluster, constants={**cluster.constants, **changed})
-                found[f"in_flight_sources={flight[0]}, refill={flight[1]}"] = (other, options)
-    return found
-
-
-def _difference(other: FabricOptions, options: FabricOptions) -> str:
-    """What one option of `other` is that is something else in `options`."""
-    return next(f"{name}={value}" for name, value in vars(other).items() if value != getattr(options, name))
-
-
 def _likelihood(rows: Sequence[RecordedRow], cluster: Cluster, options: FabricOptions) -> float:
-    """Log likelihood of rows that were not fitted, as in `_held_out`."""
-    observations = Observations(rows, options)
-    return -float(np.log1p(np.square(observations.residuals(cluster)[observations.device])).sum())
+    """Log likelihood of rows that were not fitted, over draws of their starts."""
+    found = 0.0
+    for row in rows:
+        noise = np.mean([relative_noise(row, stream) for stream in range(len(row.median_s))])
+        found += float(log_likelihood(predict_draws_s(row, cluster, options), row.median_s, noise)[0])
+    return found
 
 
 def _held_out(rows: Sequence[RecordedRow], fitted: Cluster, options: FabricOptions) -> float:

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from dwdp_hw.check.calibrate import Calibration, calibrate, fitted_rows, write_cluster
-from dwdp_hw.check.choice import predict_as_configured, predict_by_rule, read_outcome
+from dwdp_hw.check.choice import read_outcome
 from dwdp_hw.check.comparison import LAYER
 from dwdp_hw.check.console import print_calibration, print_rules, print_validation
 from dwdp_hw.check.incast_sections import incast_sections
@@ -23,6 +23,7 @@ from dwdp_hw.check.suspects import find_suspects
 from dwdp_hw.check.timelines import one_of_each_strategy, timelines_trace
 from dwdp_hw.check.validate import Validation, validate
 from dwdp_hw.config import Cases
+from dwdp_hw.expectation import expect_all
 from dwdp_hw.incast import SHRINK_ON_HOST, incast_cases
 from dwdp_sim.files import write_whole
 from dwdp_sim.recorded import Recording, pool
@@ -102,11 +103,10 @@ def _measure_live(job: CheckJob, folder: Path) -> Recording:
     else:
         blocks = [validation_cases(job.gpus)]
     cases = [case for block in blocks for case in block]
-    if job.cases is Cases.incast and job.every_rule:
-        expected = predict_by_rule(cases, job.cluster, job.options, job.workers)
-    else:
-        expected = predict_as_configured(cases, job.cluster, job.options)
-    lines = ",\n".join(f" {json.dumps(case)}: {json.dumps(times)}" for case, times in expected.items())
+    every = job.cases is Cases.incast and job.every_rule
+    expected = expect_all(cases, job.cluster, job.options, every=every, processes=job.workers if every else 1)
+    found = {case: [one.as_dict() for one in under] for case, under in expected.items()}
+    lines = ",\n".join(f" {json.dumps(case)}: {json.dumps(under)}" for case, under in found.items())
     text = f"{{\n{lines}\n}}\n"
     write_whole(folder / PREDICTIONS, lambda t: t.write_text(text, encoding="utf-8"))
     path = folder / "validation_rows.json"

@@ -9,12 +9,13 @@ which timed runs do not have. `RankStatistics.watched_longer_s` says what that c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dwdp_hw.check.predict import starts_s
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.fabric_constants import constants_for
 from dwdp_sim.options import FabricOptions
@@ -133,7 +134,7 @@ class CaseTimeline:
 
 
 def compare_arrivals(row: RecordedRow, cluster: Cluster, options: FabricOptions, seed: int = 0) -> CaseTimeline:
-    """Predict the arrivals of a row and lay them beside the measured ones; streams start together.
+    """Predict the arrivals of a row and lay them beside the measured ones; starts are those of one draw.
 
     Args:
         row: A row with arrivals.
@@ -141,7 +142,7 @@ def compare_arrivals(row: RecordedRow, cluster: Cluster, options: FabricOptions,
         options: The model's alternatives.
         seed: Of options that draw.
     """
-    program = row.program
+    program = replace(row.program, stream_start_s=row.program.stream_start_s + starts_s(row, options, seed)[0])
     predicted = simulate(program, constants_for(cluster, program, options), options, seed=seed).copy_end_s
     owner = program.call_stream[program.copy_call]
     ranks = []

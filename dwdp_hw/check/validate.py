@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from dwdp_hw.check.comparison import AS_ISSUED, LAYER, MODES, QUEUED, STEPS, ValidationRow, compare, compare_steps
 from dwdp_hw.check.ranking import Ranking, rank_strategies
 from dwdp_hw.check.summary import groups_of, percent, summarize
@@ -23,9 +25,10 @@ RowKey = tuple[str, str]
 class Bars:
     """What the rows that count must reach, as fractions.
 
-    What is judged is the absolute error of queued rows. Of rows with host time it is the distance of the measured time
-    from the predicted range, since processes differ in host time by a factor of two. Of forward steps, in which copies
-    and host hide behind compute, it is the absolute error.
+    What is judged is the distance of the measured time from the predicted range, 0 within it. Of queued rows that is
+    the range over draws of the ranks' starts, and where these do not matter the error of the one prediction; of rows
+    with host time it covers the host's costs, too, since processes differ in host time by a factor of two. Of forward
+    steps, in which copies and host hide behind compute, it is the absolute error.
 
     Attributes:
         p95: 95th percentile, in each issue mode.
@@ -83,11 +86,15 @@ class Validation:
                 f"p95 {percent(found.p95_abs_error)}, bias {percent(found.bias, signed=True)}"
             )
         if mode == QUEUED:
+            mean = (
+                f"; of the mean over starts p95 {percent(found.p95_abs_error)}, "
+                f"median {percent(found.median_abs_error)}, largest {percent(found.max_abs_error)}"
+            )
             return start + (
-                f"error p95 {percent(found.p95_abs_error)} (bar {100 * bars.p95:g} %), "
-                f"median {percent(found.median_abs_error)} (bar {100 * bars.median:g} %), "
-                f"largest {percent(found.max_abs_error)} (bar {100 * bars.largest:g} %), "
-                f"bias {percent(found.bias, signed=True)}"
+                f"error p95 {percent(found.p95_outside)} (bar {100 * bars.p95:g} %), "
+                f"median {percent(_median_outside(self.rows))} (bar {100 * bars.median:g} %), "
+                f"largest {percent(found.max_outside)} (bar {100 * bars.largest:g} %), "
+                f"bias {percent(found.bias, signed=True)}{mean if found.covered else ''}"
             )
         return start + (
             f"distance from the predicted range p95 {percent(found.p95_outside)} (bar {100 * bars.p95:g} %), "
@@ -157,6 +164,11 @@ def _plain_summary(rows: Sequence[ValidationRow], mode: str) -> dict[str, Any] |
     return None if found is None else asdict(found)
 
 
+def _median_outside(rows: Sequence[ValidationRow]) -> float:
+    """Of queued rows that count, the median distance from the predicted range."""
+    return float(np.median([abs(row.outside) for row in rows if row.counts and row.mode == QUEUED]))
+
+
 def _failures(rows: Sequence[ValidationRow], bars: Bars) -> list[str]:
     queued, as_issued, steps = (summarize(rows, mode) for mode in MODES)
     if queued is None and as_issued is None and steps is None:
@@ -164,8 +176,8 @@ def _failures(rows: Sequence[ValidationRow], bars: Bars) -> list[str]:
     failures = []
     if queued is not None:
         for name, value, bar in (
-            ("95th percentile", queued.p95_abs_error, bars.p95),
-            ("median", queued.median_abs_error, bars.median),
+            ("95th percentile", queued.p95_outside, bars.p95),
+            ("median", _median_outside(rows), bars.median),
         ):
             if value > bar:
                 failures.append(f"queued rows: {name} of the error is {value:.2%}, above {bar:.2%}")
@@ -180,8 +192,8 @@ def _failures(rows: Sequence[ValidationRow], bars: Bars) -> list[str]:
         )
     for row in rows:
         name = f"{row.case}, rank {row.rank}"
-        if row.counts and row.mode == QUEUED and abs(row.error) > bars.largest:
-            failures.append(f"{name}: error {row.error:+.2%}, beyond {bars.largest:.0%}")
+        if row.counts and row.mode == QUEUED and abs(row.outside) > bars.largest:
+            failures.append(f"{name}: error {row.outside:+.2%}, beyond {bars.largest:.0%}")
         if row.counts and row.mode == STEPS and abs(row.error) > bars.step_largest:
             failures.append(f"{name}: error {row.error:+.2%}, beyond {bars.step_largest:.0%}")
         if row.counts and row.mode == AS_ISSUED and abs(row.outside) > bars.largest:

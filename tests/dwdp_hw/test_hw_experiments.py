@@ -69,7 +69,7 @@ def test_what_does_not_fit_into_the_limit_is_listed_in_rows_and_report(tmp_path:
     assert {failure["case"] for failure in content["failed"]} == set(names) - measured
     for report in ("report.md", "report.html"):
         text = (out / report).read_text()
-        assert "Rules nobody had measured" in text
+        assert "What nobody had measured" in text
         assert "Totals and fairness" in text
         assert names[-1] in text
 

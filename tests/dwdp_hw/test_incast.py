@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,16 @@ import pytest
 from dwdp_hw.campaign import pulls_case
 from dwdp_hw.case import Case, Pipeline
 from dwdp_hw.case_program import case_program
-from dwdp_hw.expectation import expected_by_rule, expected_s
+from dwdp_hw.expectation import Expectation, expect, expected_s
 from dwdp_hw.expected import expected_regions
 from dwdp_hw.faults import RankFault
-from dwdp_hw.incast import SHRINK_ON_HOST, incast_cases
+from dwdp_hw.incast import SHRINK_ON_HOST, incast_cases, telling_cases
 from dwdp_hw.layout import Layout, rank_copies
 from dwdp_hw.measurement_file import measurement_file
 from dwdp_hw.rows import measured_row
-from dwdp_hw.unmeasured import ALL_RULES, Rules, told_apart
+from dwdp_hw.starts import LATEST_S
 from dwdp_sim.build import read_cluster
+from dwdp_sim.hypotheses import AS_CONFIGURED, FIFO, hypotheses
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.plan import ASYNC, BATCH
 from dwdp_sim.recorded import read_recording
@@ -58,23 +59,41 @@ def test_every_case_has_a_name_of_its_own_and_pulls_what_it_declares(gpus: int) 
                 assert (plan.copy_dst_offset[rows] == plan.copy_src_offset[rows] + place).all()
 
 
+def under(name: str, found: Sequence[Expectation]) -> Expectation:
+    return next(one for one in found if name in one.hypotheses)
+
+
 def test_readers_take_as_long_as_the_source_needs_for_all_of_them() -> None:
-    # Two readers, 64 MiB each in one batch, of a source of 397.653 GB/s · γ(2) = 0.929: 11.2 µs + 134.2 MB ÷ 369 GB/s
+    # Two readers, 64 MiB each in one batch, of a source of 397.653 GB/s: 11.2 µs + 134.2 MB ÷ 397.653 GB/s; who starts
+    # later, by up to 1.6 µs, has had that much less of it.
     case = cases(4, 1)["readers_2_batch_16384K"]
-    expected = 11.2385e-6 + 2 * 64 * MIB / (397.653e9 * 0.929)
-    assert expected_s(case, HGX, FabricOptions()) == pytest.approx([expected] * 2, rel=1e-6)
-    # and without a loss by incast, as the options say
-    without = 11.2385e-6 + 2 * 64 * MIB / 397.653e9
-    assert expected_s(case, HGX, FabricOptions(incast="off")) == pytest.approx([without] * 2, rel=1e-6)
+    expected = 11.2385e-6 + 2 * 64 * MIB / 397.653e9
+    times = expect(case, HGX, FabricOptions(), hypotheses(HGX, FabricOptions()))
+    assert times[0].hypotheses[0] == AS_CONFIGURED.name
+    assert ((times[0].draws_s > expected - LATEST_S) & (times[0].draws_s < expected + LATEST_S)).all()
+    # and where two readers cost a source 4.15 %, the low end of what is plausible
+    lossy = under("several readers cost a source", times).draws_s
+    with_loss = 11.2385e-6 + 2 * 64 * MIB / (397.653e9 * 0.9585)
+    assert ((lossy > with_loss - LATEST_S) & (lossy < with_loss + LATEST_S)).all()
 
 
 def test_a_source_that_serves_first_in_first_out_favours_the_reader_with_large_pieces() -> None:
     case = cases(4, 1)["readers_2_uneven_2048K_16384K"]
-    times = expected_by_rule(case, HGX, FabricOptions())
-    odd, even = times[Rules(sharing="fair")]
-    assert odd == pytest.approx(even)
-    odd, even = times[Rules(sharing="fifo")]  # rank 1 pulls pieces of 16 MiB, rank 2 of 2 MiB
+    fair, fifo = expect(case, HGX, FabricOptions(), [AS_CONFIGURED, FIFO])
+    odd, even = fair.mean_s
+    assert odd == pytest.approx(even, rel=2e-3)
+    odd, even = fifo.mean_s  # rank 1 pulls pieces of 16 MiB, rank 2 of 2 MiB
     assert odd < 0.65 * even
+
+
+def test_a_single_source_is_served_one_slice_at_a_time_and_in_order_under_every_hypothesis_that_keeps_the_order() -> (
+    None
+):
+    # 2 × 8 slices of 2 MiB of one source: the batch of one rank alone takes its bytes ÷ rate, whatever is in flight.
+    case = cases(4, 1)["readers_1_batch_2048K"]
+    (only,) = expect(case, HGX, FabricOptions(), hypotheses(HGX, FabricOptions()))
+    assert len(only.hypotheses) == len(hypotheses(HGX, FabricOptions()))
+    assert only.draws_s.tolist() == [[pytest.approx(11.2385e-6 + 64 * MIB / 397.653e9)]]
 
 
 def test_a_rank_that_only_serves_has_no_calls_and_nothing_to_expect() -> None:
@@ -86,12 +105,24 @@ def test_a_rank_that_only_serves_has_no_calls_and_nothing_to_expect() -> None:
         assert expected_regions(case.plan, layout, rank, 0, case.sources_of(rank)) == []
 
 
-def test_rules_that_cannot_change_a_program_are_not_told_apart() -> None:
-    alone, reader, turns = (cases(4)[name] for name in (
-        "readers_1_batch_2048K", "readers_2_batch_2048K", "all_rotated_in_turns_batch_2048K",
-    ))  # fmt: skip
-    counts = [len({told_apart(rules, case_program(case)) for rules in ALL_RULES}) for case in (alone, reader, turns)]
-    assert counts == [1, 4, len(ALL_RULES)]
+def test_hypotheses_that_cannot_change_a_program_share_an_expectation() -> None:
+    known = hypotheses(HGX, FabricOptions())
+    names = ("readers_1_batch_2048K", "readers_2_batch_2048K", "busy_one_in_turns_2048K")
+    counts = [len(expect(cases(4)[name], HGX, FabricOptions(), known)) for name in names]
+    # alone; with a loss by several readers or without; all but `as configured` = `2 sources, oldest; fair` and
+    # `1 source; fair` = `1 source; equal`
+    assert counts == [1, 2, len(known) - 2]
+
+
+@pytest.mark.parametrize("gpus", [3, 4, 8])
+def test_a_busy_source_has_other_readers_and_rank_0_reads_everybody(gpus: int) -> None:
+    telling = telling_cases(gpus)
+    assert len(telling) == (4 if gpus == 3 else 7)
+    for case in telling:
+        assert case.sources_of(0) == tuple(range(1, gpus))
+        read = [case.sources_of(rank) for rank in range(1, gpus)]
+        assert all(len(sources) <= 1 and rank not in sources for rank, sources in enumerate(read, 1)), case.name
+        assert len({source for sources in read for source in sources}) < gpus  # somebody is busier than somebody else
 
 
 def test_a_rank_that_starts_later_is_expected_to_meet_less_contention() -> None:
@@ -99,7 +130,7 @@ def test_a_rank_that_starts_later_is_expected_to_meet_less_contention() -> None:
     together = expected_s(case, HGX, FabricOptions())
     apart = expected_s(replace(case, start_s=(0.0, 3e-3, 6e-3, 9e-3)), HGX, FabricOptions())
     assert max(apart) < 0.6 * max(together)
-    assert apart == pytest.approx([apart[0]] * 4, rel=0.01)
+    assert apart == pytest.approx([apart[0]] * 4, rel=0.02)
 
 
 def test_a_pipeline_is_expected_to_take_its_windows_and_the_first_prefetch() -> None:
@@ -116,10 +147,15 @@ def test_the_committed_predictions_are_of_these_cases_and_fit_into_the_time(gpus
     rows = json.loads((PREDICTIONS / f"hgx_h200_x{gpus}_incast.json").read_text())["rows"]
     found = cases(gpus, 1)
     assert [row["case"] for row in rows] == list(found)
+    named = {h.name for h in hypotheses(HGX, FabricOptions())}
     for row in rows:
-        assert len(row["expected_us"]) == len(found[row["case"]].ranks)
-        ordered = zip(row["low_us"], row["expected_us"], row["high_us"], strict=True)
-        assert all(low <= expected <= high for low, expected, high in ordered), row["case"]
+        assert {name for one in row["under"] for name in one["hypotheses"]} == named
+        assert row["under"][0]["mean_us"] == row["expected_us"]
+        for one in row["under"]:
+            assert len(one["mean_us"]) == len(found[row["case"]].ranks)
+            ordered = zip(row["low_us"], one["low_us"], one["mean_us"], one["high_us"], row["high_us"], strict=True)
+            for outer_low, low, mean, high, outer_high in ordered:
+                assert outer_low <= low <= mean <= high <= outer_high, row["case"]
     runs = {name: case.warmups + case.repeats + case.detail for name, case in found.items()}
     slowest_s = sum(max(row["high_us"]) * 1e-6 * runs[row["case"]] for row in rows)
     assert slowest_s + 0.5 * len(rows) < 330 / 2  # set-up of half a second a case, and as much again to spare

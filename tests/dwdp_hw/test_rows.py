@@ -49,6 +49,11 @@ def result(rank: int, elapsed_s: list[float], **changes: object) -> RankResult:
     return replace(found, **changes)  # type: ignore[arg-type]
 
 
+def test_ranks_of_several_hosts_have_no_common_clock(small_case: Callable[..., Case]) -> None:
+    results = [result(0, [1e-3] * 3), result(1, [1e-3] * 3, host="another")]
+    assert measured_row(small_case(), results)["start_us_runs"] is None
+
+
 def test_a_row_holds_median_and_spread_of_every_rank_and_the_raw_runs(small_case: Callable[..., Case]) -> None:
     row = measured_row(small_case(), [result(0, [1e-3, 3e-3, 2e-3]), result(1, [4e-3, 4e-3, 4e-3])])
     assert row["device_us"] == [
@@ -57,6 +62,7 @@ def test_a_row_holds_median_and_spread_of_every_rank_and_the_raw_runs(small_case
     ]
     assert row["device_us_runs"] == [[1000.0, 3000.0, 2000.0], [4000.0] * 3]
     assert row["start_skew_us"] == {"median": 1.0, "max": 1.0}
+    assert row["start_us_runs"] == [[0.0] * 3, [1.0] * 3]
     assert row["queued_behind_gate"]
 
 

@@ -167,7 +167,7 @@ FAULTS: dict[str, tuple[dict[str, Any], FabricOptions, str]] = {
         OPTIONS,
         "both ways, pull",
     ),
-    "sources first in, first out": ({}, FabricOptions(sharing="fifo"), "fabric.sharing"),
+    "sources first in, first out": ({}, FabricOptions(sharing="fifo"), "fifo sources"),
 }
 
 

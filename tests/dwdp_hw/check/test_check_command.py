@@ -96,8 +96,8 @@ def test_bad_input_to_a_check_is_one_line_and_exit_code_two(
 
 
 def test_a_file_of_a_future_format_is_refused(recording: Recording, tmp_path: Path) -> None:
-    content = json.loads(Path(recording.path).read_text()) | {"format": 4}
+    content = json.loads(Path(recording.path).read_text()) | {"format": 5}
     (tmp_path / "rows.json").write_text(json.dumps(content))
     done = dwdp_hw(tmp_path, "mode=validate", "source=recorded", "rows=rows.json")
     assert done.returncode == 2
-    assert "has format 4; this version reads 1 to 3" in done.stderr
+    assert "has format 5; this version reads 1 to 4" in done.stderr
