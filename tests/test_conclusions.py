@@ -45,7 +45,7 @@ def test_a_sentence_holds_fails_or_is_left_open_by_the_intervals_of_its_gains() 
     [
         "At 2.5 × the prefetch the two differ by less than 1 %.",
         "Slices of 256 KiB lose nothing against 2 MiB (1 %).",
-        "Paced rounds lose no more than 2 % to batches at 0.8 ×.",
+        "Paced rounds lose no more than 5 % to batches at 0.8 ×.",
     ],
 )
 def test_what_the_readme_says_holds_under_every_hypothesis_does(text: str) -> None:

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import campaigns
 import compute_windows
-import conclusions
 import constants
+import gains
 import headline
 import host_time
 import odd_allocations
@@ -33,7 +33,7 @@ SPAN = re.compile(r"<!--= (?P<name>[\w.]+) -->(?P<text>.*?)<!--/-->")
 _TOPICS = (
     campaigns,
     compute_windows,
-    conclusions,
+    gains,
     constants,
     headline,
     host_time,
