@@ -45,6 +45,7 @@ class RateModel:
     def __init__(self, constants: FabricConstants, options: FabricOptions) -> None:
         self._constants = constants
         self._options = options
+        self._loses_to_readers = options.incast != "off" and any(min(of) < 1.0 for of in constants.incast.values())
         self._known: dict[int, RateSet] = {}
         self._alone: dict[int, dict[int, float]] = {}
         self._uses: list[tuple[Resource, ...]] = []  # by flow
@@ -104,7 +105,7 @@ class RateModel:
         peers = [ends for ends in map(self._ends.__getitem__, numbers) if ends is not None]
         if self._options.both_ways:
             self._apply_both_ways(peers, capacity)
-        factor = self._incast_factors(peers) if self._options.incast != "off" else {}
+        factor = self._incast_factors(peers) if self._loses_to_readers else {}
         if self._options.incast != "demand":
             for resource, lost in factor.items():
                 capacity[resource] *= lost
@@ -155,7 +156,7 @@ class RateModel:
         for gpu in both:
             capacity["egress", gpu, 0] *= egress[gpu]
             capacity["ingress", gpu, 0] *= ingress[gpu]
-        for src, dst in {(src, dst) for src, dst, _ in peers}:
+        for src, dst in {(src, dst) for src, dst, _ in peers if src in both or dst in both}:
             left = min(egress[src] if src in both else 1.0, ingress[dst] if dst in both else 1.0)
             for cap in ("pair", "push"):
                 if (cap, src, dst) in capacity:
