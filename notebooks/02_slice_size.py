@@ -13,8 +13,9 @@
 #
 # `contention_opt` cuts every parameter into slices of 2 MiB and interleaves the peers' slices.
 # Smaller slices interleave more finely, but each costs the host time to issue. **Is 2 MiB a good
-# size, and does it matter at all?** Two H200s give a measured answer for what slices cost, the
-# simulator one for what they bring where ranks contend.
+# size, and does it matter at all?** Two H200s give a measured answer for what slices cost. For what
+# they bring where ranks contend there are two predictions, and they differ: nobody has measured
+# what an engine keeps in flight, some *sources* or some *bytes*.
 
 # %%
 from pathlib import Path
@@ -24,8 +25,11 @@ import numpy as np
 
 from dwdp_hw.check.predict import predict
 from dwdp_sim.build import build_config, read_cluster
+from dwdp_sim.hypotheses import hypotheses, variants
+from dwdp_sim.metrics import lower_bound_s
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.presets import preset
+from dwdp_sim.published import LAYERS, STEP_S
 from dwdp_sim.recorded import read_recording
 from dwdp_sim.simulate import simulate
 
@@ -89,6 +93,28 @@ axes[0].set(ylabel="prefetch latency (ms)", ylim=(0, None))
 axes[1].legend()
 plt.show()
 
+
+# %%
+def host_share(size_kib):
+    """Percent by which layers took longer as issued than queued: five layers, three campaigns."""
+    layers = ("v3lite36", "r1_16", "r1_56", "r1_128", "gptoss64")
+    rows = [{row.case: row for row in each.rows} for each in recordings]
+    times = [
+        [max(each[f"{layer}_batched_{size_kib}K_{mode}"].median_s) for each in rows]
+        for mode in ("as_issued", "queued")
+        for layer in layers
+    ]
+    issued, queued = np.array(times).reshape(2, -1)
+    return 100 * (issued / queued - 1)
+
+
+shares = {size: host_share(size) for size in SIZES_KIB[1:]}  # rows of 256 KiB are not all stable
+for size, share in shares.items():
+    print(f"{size / 1024:2g} MiB: host time adds {share.min():.1f} to {share.max():.1f} %")
+slice_s, rate = (cluster.constants[name].value for name in ("issue_slice_s", "pair_bytes_per_s"))
+formula = 100 * slice_s * rate / (2 * MIB)
+print(f"formula, 2 MiB: {slice_s * 1e6:.2f} µs · {rate / 1e9:.0f} GB/s ÷ 2 MiB = {formula:.0f} %")
+
 # %% [markdown]
 # Host time hidden, slices from 256 KiB to 64 MiB take the same time within half a percent: the
 # copies of a batch follow each other without gaps, however small. With host time, the GPU begins
@@ -96,97 +122,178 @@ plt.show()
 #
 #     issue time ÷ transfer time = issue_slice_s · rate ÷ slice size
 #
-# which does not depend on the model: 0.7 µs · 398 GB/s ÷ 2 MiB is 13 %.
+# which does not depend on the model.
 #
 # ## Predicted: what finer slices bring against contention
 #
-# Four ranks of a GB200 NVL72 pull a whole layer of DeepSeek-R1 and start at random within 6 ms of
-# each other, host time hidden. Do smaller slices make them meet less often?
+# Four GPUs of a DGX B200 pull a layer of gpt-oss-120b (a quarter of DeepSeek-R1's bytes, so that
+# even small slices are simulated quickly) and start within 1 ms of each other, host time hidden.
+# Two families of hypotheses:
+#
+# - **Sources are counted.** So many sources of the batch are in flight, whatever a slice is.
+# - **Bytes are counted.** The engine requests the batch in order, at most so many bytes ahead of
+#   what has arrived. Slices smaller than that window have several sources in flight; larger ones
+#   one, but for a moment at each seam.
 
 # %%
-SLICES = ["1MiB", "2MiB", "8MiB", "32MiB", "128MiB", "512MiB", None]
+DRAWS = {"256KiB": 2, "1MiB": 2, "2MiB": 3, "8MiB": 6, "32MiB": 12, "128MiB": 24}
+SLICES = list(DRAWS)
 
 
-def mean_latency_s(implementation, slice_bytes):
-    """Mean and worst over the ranks of ten draws."""
+def slowdowns(slice_bytes):
+    """Mean latency over the lower bound under every hypothesis."""
     values = {
-        "workload.start": "random",
-        "workload.max_phase_s": 6e-3,
+        "workload.max_phase_s": 1e-3,
+        "workload.draws": DRAWS[slice_bytes],
         "strategy.slice_bytes": slice_bytes,
-        "strategy.implementation": implementation,
     }
-    jobs = [
-        build_config(preset(values | {"seed": seed}, strategy="batched"), []) for seed in range(10)
-    ]
-    elapsed_s = np.array([simulate(job.program, job.constants).stream_elapsed_s for job in jobs])
-    return elapsed_s.mean(), elapsed_s.max()
+    config = preset(values, strategy="batched", model="gpt_oss_120b_mxfp4", cluster="dgx_b200")
+    job = build_config(config, [])
+    bound_s = lower_bound_s(job.program, job.constants)
+    found = {}
+    for machine in variants(
+        hypotheses(job.cluster, job.options), job.program, job.cluster, job.options
+    ):
+        times_s = [
+            simulate(job.drawn(draw), machine.constants, machine.options).stream_elapsed_s.mean()
+            for draw in range(DRAWS[slice_bytes])
+        ]
+        found |= dict.fromkeys(machine.hypotheses, float(np.mean(times_s)) / bound_s)
+    return found
 
 
-ORDERS = {"trtllm_ipc": "IPC order", "trtllm_vmm": "VMM order"}
-contended = {order: [mean_latency_s(order, size) for size in SLICES] for order in ORDERS}
+contended = {size: slowdowns(size) for size in SLICES}
+by_name = {name: [row[name] for row in contended.values()] for name in contended["2MiB"]}
 
 # %% tags=["hide-input"]
-figure, axis = plt.subplots(figsize=(9, 3.6))
-for (order, rows), colour, marker in zip(contended.items(), ("C0", "C1"), "o^", strict=True):
-    mean, worst = np.array(rows).T * 1e3
-    axis.plot(mean, color=colour, marker=marker, label=f"{ORDERS[order]}, mean")
-    axis.plot(
-        worst, color=colour, marker=marker, linestyle=":", label=f"{ORDERS[order]}, worst rank"
-    )
-axis.set_xticks(range(len(SLICES)), [(size or "whole").replace("MiB", "") for size in SLICES])
-axis.set(xlabel="slice size (MiB)", ylabel="prefetch latency (ms)", ylim=(0, None))
-axis.set_title("DeepSeek-R1, N = 4, GB200 NVL72, starts within 6 ms, host time hidden")
-axis.legend(ncols=2)
+PANELS = {
+    "sources are counted": {
+        "1 source": ("C1", "s"),
+        "two engines": ("C4", "D"),
+        "2 sources, oldest": ("C0", "o"),
+        "3 sources, oldest": ("C2", "^"),
+    },
+    "bytes are counted": {
+        "256 KiB ahead": ("C1", "v"),
+        "1 MiB ahead": ("C0", "<"),
+        "4 MiB ahead": ("C2", ">"),
+    },
+}
+figure, axes = plt.subplots(1, 2, sharey=True)
+places = np.arange(len(SLICES))
+for axis, (title, walks) in zip(axes, PANELS.items(), strict=True):
+    for walk, (colour, marker) in walks.items():
+        fair, equal = by_name[f"{walk}; fair"], by_name[f"{walk}; equal"]
+        axis.fill_between(places, fair, equal, color=colour, alpha=0.2, linewidth=0)
+        axis.plot(places, fair, color=colour, marker=marker, label=walk)
+    axis.set_xticks(places, ["0.25", *(size.removesuffix("MiB") for size in SLICES[1:])])
+    axis.set(xlabel="slice size (MiB)", title=title, ylim=(0.95, 1.75))
+    axis.legend(ncols=2, loc="upper center")
+axes[0].set_ylabel("mean latency ÷ lower bound")
 plt.show()
 
+# %%
+finer = {name: rows[0] / rows[SLICES.index("2MiB")] - 1 for name, rows in by_name.items()}
+coarser = {
+    name: rows[SLICES.index("8MiB")] / rows[SLICES.index("2MiB")] - 1
+    for name, rows in by_name.items()
+}
+for text, change in (("256 KiB", finer), ("8 MiB", coarser)):
+    of_bytes = [100 * value for name, value in change.items() if "ahead" in name]
+    others = [100 * value for name, value in change.items() if "ahead" not in name]
+    print(
+        f"{text} against 2 MiB: {min(others):+.0f} to {max(others):+.0f} % if sources are counted"
+    )
+    print(f"    {min(of_bytes):+.0f} to {max(of_bytes):+.0f} % if bytes are")
+
 # %% [markdown]
-# From 1 to 32 MiB nothing changes: a slice of 32 MiB takes 44 µs, short beside a layer's
-# milliseconds, so sources change often enough. Whole pulls (up to 0.5 GB) meet for longer, above
-# all in the order that does not rotate.
+# Lines are for sources that serve each reader alike; shading reaches to engines that share alike
+# between the copies of their own that are in flight. **If sources are counted, the size does not
+# matter. If bytes are counted, it decides everything:** slices no larger than the window reach the
+# bound, so that those of 256 KiB do under each of these windows; slices of several windows contend
+# as if one source were in flight. One measurement on three GPUs, a batch in slices of 256 KiB and
+# of 32 MiB, tells the families apart.
 #
-# ## How large must a slice be?
+# ## How small may a slice be?
 #
-# What remains is the host. Issuing is hidden where the host runs ahead of the GPU, and it can as
+# What limits it is the host. Issuing is hidden where the host runs ahead of the GPU, and it can as
 # long as a layer's calls take less than a layer's compute. This is the issue time of one layer of
 # DeepSeek-R1 at N = 4, for host costs between an H200 server's better cores (0.5 µs a slice) and
-# what was reported, unconfirmed, for GB200's Grace (3.3 µs).
+# what was reported, unconfirmed, for GB200's Grace (3.3 µs). The band reaches from half the compute
+# of a published layer (up to 32K tokens a step) to all of it.
 
 # %%
+r1 = build_config(preset(strategy="batched"), [])
+pulled = r1.program.copy_bytes.sum() / 4
+transfer_ms = 1e3 * lower_bound_s(r1.program, r1.constants)
+window_ms = 1e3 * STEP_S / LAYERS
 sizes = 2.0 ** np.arange(-2, 7)  # MiB
-bytes_pulled = 4_756_342_272
-costs_us = (0.5, 1.0, 3.3)
+COSTS_US = (0.5, 1.0, 3.3)
+issue_ms = {cost_us: pulled / (sizes * MIB) * cost_us * 1e-3 for cost_us in COSTS_US}
+at = {size: [rows[list(sizes).index(size)] for rows in issue_ms.values()] for size in (0.25, 1, 2)}
+for size, times_ms in at.items():
+    print(f"{size:4g} MiB:", ", ".join(f"{time:.1f}" for time in times_ms), "ms")
+print(f"window of a published step: {window_ms:.1f} ms a layer")
 
 # %% tags=["hide-input"]
 figure, axis = plt.subplots(figsize=(9, 3.6))
-for cost_us, colour, marker in zip(costs_us, ("C0", "C1", "C3"), "os^", strict=True):
-    issue_ms = bytes_pulled / (sizes * MIB) * cost_us * 1e-3
-    axis.plot(sizes, issue_ms, color=colour, marker=marker, label=f"{cost_us} µs a slice")
-axis.axhspan(8, 20, color="C2", alpha=0.2, linewidth=0)
-axis.text(64, 12.5, "compute of a layer at 16K to 32K tokens", ha="right", va="center")
-axis.axhline(6.19, color="black", linewidth=0.8, linestyle="--")
-axis.text(64, 5.8, "transfer", ha="right", va="top")
+for (cost_us, times_ms), colour, marker in zip(
+    issue_ms.items(), ("C0", "C1", "C3"), "os^", strict=True
+):
+    axis.plot(sizes, times_ms, color=colour, marker=marker, label=f"{cost_us} µs a slice")
+axis.axhspan(window_ms / 2, window_ms, color="C2", alpha=0.2, linewidth=0)
+axis.text(64, window_ms / 1.4, "compute of a layer", ha="right", va="center")
+axis.axhline(transfer_ms, color="black", linewidth=0.8, linestyle="--")
+axis.text(64, 0.93 * transfer_ms, "transfer", ha="right", va="top")
 axis.set(xscale="log", yscale="log", xlabel="slice size (MiB)", ylabel="issue time of a layer (ms)")
 axis.set_xticks(sizes, [f"{size:g}" for size in sizes])
 axis.set_yticks([0.1, 1, 10], ["0.1", "1", "10"])
 axis.minorticks_off()
-axis.legend(title="host cost")
+axis.legend(title="host cost", loc="lower left")
 plt.show()
 
 # %% [markdown]
 # ## Finding
 #
-# - **The slice size does not matter where host time is hidden**, from 256 KiB to 32 MiB, contended
-#   or not. There is no sign of a best size at 2 MiB.
-# - **It matters where the host cannot run ahead.** There 2 MiB slices took 9 to 22 % longer than
-#   with host time hidden, over five layers and three campaigns; 8 MiB slices 4 to 9 %, 64 MiB
-#   slices 1 to 5 %. On a host that needs 3.3 µs a slice, issuing 2 MiB slices takes longer than
-#   moving them.
-# - So 8 to 32 MiB is nowhere worse than 2 MiB in what was tried here, and cheaper to issue. What
-#   two GPUs can show is measured; what four do to each other is predicted.
+# Measured:
+#
+# - **Without contention and with host time hidden the size does not matter**, from 256 KiB to 64
+#   MiB.
+# - **It matters where the host cannot run ahead.** There 1 MiB slices took 17 to 40 % longer than
+#   with host time hidden, over five layers and three campaigns; 2 MiB slices 9 to 22 %, 8 MiB
+#   slices 4 to 9 %, 64 MiB slices 1 to 5 %.
+#
+# Predicted, where ranks contend and copies are the bottleneck:
+#
+# - Under **every** hypothesis slices of 256 KiB move a layer in the time of 2 MiB slices (within 3
+#   %) or less, and slices of 8 MiB in that time (within 5 %, as draws scatter) or more.
+# - Under **some**, those that count bytes, the difference is large: 256 KiB slices take up to 31 %
+#   less time than 2 MiB slices, and 8 MiB slices up to 31 % more.
+#
+# So a size above 2 MiB is a choice for hosts that cannot run ahead, not one without a price. Where
+# host time is hidden, 1 MiB slices risk nothing but the host: at 0.5 to 1.0 µs a slice they take
+# 2.3 to 4.5 ms a layer to issue; 256 KiB take 9 to 18 ms, as long as a layer computes. At 3.3 µs
+# even 2 MiB slices take longer to issue than to move. Nothing here was measured on three GPUs or
+# more.
 
 # %% tags=["hide-input"]
-slices = slice(0, SLICES.index("32MiB") + 1)
-means = np.array([[mean for mean, _ in rows[slices]] for rows in contended.values()])
-assert means.max() / means.min() < 1.02
+ends = {size: f"{share.min():.0f} to {share.max():.0f}" for size, share in shares.items()}
+assert ends == {1024: "17 to 40", 2048: "9 to 22", 8192: "4 to 9", 65536: "1 to 5"}
 queued_s = [max(row.median_s) for _, row in measured["queued"]]
 assert max(queued_s) / min(queued_s) < 1.005
+r1_56 = {row.program.copy_bytes.sum() / 2 for _, row in measured["queued"]}
+assert [f"{each / 1e9:.2f}" for each in r1_56] == ["1.39"]
+counted = [name for name in by_name if "ahead" not in name]
+assert max(abs(finer[name]) for name in counted) < 0.03
+assert max(abs(coarser[name]) for name in counted) < 0.05
+assert max(finer.values()) < 0.03
+assert f"{min(finer.values()):.0%}" == "-31%"
+assert min(coarser.values()) > -0.05
+assert f"{max(coarser.values()):.0%}" == "31%"
+windows = [by_name[f"{window} ahead; fair"] for window in ("256 KiB", "1 MiB", "4 MiB")]
+assert [row[0] < 1.02 for row in windows] == [True] * 3
+alike = np.array(windows)[:, 4] / by_name["1 source; fair"][4]
+assert np.abs(alike - 1).max() < 0.05
+assert [f"{time:.1f}" for time in at[1][:2]] == ["2.3", "4.5"]
+assert [f"{time:.0f}" for time in at[0.25][:2]] == ["9", "18"]
+assert at[2][2] > transfer_ms
