@@ -32,7 +32,8 @@ from dwdp_hw.check.traces.rows import program_content
 from dwdp_sim.build import build_config, read_cluster
 from dwdp_sim.constant import Constant
 from dwdp_sim.fabric_constants import constants_for
-from dwdp_sim.metrics import lower_bound_s, memory_bytes, unmeasured_rules
+from dwdp_sim.hypotheses import hypotheses, variants
+from dwdp_sim.metrics import lower_bound_s, memory_bytes
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.presets import preset
 from dwdp_sim.replay import program_from_dict
@@ -72,6 +73,8 @@ def mine(strategy, **values):
         "model.config_json": str(config_json),
         "model.format": "fp8_block",
         "dwdp.dwdp_size": 8,
+        "workload.max_phase_s": 10e-3,
+        "workload.draws": 2,
     }
     return build_config(
         preset(chosen | values, model="hf", cluster="hgx_h200", strategy=strategy), []
@@ -86,32 +89,59 @@ print(
 )
 print(f"{job.program.copy_bytes.sum() / 8e9:.2f} GB pulled a layer and rank")
 
+# %% [markdown]
+# Ranks start at random within 10 ms of each other, as they do in the middle of a forward step.
+# (Within 1.6 µs, as at its start, copies of whole parameters would meet as in lock step: the
+# *ring*, which begins with the peer after the rank, would look perfect.) Each strategy runs under
+# every hypothesis about what nobody has measured; slices of 8 MiB keep it short.
+
+
 # %%
-latencies = {}
-for name in ("default", "ring", "batched"):
-    job = mine(name)
-    rules = [job.constants, *(unmeasured_rules(job) or [])]
-    latencies[name] = [simulate(job.program, rule).stream_elapsed_s.max() * 1e3 for rule in rules]
+def latencies_ms(job):
+    """Mean latency of a job's layer under each set of hypotheses that it cannot tell apart."""
+    machines = variants(hypotheses(job.cluster, job.options), job.program, job.cluster, job.options)
+    return {
+        machine.hypotheses[0]: 1e3
+        * np.mean(
+            [
+                simulate(job.drawn(draw), machine.constants, machine.options).stream_elapsed_s
+                for draw in range(len(job.starts_s))
+            ]
+        )
+        for machine in machines
+    }
+
+
+latencies = {
+    "default": latencies_ms(mine("default", **{"workload.draws": 20})),
+    "ring": latencies_ms(mine("ring", **{"workload.draws": 20})),
+    "batched": latencies_ms(mine("batched", **{"strategy.slice_bytes": "8MiB"})),
+}
 bound_ms = lower_bound_s(job.program, job.constants) * 1e3
+for name, times_ms in latencies.items():
+    least, most = min(times_ms, key=times_ms.get), max(times_ms, key=times_ms.get)
+    print(f"{name:8}{times_ms[least]:5.1f} ms ({least}) to {times_ms[most]:.1f} ms ({most})")
 
 # %% tags=["hide-input"]
-figure, axis = plt.subplots(figsize=(9, 2.4))
+figure, axis = plt.subplots(figsize=(9, 2.6))
 for place, times_ms in enumerate(latencies.values()):
-    axis.barh(place, times_ms[0], 0.6, color="C0")
-    axis.plot([min(times_ms), max(times_ms)], [place] * 2, color="black", linewidth=5, alpha=0.5)
+    axis.barh(place, times_ms["as configured"], 0.6, color="C0")
+    ends = min(times_ms.values()), max(times_ms.values())
+    axis.plot(ends, [place] * 2, color="black", linewidth=5, alpha=0.5)
 axis.axvline(bound_ms, color="black", linestyle="--", linewidth=1, label="lower bound")
-axis.plot([], [], color="black", linewidth=5, alpha=0.5, label="range over unmeasured rules")
+axis.plot([], [], color="black", linewidth=5, alpha=0.5, label="range over hypotheses")
 axis.set_yticks(range(len(latencies)), latencies)
 axis.grid(axis="y", visible=False)
 axis.invert_yaxis()
-axis.set(xlabel="slowest rank's prefetch latency (ms), all ranks starting together")
+axis.set(xlabel="mean prefetch latency of a rank (ms)", xlim=(0, 53))
 axis.legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
 # ```text
 # dwdp-sim -m model=hf model.config_json=config.json model.format=fp8_block \
-#     dwdp.dwdp_size=8 cluster=hgx_h200 strategy=default,ring,batched
+#     dwdp.dwdp_size=8 cluster=hgx_h200 strategy=default,ring,batched \
+#     workload.max_phase_s=0.01 workload.draws=2
 # ```
 #
 # ## A cluster
@@ -129,11 +159,9 @@ found = {
 }
 my_node = replace(shipped, name="my_node", constants={**shipped.constants, **found})
 constants = constants_for(my_node, job.program, FabricOptions())
-elapsed_s = simulate(job.program, constants).stream_elapsed_s
-print(
-    f"batched on my_node: {elapsed_s.max() * 1e3:.2f} ms; still assumed:",
-    ", ".join(constants.assumed),
-)
+print("still assumed:", ", ".join(constants.assumed))
+there = latencies_ms(replace(mine("batched", **{"strategy.slice_bytes": "8MiB"}), cluster=my_node))
+print(f"batched on my_node: {min(there.values()):.1f} to {max(there.values()):.1f} ms")
 
 # %% [markdown]
 # `dwdp-hw mode=calibrate check.name=my_node check.out=my_conf/cluster/my_node.yaml` fits rates,
@@ -169,11 +197,14 @@ def predicted_ends_us(content):
 alone_us = predicted_ends_us(content)
 zero_ns = stream.copies[0].start_ns
 measured_us = np.array([copy.end_ns - zero_ns for copy in stream.copies]) / 1e3
-print(f"measured {measured_us[-1]:.0f} µs, predicted {alone_us[-1]:.0f} µs")
+print(
+    f"measured {measured_us[-1]:.0f} µs, predicted {alone_us[-1]:.0f} µs:",
+    f"{alone_us[-1] / measured_us[-1] - 1:+.1%}",
+)
 
 # %% [markdown]
-# That is 7 % too fast, because one rank's trace does not show what the other did: it pulled, too,
-# and both directions of a GPU slow each other. With the mirrored copies of rank 1 beside them:
+# That is too fast, because one rank's trace does not show what the other did: it pulled, too, and
+# both directions of a GPU slow each other. With the mirrored copies of rank 1 beside them:
 
 # %%
 mirrored = json.loads(
@@ -198,8 +229,6 @@ for label, ends_us, style in (
 axis.set(xlabel="time since the first byte (µs)", ylabel="arrived (MB)")
 axis.legend()
 plt.show()
-assert abs(both_us[-1] / measured_us[-1] - 1) < 0.03
-assert "torch" not in sys.modules
 
 # %% [markdown]
 # ```text
@@ -212,6 +241,22 @@ assert "torch" not in sys.modules
 #
 # - A `config.json` and one word for the format are enough to compare strategies, with the memory
 #   they need.
-# - A constant that you measure narrows the range that a prediction stands beside; what is still
-#   assumed stays in sight.
+# - Which strategy is best may already be the same under every hypothesis, as here: even at its
+#   worst place in the range, batched is faster than the default, and may be slower than the ring.
+# - A constant that you measure narrows the range that a prediction stands beside, here from 17.7 to
+#   31.6 ms down to 18.8 to 23.1 ms; what is still assumed stays in sight.
 # - Give the traces of **all** ranks: contention is what the others do.
+
+
+# %% tags=["hide-input"]
+def ends(times_ms):
+    """The range as it is printed."""
+    return f"{min(times_ms.values()):.1f} {max(times_ms.values()):.1f}"
+
+
+assert (ends(latencies["batched"]), ends(there)) == ("17.7 31.6", "18.8 23.1")
+assert max(latencies["batched"].values()) < min(latencies["default"].values())
+assert max(latencies["batched"].values()) > max(latencies["ring"].values())
+assert alone_us[-1] < 0.95 * measured_us[-1]
+assert abs(both_us[-1] / measured_us[-1] - 1) < 0.02
+assert "torch" not in sys.modules
