@@ -101,7 +101,7 @@ plt.show()
 
 # %%
 text = Path("../docs/data/conclusions.jsonl").read_text(encoding="utf-8")
-rows = pd.DataFrame(map(json.loads, text.splitlines()))
+rows = pd.DataFrame(map(json.loads, text.splitlines())).drop_duplicates()
 apart = {
     each.name for each in (*EXCLUDED, ARTEFACT_AS_LOSS)
 }  # what published figures speak against
