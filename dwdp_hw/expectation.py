@@ -161,18 +161,20 @@ def _campaign(cluster: Cluster) -> list[dict[str, Any]]:
 
 
 def _incast(cluster: Cluster, gpus: int, processes: int) -> list[dict[str, Any]]:
-    """Of each case and rank: as configured, the lowest and highest of any draw, and under each hypothesis."""
     cases = [case for block in incast_cases(gpus) for case in block]
-    rows = []
-    for name, found in expect_all(cases, cluster, FabricOptions(), every=True, processes=processes).items():
-        low_s, high_s = np.min([e.low_s for e in found], axis=0), np.max([e.high_s for e in found], axis=0)
-        under = [
-            {"hypotheses": e.hypotheses, "mean_us": _us(e.mean_s), "low_us": _us(e.low_s), "high_us": _us(e.high_s)}
-            for e in found
-        ]
-        own = {"expected_us": _us(found[0].mean_s), "low_us": _us(low_s), "high_us": _us(high_s)}
-        rows.append({"case": name, **own, "under": under})
-    return rows
+    found = expect_all(cases, cluster, FabricOptions(), every=True, processes=processes)
+    return [_incast_row(name, under) for name, under in found.items()]
+
+
+def _incast_row(name: str, found: Sequence[Expectation]) -> dict[str, Any]:
+    """Of each rank: as configured, the lowest and highest of any draw, and under each hypothesis."""
+    low_s, high_s = np.min([e.low_s for e in found], axis=0), np.max([e.high_s for e in found], axis=0)
+    under = [
+        {"hypotheses": e.hypotheses, "mean_us": _us(e.mean_s), "low_us": _us(e.low_s), "high_us": _us(e.high_s)}
+        for e in found
+    ]
+    own = {"expected_us": _us(found[0].mean_s), "low_us": _us(low_s), "high_us": _us(high_s)}
+    return {"case": name, **own, "under": under}
 
 
 def _us(seconds: Iterable[float]) -> list[float]:

@@ -20,8 +20,8 @@ SKEWS_S = (50e-6, 150e-6, 500e-6)
 _ISSUES = {"single": ASYNC, "batch": BATCH}
 _TOTAL = 64 * MIB  # pulled from a peer; larger pieces are pulled whole
 _BUSY_TOTAL = 32 * MIB
-BUSY = ("one", "two", "three", "last")
-BUSY_SIZES = (256 * KIB, MIB, 2 * MIB, 8 * MIB)
+_BUSY = ("one", "two", "three", "last")
+_BUSY_SIZES = (256 * KIB, MIB, 2 * MIB, 8 * MIB)
 # (busy sources, bytes of a slice, whether in turns): the fewest that tell apart all hypotheses that so many GPUs can
 _TELLING = (
     ("one", 2 * MIB, True), ("two", MIB, True), ("three", 8 * MIB, True), ("last", 2 * MIB, True),
@@ -73,8 +73,7 @@ def telling_cases(gpus: int) -> list[Case]:
 
 
 def _alone(gpus: int, shrink: int) -> Iterator[Case]:
-    """GPU 0 alone reads all others: no hypothesis changes it, so it shows the links' speed, and what a change of peer
-    costs."""
+    """GPU 0 alone reads all others, which no hypothesis changes: its links' speed, and what a change of peer costs."""
     for size, turns in ((8 * MIB, False), (2 * MIB, True)):
         yield _many_sources("alone", {}, size, gpus, shrink, turns=turns)
 
@@ -91,12 +90,12 @@ def _busy(gpus: int, shrink: int) -> tuple[list[Case], list[Case]]:
     """
     found: dict[tuple[str, int, bool], Case] = {}
     known: list[dict[int, tuple[int, ...]]] = []
-    for name in BUSY:
+    for name in _BUSY:
         readers = _busy_readers(name, gpus)
         if readers in known:  # of three GPUs, `two` and `three` are `one`
             continue
         known.append(readers)
-        for size, turns in product(BUSY_SIZES, (True, False)):
+        for size, turns in product(_BUSY_SIZES, (True, False)):
             found[name, size, turns] = _many_sources(f"busy_{name}", readers, size, gpus, shrink, turns=turns)
     telling = [found[key] for key in _TELLING if key in found]
     return telling, [case for key, case in found.items() if key not in _TELLING]
