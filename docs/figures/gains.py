@@ -32,20 +32,15 @@ def figures() -> dict[str, str]:
         found[f"carry_over_{key}"] = _span(gains("gpt-oss N=4", "batched + carry over", ratio))
         for word, name in (("one", _ONE), ("two", _TWO), ("ahead", _AHEAD), ("all", _ALL)):
             found[f"batched_{key}_{word}"] = _span(gains("R1 N=4", "batched", ratio, name))
-        for word in ("256 KiB", "8 MiB", "32 MiB"):
-            of = gains("R1 N=4, 8 layers", f"batched {word}", ratio)
-            found[f"slices_{word.replace(' ', '')}_{key}"] = _span(of)
         found[f"paced_{key}"] = _span(gains("R1 N=4, 8 layers", "paced rounds", ratio))
-    found["batched_n8_08"] = _span(gains("R1 N=8, 6 layers", "batched", 0.8))
+    for word in ("256 KiB", "8 MiB", "32 MiB"):
+        found[f"slices_{word.replace(' ', '')}_08"] = _span(gains("R1 N=4, 8 layers", f"batched {word}", 0.8))
     found["paced_n8_08"] = _span(gains("R1 N=8, 6 layers", "paced rounds", 0.8))
-    found["batched_n3_08"] = _span(gains("R1 N=3", "batched", 0.8))
-    return {name: text for name, text in found.items() if text}
+    return found
 
 
 def _span(values: Iterable[float]) -> str:
-    """The lowest and the highest of gains, as `+0.7 to +58.9 %`; one if they are alike; nothing where there is none."""
+    """The lowest and the highest of gains, as `+0.7 to +58.9 %`; one if they are written alike."""
     shown = [f"{100 * value:+.1f}".replace("-0.0", "0.0").replace("+0.0", "0.0") for value in values]
-    if not shown:
-        return ""
     low, high = min(shown, key=float), max(shown, key=float)
     return f"{low} %" if low == high else f"{low} to {high} %"

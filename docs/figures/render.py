@@ -20,8 +20,8 @@ import campaigns
 import compute_windows
 import constants
 import gains
-import headline
 import host_time
+import main_job
 import odd_allocations
 import published
 import telling
@@ -35,7 +35,7 @@ _TOPICS = (
     compute_windows,
     gains,
     constants,
-    headline,
+    main_job,
     host_time,
     odd_allocations,
     published,

@@ -87,7 +87,7 @@ def test_a_run_on_host_memory_writes_the_files_of_a_prediction(dwdp_hw: Run, tmp
     copies = pq.read_table(tmp_path / "out" / "copies.parquet")
     assert sum(copies["bytes"].to_pylist()) == sum(summary["plan"]["bytes_per_rank"])
     assert json.loads((tmp_path / "out" / "trace.json").read_text())["traceEvents"]
-    assert json.loads((tmp_path / "out" / "rows.json").read_text())["format"] == 3
+    assert json.loads((tmp_path / "out" / "rows.json").read_text())["format"] == 4
 
 
 def test_torchrun_starts_the_same_measurement(dwdp_hw: Run, tmp_path: Path) -> None:
