@@ -107,7 +107,8 @@ def _slice_line(advice: Advice) -> str:
     hosts = [row.cost.seconds for row in alike]
     host = f"host {format_seconds(max(hosts))} to {format_seconds(min(hosts))} a layer"
     text = f"{names[0]} to {names[-1]} are alike ({host})"
-    return f"batched: {text}" + (f"; against 2 MiB: {', '.join(others)}" if others else "")
+    against = f"; against 2 MiB: {', '.join(others)}" if others else ""
+    return f"batched, as configured: {text}{against}. Where an engine counts bytes in flight, larger slices lose"
 
 
 def _rotation_lines(advice: Advice) -> list[str]:
@@ -152,7 +153,7 @@ def _method_line(advice: Advice) -> str:
     return (
         f"simulation: {len(findings.screened)} candidates screened in {len(findings.states)} states of the machine, "
         f"{len(findings.rows)} compared over {findings.layers} MoE layers and {findings.rows[0].iteration.count} seeds "
-        f"in the {extreme} that came out extreme; small slices simulated as larger ones (± 0.5 %, waves ± 1.6 %)"
+        f"in the {extreme} that came out extreme; small slices simulated as larger ones"
     )
 
 
