@@ -40,9 +40,9 @@ def _pairs(gpus: int, pairs: Sequence[Line]) -> dict[str, str]:
     found = {
         f"hypotheses_{gpus}": str(len(names)),
         f"pairs_{gpus}": f"{len(apart)} of {len(pairs)}",
-        f"hardest_{gpus}": f"{hardest['one']} and {hardest['other']}, by {percent(hardest['gap'])}",
     }
     if gpus == _TABLE_GPUS:
+        found["hardest"] = f"{hardest['one']} and {hardest['other']}, by {percent(hardest['gap'])}"
         for case in incast_cases(gpus)[0]:
             found[case.name] = _case(case.name, apart)
     return found
