@@ -42,7 +42,7 @@ def _pairs(gpus: int, pairs: Sequence[Line]) -> dict[str, str]:
         f"pairs_{gpus}": f"{len(apart)} of {len(pairs)}",
     }
     if gpus == _TABLE_GPUS:
-        found[f"hardest_{gpus}"] = f"{hardest['one']} and {hardest['other']}, by {percent(hardest['gap'])}"
+        found["hardest"] = f"{hardest['one']} and {hardest['other']}, by {percent(hardest['gap'])}"
         for case in incast_cases(gpus)[0]:
             found[case.name] = _case(case.name, apart)
     return found
