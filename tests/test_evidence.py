@@ -35,7 +35,7 @@ def again(group: str) -> tuple[evidence_page.Line, ...]:
     return tuple(evidence.weigh(group, DECISIVE))
 
 
-@pytest.mark.parametrize("group", ["H20", "layer"])
+@pytest.mark.parametrize("group", ["H20", pytest.param("layer", marks=pytest.mark.long)])
 def test_the_recorded_evidence_is_what_the_simulator_says_today(group: str) -> None:
     for line in again(group):
         keys = {key: line[key] for key in ("group", "row", "hypothesis") if key in line}
@@ -84,6 +84,7 @@ def test_what_is_in_no_range_for_its_evidence_is_what_the_figures_exclude() -> N
     assert excluded == {hypothesis.name for hypothesis in EXCLUDED}
 
 
+@pytest.mark.long
 def test_a_layer_s_pulls_in_dwdp_fit_fair_sources() -> None:
     (line,) = [line for line in again("layer") if line["kind"] == "figure" and line["hypothesis"] == AS_CONFIGURED.name]
     assert line["predicted"] == pytest.approx(line["published"], rel=0.05)

@@ -53,6 +53,7 @@ def test_an_experiment_that_cannot_run_ends_in_one_line_before_anything_is_writt
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_what_does_not_fit_into_the_limit_is_listed_in_rows_and_report(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="the ranks meet through torch's TCPStore")
     small = ("backend=host", "dwdp.dwdp_size=3", "workload.range=false", "check.limit_s=0.001", "hydra.run.dir=out")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dwdp_sim.config import config_dir
@@ -142,6 +142,7 @@ def test_a_removed_constant_is_missed_only_by_runs_that_need_it() -> None:
         job(gone)
 
 
+@settings(max_examples=12)
 @given(st.sampled_from(CLUSTERS), st.sampled_from(["fair", "fifo"]), st.sampled_from(["always", "demand", "off"]))
 def test_constants_do_not_depend_on_anything_but_their_inputs(cluster: str, sharing: str, incast: str) -> None:
     built = job(f"cluster={cluster}", "dwdp.dwdp_size=2", f"fabric.sharing={sharing}", f"fabric.incast={incast}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dwdp_sim.published import LAYERS, STEP_S, gain_scenario, peer_copy_rows, roofline_rows
 from dwdp_sim.replications import run_replications
 
@@ -18,6 +20,7 @@ def test_dep_over_dwdp_is_within_10_percent_from_8k_up() -> None:
     assert max(abs(row.difference) for row in rows if "1024" not in row.what) < 0.10
 
 
+@pytest.mark.long
 def test_the_default_copies_of_a_layer_take_the_published_time_within_10_percent_and_are_hidden() -> None:
     (row,) = peer_copy_rows(None)
     assert abs(row.difference) < 0.10

@@ -68,6 +68,7 @@ def test_a_calibration_finds_a_machine_s_constants_and_predicts_the_rows_it_left
     assert fitted_rows([recording], again) == fitted
 
 
+@pytest.mark.long
 def test_rows_of_another_mapping_are_kept_apart_and_said(base: Cluster, recording: Recording) -> None:
     rows = tuple(replace(row, mapping="vmm_fd" if row.case == "both" else "ipc") for row in recording.rows)
     mixed = replace(recording, rows=rows)
@@ -81,6 +82,7 @@ def test_rows_of_another_mapping_are_kept_apart_and_said(base: Cluster, recordin
     assert "kept apart: 1 rows with peer memory mapped as vmm_fd (cluster.mapping=ipc)" in text.getvalue()
 
 
+@pytest.mark.long
 def test_forward_steps_say_what_an_event_costs_and_are_fitted_with_it(base: Cluster, recording: Recording) -> None:
     campaign = read_recording(str(MEASUREMENTS / "h200_x2_random.json"))
     both = replace(recording, steps=campaign.steps)
@@ -171,7 +173,9 @@ FAULTS: dict[str, tuple[dict[str, Any], FabricOptions, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.long] * (n == "sources first in, first out")) for n in FAULTS]
+)
 def test_a_planted_fault_fails_the_validation_and_is_named(name: str, base: Cluster, tmp_path: Path) -> None:
     constants, rules, culprit = FAULTS[name]
     recording = record(tmp_path / "rows.json", changed(base, **constants), rules)

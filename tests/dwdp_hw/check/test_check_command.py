@@ -28,6 +28,7 @@ def dwdp_hw(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.long
 def test_recorded_rows_are_calibrated_and_validated_from_the_command_line(recording: Recording, tmp_path: Path) -> None:
     common = ("source=recorded", f"rows={recording.path}")
     out = tmp_path / "cluster" / "mine.yaml"
