@@ -35,10 +35,10 @@ CASES = {
 }
 CONSTANTS = {
     "egress_bytes_per_s": 768e9, "ingress_bytes_per_s": 794.9e9, "pair_bytes_per_s": 768e9,
-    "incast_factor_2": 0.929, "incast_factor_3": 0.858,
+    "incast_factor_2": {"pull": 0.929, "push": 0.929}, "incast_factor_3": {"pull": 0.858, "push": 0.858},
     "both_ways_egress": {"pull": 0.994, "push": 0.994}, "both_ways_ingress": {"pull": 0.994, "push": 0.994},
     "peer_fixed_s": 9e-6, "peer_gap_s": [[1, 4e-6]], "both_ways_gap_factor": 1.0,
-    "in_flight_sources": 2, "refill": "oldest",
+    "in_flight_sources": 2, "refill": "oldest", "batch_engines": 1,
 }  # fmt: skip
 
 
