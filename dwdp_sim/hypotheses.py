@@ -66,11 +66,6 @@ class Hypothesis:
             constants[name] = replace(constants[name], value=dict(value) if isinstance(value, tuple) else value)
         return replace(cluster, constants=constants), replace(options, **dict(self.options))
 
-    def overrides(self) -> list[str]:
-        """The overrides with which `dwdp-sim` runs it, where it names values and not ends of intervals."""
-        constants = [f"cluster.constants.{name}.value={value}" for name, value in self.constants]
-        return constants + [f"fabric.{name}={value}" for name, value in self.options]
-
 
 AS_CONFIGURED = Hypothesis("as configured")
 

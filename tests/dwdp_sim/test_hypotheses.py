@@ -118,18 +118,6 @@ def test_all_sources_have_no_limit_and_bytes_may_be_written_as_sizes() -> None:
     assert named.value("in_flight_bytes") == 2**20
 
 
-def test_the_overrides_of_a_hypothesis_give_its_machine() -> None:
-    for hypothesis in hypotheses(GB200, FabricOptions()):
-        if hypothesis.bounds:
-            continue
-        built = job(*hypothesis.overrides())
-        cluster, options = hypothesis.machine(GB200, FabricOptions())
-        assert built.options == options
-        assert {n: c.value for n, c in built.cluster.constants.items()} == {
-            name: constant.value for name, constant in cluster.constants.items()
-        }
-
-
 def test_the_artefact_taken_as_a_loss_and_what_public_figures_exclude_stand_in_no_range() -> None:
     cluster, _ = ARTEFACT_AS_LOSS.machine(GB200, FabricOptions())
     assert cluster.by_kind("incast_factor_3") == {"pull": 0.858, "push": 0.858}
