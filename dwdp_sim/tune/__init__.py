@@ -1,1 +1,0 @@
-"""`dwdp-tune`: the best strategy parameters for one model, machine and load."""
