@@ -18,10 +18,10 @@ from typing import Any
 from dwdp_sim.advise.lab import Bench, Lab, Setup
 from dwdp_sim.build import build_config
 from dwdp_sim.coarse_plan import COARSE_SLICES, SLICES_A_PULL
+from dwdp_sim.estimate import paired_gain
 from dwdp_sim.files import write_whole
 from dwdp_sim.hypotheses import WALKS, Hypothesis
 from dwdp_sim.presets import preset
-from dwdp_sim.replications import paired_gain
 from dwdp_sim.strategies import Strategy
 
 SEEDS, LAYERS, EVERY = range(4), 8, 10**9

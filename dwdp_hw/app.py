@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from dwdp_hw.build import Measurement, build_measurement
-from dwdp_hw.case import Case, RankResult
+from dwdp_hw.case import Case
 from dwdp_hw.check.job import CheckJob, build_check
 from dwdp_hw.check.run import run_calibration, run_validation
 from dwdp_hw.check.traces.importing import build_import
@@ -21,6 +21,7 @@ from dwdp_hw.config import HwConfig, Mode, register_hw_schemas
 from dwdp_hw.faults import FAULT_EXIT, NO_GPU_EXIT, NoGpuError, RankFault
 from dwdp_hw.launch import run_as_rank, run_group, started_by_torchrun
 from dwdp_hw.report import print_measurement, write_measurement
+from dwdp_hw.result import RankResult
 from dwdp_hw.worker import Work
 from dwdp_sim.compose import run_app
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dwdp_hw.telemetry import Reading
-from dwdp_hw.witness import Witness
 from dwdp_sim.plan import CopyPlan
 
 MEASURES = ("layer", "pipeline", "issue_cost")
@@ -105,87 +103,3 @@ class Settings:
     gate_timeout_s: float = 5.0
     shared_folder: str = "/dev/shm"
     hang_rank: int | None = None
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One run of one rank.
-
-    Attributes:
-        elapsed_s: Device time from the start to the last byte.
-        host_s: Time the issuing thread spent in the calls.
-        started_s: When the rank started, on the host's monotonic clock, less its planned delay.
-        queued_calls: Calls that were complete when the clock started.
-        gate_late: Whether the gate opened by its time-out.
-    """
-
-    elapsed_s: float
-    host_s: float
-    started_s: float
-    queued_calls: int
-    gate_late: bool
-
-
-@dataclass(frozen=True)
-class Detail:
-    """One run seen from close up; seconds from the start, NaN where it could not be seen.
-
-    Attributes:
-        arrival_s: When each copy's last byte arrived.
-        issue_s: When each call was complete on the host.
-        call_end_s: When each call was complete on the device.
-    """
-
-    arrival_s: list[float]
-    issue_s: list[float]
-    call_end_s: list[float]
-
-
-@dataclass(frozen=True)
-class LayerTimes:
-    """One layer of a pipeline run on one rank, seconds from the start of the step."""
-
-    layer: int
-    copy_begin_s: float
-    copy_end_s: float
-    compute_begin_s: float
-    compute_end_s: float
-
-
-@dataclass(frozen=True)
-class RankResult:
-    """What one rank found out about one case.
-
-    Attributes:
-        rank, host: Who.
-        device: Name of the GPU, or what ran instead.
-        path: The driver entry that moved the bytes.
-        pulls: Whether this rank pulled.
-        samples: Timed runs, in order; empty for a rank that only served.
-        detail: See `Detail`.
-        witness: See `Witness`.
-        layers: For each timed pipeline run, its layers.
-        issue_cost_s: For each way of issuing, host seconds a slice of each run.
-        clock_uncertainty_s: How well this GPU's clock is known on the host's.
-        before, after: NVML around the case.
-        pulled_bytes: Bytes this rank pulled between the two readings.
-        verified_runs: Runs whose every byte was compared.
-        machine: Versions and names, equal over a run.
-    """
-
-    rank: int
-    host: str
-    device: str
-    path: str
-    pulls: bool
-    samples: list[Sample]
-    detail: Detail | None
-    witness: Witness | None
-    layers: list[list[LayerTimes]]
-    issue_cost_s: dict[str, list[float]]
-    clock_uncertainty_s: float
-    before: Reading
-    after: Reading
-    pulled_bytes: int
-    verified_runs: int
-    machine: dict[str, Any]

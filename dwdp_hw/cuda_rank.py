@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dwdp_hw.buffers import Buffers
-from dwdp_hw.case import Case, Detail, LayerTimes, Sample, Settings
+from dwdp_hw.case import Case, Settings
 from dwdp_hw.clock import PinnedWords, read_offset
 from dwdp_hw.cuda import Gpu, count_gpus
 from dwdp_hw.expected import Region, name_of_place
@@ -18,9 +18,10 @@ from dwdp_hw.kernels import Kernels
 from dwdp_hw.launch_run import QUEUE_LIMIT_CALLS, Launcher
 from dwdp_hw.layout import RankCopies, rank_copies
 from dwdp_hw.pipeline import PipelineRun
-from dwdp_hw.telemetry import Reading, Telemetry
+from dwdp_hw.result import Detail, LayerTimes, Reading, Sample, Witness
+from dwdp_hw.telemetry import Telemetry
 from dwdp_hw.watch import SliceWatch
-from dwdp_hw.witness import Recorder, Witness
+from dwdp_hw.witness import Recorder
 from dwdp_sim.plan import BATCH
 
 _POISON = 0xFFFFFFFF

@@ -6,7 +6,8 @@ from dwdp_hw.cuda import Gpu
 from dwdp_hw.group import Group
 from dwdp_hw.issue import Call
 from dwdp_hw.kernels import Kernels
-from dwdp_sim.plan import NO_BARRIER, Ints
+from dwdp_sim.arrays import Ints
+from dwdp_sim.plan import NO_BARRIER
 
 COMMANDS_A_CALL = 3  # a signal, a gate, and the call itself
 _NUMBERS_A_RUN = 1 << 32

@@ -17,6 +17,7 @@ from dwdp_hw.case import Case
 from dwdp_hw.case_program import case_program
 from dwdp_hw.incast import incast_cases
 from dwdp_hw.starts import DRAWS, drawn_starts_s, over_starts
+from dwdp_sim.arrays import Floats
 from dwdp_sim.build import read_cluster
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.files import write_whole
@@ -24,7 +25,7 @@ from dwdp_sim.hypotheses import AS_CONFIGURED, Hypothesis, Variant, hypotheses, 
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import Program
 from dwdp_sim.replications import workers
-from dwdp_sim.simulate import Floats, simulate
+from dwdp_sim.simulate import simulate
 from dwdp_sim.steps import Pace, simulate_steps
 from dwdp_sim.windows import StepWindows
 

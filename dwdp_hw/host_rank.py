@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from dwdp_hw import host
-from dwdp_hw.case import Case, Detail, LayerTimes, Sample
+from dwdp_hw.case import Case
 from dwdp_hw.group import Group
 from dwdp_hw.layout import SLOTS, Layout
 from dwdp_hw.pattern import Bytes
-from dwdp_hw.telemetry import Reading
-from dwdp_hw.witness import Witness
+from dwdp_hw.result import Detail, LayerTimes, Reading, Sample, Witness
 from dwdp_sim.errors import ConfigError
 
 _START_DELAY_S = 2e-3

@@ -8,8 +8,8 @@ from itertools import product
 
 import numpy as np
 
-from dwdp_hw.campaign import GPT_OSS, KIB, MIB, R1, V3_LITE, model_case, pulls_case
 from dwdp_hw.case import Case, Pipeline
+from dwdp_hw.shapes import GPT_OSS, KIB, MIB, R1, V3_LITE, model_case, pulls_case
 from dwdp_sim.plan import ASYNC, BATCH
 from dwdp_sim.strategies import Strategy
 

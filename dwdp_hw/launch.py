@@ -20,9 +20,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from dwdp_hw.case import Case, RankResult
+from dwdp_hw.case import Case
 from dwdp_hw.faults import FAULT_EXIT, RankFault
 from dwdp_hw.group import Seat, Watch, fault_key, last_seen, open_store
+from dwdp_hw.result import RankResult
 from dwdp_hw.worker import Work, result_key, run_rank
 from dwdp_sim.errors import ConfigError
 

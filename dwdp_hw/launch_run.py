@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dwdp_hw.case import Detail, Sample, Settings
+from dwdp_hw.case import Settings
 from dwdp_hw.clock import ClockOffset, PinnedWords
 from dwdp_hw.cuda import Gpu
 from dwdp_hw.device_barrier import COMMANDS_A_CALL, DeviceBarrier
 from dwdp_hw.group import Group
 from dwdp_hw.issue import Call
 from dwdp_hw.kernels import Kernels
+from dwdp_hw.result import Detail, Sample
 from dwdp_hw.watch import SliceWatch
-from dwdp_sim.plan import Ints
+from dwdp_sim.arrays import Ints
 
 # About 1,000 commands fill a stream; the next call blocks until the GPU makes progress, which a closed gate forbids.
 QUEUE_LIMIT_CALLS = 800

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dwdp_sim.plan import CopyPlan, Ints
+from dwdp_sim.arrays import Ints
+from dwdp_sim.plan import CopyPlan
 
 SLOTS = 2
 GUARD_BYTES = 512

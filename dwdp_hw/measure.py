@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from dwdp_hw.case import Case, Detail, LayerTimes, RankResult, Sample
+from dwdp_hw.case import Case
 from dwdp_hw.group import Group
-from dwdp_hw.telemetry import Reading
-from dwdp_hw.witness import Witness
+from dwdp_hw.result import Detail, LayerTimes, RankResult, Reading, Sample, Witness
 
 
 class Executor(Protocol):

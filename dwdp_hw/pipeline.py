@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dwdp_hw.case import Case, LayerTimes
+from dwdp_hw.case import Case
 from dwdp_hw.layout import SLOTS
+from dwdp_hw.result import LayerTimes
 from dwdp_sim.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -18,9 +18,10 @@ from rich.console import Console
 from rich.table import Table
 
 from dwdp_hw.build import Measurement
-from dwdp_hw.case import RankResult
 from dwdp_hw.measurement_file import measurement_file
+from dwdp_hw.result import RankResult
 from dwdp_hw.rows import measured_row
+from dwdp_sim.arrays import Floats
 from dwdp_sim.build import Job
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.fabric_constants import FabricConstants
@@ -29,7 +30,8 @@ from dwdp_sim.metrics import SUMMARY_SCHEMA, latency
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import program_from_plan
 from dwdp_sim.results import copies_table
-from dwdp_sim.simulate import Floats, Timeline, simulate
+from dwdp_sim.simulate import simulate
+from dwdp_sim.timeline import Timeline
 from dwdp_sim.trace import chrome_trace
 from dwdp_sim.units import format_bytes, format_seconds, format_slice
 

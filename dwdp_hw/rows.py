@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from dwdp_hw.case import Case, LayerTimes, RankResult
+from dwdp_hw.case import Case
 from dwdp_hw.case_program import case_program
 from dwdp_hw.launch_run import QUEUE_LIMIT_CALLS
-from dwdp_hw.stability import why_unstable
-from dwdp_hw.telemetry import over_nvlink
+from dwdp_hw.result import LayerTimes, RankResult
+from dwdp_hw.stability import over_nvlink, why_unstable
+from dwdp_sim.arrays import Floats
 from dwdp_sim.plan import BATCH
 from dwdp_sim.pulls import fold_streams
-from dwdp_sim.simulate import Floats
 
 # 1: without format, raw runs and start skew; 2: without `streams`, so of two ranks at most; 3: without starts by rank
 FORMAT = 4

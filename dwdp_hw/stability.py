@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from dwdp_hw.case import RankResult
+from dwdp_hw.result import RankResult, Reading
 
 FEWEST_RUNS = 3
 LARGEST_SPREAD = 0.05  # median absolute deviation, scaled to a standard deviation, over the median
@@ -47,3 +47,20 @@ def _spread(runs: Sequence[float]) -> list[str]:
     if max(runs) > LARGEST_OUTLIER * median:
         reasons.append(f"slowest run {max(runs) / median:.2f} × the median is above {LARGEST_OUTLIER}")
     return reasons
+
+
+_KIB = 1024
+_AGREEMENT = 0.05  # relative difference between the counters and the plan's bytes that still counts as agreement
+_FEWEST_BYTES = 1 << 20  # the counters count in KiB and now and then see a few that are not ours
+
+
+def over_nvlink(before: Reading, after: Reading, pulled_bytes: int) -> str:
+    """Whether `pulled_bytes` came in over NVLink: "yes", "not over NVLink: …" or "unknown: …"."""
+    if before.nvlink_rx_bytes is None or after.nvlink_rx_bytes is None:
+        return "unknown: the NVLink data counters cannot be read"
+    if pulled_bytes < _FEWEST_BYTES:
+        return f"unknown: {pulled_bytes} bytes are too few for the counters"
+    counted = after.nvlink_rx_bytes - before.nvlink_rx_bytes
+    if abs(counted / pulled_bytes - 1) <= _AGREEMENT:
+        return "yes"
+    return f"not over NVLink: the counters saw {counted} bytes come in, the plan has {pulled_bytes}"

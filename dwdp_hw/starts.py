@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from dwdp_sim.arrays import Floats
 from dwdp_sim.config import WorkloadConfig
 from dwdp_sim.options import FabricOptions
-from dwdp_sim.simulate import Floats
 from dwdp_sim.starts import draw_starts_s
 
 DRAWS = 8

@@ -3,42 +3,18 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
 from typing import Any
 
+from dwdp_hw.result import Reading
+from dwdp_hw.stability import _KIB
+
 _ALL_LINKS = 0xFFFFFFFF
-_KIB = 1024
-_AGREEMENT = 0.05  # relative difference between the counters and the plan's bytes that still counts as agreement
-_FEWEST_BYTES = 1 << 20  # the counters count in KiB and now and then see a few that are not ours
 _SLOWDOWNS = {
     "nvmlClocksEventReasonSwThermalSlowdown": "software thermal slowdown",
     "nvmlClocksThrottleReasonHwSlowdown": "hardware slowdown",
     "nvmlClocksThrottleReasonHwThermalSlowdown": "hardware thermal slowdown",
     "nvmlClocksThrottleReasonHwPowerBrakeSlowdown": "power brake",
 }
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One look at a GPU; None where it does not say.
-
-    Attributes:
-        sm_clock_hz, memory_clock_hz: Clocks.
-        power_w: Power drawn.
-        temperature_c: Temperature of the GPU.
-        slowdowns: Reasons for which the GPU is slowed down just now.
-        nvlink_rx_bytes, nvlink_tx_bytes: Data moved over all its links since the driver was loaded.
-        nvlink_errors: Sum of the links' error counters.
-    """
-
-    sm_clock_hz: float | None
-    memory_clock_hz: float | None
-    power_w: float | None
-    temperature_c: float | None
-    slowdowns: tuple[str, ...]
-    nvlink_rx_bytes: int | None
-    nvlink_tx_bytes: int | None
-    nvlink_errors: int | None
 
 
 class Telemetry:
@@ -95,15 +71,3 @@ class Telemetry:
 
 def _scaled(value: float | None, factor: float) -> float | None:
     return None if value is None else value * factor
-
-
-def over_nvlink(before: Reading, after: Reading, pulled_bytes: int) -> str:
-    """Whether `pulled_bytes` came in over NVLink: "yes", "not over NVLink: …" or "unknown: …"."""
-    if before.nvlink_rx_bytes is None or after.nvlink_rx_bytes is None:
-        return "unknown: the NVLink data counters cannot be read"
-    if pulled_bytes < _FEWEST_BYTES:
-        return f"unknown: {pulled_bytes} bytes are too few for the counters"
-    counted = after.nvlink_rx_bytes - before.nvlink_rx_bytes
-    if abs(counted / pulled_bytes - 1) <= _AGREEMENT:
-        return "yes"
-    return f"not over NVLink: the counters saw {counted} bytes come in, the plan has {pulled_bytes}"

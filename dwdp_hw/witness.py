@@ -5,42 +5,12 @@ from __future__ import annotations
 import importlib
 import json
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dwdp_hw.result import CopyRecord, Witness
+
 _OURS = "DtoH"  # no plan copies to the host
-
-
-@dataclass(frozen=True)
-class CopyRecord:
-    """One copy as CUPTI recorded it; it may stand for several copies of a batch.
-
-    Attributes:
-        name: CUPTI's words for its kind.
-        begin_s, end_s: On the profiler's clock.
-        size: Bytes.
-    """
-
-    name: str
-    begin_s: float
-    end_s: float
-    size: int
-
-
-@dataclass(frozen=True)
-class Witness:
-    """What was recorded of a run.
-
-    Attributes:
-        copies: In the order of their begin.
-        trace: The profiler's whole file, as text.
-        missing: Why there is nothing; None if there is.
-    """
-
-    copies: list[CopyRecord]
-    trace: str
-    missing: str | None
 
 
 class Recorder:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dwdp_sim.errors import ConfigError
-from dwdp_sim.requests import Chunk
 
 KINDS = ("mla", "gqa")
 
@@ -106,17 +105,3 @@ class Attention:
         """Keys that a query of transformer layer `layer` sees at most; 0 for all of them."""
         every = self.full_attention_every
         return 0 if every and (layer + 1) % every == 0 else self.sliding_window
-
-
-def causal_pairs(chunk: Chunk, window: int) -> int:
-    """Pairs of query and key that a chunk scores: a token sees itself and those before it, at most `window` of them.
-
-    Cutting a request into chunks does not change the sum: n·c + n·(n + 1)/2 for n new tokens behind c others.
-    """
-    total = chunk.context_tokens + chunk.new_tokens
-    return _pairs_up_to(total, window) - _pairs_up_to(chunk.context_tokens, window)
-
-
-def _pairs_up_to(tokens: int, window: int) -> int:
-    ramp = min(tokens, window) if window else tokens
-    return ramp * (ramp + 1) // 2 + (tokens - ramp) * window

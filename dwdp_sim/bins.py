@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dwdp_sim.simulate import Floats, Timeline
+from dwdp_sim.arrays import Bools, Floats
+from dwdp_sim.timeline import Timeline
 
-Chosen = NDArray[np.bool_]  # which copies, shape (copies,)
+Chosen = Bools  # which copies, shape (copies,)
 
 
 def call_edges_s(timeline: Timeline, chosen: Chosen, first_s: float, last_s: float, bins: int) -> Floats:

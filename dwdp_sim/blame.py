@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dwdp_sim.plan import Ints
+from dwdp_sim.arrays import Floats, Ints
 from dwdp_sim.rates import RateSet
 from dwdp_sim.sharing import Flow
-from dwdp_sim.steps import Floats, StepTimeline
+from dwdp_sim.step_timeline import StepTimeline
 
 OWN_LINKS = -1  # in the place of a reader: nobody else read the source
 _SETS_AT_ONCE = 10_000  # bounds the memory of temporary columns

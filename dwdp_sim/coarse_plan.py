@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dwdp_sim.arrays import Ints
 from dwdp_sim.fabric_constants import FabricConstants, LinkTiming
 from dwdp_sim.models import MoEModel
 from dwdp_sim.placement import Placement
-from dwdp_sim.plan import Ints
 from dwdp_sim.strategies import Strategy, build_plan
 
 SLICES_A_PULL = 32  # at least so many of the largest pull

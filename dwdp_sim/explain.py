@@ -10,7 +10,7 @@ import numpy as np
 
 from dwdp_sim.blame import OWN_LINKS, Blame
 from dwdp_sim.program import HOST
-from dwdp_sim.steps import StepTimeline
+from dwdp_sim.step_timeline import StepTimeline
 from dwdp_sim.units import format_seconds
 
 _PARTS = ("own_engine_s", "host_s", "gap_s", "contention_s")  # of a latency, besides the transfer

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dwdp_sim.arrays import Ints
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.options import FabricOptions
-from dwdp_sim.plan import BATCH, Ints
+from dwdp_sim.plan import BATCH
 from dwdp_sim.program import HOST, Program, batch_spans_sources
 
 REFILLS = ("oldest", "any", "bytes")

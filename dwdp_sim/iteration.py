@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dwdp_sim.arrays import Floats
 from dwdp_sim.compute_config import ComputeConfig, build_windows, read_peaks
 from dwdp_sim.dep import DepTimes, dep_step
 from dwdp_sim.fabric_constants import FabricConstants
@@ -15,7 +16,8 @@ from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import Program
 from dwdp_sim.requests import RequestLoad, Step, draw_steps
 from dwdp_sim.roofline import Peaks
-from dwdp_sim.steps import Floats, Pace, StepTimeline, simulate_steps
+from dwdp_sim.step_timeline import StepTimeline
+from dwdp_sim.steps import Pace, simulate_steps
 from dwdp_sim.windows import StepWindows
 
 

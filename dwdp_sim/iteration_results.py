@@ -17,12 +17,13 @@ import yaml
 from dwdp_sim.blame import Blame
 from dwdp_sim.build import Job, Layer
 from dwdp_sim.dep import DepTimes
+from dwdp_sim.estimate import Estimate, paired_gain
 from dwdp_sim.explain import Bubble
 from dwdp_sim.files import write_whole
 from dwdp_sim.hypotheses import Variant
 from dwdp_sim.iteration import Replication, Scenario, draw
-from dwdp_sim.metrics import layer_head, lower_bound_s
-from dwdp_sim.replications import Estimate, paired_gain
+from dwdp_sim.lower_bound import lower_bound_s
+from dwdp_sim.metrics import layer_head
 from dwdp_sim.step_plot import draw_steps
 from dwdp_sim.step_trace import chrome_steps_trace
 

@@ -7,9 +7,9 @@ from collections.abc import Collection
 
 import numpy as np
 
-from dwdp_sim.plan import Ints
-from dwdp_sim.simulate import Floats, Timeline
-from dwdp_sim.steps import StepTimeline
+from dwdp_sim.arrays import Floats, Ints
+from dwdp_sim.step_timeline import StepTimeline
+from dwdp_sim.timeline import Timeline
 
 
 def rate_over_time(timeline: Timeline, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]], edges_s: Floats) -> Floats:

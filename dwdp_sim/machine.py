@@ -8,12 +8,13 @@ from collections.abc import Callable
 import numpy as np
 import simpy
 
+from dwdp_sim.arrays import Ints
 from dwdp_sim.calls import Call, CopyTable, Gate, Stream
 from dwdp_sim.engine import CopyEngine
 from dwdp_sim.fabric import Fabric
 from dwdp_sim.fabric_constants import FabricConstants
 from dwdp_sim.options import FabricOptions
-from dwdp_sim.plan import BATCH, NO_BARRIER, Ints
+from dwdp_sim.plan import BATCH, NO_BARRIER
 from dwdp_sim.program import HOST, Program
 from dwdp_sim.rates import RateModel
 from dwdp_sim.sharing import Flow

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from dwdp_sim.arrays import Floats
 from dwdp_sim.build import Job, Layer
-from dwdp_sim.fabric_constants import FabricConstants
 from dwdp_sim.hypotheses import Variant
-from dwdp_sim.program import HOST, Program
-from dwdp_sim.simulate import Floats
+from dwdp_sim.lower_bound import lower_bound_s
 
 SUMMARY_SCHEMA = 2
 
@@ -31,28 +30,6 @@ class Runs:
     elapsed_s: Floats
     parts_s: dict[str, Floats]
     under: list[tuple[Variant, Floats]] | None
-
-
-def lower_bound_s(program: Program, constants: FabricConstants) -> float:
-    """The largest over all resources of bytes ÷ best capacity: no incast, no both-ways loss, no gap, no host."""
-    src, dst, size = program.copy_src, program.copy_dst, program.copy_bytes.astype(np.float64)
-    peer = (src != dst) & (src != HOST) & (dst != HOST)
-    pushed = peer & (src == program.stream_gpu[program.call_stream[program.copy_call]])
-    keys = {
-        "egress": (src, peer),
-        "ingress": (dst, peer),
-        "pair": (src * program.num_gpus + dst, peer),
-        "push": (src * program.num_gpus + dst, pushed),
-        "host_in": (dst, src == HOST),
-        "host_out": (src, dst == HOST),
-        "local": (src, src == dst),
-    }
-    bounds = [
-        np.bincount(key[chosen], weights=size[chosen]).max() / constants.rates[name]
-        for name, (key, chosen) in keys.items()
-        if chosen.any()
-    ]
-    return float(max(bounds, default=0.0))
 
 
 def latency(elapsed_s: Floats) -> dict[str, float]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dwdp_sim.arrays import Ints
 from dwdp_sim.models import Parameter
 from dwdp_sim.placement import Placement
 
 ASYNC, BATCH = 0, 1
 NO_BARRIER = -1
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, StepPatch
 
+from dwdp_sim.arrays import Floats, Ints
 from dwdp_sim.bins import Chosen, call_edges_s
 from dwdp_sim.build import Job
 from dwdp_sim.link_use import rate_over_time
-from dwdp_sim.plan import Ints
 from dwdp_sim.program import HOST
-from dwdp_sim.simulate import Floats, Timeline
+from dwdp_sim.timeline import Timeline
 from dwdp_sim.units import format_seconds, format_slice
 
 # Okabe & Ito's palette, safe for colour-blind readers; black is left for text.

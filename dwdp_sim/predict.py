@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from dwdp_sim.arrays import Floats
 from dwdp_sim.build import Job
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.hypotheses import Variant, hypotheses, variants
 from dwdp_sim.iteration_predict import predict_iteration
 from dwdp_sim.iteration_results import summarize_iteration
 from dwdp_sim.metrics import Runs, summarize
-from dwdp_sim.simulate import Floats, Timeline, simulate
+from dwdp_sim.simulate import simulate
+from dwdp_sim.timeline import Timeline
 
 _MOST_RANGE_DRAWS = 3  # of the starts, for each hypothesis; fewer where a draw takes many copies
 _RANGE_COPIES = 40_000

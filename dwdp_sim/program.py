@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dwdp_sim.arrays import Bools, Floats, Ints
 from dwdp_sim.errors import ConfigError
-from dwdp_sim.plan import BATCH, CopyPlan, Ints
+from dwdp_sim.plan import BATCH, CopyPlan
 
 HOST = -1
 ISSUE_MODES = ("queued", "as_issued")
@@ -39,8 +39,8 @@ class Program:
 
     num_gpus: int
     stream_gpu: Ints
-    stream_start_s: NDArray[np.float64]
-    stream_queued: NDArray[np.bool_]
+    stream_start_s: Floats
+    stream_queued: Bools
     call_stream: Ints
     call_issue: Ints
     call_barrier: Ints
@@ -106,3 +106,19 @@ def batch_spans_sources(program: Program) -> bool:
     call = program.copy_call
     changes = (pair[1:] != pair[:-1]) & (call[1:] == call[:-1])
     return bool(np.any(changes & (program.call_issue[call[1:]] == BATCH)))
+
+
+LATEST_START_S = 1e6
+LONGEST_SPREAD_S = 1.0  # from the first start to the last; after a second a clock counts 64 KiB to 1e-9 of their time
+
+
+def check_spread(key: str, starts_s: Sequence[float]) -> None:
+    """Refuse starts so far apart that the clock at the last one would be too coarse for single copies.
+
+    Raises:
+        ConfigError: They are.
+    """
+    spread_s = max(starts_s, default=0.0) - min(starts_s, default=0.0)
+    if spread_s > LONGEST_SPREAD_S:
+        allowed = f"starts within {LONGEST_SPREAD_S:g} s of one another are wanted"
+        raise ConfigError(key, f"{spread_s:g} s apart", allowed)

@@ -14,9 +14,10 @@ from dwdp_sim.build import build_config
 from dwdp_sim.compute_config import read_peaks
 from dwdp_sim.dep import dep_layer, dep_step
 from dwdp_sim.errors import ConfigError
+from dwdp_sim.estimate import Estimate, paired_gain
 from dwdp_sim.iteration import Scenario
 from dwdp_sim.presets import preset
-from dwdp_sim.replications import Estimate, paired_gain, run_replications
+from dwdp_sim.replications import run_replications
 from dwdp_sim.requests import Chunk, RequestLoad, draw_steps
 from dwdp_sim.roofline import layer_times
 

@@ -196,3 +196,6 @@ def _pieces(copies_bytes: Sequence[Mapping[str, int]]) -> list[tuple[int, int]]:
             pieces.append((parameter["each"], parameter["n"] - 1))
         pieces.append((parameter["last"], 1))
     return pieces
+
+
+RowKey = tuple[str, str]

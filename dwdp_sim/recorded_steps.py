@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dwdp_sim.arrays import Floats
 from dwdp_sim.program import Program
 from dwdp_sim.recorded_row import row_from_dict
 from dwdp_sim.windows import StepWindows
@@ -40,8 +40,8 @@ class RecordedSteps:
     step_s: tuple[float, ...]
     min_s: tuple[float, ...]
     max_s: tuple[float, ...]
-    waits_s: NDArray[np.float64]
-    late_s: NDArray[np.float64]
+    waits_s: Floats
+    late_s: Floats
     copy_bound: bool
     unstable: str | None
 

@@ -11,8 +11,7 @@ import numpy as np
 
 from dwdp_sim.errors import ConfigError, shorten
 from dwdp_sim.plan import ASYNC, BATCH, NO_BARRIER
-from dwdp_sim.program import HOST, Program
-from dwdp_sim.starts import LATEST_START_S, check_spread
+from dwdp_sim.program import HOST, LATEST_START_S, Program, check_spread
 from dwdp_sim.user_file import read_json
 
 _MAX_COPIES = 20_000_000  # about 2 GB of columns; more is a typing error

@@ -16,7 +16,7 @@ from dwdp_sim.build import Job
 from dwdp_sim.files import write_whole
 from dwdp_sim.plot import draw_timeline
 from dwdp_sim.program import HOST
-from dwdp_sim.simulate import Timeline
+from dwdp_sim.timeline import Timeline
 from dwdp_sim.trace import chrome_trace
 
 COPIES_SCHEMA_VERSION = 1

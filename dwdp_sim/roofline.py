@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dwdp_sim.attention import Attention, causal_pairs
+from dwdp_sim.attention import Attention
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.models import MoEModel, matrix_bytes
-from dwdp_sim.requests import Step, count_tokens
+from dwdp_sim.requests import Chunk, Step, count_tokens
 from dwdp_sim.windows import StepWindows
 
 _ROUTER_FORMAT = "bf16"
@@ -208,3 +208,17 @@ def _attention(model: MoEModel) -> Attention:
     if model.attention is None:
         raise ConfigError("model.attention", "missing", "a roofline needs kind, num_heads and widths of the attention")
     return model.attention
+
+
+def causal_pairs(chunk: Chunk, window: int) -> int:
+    """Pairs of query and key that a chunk scores: a token sees itself and those before it, at most `window` of them.
+
+    Cutting a request into chunks does not change the sum: n·c + n·(n + 1)/2 for n new tokens behind c others.
+    """
+    total = chunk.context_tokens + chunk.new_tokens
+    return _pairs_up_to(total, window) - _pairs_up_to(chunk.context_tokens, window)
+
+
+def _pairs_up_to(tokens: int, window: int) -> int:
+    ramp = min(tokens, window) if window else tokens
+    return ramp * (ramp + 1) // 2 + (tokens - ramp) * window

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import simpy
-from numpy.typing import NDArray
 
 from dwdp_sim.calls import Call, Stream
 from dwdp_sim.engine import Process
@@ -16,39 +15,7 @@ from dwdp_sim.issue import issue_by_host
 from dwdp_sim.machine import Machine
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import Program
-from dwdp_sim.rates import RateSet
-from dwdp_sim.sharing import Flow
-
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Timeline:
-    """What happened, in seconds on one clock that starts at zero.
-
-    Attributes:
-        program: What was run; the copy columns below are in its order.
-        copy_issue_s: When each copy's call was complete.
-        copy_start_s: When its first byte moved.
-        copy_end_s: When its last byte arrived.
-        stream_elapsed_s: From each stream's start to its last completion.
-        host_s, gap_s, transfer_s, contention_s: A partition of each stream's elapsed time. The wait for an engine that
-            serves another stream is contention.
-        link_samples: (time, rates from then on) if asked for, else empty.
-        flows: The flows that the samples number.
-    """
-
-    program: Program
-    copy_issue_s: Floats
-    copy_start_s: Floats
-    copy_end_s: Floats
-    stream_elapsed_s: Floats
-    host_s: Floats
-    gap_s: Floats
-    transfer_s: Floats
-    contention_s: Floats
-    link_samples: list[tuple[float, RateSet]]
-    flows: list[Flow]
+from dwdp_sim.timeline import Timeline
 
 
 def simulate(

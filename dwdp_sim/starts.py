@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from dwdp_sim.config import WorkloadConfig
 from dwdp_sim.errors import ConfigError
+from dwdp_sim.program import LATEST_START_S, LONGEST_SPREAD_S, check_spread
 
 STARTS = ("random", "offsets", "lockstep", "file")
-LATEST_START_S = 1e6
-LONGEST_SPREAD_S = 1.0  # from the first start to the last; after a second a clock counts 64 KiB to 1e-9 of their time
 MOST_DRAWS = 10_000
 
 
@@ -32,18 +29,6 @@ def check_starts(workload: WorkloadConfig) -> None:
         raise ConfigError("workload.start", workload.start, allowed)
     if workload.offsets_s and (workload.kind, workload.start) != ("layer", "offsets"):
         raise ConfigError("workload.offsets_s", workload.offsets_s, "only workload.start=offsets of a layer reads them")
-
-
-def check_spread(key: str, starts_s: Sequence[float]) -> None:
-    """Refuse starts so far apart that the clock at the last one would be too coarse for single copies.
-
-    Raises:
-        ConfigError: They are.
-    """
-    spread_s = max(starts_s, default=0.0) - min(starts_s, default=0.0)
-    if spread_s > LONGEST_SPREAD_S:
-        allowed = f"starts within {LONGEST_SPREAD_S:g} s of one another are wanted"
-        raise ConfigError(key, f"{spread_s:g} s apart", allowed)
 
 
 def draw_starts_s(workload: WorkloadConfig, size: int, seed: int) -> list[list[float]]:

@@ -18,11 +18,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
+from dwdp_sim.arrays import Floats
 from dwdp_sim.blame import Blame
 from dwdp_sim.explain import Bubble, explain
 from dwdp_sim.link_use import arrivals_over_time, most_alone
 from dwdp_sim.program import HOST
-from dwdp_sim.steps import Floats, StepTimeline
+from dwdp_sim.step_timeline import StepTimeline
 from dwdp_sim.units import format_seconds
 
 _MOST_RANKS = 8

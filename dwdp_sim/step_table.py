@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 
 from dwdp_sim.explain import Bubble
-from dwdp_sim.steps import StepTimeline
+from dwdp_sim.step_timeline import StepTimeline
 
 _MOST_ROWS = 16
 

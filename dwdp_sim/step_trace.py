@@ -10,7 +10,7 @@ import numpy as np
 from dwdp_sim.blame import OWN_LINKS, Blame
 from dwdp_sim.explain import explain
 from dwdp_sim.program import HOST
-from dwdp_sim.steps import StepTimeline
+from dwdp_sim.step_timeline import StepTimeline
 from dwdp_sim.trace import name_event
 
 _THREADS = ("compute", "prefetch", "waits")

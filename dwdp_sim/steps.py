@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
-from numpy.typing import NDArray
 from simpy.events import Event
 
+from dwdp_sim.arrays import Floats
 from dwdp_sim.calls import Call, Gate, Stream
 from dwdp_sim.engine import Process
 from dwdp_sim.errors import ConfigError
@@ -18,11 +18,9 @@ from dwdp_sim.issue import issue_by_host
 from dwdp_sim.machine import Barriers, Machine
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import Program
-from dwdp_sim.rates import RateSet
-from dwdp_sim.sharing import Flow
+from dwdp_sim.step_timeline import StepTimeline
 from dwdp_sim.windows import LONGEST_S, StepWindows
 
-Floats = NDArray[np.float64]
 _NOTHING_OWED_S = 1e-10
 
 
@@ -56,62 +54,6 @@ class Pace:
             raise ConfigError("workload.launch_s", self.launch_s, f"seconds from 0 to {LONGEST_S:g} are wanted")
         if not 1.0 <= self.interference < np.inf:
             raise ConfigError("compute.interference", self.interference, "a factor of at least 1 is wanted")
-
-
-@dataclass(frozen=True)
-class StepTimeline:
-    """What happened in the counted steps, in seconds on one clock.
-
-    Shapes are (ranks, iterations) for steps and (ranks, iterations, layers) for the rest. A prefetch's latency, from
-    `prefetch_begin_s` to `prefetch_end_s`, is the sum of `own_engine_s`, `host_s`, `gap_s`, `transfer_s` and
-    `contention_s`.
-
-    Attributes:
-        step_begin_s: When the step's first kernel ran.
-        step_lead_end_s: When its dense layers ended.
-        step_end_s: When its last layer's compute ended.
-        launch_wait_s: Seconds for which compute could not go on because the host had not launched the layer.
-        wait_begin_s: When a layer's compute came to need its experts, and had looked at the event that says so.
-        moe_begin_s: When it had them: the difference is the bubble.
-        moe_end_s: When the layer's MoE block ended and its slot was free.
-        prefetch_begin_s: The later of: the host begins its first call, the slot is free.
-        prefetch_end_s: Arrival of its last byte.
-        own_engine_s: Seconds in which the rank's engine was still busy with an earlier layer.
-        host_s, gap_s, transfer_s, contention_s: As in `simulate.Timeline`.
-        link_samples, flows: As in `simulate.Timeline`.
-    """
-
-    step_begin_s: Floats
-    step_lead_end_s: Floats
-    step_end_s: Floats
-    launch_wait_s: Floats
-    wait_begin_s: Floats
-    moe_begin_s: Floats
-    moe_end_s: Floats
-    prefetch_begin_s: Floats
-    prefetch_end_s: Floats
-    own_engine_s: Floats
-    host_s: Floats
-    gap_s: Floats
-    transfer_s: Floats
-    contention_s: Floats
-    link_samples: list[tuple[float, RateSet]]
-    flows: list[Flow]
-
-    @property
-    def bubble_s(self) -> Floats:
-        """Seconds for which each layer's compute waited for its experts."""
-        return self.moe_begin_s - self.wait_begin_s
-
-    @property
-    def ready_s(self) -> Floats:
-        """When each layer could have begun, launched or not: as the layer before it ended, or the lead."""
-        return np.concatenate([self.step_lead_end_s[:, :, None], self.moe_end_s[:, :, :-1]], axis=2)
-
-    @property
-    def latency_s(self) -> Floats:
-        """Prefetch latency of each layer."""
-        return self.prefetch_end_s - self.prefetch_begin_s
 
 
 def simulate_steps(

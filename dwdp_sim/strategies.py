@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dwdp_sim.arrays import Ints
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.models import MoEModel, Parameter
 from dwdp_sim.placement import Placement
-from dwdp_sim.plan import ASYNC, BATCH, NO_BARRIER, CopyPlan, Ints
+from dwdp_sim.plan import ASYNC, BATCH, NO_BARRIER, CopyPlan
 
 _MOST_COPIES = 5_000_000  # of all ranks: about half a gigabyte of columns
 STRATEGIES = ("default", "batched", "ring", "batched_per_round", "waves")

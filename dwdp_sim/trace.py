@@ -9,7 +9,7 @@ import numpy as np
 from dwdp_sim.build import Job
 from dwdp_sim.link_use import lanes, rate_over_time
 from dwdp_sim.program import HOST
-from dwdp_sim.simulate import Timeline
+from dwdp_sim.timeline import Timeline
 
 _COUNTER_BINS = 1000
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from dwdp_sim.arrays import Floats, Ints
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.requests import MOST_TOKENS
 from dwdp_sim.user_file import read_json
@@ -33,10 +34,10 @@ class StepWindows:
         ConfigError: Shapes that do not belong together, values below zero, or times above `LONGEST_S`.
     """
 
-    lead_s: NDArray[np.float64]
-    before_s: NDArray[np.float64]
-    moe_s: NDArray[np.float64]
-    tokens: NDArray[np.int64]
+    lead_s: Floats
+    before_s: Floats
+    moe_s: Floats
+    tokens: Ints
 
     def __post_init__(self) -> None:
         if self.moe_s.ndim != 3 or 0 in self.moe_s.shape:
@@ -152,7 +153,7 @@ def windows_from_file(path: str) -> StepWindows:
         raise ConfigError(key, path, str(error)) from error
 
 
-def _numbers(content: dict[str, Any], name: str) -> NDArray[np.float64]:
+def _numbers(content: dict[str, Any], name: str) -> Floats:
     """Nested lists of numbers as an array."""
     try:
         values = np.array(content[name])

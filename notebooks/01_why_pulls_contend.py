@@ -27,7 +27,7 @@ from plotly.subplots import make_subplots
 from dwdp_sim.build import build_config
 from dwdp_sim.hypotheses import hypotheses, variants
 from dwdp_sim.link_use import rate_over_time
-from dwdp_sim.metrics import lower_bound_s
+from dwdp_sim.lower_bound import lower_bound_s
 from dwdp_sim.predict import predict
 from dwdp_sim.presets import preset
 from dwdp_sim.simulate import simulate

@@ -26,7 +26,7 @@ import numpy as np
 from dwdp_hw.check.predict import predict
 from dwdp_sim.build import build_config, read_cluster
 from dwdp_sim.hypotheses import hypotheses, variants
-from dwdp_sim.metrics import lower_bound_s
+from dwdp_sim.lower_bound import lower_bound_s
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.presets import preset
 from dwdp_sim.published import LAYERS, STEP_S

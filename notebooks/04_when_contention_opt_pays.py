@@ -29,7 +29,7 @@ from IPython.display import Markdown
 
 from dwdp_sim.build import build_config
 from dwdp_sim.hypotheses import ARTEFACT_AS_LOSS, EXCLUDED
-from dwdp_sim.metrics import lower_bound_s
+from dwdp_sim.lower_bound import lower_bound_s
 from dwdp_sim.presets import preset
 from dwdp_sim.published import LAYERS, STEP_S, STEP_TOKENS
 from dwdp_sim.recorded import read_recording

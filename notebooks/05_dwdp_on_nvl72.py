@@ -25,7 +25,7 @@ from dwdp_sim.build import build_config
 from dwdp_sim.fabric_constants import constants_for
 from dwdp_sim.hypotheses import hypotheses
 from dwdp_sim.iteration import dep_baseline, replicate
-from dwdp_sim.metrics import lower_bound_s
+from dwdp_sim.lower_bound import lower_bound_s
 from dwdp_sim.placement import Placement
 from dwdp_sim.presets import preset
 from dwdp_sim.simulate import simulate

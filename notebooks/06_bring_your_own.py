@@ -33,7 +33,8 @@ from dwdp_sim.build import build_config, read_cluster
 from dwdp_sim.constant import Constant
 from dwdp_sim.fabric_constants import constants_for
 from dwdp_sim.hypotheses import hypotheses, variants
-from dwdp_sim.metrics import lower_bound_s, memory_bytes
+from dwdp_sim.lower_bound import lower_bound_s
+from dwdp_sim.metrics import memory_bytes
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.presets import preset
 from dwdp_sim.replay import program_from_dict

@@ -27,9 +27,10 @@ from dwdp_sim.advise.lab import Bench, Lab, Setup, Windows
 from dwdp_sim.advise.load import measure_load
 from dwdp_sim.build import build_config
 from dwdp_sim.coarse_plan import COARSE_SLICES
+from dwdp_sim.estimate import paired_gain
 from dwdp_sim.hypotheses import ARTEFACT_AS_LOSS, EXCLUDED, Hypothesis
 from dwdp_sim.presets import preset
-from dwdp_sim.replications import paired_gain, workers
+from dwdp_sim.replications import workers
 from dwdp_sim.strategies import Strategy
 
 ROWS = Path(__file__).resolve().parents[1] / "docs/data/conclusions.jsonl"

@@ -18,9 +18,8 @@ from dwdp_sim.constant import Constant
 from dwdp_sim.hypotheses import BOTH_WAYS
 from dwdp_sim.plan import ASYNC, BATCH, NO_BARRIER
 from dwdp_sim.presets import preset
-from dwdp_sim.program import Program
-from dwdp_sim.simulate import Timeline
-from dwdp_sim.starts import LONGEST_SPREAD_S
+from dwdp_sim.program import LONGEST_SPREAD_S, Program
+from dwdp_sim.timeline import Timeline
 
 MEASUREMENTS = Path(__file__).resolve().parents[1] / "measurements"
 PUSHING_RANKS = 16  # of 64: with 64 every figure that was tried is within 3 %, at a hundred times the time

@@ -33,6 +33,7 @@ from dwdp_hw.expectation import Expectation, expect_all
 from dwdp_hw.incast import incast_cases
 from dwdp_hw.rows import FORMAT
 from dwdp_hw.starts import LATEST_S
+from dwdp_sim.arrays import Floats
 from dwdp_sim.build import read_cluster
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.fabric_constants import constants_for
@@ -42,7 +43,7 @@ from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import Program
 from dwdp_sim.pulls import fold_streams
 from dwdp_sim.recorded import read_recording
-from dwdp_sim.simulate import Floats, simulate
+from dwdp_sim.simulate import simulate
 
 OUT = Path(__file__).resolve().parents[1] / "docs/data/identify.jsonl"
 GPUS = (3, 4, 8)

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import numpy as np
 from wording import cells, percent
 
-from dwdp_sim.attention import causal_pairs
 from dwdp_sim.build import build_model
 from dwdp_sim.compute_config import read_peaks
 from dwdp_sim.dep import DepTimes, dep_layer, dep_step
@@ -16,7 +15,7 @@ from dwdp_sim.models import MoEModel
 from dwdp_sim.presets import preset
 from dwdp_sim.published import PREFETCH_S, roofline_rows
 from dwdp_sim.requests import Chunk, RequestLoad, Step, draw_steps
-from dwdp_sim.roofline import Peaks, feed_forward_s, layer_times
+from dwdp_sim.roofline import Peaks, causal_pairs, feed_forward_s, layer_times
 
 _LAYER = 3  # the first MoE layer; they are all alike
 _RANKS, _STEPS, _SEEDS = 4, 25, 100

@@ -15,14 +15,13 @@ from dwdp_hw.check.design import calibration_rows, is_smooth, rule_rows
 from dwdp_hw.check.fit import Estimate, Fit, fit_identified
 from dwdp_hw.check.host_costs import HOST_COSTS
 from dwdp_hw.check.rules import evidence
-from dwdp_hw.check.validate import RowKey
 from dwdp_hw.check.waits import event_waits_s
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.constant import Constant
 from dwdp_sim.files import write_whole
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded import Recording, pool
-from dwdp_sim.recorded_row import RecordedRow
+from dwdp_sim.recorded_row import RecordedRow, RowKey
 
 USES = ("design", "all")
 STEPS_ONLY = "steps"

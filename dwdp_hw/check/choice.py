@@ -12,7 +12,7 @@ import numpy as np
 from dwdp_hw.check.likelihood import log_likelihood
 from dwdp_hw.check.rules import DECIDED
 from dwdp_hw.expectation import Expectation
-from dwdp_sim.simulate import Floats
+from dwdp_sim.arrays import Floats
 
 _TOLD_APART = 0.01  # by how much the means of two hypotheses must differ for a row to tell them apart
 _EQUAL = 1e-9  # relative difference of times that are the same but for rounding

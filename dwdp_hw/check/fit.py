@@ -11,10 +11,10 @@ from scipy.optimize import least_squares
 from dwdp_hw.check.host_costs import cost_ranges
 from dwdp_hw.check.parameters import Parameter
 from dwdp_hw.check.problem import STEP, Matrix, Problem
+from dwdp_sim.arrays import Floats
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded_row import RecordedRow
-from dwdp_sim.simulate import Floats
 
 _NOT_APART = 0.98
 _IDENTIFIED = 0.5  # half width of the 95 % interval, as a part of the constant's effect, up to which it is known

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
-from dwdp_sim.simulate import Floats
+from dwdp_sim.arrays import Floats
 
 
 def log_likelihood(draws_s: Floats, measured_s: ArrayLike, scales: ArrayLike) -> Floats:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dwdp_hw.campaign import GPT_OSS, KIB, MIB, R1, V3_LITE, model_case, pieces_case, pulls_case, run_campaign
 from dwdp_hw.case import Case, Settings
 from dwdp_hw.incast import FEWEST_GPUS, telling_cases
+from dwdp_hw.run_campaign import run_campaign
+from dwdp_hw.shapes import GPT_OSS, KIB, MIB, R1, V3_LITE, model_case, pieces_case, pulls_case
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.plan import ASYNC, BATCH
 from dwdp_sim.recorded import Recording, read_recording

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dwdp_hw.check.host_costs import measured_host_s, predicted_host_s
 from dwdp_hw.check.predict import predict_mean_s
+from dwdp_sim.arrays import Bools, Floats, Ints
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded_row import RecordedRow
-from dwdp_sim.simulate import Floats
 
 _RANGE_TO_SIGMA = 2.5  # the range of five to seven normal draws, in standard deviations
 _FLOOR = 0.003  # relative; nothing is trusted better than this
@@ -47,8 +46,8 @@ class Observations:
             numbers += [number] * (len(row.median_s) + len(host))
         self.measured: Floats = np.array(logs)
         self.sigma: Floats = np.array(sigmas)
-        self.device: NDArray[np.bool_] = np.array(device)
-        self.row: NDArray[np.int64] = np.array(numbers)
+        self.device: Bools = np.array(device)
+        self.row: Ints = np.array(numbers)
 
     def predicted(self, cluster: Cluster) -> Floats:
         """Logarithms of the predicted times, in the order of `measured`."""

@@ -10,11 +10,11 @@ import numpy as np
 
 from dwdp_hw.check.design import is_train
 from dwdp_hw.check.host_costs import HOST_COSTS
+from dwdp_sim.arrays import Floats
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.hypotheses import INCAST
 from dwdp_sim.recorded_row import RecordedRow
 from dwdp_sim.sharing import Flow
-from dwdp_sim.simulate import Floats
 
 _RATES = {
     "peer": ("egress_bytes_per_s", "ingress_bytes_per_s", "pair_bytes_per_s"),

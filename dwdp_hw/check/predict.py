@@ -8,11 +8,12 @@ import numpy as np
 
 from dwdp_hw.check.host_costs import at_bound
 from dwdp_hw.starts import DRAWS, LATEST_S, drawn_starts_s, over_starts
+from dwdp_sim.arrays import Floats
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.fabric_constants import constants_for
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded_row import RecordedRow
-from dwdp_sim.simulate import Floats, simulate
+from dwdp_sim.simulate import simulate
 
 _TRIES = 1000  # drawn errors of the clocks
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from dwdp_hw.check.host_costs import at_bound
 from dwdp_hw.check.predict import Prediction
+from dwdp_sim.arrays import Floats
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.fabric_constants import constants_for
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded_steps import RecordedSteps
-from dwdp_sim.simulate import Floats
 from dwdp_sim.steps import Pace, simulate_steps
 
 _ONE_STEP = Pace(goes_on=False)

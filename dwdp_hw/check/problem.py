@@ -6,18 +6,17 @@ from collections.abc import Collection, Sequence
 from copy import copy
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dwdp_hw.check.observations import Observations
 from dwdp_hw.check.parameters import Parameter, parameters_for, with_values
+from dwdp_sim.arrays import Floats
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.hypotheses import INCAST
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded_row import RecordedRow
-from dwdp_sim.simulate import Floats
 
-Matrix = NDArray[np.float64]
+Matrix = Floats
 
 STEP = 1e-2  # of the finite differences; large enough to cross the phases in which two trains lock
 _PRIOR_SIGMA = 0.7  # of log x: machines of a kind agree within a factor of two, so what no row tells stays in place

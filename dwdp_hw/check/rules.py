@@ -11,11 +11,11 @@ from dwdp_hw.check.likelihood import log_likelihood
 from dwdp_hw.check.observations import Observations, relative_noise
 from dwdp_hw.check.predict import predict_draws_s
 from dwdp_hw.check.problem import Problem
+from dwdp_sim.arrays import Floats
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.hypotheses import AS_CONFIGURED, EXCLUDED, Hypothesis, distinct, hypotheses
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded_row import RecordedRow
-from dwdp_sim.simulate import Floats
 
 DECIDED = 2.0  # log likelihood by which a hypothesis must win
 _NOTICEABLE = 0.1  # of a row's noise

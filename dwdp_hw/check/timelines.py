@@ -13,14 +13,14 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dwdp_hw.check.predict import starts_s
+from dwdp_sim.arrays import Floats, Ints
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.fabric_constants import constants_for
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded_row import RecordedRow
-from dwdp_sim.simulate import Floats, simulate
+from dwdp_sim.simulate import simulate
 
 STAMP_RESOLUTION_S = 1e-6  # stamps of copies that arrived together differ by up to one round of polling
 
@@ -77,10 +77,10 @@ class RankTimeline:
 
     rank: int
     copies: int
-    number: NDArray[np.int64]
-    size_bytes: NDArray[np.int64]
-    issued_bytes: NDArray[np.int64]
-    call: NDArray[np.int64]
+    number: Ints
+    size_bytes: Ints
+    issued_bytes: Ints
+    call: Ints
     measured_s: Floats
     predicted_s: Floats
     timed_s: float

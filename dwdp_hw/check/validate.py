@@ -14,10 +14,10 @@ from dwdp_hw.check.summary import groups_of, percent, summarize
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded import Recording
+from dwdp_sim.recorded_row import RowKey
 
 _SCHEMA = 3
 
-RowKey = tuple[str, str]
 """sha256 of a row's file, and its case."""
 
 

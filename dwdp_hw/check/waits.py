@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dwdp_sim.arrays import Floats
 from dwdp_sim.recorded_steps import RecordedSteps
 
 _EARLY_S = 20e-6  # a layer whose experts arrived so long before it came to need them did not wait for bytes
 
 
-def event_waits_s(steps: Sequence[RecordedSteps]) -> NDArray[np.float64]:
+def event_waits_s(steps: Sequence[RecordedSteps]) -> Floats:
     """Seconds between two layers' compute wherever the second one's experts had long arrived, over all ranks.
 
     A layer has a wait for its event there, and nothing else. A step's first layer counts never.

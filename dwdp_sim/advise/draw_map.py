@@ -15,14 +15,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import NullLocator
-from numpy.typing import NDArray
 
 from dwdp_sim.advise.gain_map import MapPoint
 from dwdp_sim.advise.load import Load
 from dwdp_sim.advise.search import ALIKE
+from dwdp_sim.arrays import Bools, Floats
 from dwdp_sim.hypotheses import AS_CONFIGURED
 
-Grid = NDArray[np.float64]  # (variations, ratios)
+Grid = Floats  # (variations, ratios)
 
 _STAR: dict[str, Any] = {"marker": "*", "markerfacecolor": "white", "markeredgecolor": "black", "linestyle": ""}
 
@@ -81,7 +81,7 @@ def _mesh(axis: Axes, ratios: Sequence[float], cvs: Sequence[float], values: Gri
     return axis.pcolormesh(_edges(np.log(ratios)), np.arange(len(cvs) + 1) - 0.5, values, **colours)
 
 
-def _hatch(axis: Axes, ratios: Sequence[float], cvs: Sequence[float], unsure: NDArray[np.bool_]) -> None:
+def _hatch(axis: Axes, ratios: Sequence[float], cvs: Sequence[float], unsure: Bools) -> None:
     edges = _edges(np.log(ratios))
     for row, column in zip(*np.nonzero(unsure), strict=True):
         corner = float(edges[column]), float(row) - 0.5

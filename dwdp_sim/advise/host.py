@@ -10,7 +10,7 @@ from dwdp_sim.advise.lab import Host, Lab
 from dwdp_sim.advise.search import setup_of
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.coarse_plan import COARSE_SLICES
-from dwdp_sim.replications import Estimate, paired_gain
+from dwdp_sim.estimate import Estimate, paired_gain
 from dwdp_sim.strategies import Strategy
 
 SLICE_COSTS_S = (0.5e-6, 1.1e-6, 3.3e-6)  # seen on two H200s, and reported for GB200

@@ -9,7 +9,7 @@ import numpy as np
 
 from dwdp_sim.advise.lab import Bench, Setup
 from dwdp_sim.iteration import draw
-from dwdp_sim.metrics import lower_bound_s
+from dwdp_sim.lower_bound import lower_bound_s
 from dwdp_sim.strategies import Strategy
 
 

@@ -11,9 +11,9 @@ from dwdp_sim.advise.search import setup_of
 from dwdp_sim.build import Layer
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.coarse_plan import COARSE_SLICES
+from dwdp_sim.estimate import Estimate, paired_gain
 from dwdp_sim.metrics import memory_bytes
 from dwdp_sim.placement import Placement
-from dwdp_sim.replications import Estimate, paired_gain
 from dwdp_sim.strategies import IMPLEMENTATIONS, build_plan
 
 _SHARES = (1.0, 0.75, 0.5, 0.25)  # of the experts that are pulled from each peer where none overlap

@@ -13,8 +13,8 @@ from dwdp_sim.advise.paste import engine_settings
 from dwdp_sim.advise.search import Row
 from dwdp_sim.advise.verdict import verdict
 from dwdp_sim.build import Job
+from dwdp_sim.estimate import Estimate
 from dwdp_sim.metrics import layer_head
-from dwdp_sim.replications import Estimate
 
 ADVICE_SCHEMA_VERSION = 1
 

@@ -17,7 +17,7 @@ from dwdp_sim.advise.paste import engine_settings
 from dwdp_sim.advise.search import ALIKE
 from dwdp_sim.advise.verdict import percent, percent_range, turning_lines, verdict
 from dwdp_sim.build import Job, Layer
-from dwdp_sim.replications import Estimate
+from dwdp_sim.estimate import Estimate
 from dwdp_sim.units import format_bytes, format_seconds, format_slice
 
 _PLAIN_WIDTH = 120

@@ -11,8 +11,8 @@ from dwdp_sim.advise.lab import Lab, Setup
 from dwdp_sim.advise.load import Load
 from dwdp_sim.advise.search import ALIKE, setup_of
 from dwdp_sim.coarse_plan import COARSE_SLICES
+from dwdp_sim.estimate import Estimate, paired_gain
 from dwdp_sim.hypotheses import Hypothesis
-from dwdp_sim.replications import Estimate, paired_gain
 
 RATIOS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0)  # window ÷ uncontended prefetch
 _HALVINGS = 4

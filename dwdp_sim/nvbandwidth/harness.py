@@ -15,7 +15,7 @@ import numpy as np
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.plan import ASYNC, NO_BARRIER
 from dwdp_sim.program import Program
-from dwdp_sim.simulate import Timeline
+from dwdp_sim.timeline import Timeline
 
 WARMUPS = 4
 LOOP_COUNT = 16  # nvbandwidth's default

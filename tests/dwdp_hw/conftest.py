@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from dwdp_hw.case import Case, RankResult, Settings
+from dwdp_hw.case import Case, Settings
 from dwdp_hw.launch import run_group
+from dwdp_hw.result import RankResult
 from dwdp_hw.worker import Work
 from dwdp_sim.models import MoEModel
 from dwdp_sim.placement import Placement

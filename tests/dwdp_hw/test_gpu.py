@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dwdp_hw.campaign import GPT_OSS, V3_LITE, model_case, pieces_case
-from dwdp_hw.case import Case, Pipeline, RankResult, Settings
+from dwdp_hw.case import Case, Pipeline, Settings
 from dwdp_hw.cuda import Gpu, count_gpus
 from dwdp_hw.expected import Region
 from dwdp_hw.faults import NoGpuError, RankFault, Whereabouts
@@ -25,7 +24,9 @@ from dwdp_hw.launch import run_group
 from dwdp_hw.launch_run import QUEUE_LIMIT_CALLS
 from dwdp_hw.pattern import pattern_bytes
 from dwdp_hw.peer_memory import check_mapping
+from dwdp_hw.result import RankResult
 from dwdp_hw.rows import measured_row
+from dwdp_hw.shapes import GPT_OSS, V3_LITE, model_case, pieces_case
 from dwdp_hw.worker import Work
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.plan import ASYNC

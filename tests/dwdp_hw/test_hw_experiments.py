@@ -12,10 +12,10 @@ import hydra
 import pytest
 from omegaconf import OmegaConf
 
-from dwdp_hw.campaign import run_campaign
 from dwdp_hw.case import Case, Settings
 from dwdp_hw.config import Cases, HwConfig, Mode, Source, register_hw_schemas
 from dwdp_hw.incast import incast_cases
+from dwdp_hw.run_campaign import run_campaign
 from dwdp_sim.config import config_dir
 from dwdp_sim.recorded import read_recording
 from tests.dwdp_hw.check.test_check_command import dwdp_hw

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dwdp_hw.campaign import pulls_case
 from dwdp_hw.case import Case, Pipeline
 from dwdp_hw.case_program import case_program
 from dwdp_hw.expectation import Expectation, expect, expected_s
@@ -21,6 +20,7 @@ from dwdp_hw.incast import SHRINK_ON_HOST, incast_cases, telling_cases
 from dwdp_hw.layout import Layout, rank_copies
 from dwdp_hw.measurement_file import measurement_file
 from dwdp_hw.rows import measured_row
+from dwdp_hw.shapes import pulls_case
 from dwdp_hw.starts import LATEST_S
 from dwdp_sim.build import read_cluster
 from dwdp_sim.hypotheses import AS_CONFIGURED, FIFO, hypotheses

@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dwdp_hw.campaign import one_gpu_cases, peer_cases, pieces_case
-from dwdp_hw.case import Case, Detail, LayerTimes, Pipeline, RankResult, Sample
+from dwdp_hw.campaign import one_gpu_cases, peer_cases
+from dwdp_hw.case import Case, Pipeline
 from dwdp_hw.measurement_file import FIELDS, measurement_file
+from dwdp_hw.result import Detail, LayerTimes, RankResult, Reading, Sample
 from dwdp_hw.rows import copies_bytes, measured_row
-from dwdp_hw.stability import LARGEST_SPREAD, why_unstable
-from dwdp_hw.telemetry import Reading, over_nvlink
+from dwdp_hw.shapes import pieces_case
+from dwdp_hw.stability import LARGEST_SPREAD, over_nvlink, why_unstable
 from dwdp_sim.plan import ASYNC, BATCH
 from dwdp_sim.recorded import read_recording
 

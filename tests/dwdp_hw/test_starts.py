@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from dwdp_hw.check.predict import predict, predict_mean_s, starts_s
 from dwdp_hw.starts import DRAWS, LATEST_S, drawn_starts_s, over_starts
+from dwdp_sim.arrays import Floats
 from dwdp_sim.build import read_cluster
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded_row import RecordedRow, row_from_dict
-from dwdp_sim.simulate import Floats
 
 HGX = read_cluster("hgx_h200")
 OPTIONS = FabricOptions()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dwdp_hw.campaign import V3_LITE, model_case
+from dwdp_hw.shapes import V3_LITE, model_case
 from dwdp_hw.witness import read_trace
 from dwdp_sim.strategies import Strategy
 

@@ -13,7 +13,8 @@ from dwdp_sim.fabric_constants import FabricConstants, constants_for
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.plan import ASYNC, BATCH, NO_BARRIER
 from dwdp_sim.program import HOST, Program
-from dwdp_sim.simulate import Timeline, simulate
+from dwdp_sim.simulate import simulate
+from dwdp_sim.timeline import Timeline
 
 Copy = tuple[int, int, int]  # source, destination, bytes
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from dwdp_sim.options import FabricOptions
-from dwdp_sim.simulate import Timeline
+from dwdp_sim.timeline import Timeline
 from tests.dwdp_sim.exact_calls import Call, HostThread, calls_of, flow_of, from_table
 from tests.dwdp_sim.exact_fabric import Fabric, Flow
 from tests.dwdp_sim.exact_walks import Walk, walks

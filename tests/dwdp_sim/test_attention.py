@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwdp_sim.attention import Attention, causal_pairs
+from dwdp_sim.attention import Attention
 from dwdp_sim.errors import ConfigError
 from dwdp_sim.requests import Chunk
+from dwdp_sim.roofline import causal_pairs
 from tests.dwdp_sim.presets import preset_model
 
 MLA = Attention(

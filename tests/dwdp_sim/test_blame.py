@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from dwdp_sim.blame import OWN_LINKS, Blame, split_contention
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import HOST, Program
-from dwdp_sim.steps import StepTimeline, simulate_steps
+from dwdp_sim.step_timeline import StepTimeline
+from dwdp_sim.steps import simulate_steps
 from dwdp_sim.windows import StepWindows, constant_windows
 from tests.dwdp_sim.builders import Call, Queue, batch, constants, program, queue, single
 from tests.dwdp_sim.drawn import machines

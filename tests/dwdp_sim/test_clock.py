@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dwdp_sim.options import FabricOptions
-from dwdp_sim.program import Program
-from dwdp_sim.simulate import Timeline
-from dwdp_sim.starts import LATEST_START_S, LONGEST_SPREAD_S
+from dwdp_sim.program import LATEST_START_S, LONGEST_SPREAD_S, Program
+from dwdp_sim.timeline import Timeline
 from tests.dwdp_sim.builders import FREE, ends, links, program, queue, run, single
 from tests.dwdp_sim.drawn import OPTIONS
 from tests.dwdp_sim.drawn_exact import ANY_WALK, EVERY_PROGRAM, EVERYTHING, programs

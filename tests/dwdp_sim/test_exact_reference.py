@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import Program
-from dwdp_sim.simulate import Timeline
+from dwdp_sim.timeline import Timeline
 from tests.dwdp_sim.builders import FREE, batch, program, queue, run
 from tests.dwdp_sim.drawn_exact import (
     ALL_KINDS,

@@ -16,7 +16,7 @@ from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import Program
 from dwdp_sim.rates import RateModel
 from dwdp_sim.sharing import Flow
-from dwdp_sim.simulate import Timeline
+from dwdp_sim.timeline import Timeline
 from tests.dwdp_sim.builders import batch, constants, ends, links, program, queue, resources, run, single
 from tests.dwdp_sim.drawn import ALL_KINDS, OPTIONS, incast_left, machines, programs
 

@@ -16,10 +16,11 @@ from dwdp_sim.app import main
 from dwdp_sim.build import Job, build_config
 from dwdp_sim.build_iteration import with_background
 from dwdp_sim.errors import ConfigError
+from dwdp_sim.estimate import Estimate, paired_gain
 from dwdp_sim.iteration import FIGURES, Scenario, draw, replicate
 from dwdp_sim.iteration_results import steps_table
 from dwdp_sim.presets import preset
-from dwdp_sim.replications import Estimate, known_within, paired_gain, run_replications, workers
+from dwdp_sim.replications import known_within, run_replications, workers
 
 from .builders import program, queue, single
 

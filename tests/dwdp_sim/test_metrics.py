@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from dwdp_sim.hypotheses import Variant
-from dwdp_sim.metrics import draw_spread, latency, latency_range, lower_bound_s, memory_bytes
+from dwdp_sim.lower_bound import lower_bound_s
+from dwdp_sim.metrics import draw_spread, latency, latency_range, memory_bytes
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.predict import predict
 from tests.dwdp_sim.composing import job

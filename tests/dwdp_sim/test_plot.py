@@ -14,7 +14,8 @@ from matplotlib.patches import StepPatch
 
 from dwdp_sim.build import Job
 from dwdp_sim.plot import draw_timeline, timeline_figure
-from dwdp_sim.simulate import Timeline, simulate
+from dwdp_sim.simulate import simulate
+from dwdp_sim.timeline import Timeline
 from tests.dwdp_sim.composing import job
 
 LITE = "model=deepseek_v3_lite_nvfp4"

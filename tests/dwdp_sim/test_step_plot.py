@@ -15,7 +15,8 @@ from dwdp_sim.link_use import arrivals_over_time, most_alone
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import HOST, Program
 from dwdp_sim.step_plot import draw_steps, steps_figure
-from dwdp_sim.steps import Pace, StepTimeline, simulate_steps
+from dwdp_sim.step_timeline import StepTimeline
+from dwdp_sim.steps import Pace, simulate_steps
 from dwdp_sim.windows import StepWindows, constant_windows
 from tests.dwdp_sim.builders import constants, links, program, queue, single
 

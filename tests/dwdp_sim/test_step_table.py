@@ -11,7 +11,8 @@ from dwdp_sim.blame import split_contention
 from dwdp_sim.explain import worst_bubbles
 from dwdp_sim.program import Program
 from dwdp_sim.step_table import bubbles_table, ranks_table
-from dwdp_sim.steps import Pace, StepTimeline, simulate_steps
+from dwdp_sim.step_timeline import StepTimeline
+from dwdp_sim.steps import Pace, simulate_steps
 from dwdp_sim.windows import constant_windows
 from tests.dwdp_sim.builders import constants, links, program, queue, single
 

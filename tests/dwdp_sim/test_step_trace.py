@@ -10,8 +10,9 @@ import pytest
 
 from dwdp_sim.blame import split_contention
 from dwdp_sim.program import HOST, Program
+from dwdp_sim.step_timeline import StepTimeline
 from dwdp_sim.step_trace import chrome_steps_trace
-from dwdp_sim.steps import Pace, StepTimeline, simulate_steps
+from dwdp_sim.steps import Pace, simulate_steps
 from dwdp_sim.windows import StepWindows, constant_windows
 from tests.dwdp_sim.builders import constants, program, queue, single
 

@@ -16,7 +16,8 @@ from dwdp_sim.options import FabricOptions
 from dwdp_sim.plan import NO_BARRIER
 from dwdp_sim.program import HOST, Program
 from dwdp_sim.simulate import simulate
-from dwdp_sim.steps import Pace, StepTimeline, simulate_steps
+from dwdp_sim.step_timeline import StepTimeline
+from dwdp_sim.steps import Pace, simulate_steps
 from dwdp_sim.windows import StepWindows, constant_windows
 
 from .builders import batch, cluster, constants, program, queue, single

@@ -15,11 +15,11 @@ from dwdp_hw.check.report import Subject, markdown_report
 from dwdp_hw.check.summary import Summary, summarize
 from dwdp_hw.check.validate import Bars, Validation, validate
 from dwdp_hw.check.waits import event_waits_s
+from dwdp_sim.arrays import Floats
 from dwdp_sim.build import read_cluster
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded import Recording, read_recording
-from dwdp_sim.simulate import Floats
 from dwdp_sim.windows import constant_windows
 from tests.dwdp_sim.builders import program, queue, single
 

@@ -27,7 +27,8 @@ from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import HOST
 from dwdp_sim.recorded import read_recording
 from dwdp_sim.replay import program_from_dict, read_program
-from dwdp_sim.simulate import Timeline, simulate
+from dwdp_sim.simulate import simulate
+from dwdp_sim.timeline import Timeline
 from tests.dwdp_hw.check.trace_files import Record, records_of, write_nsys, write_torch
 
 REPOSITORY = Path(__file__).parents[3]

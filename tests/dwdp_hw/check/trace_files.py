@@ -16,7 +16,7 @@ from typing import Any
 
 from dwdp_sim.plan import BATCH
 from dwdp_sim.program import HOST
-from dwdp_sim.simulate import Timeline
+from dwdp_sim.timeline import Timeline
 
 OPERATIONS = {1: "HTOD", 2: "DTOH", 8: "DTOD", 10: "PTOP", 11: "UVM_HTOD"}
 MEMCPY = (

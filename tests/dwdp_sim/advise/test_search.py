@@ -7,8 +7,8 @@ import pytest
 from dwdp_sim.advise.candidates import Candidate, candidate_of, candidates, changes
 from dwdp_sim.advise.lab import Lab
 from dwdp_sim.advise.search import Effort, Findings, Row, _choose, search
+from dwdp_sim.estimate import Estimate
 from dwdp_sim.hypotheses import AS_CONFIGURED, WALKS, Hypothesis
-from dwdp_sim.replications import Estimate
 from dwdp_sim.strategies import Strategy
 from tests.dwdp_sim.advise.benches import free, small_bench
 

@@ -11,9 +11,9 @@ from dwdp_sim.advise.memory import PlacementRow
 from dwdp_sim.advise.search import Findings, Row
 from dwdp_sim.advise.turning import Turning
 from dwdp_sim.advise.verdict import turning_lines, verdict
+from dwdp_sim.estimate import Estimate
 from dwdp_sim.hypotheses import AS_CONFIGURED, WALKS, Hypothesis
 from dwdp_sim.placement import Placement
-from dwdp_sim.replications import Estimate
 from dwdp_sim.strategies import Strategy
 
 FITS = PlacementRow(Placement.create(256, 4), 10**11, True, 10**9, None)

@@ -1,0 +1,144 @@
+"""What a measured case gives back from each rank: plain data that travels between processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One run of one rank.
+
+    Attributes:
+        elapsed_s: Device time from the start to the last byte.
+        host_s: Time the issuing thread spent in the calls.
+        started_s: When the rank started, on the host's monotonic clock, less its planned delay.
+        queued_calls: Calls that were complete when the clock started.
+        gate_late: Whether the gate opened by its time-out.
+    """
+
+    elapsed_s: float
+    host_s: float
+    started_s: float
+    queued_calls: int
+    gate_late: bool
+
+
+@dataclass(frozen=True)
+class Detail:
+    """One run seen from close up; seconds from the start, NaN where it could not be seen.
+
+    Attributes:
+        arrival_s: When each copy's last byte arrived.
+        issue_s: When each call was complete on the host.
+        call_end_s: When each call was complete on the device.
+    """
+
+    arrival_s: list[float]
+    issue_s: list[float]
+    call_end_s: list[float]
+
+
+@dataclass(frozen=True)
+class LayerTimes:
+    """One layer of a pipeline run on one rank, seconds from the start of the step."""
+
+    layer: int
+    copy_begin_s: float
+    copy_end_s: float
+    compute_begin_s: float
+    compute_end_s: float
+
+
+@dataclass(frozen=True)
+class RankResult:
+    """What one rank found out about one case.
+
+    Attributes:
+        rank, host: Who.
+        device: Name of the GPU, or what ran instead.
+        path: The driver entry that moved the bytes.
+        pulls: Whether this rank pulled.
+        samples: Timed runs, in order; empty for a rank that only served.
+        detail: See `Detail`.
+        witness: See `Witness`.
+        layers: For each timed pipeline run, its layers.
+        issue_cost_s: For each way of issuing, host seconds a slice of each run.
+        clock_uncertainty_s: How well this GPU's clock is known on the host's.
+        before, after: NVML around the case.
+        pulled_bytes: Bytes this rank pulled between the two readings.
+        verified_runs: Runs whose every byte was compared.
+        machine: Versions and names, equal over a run.
+    """
+
+    rank: int
+    host: str
+    device: str
+    path: str
+    pulls: bool
+    samples: list[Sample]
+    detail: Detail | None
+    witness: Witness | None
+    layers: list[list[LayerTimes]]
+    issue_cost_s: dict[str, list[float]]
+    clock_uncertainty_s: float
+    before: Reading
+    after: Reading
+    pulled_bytes: int
+    verified_runs: int
+    machine: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One look at a GPU; None where it does not say.
+
+    Attributes:
+        sm_clock_hz, memory_clock_hz: Clocks.
+        power_w: Power drawn.
+        temperature_c: Temperature of the GPU.
+        slowdowns: Reasons for which the GPU is slowed down just now.
+        nvlink_rx_bytes, nvlink_tx_bytes: Data moved over all its links since the driver was loaded.
+        nvlink_errors: Sum of the links' error counters.
+    """
+
+    sm_clock_hz: float | None
+    memory_clock_hz: float | None
+    power_w: float | None
+    temperature_c: float | None
+    slowdowns: tuple[str, ...]
+    nvlink_rx_bytes: int | None
+    nvlink_tx_bytes: int | None
+    nvlink_errors: int | None
+
+
+@dataclass(frozen=True)
+class CopyRecord:
+    """One copy as CUPTI recorded it; it may stand for several copies of a batch.
+
+    Attributes:
+        name: CUPTI's words for its kind.
+        begin_s, end_s: On the profiler's clock.
+        size: Bytes.
+    """
+
+    name: str
+    begin_s: float
+    end_s: float
+    size: int
+
+
+@dataclass(frozen=True)
+class Witness:
+    """What was recorded of a run.
+
+    Attributes:
+        copies: In the order of their begin.
+        trace: The profiler's whole file, as text.
+        missing: Why there is nothing; None if there is.
+    """
+
+    copies: list[CopyRecord]
+    trace: str
+    missing: str | None
