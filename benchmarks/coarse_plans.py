@@ -1,4 +1,4 @@
-"""How far a step changes when small slices are simulated as fewer, larger ones (`dwdp_sim/coarse_plan.py`).
+"""How far a step changes when small slices are simulated as fewer, larger ones (`dwdp_sim/steps/coarse_plan.py`).
 
     python benchmarks/coarse_plans.py docs/data/coarse_plans.jsonl
 
@@ -15,14 +15,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dwdp_sim.advise.lab import Bench, Lab, Setup
-from dwdp_sim.build import build_config
-from dwdp_sim.coarse_plan import COARSE_SLICES, SLICES_A_PULL
-from dwdp_sim.estimate import paired_gain
-from dwdp_sim.files import write_whole
-from dwdp_sim.hypotheses import WALKS, Hypothesis
-from dwdp_sim.presets import preset
-from dwdp_sim.strategies import Strategy
+from dwdp_sim.advise.trials import Bench, Lab, Setup
+from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.base.estimate import paired_gain
+from dwdp_sim.fabric.hypotheses import WALKS, Hypothesis
+from dwdp_sim.job.build import build_config
+from dwdp_sim.job.presets import preset
+from dwdp_sim.plan.strategy import Strategy
+from dwdp_sim.steps.coarse_plan import COARSE_SLICES, SLICES_A_PULL
 
 SEEDS, LAYERS, EVERY = range(4), 8, 10**9
 R1 = {"dwdp.dwdp_size": 4, "workload.ratio": 0.5}

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from dwdp_hw.cuda import Gpu, count_gpus
-from dwdp_hw.faults import Whereabouts
-from dwdp_hw.issue import prepare_calls
-from dwdp_hw.layout import RankCopies
-from dwdp_sim.plan import BATCH
+from dwdp_hw.executors.cuda.gpu import Gpu, count_gpus
+from dwdp_hw.executors.cuda.issue import prepare_calls
+from dwdp_hw.executors.layout import RankCopies
+from dwdp_hw.group.faults import Whereabouts
+from dwdp_sim.plan.copy_plan import BATCH
 
 SAMPLES = 300
 PAUSE_S = 0.05

@@ -19,19 +19,19 @@ from typing import cast
 import hydra
 from omegaconf import OmegaConf
 
-from dwdp_sim.build import build_config
-from dwdp_sim.config import SimConfig, config_dir, register_schemas
-from dwdp_sim.predict import summarize_job
-from dwdp_sim.sweep.folder import Folder
+from dwdp_sim.job.build import build_config
+from dwdp_sim.job.schema import SimConfig, config_dir, register_schemas
+from dwdp_sim.results.predict import summarize_job
+from dwdp_sim.sweep.compact import compact
 from dwdp_sim.sweep.jobs import Asked
-from dwdp_sim.sweep.merge import compact
+from dwdp_sim.sweep.results_folder import Folder
 from dwdp_sim.sweep.rows import Run, result_rows, write_rows
 
 JOBS, RANKS = 10_000, 4
 OVERRIDES = ("model=deepseek_v3_lite_nvfp4", "strategy.slice_bytes=8MiB")
 MOST_BYTES = 1e9
 MOST_S = {"one file a job, cold": 30.0, "merged, cold": 5.0, "report": 15.0}
-READ = "from dwdp_sim.sweep.read import load_results; frame = load_results(sys.argv[1])"
+READ = "from dwdp_sim.sweep.query import load_results; frame = load_results(sys.argv[1])"
 
 
 def write(folder: Folder) -> None:
@@ -76,7 +76,7 @@ def draw(folder: Folder) -> None:
     """Write the page in a fresh process; print and assert time and memory."""
     forget(folder)
     page = folder.path / "report.html"
-    code = "import resource, sys; from dwdp_sim.report import main; sys.argv[0] = 'dwdp-report'; main()\n" + (
+    code = "import resource, sys; from dwdp_sim.report_app import main; sys.argv[0] = 'dwdp-report'; main()\n" + (
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
     )
     began = time.perf_counter()

@@ -14,15 +14,15 @@ from unittest import mock
 
 import simpy
 
-from dwdp_sim.cluster import Cluster
-from dwdp_sim.constant import Constant
-from dwdp_sim.fabric_constants import constants_for
-from dwdp_sim.models import MoEModel
-from dwdp_sim.options import FabricOptions
-from dwdp_sim.placement import Placement
-from dwdp_sim.program import program_from_plan
-from dwdp_sim.simulate import simulate
-from dwdp_sim.strategies import Strategy, build_plan
+from dwdp_sim.fabric.cluster import Cluster
+from dwdp_sim.fabric.constant import Constant
+from dwdp_sim.fabric.fabric_constants import constants_for
+from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.fabric.simulate import simulate
+from dwdp_sim.model.moe import MoEModel
+from dwdp_sim.model.placement import Placement
+from dwdp_sim.plan.program import program_from_plan
+from dwdp_sim.plan.strategy import Strategy, build_plan
 
 REPEATS = 7
 # DeepSeek-R1 NVFP4, N = 4, 2 MiB slices, two sources in flight: (implementation, starts) -> (slices, SimPy events).

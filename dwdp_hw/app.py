@@ -11,19 +11,19 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.console import Console
 
-from dwdp_hw.build import Measurement, build_measurement
-from dwdp_hw.case import Case
-from dwdp_hw.check.job import CheckJob, build_check
-from dwdp_hw.check.run import run_calibration, run_validation
-from dwdp_hw.check.traces.importing import build_import
-from dwdp_hw.check.traces.report import run_import
-from dwdp_hw.config import HwConfig, Mode, register_hw_schemas
-from dwdp_hw.faults import FAULT_EXIT, NO_GPU_EXIT, NoGpuError, RankFault
-from dwdp_hw.launch import run_as_rank, run_group, started_by_torchrun
-from dwdp_hw.report import print_measurement, write_measurement
-from dwdp_hw.result import RankResult
-from dwdp_hw.worker import Work
-from dwdp_sim.compose import run_app
+from dwdp_hw.cases.case import Case
+from dwdp_hw.cases.result import RankResult
+from dwdp_hw.group.faults import FAULT_EXIT, NO_GPU_EXIT, NoGpuError, RankFault
+from dwdp_hw.job.measurement import Measurement, build_measurement
+from dwdp_hw.job.measurement_report import print_measurement, write_measurement
+from dwdp_hw.job.schema import HwConfig, Mode, register_hw_schemas
+from dwdp_hw.run.launch import run_as_rank, run_group, started_by_torchrun
+from dwdp_hw.run.worker import Work
+from dwdp_hw.traces.importing import build_import
+from dwdp_hw.traces.report import run_import
+from dwdp_hw.validate.check_job import CheckJob, build_check
+from dwdp_hw.validate.run_check import run_calibration, run_validation
+from dwdp_sim.job.hydra_app import run_app
 
 _FAILED_EXIT = 1
 _INTERRUPTED_EXIT = 130

@@ -13,16 +13,16 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from dwdp_sim.build import Job, build_job
-from dwdp_sim.compose import run_app
-from dwdp_sim.config import SimConfig, SweepConfig, register_schemas
-from dwdp_sim.errors import ConfigError
-from dwdp_sim.iteration_run import run_iteration
-from dwdp_sim.predict import predict
-from dwdp_sim.published_run import run_published
-from dwdp_sim.results import write_results
-from dwdp_sim.sweep.command import run_sweep
-from dwdp_sim.table import print_prediction
+from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.job.build import Job, build_job
+from dwdp_sim.job.hydra_app import run_app
+from dwdp_sim.job.schema import SimConfig, SweepConfig, register_schemas
+from dwdp_sim.published.run import run_published
+from dwdp_sim.results.files import write_results
+from dwdp_sim.results.predict import predict
+from dwdp_sim.results.run_steps import run_iteration
+from dwdp_sim.results.tables import print_prediction
+from dwdp_sim.sweep.supervise import run_sweep
 
 _QUIET_S = 2.0  # anything shorter needs no progress line
 

@@ -24,13 +24,13 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dwdp_sim.build import build_config
-from dwdp_sim.hypotheses import hypotheses, variants
-from dwdp_sim.link_use import rate_over_time
-from dwdp_sim.lower_bound import lower_bound_s
-from dwdp_sim.predict import predict
-from dwdp_sim.presets import preset
-from dwdp_sim.simulate import simulate
+from dwdp_sim.fabric.hypotheses import hypotheses, variants
+from dwdp_sim.fabric.lower_bound import lower_bound_s
+from dwdp_sim.fabric.simulate import simulate
+from dwdp_sim.job.build import build_config
+from dwdp_sim.job.presets import preset
+from dwdp_sim.results.predict import predict
+from dwdp_sim.results.rate_over_time import rate_over_time
 
 plt.style.use("dwdp.mplstyle")
 

@@ -23,15 +23,15 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from dwdp_hw.check.predict import predict
-from dwdp_sim.build import build_config, read_cluster
-from dwdp_sim.hypotheses import hypotheses, variants
-from dwdp_sim.lower_bound import lower_bound_s
-from dwdp_sim.options import FabricOptions
-from dwdp_sim.presets import preset
-from dwdp_sim.published import LAYERS, STEP_S
-from dwdp_sim.recorded import read_recording
-from dwdp_sim.simulate import simulate
+from dwdp_hw.rows.predict import predict
+from dwdp_hw.rows.read import read_recording
+from dwdp_sim.fabric.hypotheses import hypotheses, variants
+from dwdp_sim.fabric.lower_bound import lower_bound_s
+from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.fabric.simulate import simulate
+from dwdp_sim.job.build import build_config, read_cluster
+from dwdp_sim.job.presets import preset
+from dwdp_sim.published.rows import LAYERS, STEP_S
 
 plt.style.use("dwdp.mplstyle")
 MIB = 2**20

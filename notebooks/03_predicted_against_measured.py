@@ -22,13 +22,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from dwdp_hw.check.calibrate import fitted_rows
-from dwdp_hw.check.validate import Bars, validate
-from dwdp_sim.build import read_cluster
-from dwdp_sim.fabric_constants import constants_for
-from dwdp_sim.options import FabricOptions
-from dwdp_sim.recorded import read_recording
-from dwdp_sim.simulate import simulate
+from dwdp_hw.calibrate.calibrate import fitted_rows
+from dwdp_hw.rows.read import read_recording
+from dwdp_hw.validate.validate import Bars, validate
+from dwdp_sim.fabric.fabric_constants import constants_for
+from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.fabric.simulate import simulate
+from dwdp_sim.job.build import read_cluster
 
 plt.style.use("dwdp.mplstyle")
 OPTIONS = FabricOptions()

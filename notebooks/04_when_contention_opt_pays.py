@@ -27,13 +27,13 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from dwdp_sim.build import build_config
-from dwdp_sim.hypotheses import ARTEFACT_AS_LOSS, EXCLUDED
-from dwdp_sim.lower_bound import lower_bound_s
-from dwdp_sim.presets import preset
-from dwdp_sim.published import LAYERS, STEP_S, STEP_TOKENS
-from dwdp_sim.recorded import read_recording
-from dwdp_sim.replications import run_replications
+from dwdp_hw.rows.read import read_recording
+from dwdp_sim.fabric.hypotheses import ARTEFACT_AS_LOSS, EXCLUDED
+from dwdp_sim.fabric.lower_bound import lower_bound_s
+from dwdp_sim.job.build import build_config
+from dwdp_sim.job.presets import preset
+from dwdp_sim.published.rows import LAYERS, STEP_S, STEP_TOKENS
+from dwdp_sim.steps.replications import run_replications
 
 plt.style.use("dwdp.mplstyle")
 

@@ -21,14 +21,14 @@ from dataclasses import replace
 import matplotlib.pyplot as plt
 import numpy as np
 
-from dwdp_sim.build import build_config
-from dwdp_sim.fabric_constants import constants_for
-from dwdp_sim.hypotheses import hypotheses
-from dwdp_sim.iteration import dep_baseline, replicate
-from dwdp_sim.lower_bound import lower_bound_s
-from dwdp_sim.placement import Placement
-from dwdp_sim.presets import preset
-from dwdp_sim.simulate import simulate
+from dwdp_sim.fabric.fabric_constants import constants_for
+from dwdp_sim.fabric.hypotheses import hypotheses
+from dwdp_sim.fabric.lower_bound import lower_bound_s
+from dwdp_sim.fabric.simulate import simulate
+from dwdp_sim.job.build import build_config
+from dwdp_sim.job.presets import preset
+from dwdp_sim.model.placement import Placement
+from dwdp_sim.steps.scenario import dep_baseline, replicate
 
 plt.style.use("dwdp.mplstyle")
 model = build_config(preset(), []).layer.model

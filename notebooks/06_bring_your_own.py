@@ -26,19 +26,19 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from dwdp_hw.check.traces.bursts import find_bursts
-from dwdp_hw.check.traces.importing import read_trace
-from dwdp_hw.check.traces.rows import program_content
-from dwdp_sim.build import build_config, read_cluster
-from dwdp_sim.constant import Constant
-from dwdp_sim.fabric_constants import constants_for
-from dwdp_sim.hypotheses import hypotheses, variants
-from dwdp_sim.lower_bound import lower_bound_s
-from dwdp_sim.metrics import memory_bytes
-from dwdp_sim.options import FabricOptions
-from dwdp_sim.presets import preset
-from dwdp_sim.replay import program_from_dict
-from dwdp_sim.simulate import simulate
+from dwdp_hw.traces.bursts import find_bursts
+from dwdp_hw.traces.importing import read_trace
+from dwdp_hw.traces.trace_rows import program_content
+from dwdp_sim.fabric.constant import Constant
+from dwdp_sim.fabric.fabric_constants import constants_for
+from dwdp_sim.fabric.hypotheses import hypotheses, variants
+from dwdp_sim.fabric.lower_bound import lower_bound_s
+from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.fabric.simulate import simulate
+from dwdp_sim.job.build import build_config, read_cluster
+from dwdp_sim.job.presets import preset
+from dwdp_sim.plan.program_file import program_from_dict
+from dwdp_sim.results.summary import memory_bytes
 
 plt.style.use("dwdp.mplstyle")
 scratch = tempfile.TemporaryDirectory()  # goes with the kernel

@@ -1,7 +1,8 @@
 """Which conclusions survive what nobody has measured: every sentence of the documentation under every hypothesis.
 
 Strategies are compared over forward steps whose window is a multiple of the layer's uncontended prefetch, paired over
-the same windows and starts, under each hypothesis of `dwdp_sim/hypotheses.py` and under two that measurements exclude.
+the same windows and starts, under each hypothesis of `dwdp_sim/fabric/hypotheses.py` and under two that measurements
+exclude.
 A sentence holds under a hypothesis if the 95 % interval of every gain that it speaks of lies where it says.
 
 Run: python studies/conclusions.py [SUBJECT …]; adds what docs/data/conclusions.jsonl does not have yet (about an hour
@@ -23,15 +24,15 @@ from typing import Any
 
 from dwdp_sim.advise.advice import possible_states
 from dwdp_sim.advise.candidates import Candidate, candidate_of
-from dwdp_sim.advise.lab import Bench, Lab, Setup, Windows
-from dwdp_sim.advise.load import measure_load
-from dwdp_sim.build import build_config
-from dwdp_sim.coarse_plan import COARSE_SLICES
-from dwdp_sim.estimate import paired_gain
-from dwdp_sim.hypotheses import ARTEFACT_AS_LOSS, EXCLUDED, Hypothesis
-from dwdp_sim.presets import preset
-from dwdp_sim.replications import workers
-from dwdp_sim.strategies import Strategy
+from dwdp_sim.advise.trials import Bench, Lab, Setup, Windows
+from dwdp_sim.advise.window_ratio import measure_load
+from dwdp_sim.base.estimate import paired_gain
+from dwdp_sim.fabric.hypotheses import ARTEFACT_AS_LOSS, EXCLUDED, Hypothesis
+from dwdp_sim.job.build import build_config
+from dwdp_sim.job.presets import preset
+from dwdp_sim.plan.strategy import Strategy
+from dwdp_sim.steps.coarse_plan import COARSE_SLICES
+from dwdp_sim.steps.replications import workers
 
 ROWS = Path(__file__).resolve().parents[1] / "docs/data/conclusions.jsonl"
 MIB = 2**20

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from conclusions import ROWS, SENTENCES, Row, Sentence, read_rows, spoken_of, status
 
-from dwdp_sim.files import write_whole
-from dwdp_sim.hypotheses import ARTEFACT_AS_LOSS, EXCLUDED
+from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.fabric.hypotheses import ARTEFACT_AS_LOSS, EXCLUDED
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/hypotheses.md"
 APART = (ARTEFACT_AS_LOSS.name, *(hypothesis.name for hypothesis in EXCLUDED))  # what evidence speaks against

@@ -26,10 +26,8 @@ import numpy as np
 from evidence_page import write_page
 from evidence_rows import LAYER_EVERY_S, Row, Unknown, drawn_both_ways, read_rows, replay_of
 
-from dwdp_sim.build import Job, build_config
-from dwdp_sim.coarse_plan import coarse_constants
-from dwdp_sim.files import write_whole
-from dwdp_sim.hypotheses import (
+from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.fabric.hypotheses import (
     ARTEFACT_AS_LOSS,
     AS_CONFIGURED,
     EXCLUDED,
@@ -39,9 +37,11 @@ from dwdp_sim.hypotheses import (
     hypotheses,
     variants,
 )
-from dwdp_sim.iteration import replicate
-from dwdp_sim.presets import preset
-from dwdp_sim.simulate import simulate
+from dwdp_sim.fabric.simulate import simulate
+from dwdp_sim.job.build import Job, build_config
+from dwdp_sim.job.presets import preset
+from dwdp_sim.steps.coarse_plan import coarse_constants
+from dwdp_sim.steps.scenario import replicate
 
 DATA = Path(__file__).resolve().parents[1] / "docs/data/evidence.jsonl"
 FREEDOM = 4  # of Student's density: one figure that is off for a reason nobody thought of does not decide

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dwdp_sim.files import write_whole
+from dwdp_sim.base.atomic_file import write_whole
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/hypotheses.md"
 EXCLUDED, WEAKENED = 1 / 100, 1 / 10  # as likely as the best one

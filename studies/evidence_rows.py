@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from dwdp_sim.build import Job, build_config
-from dwdp_sim.cluster import Cluster
-from dwdp_sim.constant import Constant
-from dwdp_sim.hypotheses import BOTH_WAYS
-from dwdp_sim.plan import ASYNC, BATCH, NO_BARRIER
-from dwdp_sim.presets import preset
-from dwdp_sim.program import LONGEST_SPREAD_S, Program
-from dwdp_sim.timeline import Timeline
+from dwdp_sim.fabric.cluster import Cluster
+from dwdp_sim.fabric.constant import Constant
+from dwdp_sim.fabric.hypotheses import BOTH_WAYS
+from dwdp_sim.fabric.timeline import Timeline
+from dwdp_sim.job.build import Job, build_config
+from dwdp_sim.job.presets import preset
+from dwdp_sim.plan.copy_plan import ASYNC, BATCH, NO_BARRIER
+from dwdp_sim.plan.program import LONGEST_SPREAD_S, Program
 
 MEASUREMENTS = Path(__file__).resolve().parents[1] / "measurements"
 PUSHING_RANKS = 16  # of 64: with 64 every figure that was tried is within 3 %, at a hundred times the time

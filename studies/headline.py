@@ -9,11 +9,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dwdp_sim.build import Job, build_config
-from dwdp_sim.files import write_whole
-from dwdp_sim.plot import draw_timeline
-from dwdp_sim.predict import predict
-from dwdp_sim.presets import preset
+from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.job.build import Job, build_config
+from dwdp_sim.job.presets import preset
+from dwdp_sim.results.figure import draw_timeline
+from dwdp_sim.results.predict import predict
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 STRATEGIES = ("default", "batched")

@@ -24,26 +24,26 @@ from typing import Any
 
 import numpy as np
 
-from dwdp_hw.case import Case
-from dwdp_hw.case_program import case_program
-from dwdp_hw.check.choice import place_of, score_hypotheses
-from dwdp_hw.check.rules import DECIDED
-from dwdp_hw.check.validate import Bars, validate
-from dwdp_hw.expectation import Expectation, expect_all
-from dwdp_hw.incast import incast_cases
-from dwdp_hw.rows import FORMAT
-from dwdp_hw.starts import LATEST_S
-from dwdp_sim.arrays import Floats
-from dwdp_sim.build import read_cluster
-from dwdp_sim.cluster import Cluster
-from dwdp_sim.fabric_constants import constants_for
-from dwdp_sim.files import write_whole
-from dwdp_sim.hypotheses import AS_CONFIGURED, Hypothesis, hypotheses
-from dwdp_sim.options import FabricOptions
-from dwdp_sim.program import Program
-from dwdp_sim.pulls import fold_streams
-from dwdp_sim.recorded import read_recording
-from dwdp_sim.simulate import simulate
+from dwdp_hw.calibrate.rules import DECIDED
+from dwdp_hw.cases.case import Case
+from dwdp_hw.cases.incast import incast_cases
+from dwdp_hw.cases.program import case_program
+from dwdp_hw.cases.start_offsets import LATEST_S
+from dwdp_hw.rows.read import read_recording
+from dwdp_hw.rows.streams_codec import fold_streams
+from dwdp_hw.rows.write import FORMAT
+from dwdp_hw.run.expectations import Expectation, expect_all
+from dwdp_hw.validate.rule_scores import place_of, score_hypotheses
+from dwdp_hw.validate.validate import Bars, validate
+from dwdp_sim.base.arrays import Floats
+from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.fabric.cluster import Cluster
+from dwdp_sim.fabric.fabric_constants import constants_for
+from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis, hypotheses
+from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.fabric.simulate import simulate
+from dwdp_sim.job.build import read_cluster
+from dwdp_sim.plan.program import Program
 
 OUT = Path(__file__).resolve().parents[1] / "docs/data/identify.jsonl"
 GPUS = (3, 4, 8)

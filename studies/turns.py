@@ -20,18 +20,18 @@ from typing import Any
 
 import numpy as np
 
-from dwdp_hw.cuda import Gpu
-from dwdp_hw.faults import Whereabouts
-from dwdp_hw.issue import prepare_calls
-from dwdp_hw.layout import RankCopies
-from dwdp_sim.build import read_cluster
-from dwdp_sim.cluster import Cluster
-from dwdp_sim.fabric_constants import constants_for
-from dwdp_sim.files import write_whole
-from dwdp_sim.options import FabricOptions
-from dwdp_sim.plan import ASYNC, BATCH, NO_BARRIER
-from dwdp_sim.program import HOST, Program
-from dwdp_sim.simulate import simulate
+from dwdp_hw.executors.cuda.gpu import Gpu
+from dwdp_hw.executors.cuda.issue import prepare_calls
+from dwdp_hw.executors.layout import RankCopies
+from dwdp_hw.group.faults import Whereabouts
+from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.fabric.cluster import Cluster
+from dwdp_sim.fabric.fabric_constants import constants_for
+from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.fabric.simulate import simulate
+from dwdp_sim.job.build import read_cluster
+from dwdp_sim.plan.copy_plan import ASYNC, BATCH, NO_BARRIER
+from dwdp_sim.plan.program import HOST, Program
 
 KIB, MIB = 2**10, 2**20
 EACH_WAY = 64 * MIB

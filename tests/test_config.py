@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from dwdp_hw.config import HwConfig
+from dwdp_hw.job.schema import HwConfig
 
 
 def schemas(kind: Any) -> set[type]:

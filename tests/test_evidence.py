@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from dwdp_sim.build import build_config
-from dwdp_sim.hypotheses import ARTEFACT_AS_LOSS, AS_CONFIGURED, EXCLUDED, FIFO, SHUFFLED
-from dwdp_sim.presets import preset
+from dwdp_sim.fabric.hypotheses import ARTEFACT_AS_LOSS, AS_CONFIGURED, EXCLUDED, FIFO, SHUFFLED
+from dwdp_sim.job.build import build_config
+from dwdp_sim.job.presets import preset
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "studies"))

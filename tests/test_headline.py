@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dwdp_sim.predict import predict
+from dwdp_sim.results.predict import predict
 from studies.headline import STRATEGIES, job
 
 COMMITTED = json.loads((Path(__file__).resolve().parents[1] / "docs/data/headline.json").read_text(encoding="utf-8"))

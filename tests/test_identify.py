@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dwdp_sim.build import read_cluster
-from dwdp_sim.hypotheses import hypotheses
-from dwdp_sim.options import FabricOptions
+from dwdp_sim.fabric.hypotheses import hypotheses
+from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.job.build import read_cluster
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "studies"))

@@ -16,7 +16,14 @@ sys.path.append(str(ROOT / "docs/site"))
 gather = pytest.importorskip("gather")
 from notebook_page import notebook_page  # noqa: E402
 
-PLACES = {"README.md", "model.md", "design/README.md", "images/a.png", "api/dwdp_sim/plan.md", "notebooks/01_x.md"}
+PLACES = {
+    "README.md",
+    "model.md",
+    "design/README.md",
+    "images/a.png",
+    "api/dwdp_sim/plan/copy_plan.md",
+    "notebooks/01_x.md",
+}
 
 
 @pytest.mark.parametrize(
@@ -27,7 +34,7 @@ PLACES = {"README.md", "model.md", "design/README.md", "images/a.png", "api/dwdp
         ("README.md", "![a](docs/images/a.png)", "![a](images/a.png)"),
         ("README.md", "[d](docs/design/)", "[d](design/README.md)"),
         ("docs/design/note.md", "[m](../model.md)", "[m](../model.md)"),
-        ("docs/model.md", "[p](../dwdp_sim/plan.py)", "[p](api/dwdp_sim/plan.md)"),
+        ("docs/model.md", "[p](../dwdp_sim/plan/copy_plan.py)", "[p](api/dwdp_sim/plan/copy_plan.md)"),
         ("docs/model.md", "[n](../notebooks/01_x.ipynb)", "[n](notebooks/01_x.md)"),
         ("notebooks/README.md", "[n](01_x.ipynb)", "[n](01_x.md)"),
         ("docs/model.md", "[conf](../conf/cluster)", "conf"),  # the site does not have it

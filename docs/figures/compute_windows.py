@@ -8,14 +8,14 @@ from collections.abc import Iterator
 import numpy as np
 from wording import cells, percent
 
-from dwdp_sim.build import build_model
-from dwdp_sim.compute_config import read_peaks
-from dwdp_sim.dep import DepTimes, dep_layer, dep_step
-from dwdp_sim.models import MoEModel
-from dwdp_sim.presets import preset
-from dwdp_sim.published import PREFETCH_S, roofline_rows
-from dwdp_sim.requests import Chunk, RequestLoad, Step, draw_steps
-from dwdp_sim.roofline import Peaks, causal_pairs, feed_forward_s, layer_times
+from dwdp_sim.job.build import build_model
+from dwdp_sim.job.presets import preset
+from dwdp_sim.model.moe import MoEModel
+from dwdp_sim.published.rows import PREFETCH_S, roofline_rows
+from dwdp_sim.steps.compute import read_peaks
+from dwdp_sim.steps.dep import DepTimes, dep_layer, dep_step
+from dwdp_sim.steps.requests import Chunk, RequestLoad, Step, draw_steps
+from dwdp_sim.steps.roofline import Peaks, causal_pairs, feed_forward_s, layer_times
 
 _LAYER = 3  # the first MoE layer; they are all alike
 _RANKS, _STEPS, _SEEDS = 4, 25, 100

@@ -5,8 +5,8 @@ from __future__ import annotations
 from rows import read_rows
 from wording import percent
 
-from dwdp_sim.build import read_cluster
-from dwdp_sim.config import WorkloadConfig
+from dwdp_sim.job.build import read_cluster
+from dwdp_sim.job.schema import WorkloadConfig
 
 
 def figures() -> dict[str, str]:

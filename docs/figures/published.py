@@ -1,4 +1,4 @@
-"""What the model says of published figures about DWDP that need no long simulation (`dwdp_sim/published.py`)."""
+"""What the model says of published figures about DWDP that need no long simulation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 from rows import ROOT
 
-from dwdp_sim.published import roofline_rows, synchronization_rows
+from dwdp_sim.published.rows import roofline_rows, synchronization_rows
 
 
 def figures() -> dict[str, str]:

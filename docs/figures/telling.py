@@ -9,7 +9,7 @@ from typing import Any
 from rows import ROOT
 from wording import cells, percent
 
-from dwdp_hw.incast import incast_cases
+from dwdp_hw.cases.incast import incast_cases
 
 _APART = 0.01  # gap between the nearest starts of two hypotheses from which a case counts as telling them apart
 _TABLE_GPUS = 4

@@ -15,13 +15,13 @@ from typing import Any
 
 from rows import CAMPAIGNS, ROOT
 
-from dwdp_hw.check.calibrate import fitted_rows
-from dwdp_hw.check.comparison import AS_ISSUED, QUEUED
-from dwdp_hw.check.summary import Summary, summarize
-from dwdp_hw.check.validate import Bars, validate
-from dwdp_sim.build import read_cluster
-from dwdp_sim.options import FabricOptions
-from dwdp_sim.recorded import read_recording
+from dwdp_hw.calibrate.calibrate import fitted_rows
+from dwdp_hw.rows.read import read_recording
+from dwdp_hw.validate.comparison import AS_ISSUED, QUEUED
+from dwdp_hw.validate.summary import Summary, summarize
+from dwdp_hw.validate.validate import Bars, validate
+from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.job.build import read_cluster
 
 OUT = ROOT / "docs/data/validations.json"
 SETS: Mapping[str, tuple[str, ...]] = {

@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
+from dwdp_sim.advise.break_even import Turning, find_turnings
 from dwdp_sim.advise.candidates import CONTENTION_OPT_SLICE_BYTES, Candidate, candidate_of, pair
 from dwdp_sim.advise.config import AdviseTree
-from dwdp_sim.advise.evidence import used_constants
-from dwdp_sim.advise.host import (
+from dwdp_sim.advise.placements import PlacementRow, compare_placements
+from dwdp_sim.advise.provenance import used_constants
+from dwdp_sim.advise.search import Effort, Findings, search
+from dwdp_sim.advise.sensitivity import (
     HostCost,
     HostRow,
     OrderRow,
@@ -20,14 +23,11 @@ from dwdp_sim.advise.host import (
     host_cost,
     sweep_host_cost,
 )
-from dwdp_sim.advise.lab import Bench, Lab, Setup
-from dwdp_sim.advise.load import Load, measure_load
-from dwdp_sim.advise.memory import PlacementRow, compare_placements
-from dwdp_sim.advise.search import Effort, Findings, search
-from dwdp_sim.advise.turning import Turning, find_turnings
-from dwdp_sim.build import Job, Layer
-from dwdp_sim.errors import ConfigError
-from dwdp_sim.hypotheses import AS_CONFIGURED, Hypothesis, distinct, hypotheses, samples
+from dwdp_sim.advise.trials import Bench, Lab, Setup
+from dwdp_sim.advise.window_ratio import Load, measure_load
+from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis, distinct, hypotheses, samples
+from dwdp_sim.job.build import Job, Layer
 
 _LARGE_SLICE_BYTES = 32 * 2**20
 _SEEDS_BESIDE = 3  # of what is asked besides which candidate is best

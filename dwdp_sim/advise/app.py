@@ -19,19 +19,19 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from dwdp_sim.advise.advice import advise, build_bench, possible_states, telling_states
+from dwdp_sim.advise.advice_json import advice_content, map_content
 from dwdp_sim.advise.candidates import candidate_of
 from dwdp_sim.advise.config import AdviseTree, register_advise_schemas
-from dwdp_sim.advise.draw_map import draw_map
-from dwdp_sim.advise.evidence import evidence
 from dwdp_sim.advise.gain_map import RATIOS, VARIATIONS, map_gain
-from dwdp_sim.advise.lab import Bench, Lab
-from dwdp_sim.advise.load import measure_load
-from dwdp_sim.advise.report import advice_content, map_content
-from dwdp_sim.advise.screen import print_advice
-from dwdp_sim.build import Job, build_config
-from dwdp_sim.compose import run_app
-from dwdp_sim.files import write_whole
-from dwdp_sim.replications import workers
+from dwdp_sim.advise.gain_map_figure import draw_map
+from dwdp_sim.advise.print_advice import print_advice
+from dwdp_sim.advise.provenance import evidence
+from dwdp_sim.advise.trials import Bench, Lab
+from dwdp_sim.advise.window_ratio import measure_load
+from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.job.build import Job, build_config
+from dwdp_sim.job.hydra_app import run_app
+from dwdp_sim.steps.replications import workers
 
 _QUIET_S = 2.0  # anything shorter needs no progress line
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import product
 
-from dwdp_sim.strategies import Strategy
-from dwdp_sim.units import format_slice
+from dwdp_sim.base.units import format_slice
+from dwdp_sim.plan.strategy import Strategy
 
 SLICES: tuple[int | None, ...] = (*(2**power for power in (16, 18, 20, 21, 22, 23, 25)), None)
 ONE_BY_ONE = ("default", "ring")  # strategies of single copies, which are never cut

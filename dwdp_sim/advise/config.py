@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from hydra.core.config_store import ConfigStore
 
-from dwdp_sim.config import SimConfig
+from dwdp_sim.job.schema import SimConfig
 
 
 @dataclass

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dwdp_sim.advise.candidates import Candidate, pair
-from dwdp_sim.advise.lab import Lab, Setup, Windows
-from dwdp_sim.advise.load import Load
 from dwdp_sim.advise.search import setup_of
-from dwdp_sim.coarse_plan import COARSE_SLICES
-from dwdp_sim.estimate import Estimate, paired_gain
-from dwdp_sim.hypotheses import Hypothesis
+from dwdp_sim.advise.trials import Lab, Setup, Windows
+from dwdp_sim.advise.window_ratio import Load
+from dwdp_sim.base.estimate import Estimate, paired_gain
+from dwdp_sim.fabric.hypotheses import Hypothesis
+from dwdp_sim.steps.coarse_plan import COARSE_SLICES
 
 RATIOS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.25, 1.6, 2.0, 2.8, 4.0)  # window ÷ uncontended prefetch
 VARIATIONS = (0.0, 0.05, 0.1, 0.2, 0.3)

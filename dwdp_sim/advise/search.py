@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from dwdp_sim.advise.candidates import Candidate, candidates, changes, offered, pair
-from dwdp_sim.advise.lab import Lab, Setup
-from dwdp_sim.coarse_plan import COARSE_SLICES, SLICES_A_PULL
-from dwdp_sim.estimate import Estimate, paired_gain
-from dwdp_sim.hypotheses import AS_CONFIGURED, Hypothesis
+from dwdp_sim.advise.trials import Lab, Setup
+from dwdp_sim.base.estimate import Estimate, paired_gain
+from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis
+from dwdp_sim.steps.coarse_plan import COARSE_SLICES, SLICES_A_PULL
 
 ALIKE = 0.005  # gains below half a percent are not worth a change
 _NOISE = 0.02  # by which one seed over a few layers may mislead

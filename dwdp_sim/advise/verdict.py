@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from dwdp_sim.advise.break_even import Turning
 from dwdp_sim.advise.candidates import OFFERED, pair
-from dwdp_sim.advise.memory import PlacementRow
+from dwdp_sim.advise.placements import PlacementRow
 from dwdp_sim.advise.search import ALIKE, Findings, Row
-from dwdp_sim.advise.turning import Turning
-from dwdp_sim.units import format_bytes, format_seconds
+from dwdp_sim.base.units import format_bytes, format_seconds
 
 _SWITCH = {("default", None): "contention_opt: false", ("batched", 2 * 2**20): "contention_opt: true"}
 

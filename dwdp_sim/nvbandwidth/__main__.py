@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from dwdp_sim.errors import ConfigError, stop
+from dwdp_sim.base.errors import ConfigError, stop
 from dwdp_sim.nvbandwidth import tables
 from dwdp_sim.nvbandwidth.harness import LOOP_COUNT
 from dwdp_sim.nvbandwidth.judge import judge_files

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dwdp_sim.errors import ConfigError
-from dwdp_sim.plan import ASYNC, NO_BARRIER
-from dwdp_sim.program import Program
-from dwdp_sim.timeline import Timeline
+from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.fabric.timeline import Timeline
+from dwdp_sim.plan.copy_plan import ASYNC, NO_BARRIER
+from dwdp_sim.plan.program import Program
 
 WARMUPS = 4
 LOOP_COUNT = 16  # nvbandwidth's default

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-from dwdp_sim.errors import ConfigError
+from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.nvbandwidth.harness import WARMUPS, artefact_share
 from dwdp_sim.nvbandwidth.output import Matrix, read_output
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dwdp_sim.cluster import Cluster
-from dwdp_sim.constant import Constant
-from dwdp_sim.fabric_constants import constants_for
+from dwdp_sim.fabric.cluster import Cluster
+from dwdp_sim.fabric.constant import Constant
+from dwdp_sim.fabric.fabric_constants import constants_for
+from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.fabric.simulate import simulate
 from dwdp_sim.nvbandwidth.harness import LOOP_COUNT, Testcase, benchmark_program, copy_streams, printed_bytes_per_s
-from dwdp_sim.options import FabricOptions
-from dwdp_sim.simulate import simulate
 
 # Gap before a copy in one process: 8 to 12 µs measured (measurements/h200_x2_one_process.json), 6 to 9 µs more for a
 # read than for a write published. No printed figure moves by more than 0.3 % between 6 and 12 µs.

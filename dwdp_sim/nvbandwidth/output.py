@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dwdp_sim.errors import ConfigError
-from dwdp_sim.user_file import read_text
+from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.user_file import read_text
 
 Matrix = list[list[float | None]]
 

@@ -1,1 +1,1 @@
-"""Many jobs, one results folder: resumable, shared by workers, under any Hydra launcher."""
+"""Many jobs in one results folder."""

@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from dwdp_sim.errors import ConfigError
-from dwdp_sim.iteration import FIGURES
-from dwdp_sim.units import parse_bytes
+from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.units import parse_bytes
+from dwdp_sim.steps.scenario import FIGURES
 
 SCHEMA_VERSION = 1  # goes up when a column changes its meaning or goes; a new column does not count
 

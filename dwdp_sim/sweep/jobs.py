@@ -16,11 +16,11 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from dwdp_sim.build import hash_config
-from dwdp_sim.config import SimConfig
-from dwdp_sim.errors import ConfigError
+from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.job.build import hash_config
+from dwdp_sim.job.schema import SimConfig
 from dwdp_sim.sweep.columns import SCHEMA_VERSION
-from dwdp_sim.sweep.composing import Composer
+from dwdp_sim.sweep.compose_many import Composer
 
 _CONTRADICTABLE = ("model", "dwdp", "strategy")
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from dwdp_sim.sweep.folder import Folder
+from dwdp_sim.sweep.results_folder import Folder
 
 _LOOK_EVERY_S = 0.5
 

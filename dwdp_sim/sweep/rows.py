@@ -13,9 +13,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dwdp_sim.build import NOT_HASHED, Job
-from dwdp_sim.errors import visible
-from dwdp_sim.files import write_whole
+from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.base.errors import visible
+from dwdp_sim.job.build import NOT_HASHED, Job
 from dwdp_sim.sweep.columns import JOB_METRICS, RANK_METRICS, SCHEMA, SCHEMA_VERSION, STEP_METRICS, find, parameters
 from dwdp_sim.sweep.jobs import Asked, code_version
 

@@ -17,19 +17,19 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from rich.console import Console
 from rich.markup import escape
 
-from dwdp_sim.compose import check_overrides, compose, config_folders, search_path
-from dwdp_sim.config import SimConfig
-from dwdp_sim.errors import ConfigError
-from dwdp_sim.files import write_whole
+from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.job.hydra_app import check_overrides, compose, config_folders, search_path
+from dwdp_sim.job.schema import SimConfig
 from dwdp_sim.sweep.claims import claim, starts
-from dwdp_sim.sweep.composing import Composer
-from dwdp_sim.sweep.folder import Folder
+from dwdp_sim.sweep.compact import compacted_jobs
+from dwdp_sim.sweep.compose_many import Composer
 from dwdp_sim.sweep.jobs import Asked, asked_jobs, combinations
-from dwdp_sim.sweep.launch import Launcher
-from dwdp_sim.sweep.merge import compacted_jobs
+from dwdp_sim.sweep.launchers import Launcher
 from dwdp_sim.sweep.progress import progress, working
-from dwdp_sim.sweep.rounds import discard_broken, discard_stale_claims, run_rounds
+from dwdp_sim.sweep.results_folder import Folder
 from dwdp_sim.sweep.rows import read_rows
+from dwdp_sim.sweep.schedule import discard_broken, discard_stale_claims, run_rounds
 from dwdp_sim.sweep.worker import Worker
 
 _FAILED = 1

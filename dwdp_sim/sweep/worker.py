@@ -16,11 +16,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from dwdp_sim.build import build_config
-from dwdp_sim.predict import summarize_job
+from dwdp_sim.job.build import build_config
+from dwdp_sim.results.predict import summarize_job
 from dwdp_sim.sweep.claims import claim, is_held, record, starts
-from dwdp_sim.sweep.folder import Folder
 from dwdp_sim.sweep.jobs import Asked
+from dwdp_sim.sweep.results_folder import Folder
 from dwdp_sim.sweep.rows import Run, failed_in, failure_rows, result_rows, write_rows
 
 _LOOK_EVERY_S = 0.5

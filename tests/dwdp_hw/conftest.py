@@ -1,4 +1,4 @@
-"""Small plans for tests of the processes, and the way to run them on host memory."""
+"""Small plans run by processes on host memory, and a simulated machine with its recorded rows."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from typing import Any
 
 import pytest
 
-from dwdp_hw.case import Case, Settings
-from dwdp_hw.launch import run_group
-from dwdp_hw.result import RankResult
-from dwdp_hw.worker import Work
-from dwdp_sim.models import MoEModel
-from dwdp_sim.placement import Placement
-from dwdp_sim.strategies import Strategy, build_plan
+from dwdp_hw.cases.case import Case, Settings
+from dwdp_hw.cases.result import RankResult
+from dwdp_hw.rows.read import Recording
+from dwdp_hw.run.launch import run_group
+from dwdp_hw.run.worker import Work
+from dwdp_sim.fabric.cluster import Cluster
+from dwdp_sim.job.build import read_cluster
+from dwdp_sim.model.moe import MoEModel
+from dwdp_sim.model.placement import Placement
+from dwdp_sim.plan.strategy import Strategy, build_plan
+from tests.dwdp_hw.simulated_machine import changed, rates, record
 
 ON_HOST = Settings(executor="host", start_s=60.0)  # its own deadlines: short ones strike on a busy machine
 
@@ -54,3 +58,23 @@ def run_on_host(shared_folder: Path) -> Callable[..., list[tuple[Case, list[Rank
         return found
 
     return run
+
+
+@pytest.fixture(scope="module")
+def base() -> Cluster:
+    return changed(read_cluster("h200_x2"), both_ways_gap_factor=1.0)
+
+
+@pytest.fixture(scope="module")
+def machine(base: Cluster) -> Cluster:
+    """Another machine: every constant that rows can tell differs."""
+    loss = {"pull": 0.9, "push": 0.989}
+    return changed(
+        base, **rates(500e9), peer_fixed_s=7e-6, peer_gap_s=[[65536, 2e-6], [1048576, 3e-6], [8388608, 5e-6]],
+        both_ways_egress=loss, both_ways_ingress=loss, issue_batch_s=2e-5, issue_slice_s=9e-7,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def recording(machine: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    return record(tmp_path_factory.mktemp("rows") / "rows.json", machine)

@@ -12,8 +12,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from dwdp_hw.cuda import Versions, count_gpus
-from dwdp_hw.faults import NoGpuError
+from dwdp_hw.executors.cuda.gpu import Versions, count_gpus
+from dwdp_hw.group.faults import NoGpuError
 
 REPOSITORY = Path(__file__).parents[2]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -117,8 +117,9 @@ def test_importing_needs_neither_torch_nor_cuda() -> None:
 import importlib, pathlib, sys
 for name in ("torch", "cuda", "pynvml"):
     sys.modules[name] = None
-for path in sorted(pathlib.Path("dwdp_hw").glob("*.py")):
-    importlib.import_module("dwdp_hw" if path.stem == "__init__" else f"dwdp_hw.{path.stem}")
+for path in sorted(pathlib.Path("dwdp_hw").rglob("*.py")):
+    parts = path.with_suffix("").parts
+    importlib.import_module(".".join(parts[:-1] if path.stem == "__init__" else parts))
 """
     ended = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr

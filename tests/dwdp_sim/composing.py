@@ -7,8 +7,8 @@ from typing import cast
 import hydra
 from omegaconf import OmegaConf
 
-from dwdp_sim.build import Job, build_job
-from dwdp_sim.config import SimConfig, config_dir, register_schemas
+from dwdp_sim.job.build import Job, build_job
+from dwdp_sim.job.schema import SimConfig, config_dir, register_schemas
 
 
 def job(*overrides: str) -> Job:

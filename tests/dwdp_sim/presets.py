@@ -6,11 +6,11 @@ from typing import Any, cast
 
 from omegaconf import OmegaConf
 
-from dwdp_sim.build import build_model
-from dwdp_sim.compute_config import ComputeConfig, read_peaks
-from dwdp_sim.config import ModelConfig, config_dir
-from dwdp_sim.models import MoEModel
-from dwdp_sim.roofline import Peaks
+from dwdp_sim.job.build import build_model
+from dwdp_sim.job.schema import ModelConfig, config_dir
+from dwdp_sim.model.moe import MoEModel
+from dwdp_sim.steps.compute import ComputeConfig, read_peaks
+from dwdp_sim.steps.roofline import Peaks
 
 
 def preset_model(name: str) -> MoEModel:

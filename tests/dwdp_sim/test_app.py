@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dwdp_sim.app import main
-from dwdp_sim.config import config_dir
+from dwdp_sim.job.schema import config_dir
 from tests.dwdp_sim.composing import job
 
 LITE = "model=deepseek_v3_lite_nvfp4"

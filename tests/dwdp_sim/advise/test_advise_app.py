@@ -10,11 +10,11 @@ import pytest
 
 from dwdp_sim.advise.app import main
 from dwdp_sim.advise.candidates import candidate_of
-from dwdp_sim.advise.paste import engine_settings
-from dwdp_sim.placement import Placement
-from dwdp_sim.strategies import Strategy
-from dwdp_sim.trtllm import DwdpBlock, read_dwdp_block
-from tests.dwdp_sim.advise.benches import SMALL
+from dwdp_sim.advise.engine_settings import engine_settings
+from dwdp_sim.job.trtllm_file import DwdpBlock, read_dwdp_block
+from dwdp_sim.model.placement import Placement
+from dwdp_sim.plan.strategy import Strategy
+from tests.dwdp_sim.advise.bases import SMALL
 
 GROUPS = ["model=deepseek_v3_lite_nvfp4", "compute=constant", "workers=1", "advise.screen_layers=2"]
 BAD = {

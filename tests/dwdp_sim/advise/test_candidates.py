@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dwdp_sim.advise.candidates import SLICES, Candidate, candidate_of, candidates, changes, offered
-from dwdp_sim.strategies import IMPLEMENTATIONS, Strategy
+from dwdp_sim.plan.strategy import IMPLEMENTATIONS, Strategy
 
 MIB = 2**20
 

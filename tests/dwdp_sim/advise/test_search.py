@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from dwdp_sim.advise.candidates import Candidate, candidate_of, candidates, changes
-from dwdp_sim.advise.lab import Lab
 from dwdp_sim.advise.search import Effort, Findings, Row, _choose, search
-from dwdp_sim.estimate import Estimate
-from dwdp_sim.hypotheses import AS_CONFIGURED, WALKS, Hypothesis
-from dwdp_sim.strategies import Strategy
-from tests.dwdp_sim.advise.benches import free, small_bench
+from dwdp_sim.advise.trials import Lab
+from dwdp_sim.base.estimate import Estimate
+from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, WALKS, Hypothesis
+from dwdp_sim.plan.strategy import Strategy
+from tests.dwdp_sim.advise.bases import free, small_bench
 
 ONE, THREE = (Hypothesis(name, constants=WALKS[name]) for name in ("1 source", "3 sources, any"))
 DEFAULT = candidate_of(Strategy("default"), False)

@@ -6,15 +6,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from dwdp_sim.advise.break_even import Turning
 from dwdp_sim.advise.candidates import Candidate, candidate_of, changes
-from dwdp_sim.advise.memory import PlacementRow
+from dwdp_sim.advise.placements import PlacementRow
 from dwdp_sim.advise.search import Findings, Row
-from dwdp_sim.advise.turning import Turning
 from dwdp_sim.advise.verdict import turning_lines, verdict
-from dwdp_sim.estimate import Estimate
-from dwdp_sim.hypotheses import AS_CONFIGURED, WALKS, Hypothesis
-from dwdp_sim.placement import Placement
-from dwdp_sim.strategies import Strategy
+from dwdp_sim.base.estimate import Estimate
+from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, WALKS, Hypothesis
+from dwdp_sim.model.placement import Placement
+from dwdp_sim.plan.strategy import Strategy
 
 FITS = PlacementRow(Placement.create(256, 4), 10**11, True, 10**9, None)
 ONE = Hypothesis("1 source", constants=WALKS["1 source"])

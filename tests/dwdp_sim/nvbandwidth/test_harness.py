@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwdp_sim.errors import ConfigError
+from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.nvbandwidth.harness import TESTCASES, artefact_share, benchmark_program, copy_streams
 from dwdp_sim.nvbandwidth.machine import WIRE_SHARE, Machine, predict_bytes_per_s
 

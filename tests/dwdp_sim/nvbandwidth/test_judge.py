@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dwdp_sim.errors import ConfigError
+from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.nvbandwidth.__main__ import main
 from dwdp_sim.nvbandwidth.harness import artefact_share
 from dwdp_sim.nvbandwidth.judge import Verdict, judge, judge_files

@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 
 from dwdp_sim.sweep.claims import is_held, starts, wait_until_free
 from dwdp_sim.sweep.columns import RESULT_COLUMNS
-from dwdp_sim.sweep.folder import Folder
-from dwdp_sim.sweep.merge import read_folder
+from dwdp_sim.sweep.compact import read_folder
+from dwdp_sim.sweep.results_folder import Folder
 from dwdp_sim.sweep.rows import is_complete
 
 # A job takes some 10 ms; a sweep of n seeds has 3·n jobs of two rows.

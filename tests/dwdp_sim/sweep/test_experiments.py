@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from dwdp_sim.build import build_config
-from dwdp_sim.command_line import read_command_line
-from dwdp_sim.config import config_dir, register_schemas
-from dwdp_sim.predict import summarize_job
+from dwdp_sim.job.build import build_config
+from dwdp_sim.job.hydra_flags import read_command_line
+from dwdp_sim.job.schema import config_dir, register_schemas
+from dwdp_sim.results.predict import summarize_job
 from dwdp_sim.sweep.run import jobs_of
 
 EXPERIMENTS = sorted((config_dir() / "experiment").glob("*.yaml"))
-ON_HARDWARE = {"incast_h200", "hardware_grid"}  # dwdp-hw's; tests/dwdp_hw/test_hw_experiments.py composes them
+ON_HARDWARE = {"incast_h200", "hardware_grid"}  # dwdp-hw's; tests/dwdp_hw/job/test_experiments.py composes them
 SIMULATED = [path for path in EXPERIMENTS if path.stem not in ON_HARDWARE]
 
 

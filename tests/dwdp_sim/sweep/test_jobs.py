@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
-from dwdp_sim.config import config_dir, register_schemas
-from dwdp_sim.errors import ConfigError
+from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.job.schema import config_dir, register_schemas
 from dwdp_sim.sweep import jobs as jobs_module
-from dwdp_sim.sweep.composing import Composer
+from dwdp_sim.sweep.compose_many import Composer
 from dwdp_sim.sweep.jobs import asked_hash, asked_jobs, combinations, job_name
 from tests.dwdp_sim.composing import config_object
 

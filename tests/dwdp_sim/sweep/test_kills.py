@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dwdp_sim.sweep.folder import Folder
+from dwdp_sim.sweep.results_folder import Folder
 from tests.dwdp_sim.sweep.harness import (
     LAUNCHERS,
     Sweep,

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dwdp_sim.build import Job, build_config
-from dwdp_sim.predict import summarize_job
+from dwdp_sim.job.build import Job, build_config
+from dwdp_sim.results.predict import summarize_job
 from dwdp_sim.sweep.columns import COLUMNS, SCHEMA_VERSION, data_dictionary
 from dwdp_sim.sweep.jobs import Asked
 from dwdp_sim.sweep.rows import (

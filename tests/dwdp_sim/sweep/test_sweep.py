@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from dwdp_sim.app import main
-from dwdp_sim.command_line import read_command_line
-from dwdp_sim.config import register_schemas
-from dwdp_sim.sweep.folder import Folder
+from dwdp_sim.job.hydra_flags import read_command_line
+from dwdp_sim.job.schema import register_schemas
+from dwdp_sim.sweep.compact import compact, read_folder
 from dwdp_sim.sweep.jobs import Asked
-from dwdp_sim.sweep.merge import compact, read_folder
+from dwdp_sim.sweep.results_folder import Folder
 from dwdp_sim.sweep.run import jobs_of
 from tests.dwdp_sim.sweep.harness import (
     LAUNCHERS,

@@ -1,0 +1,1 @@
+"""Constants from measured rows."""

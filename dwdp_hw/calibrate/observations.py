@@ -1,0 +1,80 @@
+"""Recorded rows as numbers with noise, and what the simulator says of the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dwdp_hw.rows.host_costs import measured_host_s, predicted_host_s
+from dwdp_hw.rows.predict import predict_mean_s
+from dwdp_hw.rows.row import RecordedRow
+from dwdp_sim.base.arrays import Bools, Floats, Ints
+from dwdp_sim.fabric.cluster import Cluster
+from dwdp_sim.fabric.options import FabricOptions
+
+_RANGE_TO_SIGMA = 2.5  # the range of five to seven normal draws, in standard deviations
+_FLOOR = 0.003  # relative; nothing is trusted better than this
+_HOST_SIGMA = 0.3  # of host times: processes issue at two speeds, a factor of two apart
+_HOST_SHARE = 0.2  # of a device time that includes the host's, where that was not recorded
+
+
+class Observations:
+    """Measured times as logarithms with their noise, and the prediction of the same.
+
+    Attributes:
+        measured: Logarithms of device times and of usable host times, in seconds.
+        sigma: Noise of each, relative.
+        device: Whether it is a device time.
+        row: Number of the row that each is of.
+    """
+
+    def __init__(self, rows: Sequence[RecordedRow], options: FabricOptions) -> None:
+        self._rows, self._options = rows, options
+        logs: list[float] = []
+        sigmas: list[float] = []
+        device: list[bool] = []
+        numbers: list[int] = []
+        for number, row in enumerate(rows):
+            logs += np.log(row.median_s).tolist()
+            sigmas += [relative_noise(row, stream) for stream in range(len(row.median_s))]
+            device += [True] * len(row.median_s)
+            host = measured_host_s(row)
+            logs += [float(np.log(seconds)) for seconds in host]
+            sigmas += [_HOST_SIGMA] * len(host)
+            device += [False] * len(host)
+            numbers += [number] * (len(row.median_s) + len(host))
+        self.measured: Floats = np.array(logs)
+        self.sigma: Floats = np.array(sigmas)
+        self.device: Bools = np.array(device)
+        self.row: Ints = np.array(numbers)
+
+    def predicted(self, cluster: Cluster) -> Floats:
+        """Logarithms of the predicted times, in the order of `measured`."""
+        found: list[float] = []
+        for row in self._rows:
+            found += predict_mean_s(row, cluster, self._options).tolist()
+            if measured_host_s(row):
+                found += predicted_host_s(row.program, cluster)
+        logs: Floats = np.log(found)
+        return logs
+
+    def residuals(self, cluster: Cluster) -> Floats:
+        """(predicted − measured) in units of noise."""
+        scaled: Floats = (self.predicted(cluster) - self.measured) / self.sigma
+        return scaled
+
+
+def relative_noise(row: RecordedRow, stream: int) -> float:
+    """Standard deviation of a device time, relative: its own spread, and its host's where that is in the figure."""
+    median = row.median_s[stream]
+    spread = (row.max_s[stream] - row.min_s[stream]) / _RANGE_TO_SIGMA / median
+    return float(np.linalg.norm([spread, _FLOOR, _HOST_SIGMA * _host_share(row, stream)]))
+
+
+def _host_share(row: RecordedRow, stream: int) -> float:
+    """How much of a device time is the host's."""
+    if row.queued:
+        return 0.0
+    host = measured_host_s(row)
+    return host[stream] / row.median_s[stream] if host else _HOST_SHARE

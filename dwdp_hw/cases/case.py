@@ -1,0 +1,105 @@
+"""What is measured, and what comes back from each rank. Plain data that travels between processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dwdp_sim.plan.copy_plan import CopyPlan
+
+MEASURES = ("layer", "pipeline", "issue_cost")
+WINDOWS = ("spin", "matmul")
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A forward step of several layers.
+
+    Attributes:
+        window_s: Compute time of each layer in seconds, by rank; a rank beyond the end takes the last.
+        window: `spin` (a timed kernel on one multiprocessor) or `matmul` (bf16 matrix products of about that length).
+        factors: What multiplies the windows of each layer, by rank; empty: nothing.
+    """
+
+    window_s: tuple[float, ...]
+    window: str = "spin"
+    factors: tuple[tuple[float, ...], ...] = ()
+
+    def windows_s(self, rank: int, layers: int) -> tuple[float, ...]:
+        """Compute time of each layer on one rank, in seconds."""
+        window_s = self.window_s[min(rank, len(self.window_s) - 1)]
+        return tuple(window_s * factor for factor in (self.factors[rank] if self.factors else (1.0,) * layers))
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to measure.
+
+    Attributes:
+        name: Unique in its run.
+        plan: The copies of one layer.
+        labels: Columns of the row that say what the plan was made from.
+        measure: `layer`, `pipeline` or `issue_cost`.
+        issue: How batches are handed over, see `issue.ISSUES`.
+        issue_mode: `queued` or `as_issued`.
+        mapping: How peer memory is mapped, see `peer_memory.MAPPINGS`.
+        home: Where the peers' experts are: `peer`, `host` or `local`.
+        ranks: Ranks that pull; the others only serve.
+        layers: Layers with buffers of their own; repeats go round.
+        warmups, repeats: Runs before and during the measurement.
+        detail: Whether one more run watches single slices and calls.
+        witness: Whether two more runs are recorded by CUPTI, of which the second is kept.
+        pipeline: Windows (`measure=pipeline`).
+        sources: By rank, the peers that it pulls from, where that is not every holder of a remote expert; empty: it is.
+        start_s: By rank, seconds after the common start at which it begins (`measure=layer`); empty: together.
+    """
+
+    name: str
+    plan: CopyPlan = field(repr=False)
+    labels: Mapping[str, Any]
+    measure: str = "layer"
+    issue: str = "arrays"
+    issue_mode: str = "queued"
+    mapping: str = "ipc"
+    home: str = "peer"
+    ranks: tuple[int, ...] = (0,)
+    layers: int = 2
+    warmups: int = 2
+    repeats: int = 7
+    detail: bool = False
+    witness: bool = False
+    pipeline: Pipeline | None = None
+    sources: tuple[tuple[int, ...], ...] = ()
+    start_s: tuple[float, ...] = ()
+
+    def sources_of(self, rank: int) -> tuple[int, ...]:
+        """The peers whose experts must be in the rank's slot after a prefetch."""
+        return self.sources[rank] if self.sources else tuple(range(self.plan.placement.dwdp_size))
+
+    def later_s(self, rank: int) -> float:
+        """Seconds after the common start at which the rank begins."""
+        return self.start_s[rank] if self.start_s else 0.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a group of ranks is run.
+
+    Attributes:
+        executor: `cuda`, or `host`: the same processes and plans on host memory, without a GPU.
+        wait_s: Longest wait for a GPU or for another rank.
+        heartbeat_s: A rank that gives no sign of life for so long is lost.
+        start_s: Ranks must have started within this.
+        gate_timeout_s: A gate opens by itself after this.
+        shared_folder: Folder in memory where the ranks of a host meet; where it does not exist, the temporary folder.
+        hang_rank: Test of the deadlines: this rank's stream gets a kernel far longer than `wait_s`.
+    """
+
+    executor: str = "cuda"
+    wait_s: float = 30.0
+    heartbeat_s: float = 10.0
+    start_s: float = 120.0
+    gate_timeout_s: float = 5.0
+    shared_folder: str = "/dev/shm"
+    hang_rank: int | None = None

@@ -1,1 +1,0 @@
-"""Compare predictions with measurements: calibrate, validate, report. Needs no GPU for recorded rows."""

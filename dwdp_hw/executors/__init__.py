@@ -1,0 +1,1 @@
+"""Who runs a plan besides the simulator."""

@@ -1,0 +1,1 @@
+"""One process a GPU runs the plan with copy engines."""

@@ -1,0 +1,1 @@
+"""The same processes run the plan on host memory, without a GPU."""

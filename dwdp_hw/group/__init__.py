@@ -1,0 +1,1 @@
+"""Ranks among ranks: how processes find, wait for and lose one another."""

@@ -1,0 +1,206 @@
+"""A rank among ranks: small exchanges, meetings, and a heartbeat that says where it is. Needs torch's TCPStore only."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import threading
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from dwdp_hw.group.faults import NoGpuError, RankFault, Whereabouts
+from dwdp_hw.group.shared_page import Page
+
+_BEAT_S = 0.2
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Where a process sits in the group, as torchrun's environment says it.
+
+    Attributes:
+        rank, size: In the group.
+        local_rank, local_size: On this host.
+        address, port: Of the store.
+        folder: A folder of this run that the ranks of this host share.
+    """
+
+    rank: int
+    size: int
+    local_rank: int
+    local_size: int
+    address: str
+    port: int
+    folder: Path
+
+    @classmethod
+    def from_environment(cls, folder: Path) -> Seat:
+        """Read what torchrun, or our own launcher, has set."""
+        value = os.environ
+        size = int(value["WORLD_SIZE"])
+        return cls(
+            rank=int(value["RANK"]),
+            size=size,
+            local_rank=int(value.get("LOCAL_RANK", value["RANK"])),
+            local_size=int(value.get("LOCAL_WORLD_SIZE", size)),
+            address=value["MASTER_ADDR"],
+            port=int(value["MASTER_PORT"]),
+            folder=folder,
+        )
+
+
+def open_store(address: str, port: int, *, serve: bool, wait_s: float) -> Any:
+    """torch's key-value store over TCP; port 0 lets the system choose one.
+
+    Raises:
+        NoGpuError: torch is not installed.
+    """
+    try:
+        distributed = importlib.import_module("torch.distributed")
+    except ImportError as error:
+        raise NoGpuError(f'torch is not installed ({error}): pip install "dwdp-toolkit[hw]"') from error
+    return distributed.TCPStore(
+        address, port, is_master=serve, timeout=timedelta(seconds=wait_s), wait_for_workers=False
+    )
+
+
+def heartbeat_key(rank: int) -> str:
+    """Under which a rank leaves its signs of life."""
+    return f"heartbeat/{rank}"
+
+
+def fault_key(rank: int) -> str:
+    """Under which a rank leaves why it stopped."""
+    return f"fault/{rank}"
+
+
+class Group:
+    """This rank's side of the group.
+
+    Attributes:
+        seat: Where this process sits.
+        rank, size: Short for the seat's.
+        place: Where this rank is.
+        page: Memory shared with the host's other ranks.
+    """
+
+    def __init__(self, seat: Seat, store: Any, place: Whereabouts, wait_s: float) -> None:
+        self.seat, self.place = seat, place
+        self.rank, self.size = seat.rank, seat.size
+        self._store, self._wait_s = store, wait_s
+        self._meetings = 0
+        self.page = Page(seat.folder / "page", seat.local_rank, seat.local_size)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, args=(store.clone(),), daemon=True)
+        self._thread.start()
+
+    @property
+    def one_host(self) -> bool:
+        """Whether all ranks are on this host."""
+        return self.seat.local_size == self.size
+
+    def all_gather(self, key: str, value: bytes) -> list[bytes]:
+        """Every rank's value, by rank.
+
+        Raises:
+            RankFault: A rank did not come within the deadline.
+        """
+        self.place.at(f"exchange {key}")
+        self._store.set(f"{key}/{self.rank}", value)
+        values = []
+        deadline = time.monotonic() + self._wait_s
+        for rank in range(self.size):
+            left = max(deadline - time.monotonic(), 0.01)
+            try:
+                self._store.wait([f"{key}/{rank}"], timedelta(seconds=left))
+            except Exception as error:  # torch raises different types for a time-out and for a lost store
+                raise self._absent(rank, f"exchange {key}") from error
+            values.append(bytes(self._store.get(f"{key}/{rank}")))
+        return values
+
+    def socket_path(self, rank: int) -> str:
+        """A socket's path for a rank of this host."""
+        return str(self.seat.folder / f"socket{rank}")
+
+    def meet(self, what: str) -> None:
+        """Wait until every rank is here.
+
+        Raises:
+            RankFault: One did not come within the deadline.
+        """
+        self.place.at(f"meeting {what}")
+        if self.one_host:
+            self.page.meet(self._wait_s, lambda rank: self._absent(rank, f"meeting {what}"))
+            return
+        self._meetings += 1
+        self.all_gather(f"meeting/{self._meetings}", b"")
+
+    def publish(self, key: str, value: bytes) -> None:
+        """Leave a value for the launcher."""
+        self._store.set(key, value)
+
+    def _absent(self, rank: int, what: str) -> RankFault:
+        seen = last_seen(self._store, rank)
+        host = seen.get("host", "an unknown host")
+        return RankFault(rank, host, seen.get("text", "never seen"), f"did not come to {what} in {self._wait_s:g} s")
+
+    def _beat(self, store: Any) -> None:
+        number = 0
+        while not self._stop.wait(_BEAT_S):
+            number += 1
+            age_s = time.monotonic() - self.place.since_s
+            about = {"number": number, "host": self.place.host, "text": self.place.text, "age_s": age_s}
+            try:
+                store.set(heartbeat_key(self.rank), json.dumps(about))
+            except Exception:  # the store is gone: so is the launcher, and this process with it
+                return
+
+    def close(self) -> None:
+        """Stop the heartbeat and unmap the page."""
+        self._stop.set()
+        self._thread.join(timeout=5.0)
+        self.page.close()
+
+
+def last_seen(store: Any, rank: int) -> dict[str, Any]:
+    """The last sign of life of a rank; empty if there was none."""
+    try:
+        key = heartbeat_key(rank)
+        return dict(json.loads(store.get(key))) if store.check([key]) else {}
+    except Exception:  # a lost store knows nothing
+        return {}
+
+
+class Watch:
+    """Looks at every rank's heartbeat and says which one is lost."""
+
+    def __init__(self, store: Any, size: int, *, start_s: float, heartbeat_s: float, hang_s: float) -> None:
+        self._store, self._size = store, size
+        self._start_s, self._heartbeat_s, self._hang_s = start_s, heartbeat_s, hang_s
+        self._began_s = time.monotonic()
+        self._numbers: dict[int, tuple[int, float]] = {}
+
+    def check(self) -> None:
+        """Look once.
+
+        Raises:
+            RankFault: A rank never came, is silent, or is stuck.
+        """
+        now_s = time.monotonic()
+        for rank in range(self._size):
+            seen = last_seen(self._store, rank)
+            if not seen:
+                if now_s - self._began_s > self._start_s:
+                    raise RankFault(rank, "an unknown host", "start", f"never arrived within {self._start_s:g} s")
+                continue
+            number, since_s = self._numbers.get(rank, (-1, now_s))
+            if seen["number"] != number:
+                self._numbers[rank] = (seen["number"], now_s)
+            elif now_s - since_s > self._heartbeat_s:
+                raise RankFault(rank, seen["host"], seen["text"], f"no sign of life for {self._heartbeat_s:g} s")
+            if seen["age_s"] > self._hang_s:
+                raise RankFault(rank, seen["host"], seen["text"], f"stuck there for {seen['age_s']:.0f} s")

@@ -1,0 +1,207 @@
+"""From a composed configuration to a measurement that can run, with its prediction where the cluster allows one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+
+from dwdp_hw.cases.case import WINDOWS, Case, Pipeline, Settings
+from dwdp_hw.executors.cuda.gpu import count_gpus
+from dwdp_hw.executors.cuda.issue import ISSUES
+from dwdp_hw.executors.cuda.peer_memory import MAPPINGS
+from dwdp_hw.job.schema import BackendConfig, Executor, HwConfig, Measure
+from dwdp_hw.run.launch import started_by_torchrun
+from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.job.build import Job, Layer, apply_trtllm_yaml, build_job, build_layer, hash_config
+from dwdp_sim.job.schema import SimConfig
+from dwdp_sim.plan.program import HOMES, ISSUE_MODES
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What `mode=measure` runs.
+
+    Attributes:
+        case: For the ranks.
+        settings: For the group.
+        group_size: Processes.
+        layer: Model, placement, strategy, plan.
+        job: The same for the simulator; None where the cluster's constants do not cover it.
+        no_prediction: Why `job` is None.
+        config: The resolved configuration.
+        config_hash: Of `config`.
+    """
+
+    case: Case
+    settings: Settings
+    group_size: int
+    layer: Layer
+    job: Job | None
+    no_prediction: str | None
+    config: dict[str, Any]
+    config_hash: str
+
+
+def build_measurement(composed: DictConfig, overrides: Sequence[str]) -> Measurement:
+    """Check a composed configuration and build what it describes.
+
+    Raises:
+        ConfigError: Something in it cannot be used.
+        NoGpuError: It needs a GPU and there is none.
+    """
+    for key in sorted(OmegaConf.missing_keys(composed)):
+        raise ConfigError(key, "missing", f"must be given, as {key}=…")
+    config = cast(HwConfig, OmegaConf.to_object(composed))
+    explicit = {override.lstrip("+").split("=", 1)[0] for override in overrides}
+    if config.workload.kind != "layer":
+        raise ConfigError("workload.kind", config.workload.kind, "dwdp-hw measures kind=layer")
+    if config.workload.start not in ("random", "lockstep"):
+        allowed = "one gate starts all ranks: random (predicted within max_phase_s) or lockstep"
+        raise ConfigError("workload.start", config.workload.start, allowed)
+    backend = config.backend
+    home, mapping = backend.home or config.cluster.home, backend.mapping or config.cluster.mapping
+    apply_trtllm_yaml(config, explicit)
+    layer = build_layer(config, explicit)
+    _check(config, home, mapping)
+    settings = build_settings(backend)
+    group_size = _group_size(backend, home, layer.placement.dwdp_size)
+    job, why_not = _prediction(composed, overrides, backend, home, mapping)
+    return Measurement(
+        case=_case(config, layer, home, mapping, group_size),
+        settings=settings,
+        group_size=group_size,
+        layer=layer,
+        job=job,
+        no_prediction=why_not,
+        config=_resolved(config),
+        config_hash=_hash(config),
+    )
+
+
+def build_settings(backend: BackendConfig) -> Settings:
+    """How a group of ranks is run.
+
+    Raises:
+        ConfigError: A deadline is not above zero.
+    """
+    deadlines = {name: getattr(backend, name) for name in ("wait_s", "heartbeat_s", "start_s", "gate_timeout_s")}
+    for name, seconds in deadlines.items():
+        if not seconds > 0:
+            raise ConfigError(f"backend.{name}", seconds, "seconds above zero are wanted")
+    return Settings(executor=backend.executor.value, shared_folder=backend.shared_folder, **deadlines)
+
+
+def _check(config: HwConfig, home: str, mapping: str) -> None:
+    backend = config.backend
+    words = {
+        "backend.home": (home, HOMES),
+        "backend.mapping": (mapping, MAPPINGS),
+        "backend.issue": (backend.issue, ISSUES),
+        "backend.window": (backend.window, WINDOWS),
+        "issue_mode": (config.issue_mode, ISSUE_MODES),
+    }
+    for key, (value, allowed) in words.items():
+        if value not in allowed:
+            raise ConfigError(key, value, f"allowed: {', '.join(allowed)}")
+    least = {"layers": 1, "warmups": 0, "repeats": 1}
+    for name, minimum in least.items():
+        if getattr(backend, name) < minimum:
+            raise ConfigError(f"backend.{name}", getattr(backend, name), f"must be at least {minimum}")
+    if not backend.window_s or min(backend.window_s) <= 0:
+        raise ConfigError("backend.window_s", backend.window_s, "one number of seconds above zero a rank is wanted")
+    if backend.executor is Executor.host and backend.measure is Measure.issue_cost:
+        said = "backend.executor=host has no driver whose calls could be timed; layer or pipeline"
+        raise ConfigError("backend.measure", backend.measure.value, said)
+
+
+def _group_size(backend: BackendConfig, home: str, dwdp_size: int) -> int:
+    """How many processes run: one for each rank, or as many as there are GPUs where no rank reads another."""
+    if started_by_torchrun():
+        size = int(os.environ["WORLD_SIZE"])
+        if home == "peer" and size != dwdp_size:
+            raise ConfigError(
+                "dwdp.dwdp_size", dwdp_size, f"torchrun started {size} processes; start one for each rank"
+            )
+        return size
+    if backend.executor is Executor.host:
+        return dwdp_size
+    gpus = count_gpus()
+    if home != "peer":
+        return min(gpus, dwdp_size)
+    if dwdp_size > gpus:
+        raise ConfigError(
+            "dwdp.dwdp_size",
+            dwdp_size,
+            f"this host has {gpus} GPU{'s' * (gpus != 1)}, and two processes on one GPU take turns, so nothing could "
+            "be learned from them; use backend.home=host or local, or torchrun over several hosts",
+        )
+    return dwdp_size
+
+
+def _case(config: HwConfig, layer: Layer, home: str, mapping: str, group_size: int) -> Case:
+    backend, strategy = config.backend, layer.strategy
+    ranks = tuple(backend.ranks) or tuple(range(group_size))
+    if not set(ranks) <= set(range(group_size)):
+        raise ConfigError("backend.ranks", list(ranks), f"ranks from 0 to {group_size - 1} run")
+    if layer.strategy.barrier == "group" and len(ranks) < group_size:
+        raise ConfigError("backend.ranks", list(ranks), "strategy.barrier=group needs all ranks to pull")
+    pipeline = Pipeline(tuple(backend.window_s), backend.window) if backend.measure is Measure.pipeline else None
+    return Case(
+        name=f"{layer.model.name}_{strategy.name}",
+        plan=layer.plan,
+        labels={
+            "model": layer.model.name,
+            "strategy": strategy.name,
+            "implementation": strategy.implementation,
+            "slice_bytes": strategy.slice_bytes if strategy.slices else None,
+        },
+        measure=backend.measure.value,
+        issue=backend.issue,
+        issue_mode=config.issue_mode,
+        mapping=mapping,
+        home=home,
+        ranks=ranks,
+        layers=backend.layers,
+        warmups=backend.warmups,
+        repeats=backend.repeats,
+        detail=backend.detail and backend.measure is Measure.layer,
+        witness=backend.witness and backend.measure is Measure.layer,
+        pipeline=pipeline,
+    )
+
+
+def _prediction(
+    composed: DictConfig, overrides: Sequence[str], backend: BackendConfig, home: str, mapping: str
+) -> tuple[Job | None, str | None]:
+    """The simulator's job for the same layer, or why there is none."""
+    if backend.measure is not Measure.layer:
+        return None, f"no prediction of measure={backend.measure.value}"
+    if backend.executor is Executor.host:
+        return None, "no prediction of host memory"
+    if backend.ranks:
+        return None, "no prediction where only some ranks pull"
+    names = [item.name for item in fields(SimConfig)]
+    asked = OmegaConf.merge(OmegaConf.structured(SimConfig), {name: composed[name] for name in names})
+    asked.cluster.home, asked.cluster.mapping = home, mapping
+    own = [o for o in overrides if o.lstrip("+").split("=", 1)[0].split(".")[0] in names]
+    try:
+        return build_job(cast(DictConfig, asked), own), None
+    except ConfigError as error:
+        return None, str(error)
+
+
+def _resolved(config: HwConfig) -> dict[str, Any]:
+    return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True))
+
+
+def _hash(config: HwConfig) -> str:
+    """Of what the simulator reads and of `backend`."""
+    simulated = SimConfig(**{item.name: getattr(config, item.name) for item in fields(SimConfig)})
+    backend = json.dumps(_resolved(config)["backend"], sort_keys=True)
+    return hashlib.sha256((hash_config(simulated) + backend).encode()).hexdigest()

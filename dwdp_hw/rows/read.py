@@ -1,0 +1,92 @@
+"""Files of recorded hardware rows: timed copies, and forward steps."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dwdp_hw.rows.row import RecordedRow, row_from_dict
+from dwdp_hw.rows.steps import RecordedSteps, steps_from_dict
+from dwdp_sim.base.errors import ConfigError
+
+FORMATS = (1, 2, 3, 4)
+_ALIKE = ("gpu", "gpus", "driver")  # what two machines must have in common for their rows to be pooled
+_ONE_PROCESS = re.compile(r"one process\b(?! (per|a|for each)\b)")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A file of rows.
+
+    Attributes:
+        path: Where it was read.
+        sha256: Of the file.
+        machine: Its description; rows are pooled only where GPU, count and driver agree.
+        mapping: How peer memory was mapped and by how many processes, in words; a row may say it for itself.
+        method: How times were taken, in words.
+        rows: Rows that time copies.
+        steps: Rows that time forward steps.
+    """
+
+    path: str
+    sha256: str
+    machine: Mapping[str, Any]
+    mapping: str
+    method: str
+    rows: tuple[RecordedRow, ...]
+    steps: tuple[RecordedSteps, ...] = ()
+
+
+def read_recording(path: str) -> Recording:
+    """Read a file of recorded rows (`measurements/README.md` describes the format; its times are microseconds).
+
+    Raises:
+        ConfigError: Not such a file, or of a format from the future.
+    """
+    try:
+        data = Path(path).read_bytes()
+        content = json.loads(data)
+        number = content.get("format", 1)
+        if number not in FORMATS:
+            raise ConfigError("rows", path, f"has format {number}; this version reads {FORMATS[0]} to {FORMATS[-1]}")
+        gpus = int(content["machine"]["gpus"])
+        rows = tuple(row_from_dict(row, gpus, path) for row in content["rows"] if _times_copies(row))
+        steps = tuple(steps_from_dict(row, gpus, path) for row in content["rows"] if row.get("measure") == "pipeline")
+        words = (str(content.get("mapping", "")), str(content.get("method", "")))
+    except ConfigError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = str(getattr(error, "strerror", None) or f"{type(error).__name__} {error}")
+        raise ConfigError("rows", path, f"not a file of recorded rows: {reason}") from error
+    return Recording(path, hashlib.sha256(data).hexdigest(), content["machine"], *words, rows, steps)
+
+
+def pool(recordings: Sequence[Recording]) -> tuple[RecordedRow, ...]:
+    """The rows that time copies in several files of one kind of machine.
+
+    Raises:
+        ConfigError: Their machines differ in what decides a copy's time, or one process held several GPUs.
+    """
+    first = recordings[0]
+    for recording in recordings:
+        for key in _ALIKE:
+            said, wanted = (one.machine.get(key, "not recorded") for one in (recording, first))
+            if said != wanted:
+                raise ConfigError("rows", recording.path, f"{key} is {said}, but {wanted} in {first.path}")
+        if recording.machine["gpus"] > 1 and _ONE_PROCESS.match(recording.mapping):
+            raise ConfigError(
+                "rows",
+                recording.path,
+                "one process held all GPUs: then copies run one after another, with gaps of 8 to 12 µs; rows of one "
+                "process a GPU are wanted",
+            )
+    return tuple(row for recording in recordings for row in recording.rows)
+
+
+def _times_copies(row: Mapping[str, Any]) -> bool:
+    return row.get("measure", "layer") == "layer" and bool(row.get("device_us"))

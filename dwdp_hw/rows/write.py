@@ -1,0 +1,212 @@
+"""Measured rows: one a case, with everything needed to judge it. docs/hardware.md describes every field."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dwdp_hw.cases.case import Case
+from dwdp_hw.cases.program import case_program
+from dwdp_hw.cases.result import LayerTimes, RankResult
+from dwdp_hw.executors.cuda.timed_run import QUEUE_LIMIT_CALLS
+from dwdp_hw.rows.stability import over_nvlink, why_unstable
+from dwdp_hw.rows.streams_codec import fold_streams
+from dwdp_sim.base.arrays import Floats
+from dwdp_sim.plan.copy_plan import BATCH
+
+# 1: without format, raw runs and start skew; 2: without `streams`, so of two ranks at most; 3: without starts by rank
+FORMAT = 4
+
+METHOD = (
+    "device time between two CUDA events around the issue calls; 'queued' runs are held by a gate kernel until every "
+    f"call (at most {QUEUE_LIMIT_CALLS}, see queued_calls) of every rank has been issued and all gates are opened by "
+    "one word in shared pinned memory; 'as_issued' runs start at a moment agreed on the host's clock and include host "
+    "time; destinations are poisoned before and compared in full after every run"
+)
+
+
+def measured_row(case: Case, results: Sequence[RankResult]) -> dict[str, Any]:
+    """The row of one case; times in microseconds, as the file's header says."""
+    pulling = [result for result in results if result.pulls]
+    elapsed = [_elapsed_s(result) for result in pulling]
+    unstable = why_unstable(results, elapsed) if case.measure != "issue_cost" else []
+    row: dict[str, Any] = {
+        "case": case.name,
+        "measure": case.measure,
+        **case.labels,
+        "issue": "batch" if BATCH in case.plan.call_issue else "async",
+        "issued_as": case.issue,
+        "path": pulling[0].path,
+        "copies_bytes": copies_bytes(case, pulling[0].rank),
+        "dwdp_size": case.plan.placement.dwdp_size,
+        "held": case.plan.placement.num_experts_per_worker,
+        "pulled": case.plan.placement.num_prefetch_experts,
+        "mapping": case.mapping,
+        "home": case.home,
+        "issue_mode": case.issue_mode,
+        "ranks_pulling": len(pulling),
+        "repeats": case.repeats,
+        "device_us": [_spread_us(runs) for runs in elapsed if runs],
+        "host_us": [_median_us([s.host_s for s in r.samples]) for r in pulling if r.samples],
+        "queued_behind_gate": case.issue_mode == "queued" and not any(s.gate_late for r in pulling for s in r.samples),
+        "queued_calls": [min((s.queued_calls for s in r.samples), default=0) for r in pulling],
+        "calls": [int((case.plan.call_rank == r.rank).sum()) for r in pulling],
+        "start_skew_us": _skew_us(pulling),
+        "start_us_runs": _starts_us(pulling),
+        "clock_uncertainty_us": _rounded(max(r.clock_uncertainty_s for r in results) * 1e6),
+        "over_nvlink": [_nvlink(case, r) for r in pulling],
+        "verified_runs": [r.verified_runs for r in pulling],
+        "stable": not unstable,
+        "unstable_reason": "; ".join(unstable) or None,
+        "device_us_runs": [[_rounded(run * 1e6) for run in runs] for runs in elapsed],
+        "host_us_runs": [[_rounded(s.host_s * 1e6) for s in r.samples] for r in pulling],
+        "clocks": [_clocks(r) for r in results],
+    }
+    if case.home == "peer" and case.plan.placement.dwdp_size > 2:
+        row["streams"] = fold_streams(case_program(case))
+    if case.pipeline is not None:
+        row |= _pipeline_columns(case, pulling)
+    if case.measure == "issue_cost":
+        row["issue_cost_us_a_slice"] = [
+            {way: _spread_us(runs, digits=4) for way, runs in r.issue_cost_s.items()} for r in pulling
+        ]
+    if case.detail:
+        row["arrival_us"] = [_arrivals_us(r) for r in pulling]
+    if case.witness:
+        row["cupti"] = [_witness(r) for r in pulling]
+    return row
+
+
+def copies_bytes(case: Case, rank: int) -> list[dict[str, int]]:
+    """The rank's copies in issue order as runs of pieces: n of `each` bytes, the last of `last` (a new run follows a
+    change of parameter or a short piece)."""
+    plan = case.plan
+    own = plan.copy_rank == rank
+    runs: list[dict[str, int]] = []
+    parameter = None
+    for number, size in zip(plan.copy_parameter[own].tolist(), plan.copy_bytes[own].tolist(), strict=True):
+        run = runs[-1] if runs else None
+        if run is None or number != parameter or run["last"] != run["each"] or size > run["each"]:
+            runs.append({"n": 1, "each": size, "last": size})
+        else:
+            run["n"] += 1
+            run["last"] = size
+        parameter = number
+    return runs
+
+
+def _elapsed_s(result: RankResult) -> list[float]:
+    if result.layers:
+        return [layers[-1].compute_end_s for layers in result.layers]
+    return [sample.elapsed_s for sample in result.samples]
+
+
+def _skew_us(pulling: Sequence[RankResult]) -> dict[str, float] | None:
+    """How far apart the ranks started: the median and the largest over the runs."""
+    if len(pulling) < 2 or not pulling[0].samples:
+        return None
+    skews = _later_us(pulling).max(axis=0)
+    return {"median": _rounded(float(np.median(skews))), "max": _rounded(float(skews.max()))}
+
+
+def _starts_us(pulling: Sequence[RankResult]) -> list[list[float]] | None:
+    """When each rank started in each run, after the first of that run; None where no clock is common to all."""
+    if len(pulling) < 2 or not pulling[0].samples or len({result.host for result in pulling}) > 1:
+        return None
+    return [[_rounded(later) for later in runs] for runs in _later_us(pulling).tolist()]
+
+
+def _later_us(pulling: Sequence[RankResult]) -> Floats:
+    """Shape (ranks, runs)."""
+    starts = np.array([[sample.started_s for sample in result.samples] for result in pulling])
+    later: Floats = (starts - starts.min(axis=0)) * 1e6
+    return later
+
+
+def _nvlink(case: Case, result: RankResult) -> str:
+    if case.home != "peer":
+        return f"not over NVLink: the experts are in {'pinned host memory' if case.home == 'host' else 'the same GPU'}"
+    return over_nvlink(result.before, result.after, result.pulled_bytes)
+
+
+def _clocks(result: RankResult) -> dict[str, Any]:
+    reading = result.after
+    return {
+        "sm_hz": reading.sm_clock_hz,
+        "memory_hz": reading.memory_clock_hz,
+        "power_w": reading.power_w,
+        "temperature_c": reading.temperature_c,
+        "slowdowns": sorted({*result.before.slowdowns, *reading.slowdowns}),
+    }
+
+
+def _pipeline_columns(case: Case, pulling: Sequence[RankResult]) -> dict[str, Any]:
+    assert case.pipeline is not None
+    windows = case.pipeline.window_s
+    return {
+        "layers": case.layers,
+        "window": case.pipeline.window,
+        "window_us": [_rounded(windows[min(r.rank, len(windows) - 1)] * 1e6) for r in pulling],
+        "window_factors": [list(case.pipeline.factors[r.rank]) for r in pulling if case.pipeline.factors],
+        "layer_us": [[_layer_us(r.layers, layer) for layer in range(case.layers)] for r in pulling],
+    }
+
+
+def _layer_us(runs: Sequence[Sequence[LayerTimes]], layer: int) -> dict[str, float]:
+    """Medians over the runs: how long the layer waited for its experts, computed, and copied."""
+    waits = [r[layer].compute_begin_s - (r[layer - 1].compute_end_s if layer else 0.0) for r in runs]
+    return {
+        "wait": _median_us(waits),
+        "compute": _median_us([r[layer].compute_end_s - r[layer].compute_begin_s for r in runs]),
+        "copy": _median_us([r[layer].copy_end_s - r[layer].copy_begin_s for r in runs]),
+        "copy_begin": _median_us([r[layer].copy_begin_s for r in runs]),
+    }
+
+
+def _arrivals_us(result: RankResult) -> dict[str, Any]:
+    detail = result.detail
+    assert detail is not None
+    return {
+        "copies": [_seen_us(t) for t in detail.arrival_s],
+        "call_ends": [_seen_us(t) for t in detail.call_end_s],
+    }
+
+
+def _witness(result: RankResult) -> dict[str, Any]:
+    """What CUPTI recorded, or why it did not."""
+    witness = result.witness
+    if witness is None or witness.missing:
+        return {"missing": witness.missing if witness else "not run"}
+    names = sorted({copy.name for copy in witness.copies})
+    return {
+        "records": len(witness.copies),
+        "bytes": sum(copy.size for copy in witness.copies),
+        "span_us": _rounded((max(copy.end_s for copy in witness.copies) - witness.copies[0].begin_s) * 1e6),
+        "copying_us": _rounded(sum(copy.end_s - copy.begin_s for copy in witness.copies) * 1e6),
+        "names": names,
+    }
+
+
+def _seen_us(seconds: float) -> float | None:
+    return None if math.isnan(seconds) else _rounded(seconds * 1e6)
+
+
+def _spread_us(runs: Sequence[float], digits: int = 2) -> dict[str, float]:
+    values = [run * 1e6 for run in runs]
+    return {
+        "median": round(statistics.median(values), digits),
+        "min": round(min(values), digits),
+        "max": round(max(values), digits),
+    }
+
+
+def _median_us(runs: Sequence[float]) -> float:
+    return _rounded(statistics.median(runs) * 1e6)
+
+
+def _rounded(value: float) -> float:
+    return round(value, 2)

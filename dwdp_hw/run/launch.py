@@ -1,0 +1,266 @@
+"""Start one process a rank, watch them, leave nothing behind: on one node by ourselves, over several by torchrun."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pickle
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from dwdp_hw.cases.case import Case
+from dwdp_hw.cases.result import RankResult
+from dwdp_hw.group.faults import FAULT_EXIT, RankFault
+from dwdp_hw.group.group import Seat, Watch, fault_key, last_seen, open_store
+from dwdp_hw.run.worker import Work, result_key, run_rank
+from dwdp_sim.base.errors import ConfigError
+
+_POLL_S = 0.05
+_END_S = 10.0
+_PREFIX, _LOCK = "dwdp-hw-", "lock"
+_HANG_FACTOR = 2.0  # a rank's own deadline comes first; the watch's is for those that can no longer speak
+OnResult = Callable[[Case, list[RankResult]], None]
+OnStart = Callable[[list[int]], None]
+
+
+def started_by_torchrun() -> bool:
+    """Whether this process is already a rank."""
+    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def run_group(work: Work, ranks: int, on_result: OnResult, on_start: OnStart = lambda pids: None) -> None:
+    """Run `work` on `ranks` processes of this host.
+
+    Args:
+        work: The cases.
+        ranks: Processes to start.
+        on_result: Called with each case and every rank's result, as soon as it is complete.
+        on_start: Called with the process ids, by rank.
+
+    Raises:
+        RankFault: A rank died, hung, never arrived or failed; all are ended by then.
+        ConfigError: A rank found that the configuration cannot be run here.
+    """
+    with _ended_by_sigterm(), _folder(work.settings.shared_folder) as folder:
+        (folder / "work").write_bytes(pickle.dumps(work))
+        store = open_store("127.0.0.1", 0, serve=True, wait_s=work.settings.wait_s)
+        processes: list[subprocess.Popen[bytes]] = []
+        try:
+            processes += [_start(folder, rank, ranks, store.port) for rank in range(ranks)]
+            on_start([process.pid for process in processes])
+            _Supervision(work, store, processes, on_result).run()
+        finally:
+            _end(processes)
+
+
+def run_as_rank(work: Work, on_result: OnResult) -> None:
+    """Take part as the rank that torchrun made of this process; rank 0 gets the results.
+
+    Raises:
+        RankFault: As `run_group`.
+        ConfigError: As `run_group`.
+    """
+    settings = work.settings
+    elastic = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    rank, address, port = int(os.environ["RANK"]), os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    store = open_store(address, port, serve=rank == 0 and not elastic, wait_s=settings.start_s)
+    local_first = int(os.environ.get("LOCAL_RANK", rank)) == 0
+    key = f"folder/{socket.gethostname()}"
+    with _folder(settings.shared_folder) if local_first else _told_folder(store, key, settings.start_s) as folder:
+        if local_first:
+            store.set(key, str(folder))
+        seat = Seat.from_environment(folder)
+        _watch_in_background(work, store.clone(), seat.size)
+        code = run_rank(seat, work, store)
+        if code:
+            raise _left_fault(store, [rank]) or RankFault(rank, socket.gethostname(), "its end", f"exit code {code}")
+        store.add("finished", 1)
+        if rank == 0 or local_first:  # rank 0 serves the store and reads it; a host's first rank owns its folder
+            _wait_for_all(store, seat.size, settings.wait_s)
+        if rank == 0:
+            for number, case in enumerate(work.cases):
+                on_result(case, _results(store, number, seat.size))
+            store.set("read", b"1")
+
+
+def _wait_for_all(store: Any, size: int, wait_s: float) -> None:
+    deadline = time.monotonic() + wait_s
+    while store.add("finished", 0) < size and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+
+
+def _watch_in_background(work: Work, store: Any, size: int) -> None:
+    """Without a launcher of ours each rank watches all; a lost rank ends this process too."""
+
+    def watch() -> None:
+        watching = _watch(work, store, size)
+        while True:
+            time.sleep(1.0)
+            try:
+                watching.check()
+            except RankFault as fault:
+                sys.stderr.write(f"dwdp-hw: {fault}\n")
+                os._exit(FAULT_EXIT)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _watch(work: Work, store: Any, size: int) -> Watch:
+    settings = work.settings
+    return Watch(
+        store,
+        size,
+        start_s=settings.start_s,
+        heartbeat_s=settings.heartbeat_s,
+        hang_s=settings.wait_s * _HANG_FACTOR,
+    )
+
+
+@contextmanager
+def _folder(shared: str) -> Iterator[Path]:
+    """A folder in memory for what the ranks of a host share; gone afterwards, and at the latest with the next run."""
+    place = Path(shared) if Path(shared).is_dir() else Path(tempfile.gettempdir())
+    for left in place.glob(f"{_PREFIX}*"):
+        _remove_if_abandoned(left)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
+    try:
+        with (folder / _LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_if_abandoned(folder: Path) -> None:
+    """Remove the folder of a launcher that was killed: nobody holds its lock any more."""
+    try:
+        with (folder / _LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+    except OSError:  # in use, just being made, or somebody else's
+        return
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM unwinds like Ctrl-C, so that the ranks end and the folder goes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def unwind(number: int, _frame: object) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, unwind)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _told_folder(store: Any, key: str, wait_s: float) -> Iterator[Path]:
+    store.wait([key], timedelta(seconds=wait_s))
+    yield Path(store.get(key).decode())
+
+
+def _start(folder: Path, rank: int, ranks: int, port: int) -> subprocess.Popen[bytes]:
+    environment = {
+        **os.environ,
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(ranks),
+        "LOCAL_WORLD_SIZE": str(ranks),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "CUDA_MODULE_LOADING": "EAGER",  # a lazy load could wait for a kernel that waits for us
+    }
+    command = [sys.executable, "-m", "dwdp_hw.run.worker", str(folder)]
+    return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
+
+
+def _end(processes: list[subprocess.Popen[bytes]]) -> None:
+    """End every rank by its process id and wait for it, so that its memory and handles are gone."""
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+    for process in processes:
+        process.wait(timeout=_END_S)
+
+
+class _Supervision:
+    """Collects results until every rank has ended well; raises as soon as one has not."""
+
+    def __init__(self, work: Work, store: Any, processes: list[subprocess.Popen[bytes]], on_result: OnResult) -> None:
+        self._work, self._store, self._processes, self._on_result = work, store, processes, on_result
+        self._watch = _watch(work, store, len(processes))
+        self._done = 0
+
+    def run(self) -> None:
+        while True:
+            ended = [process.poll() for process in self._processes]
+            self._collect()
+            if any(ended):
+                raise self._why([rank for rank, code in enumerate(ended) if code], ended)
+            if all(code == 0 for code in ended):
+                return
+            running = [rank for rank, code in enumerate(ended) if code is None]
+            if len(running) == len(ended):  # a rank that has ended well is silent by right
+                self._watch.check()
+            time.sleep(_POLL_S)
+
+    def _collect(self) -> None:
+        size = len(self._processes)
+        while self._done < len(self._work.cases):
+            if not self._store.check([result_key(self._done, rank) for rank in range(size)]):
+                return
+            self._on_result(self._work.cases[self._done], _results(self._store, self._done, size))
+            self._done += 1
+
+    def _why(self, failed: list[int], codes: list[int | None]) -> Exception:
+        left = _left_fault(self._store, failed)
+        if left is not None:
+            return left
+        rank = failed[0]
+        seen = last_seen(self._store, rank)
+        code = codes[rank] or 0
+        how = f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return RankFault(rank, seen.get("host", socket.gethostname()), seen.get("text", "start"), how)
+
+
+def _results(store: Any, case: int, size: int) -> list[RankResult]:
+    return [pickle.loads(store.get(result_key(case, rank))) for rank in range(size)]
+
+
+class LeftFault(RankFault):
+    """A fault as a rank itself worded it."""
+
+    def __init__(self, message: str) -> None:
+        Exception.__init__(self, message)
+
+
+class LeftConfigError(ConfigError):
+    """A configuration error as a rank itself worded it."""
+
+    def __init__(self, message: str) -> None:
+        Exception.__init__(self, message)
+
+
+def _left_fault(store: Any, ranks: list[int]) -> Exception | None:
+    for rank in ranks:
+        if store.check([fault_key(rank)]):
+            left = json.loads(store.get(fault_key(rank)))
+            return (LeftConfigError if left["kind"] == "config" else LeftFault)(left["message"])
+    return None

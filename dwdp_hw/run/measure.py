@@ -1,0 +1,168 @@
+"""Measure one case on one rank: prepare, warm up, repeat, and check every byte of every run."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from dwdp_hw.cases.case import Case
+from dwdp_hw.cases.result import Detail, LayerTimes, RankResult, Reading, Sample, Witness
+from dwdp_hw.group.group import Group
+
+
+class Executor(Protocol):
+    """What runs a plan on one rank: a GPU, or host memory."""
+
+    device: str
+    machine: dict[str, Any]
+
+    def prepare(self, case: Case) -> None:
+        """Allocate, map, fill and build what `case` needs."""
+
+    def poison(self, layer: int) -> None:
+        """Make every byte of the layer's slot wrong."""
+
+    def run(self, layer: int) -> Sample:
+        """Start with the other ranks, run the layer's copies and wait for their end."""
+
+    def serve(self) -> None:
+        """Take part in another rank's run without pulling."""
+
+    def watch(self, layer: int) -> Detail:
+        """As `run`, seen from close up."""
+
+    def witness(self, layer: int) -> Witness:
+        """As `run`, recorded by CUPTI."""
+
+    def first_wrong(self, layer: int) -> str | None:
+        """Compare every byte of the layer's slot; name the first wrong one."""
+
+    def pipeline(self, verify: bool) -> list[LayerTimes]:
+        """One forward step; with `verify`, every layer's slot is compared before it is reused."""
+
+    def issue_cost(self) -> dict[str, float]:
+        """Host seconds a slice, for each way of issuing; the copies really run."""
+
+    def path(self) -> str:
+        """The driver entry that moves this case's bytes."""
+
+    def clock_uncertainty_s(self) -> float:
+        """How well this device's clock is known on the host's."""
+
+    def telemetry(self) -> Reading:
+        """NVML now."""
+
+    def close(self) -> None:
+        """Free and unmap everything."""
+
+
+class _Findings:
+    """What accumulates over the runs of a case."""
+
+    def __init__(self) -> None:
+        self.samples: list[Sample] = []
+        self.layers: list[list[LayerTimes]] = []
+        self.issue_cost_s: dict[str, list[float]] = {}
+        self.detail: Detail | None = None
+        self.witness: Witness | None = None
+        self.runs = 0
+        self.verified = 0
+
+
+def measure_case(executor: Executor, group: Group, case: Case) -> RankResult:
+    """Run `case` on this rank.
+
+    Raises:
+        RankFault: A call failed, a rank did not come, or a byte was wrong.
+    """
+    group.place.case, group.place.layer = case.name, None
+    executor.prepare(case)
+    group.meet("the start of the case")
+    before = executor.telemetry()
+    pulls = group.rank in case.ranks
+    found = _Findings()
+    run = {"layer": _layer_runs, "pipeline": _pipeline_runs, "issue_cost": _issue_runs}[case.measure]
+    run(executor, group, case, pulls, found)
+    group.place.layer = None
+    group.meet("the end of the case")
+    size = sum(case.plan.copy_bytes[case.plan.copy_rank == group.rank].tolist())
+    return RankResult(
+        rank=group.rank,
+        host=group.place.host,
+        device=executor.device,
+        path=executor.path(),
+        pulls=pulls,
+        samples=found.samples,
+        detail=found.detail,
+        witness=found.witness,
+        layers=found.layers,
+        issue_cost_s=found.issue_cost_s,
+        clock_uncertainty_s=executor.clock_uncertainty_s(),
+        before=before,
+        after=executor.telemetry(),
+        pulled_bytes=size * found.runs,
+        verified_runs=found.verified,
+        machine=executor.machine,
+    )
+
+
+def _layer_runs(executor: Executor, group: Group, case: Case, pulls: bool, found: _Findings) -> None:
+    runs = ["warm-up"] * case.warmups + ["timed"] * case.repeats + ["watched"] * case.detail
+    # The first run after the profiler has attached is slower; only the second one is kept.
+    for repeat, kind in enumerate(runs + ["witnessed"] * (2 * case.witness)):
+        if not pulls:
+            executor.serve()
+            continue
+        layer = repeat % case.layers
+        group.place.layer = layer
+        executor.poison(layer)
+        match kind:
+            case "watched":
+                found.detail = executor.watch(layer)
+            case "witnessed":
+                found.witness = executor.witness(layer)
+            case "timed":
+                found.samples.append(executor.run(layer))
+            case _:
+                executor.run(layer)
+        _verify(executor, group, layer, found)
+        found.runs += 1
+
+
+def _pipeline_runs(executor: Executor, group: Group, case: Case, pulls: bool, found: _Findings) -> None:
+    """The first run verifies and is not timed; the rest are timed, and their last two layers compared."""
+    for repeat in range(1 + case.warmups + case.repeats):
+        if not pulls:
+            executor.serve()
+            continue
+        verify = repeat == 0
+        times = executor.pipeline(verify)
+        found.runs += case.layers
+        if verify:
+            found.verified += 1
+            continue
+        for layer in range(max(case.layers - 2, 0), case.layers):
+            group.place.layer = layer
+            _verify(executor, group, layer, found)
+        group.place.layer = None
+        if repeat > case.warmups:
+            found.layers.append(times)
+
+
+def _issue_runs(executor: Executor, group: Group, case: Case, pulls: bool, found: _Findings) -> None:
+    for repeat in range(case.warmups + case.repeats):
+        group.meet("an issue cost run")
+        if not pulls:
+            continue
+        executor.poison(0)
+        for way, cost_s in executor.issue_cost().items():
+            found.runs += 1
+            if repeat >= case.warmups:
+                found.issue_cost_s.setdefault(way, []).append(cost_s)
+        _verify(executor, group, 0, found)
+
+
+def _verify(executor: Executor, group: Group, layer: int, found: _Findings) -> None:
+    wrong = executor.first_wrong(layer)
+    if wrong:
+        raise group.place.fault(f"wrong bytes: {wrong}")
+    found.verified += 1

@@ -1,0 +1,83 @@
+"""One rank's process: joins the group, measures the cases in order, and leaves each result in the store."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import pickle
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dwdp_hw.cases.case import Case, Settings
+from dwdp_hw.executors.cuda.rank import CudaRank
+from dwdp_hw.executors.host.rank import HostRank
+from dwdp_hw.group.faults import FAULT_EXIT, RankFault, Whereabouts
+from dwdp_hw.group.group import Group, Seat, fault_key, open_store
+from dwdp_hw.run.measure import Executor, measure_case
+from dwdp_sim.base.errors import ConfigError
+
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a group of ranks does.
+
+    Attributes:
+        cases: In the order of running.
+        settings: How the group is run.
+    """
+
+    cases: tuple[Case, ...]
+    settings: Settings
+
+
+def result_key(case: int, rank: int) -> str:
+    """Under which a rank leaves its result of a case."""
+    return f"result/{case}/{rank}"
+
+
+def run_rank(seat: Seat, work: Work, store: Any) -> int:
+    """Measure every case; the process's exit code."""
+    settings = work.settings
+    place = Whereabouts(seat.rank)
+    group = Group(seat, store, place, settings.wait_s)
+    executor: Executor | None = None
+    try:
+        group.all_gather("started", b"")
+        executor = CudaRank(group, settings) if settings.executor == "cuda" else HostRank(group)
+        for number, case in enumerate(work.cases):
+            result = measure_case(executor, group, case)
+            group.publish(result_key(number, seat.rank), pickle.dumps(result))
+        executor.close()
+        group.close()
+    except (RankFault, ConfigError) as fault:
+        _leave_fault(group, seat.rank, fault)
+        return FAULT_EXIT
+    except Exception as error:  # whatever it is, the launcher must be able to name the rank and the place
+        _leave_fault(group, seat.rank, place.fault(f"{type(error).__name__}: {error}"))
+        raise
+    return 0
+
+
+def _leave_fault(group: Group, rank: int, fault: Exception) -> None:
+    kind = "config" if isinstance(fault, ConfigError) else "fault"
+    group.publish(fault_key(rank), json.dumps({"kind": kind, "message": str(fault)}).encode())
+
+
+def main() -> None:
+    """Entry point of a rank that our own launcher started: the folder of the run is the only argument."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # no rank outlives its launcher
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the launcher, which ends the ranks
+    folder = Path(sys.argv[1])
+    work: Work = pickle.loads((folder / "work").read_bytes())
+    seat = Seat.from_environment(folder)
+    store = open_store(seat.address, seat.port, serve=False, wait_s=work.settings.wait_s)
+    sys.exit(run_rank(seat, work, store))
+
+
+if __name__ == "__main__":
+    main()

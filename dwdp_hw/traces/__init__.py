@@ -1,0 +1,1 @@
+"""Copies in the traces of profilers."""

@@ -1,0 +1,148 @@
+"""Predicted against measured, one rank of one case at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dwdp_hw.rows.predict import predict
+from dwdp_hw.rows.predict_steps import predict_steps
+from dwdp_hw.rows.row import RecordedRow
+from dwdp_hw.rows.steps import RecordedSteps
+from dwdp_sim.fabric.cluster import Cluster
+from dwdp_sim.fabric.options import FabricOptions
+
+LAYER = "layer"
+QUEUED, AS_ISSUED, STEPS = MODES = ("queued", "as_issued", "steps")
+_MOST_RANKS = 2  # of steps that are judged: with more, which rule holds is open
+
+
+@dataclass(frozen=True)
+class ValidationRow:
+    """One rank of one case.
+
+    Attributes:
+        file: Where the row was read; cases of two files may have the same name.
+        case, rank: What was measured.
+        strategy: Strategy, or way of issuing.
+        mapping: How peer memory was mapped; None where not recorded.
+        measure: `layer` for copies, `steps` for a forward step of several layers.
+        issue_mode: `queued` or `as_issued`.
+        ranks: Streams that ran together.
+        bytes: Bytes of this stream, in all layers of a step.
+        slice_bytes: Its largest copy.
+        measured_s, measured_min_s, measured_max_s: Median and spread.
+        predicted_s: At the constants' values, the mean over draws of the ranks' starts.
+        predicted_low_s, predicted_high_s: Range over these draws and, with host time, over the host's costs.
+        error: predicted ÷ measured − 1.
+        stable: Whether the row may count; if not, `unstable_reason` says why.
+        fitted: Whether the constants were fitted on it.
+        setting: What else two rows that are compared as strategies must share: planned starts.
+        counts: Whether it enters the summary: stable and out of sample; where no row is out of sample, stable.
+    """
+
+    file: str
+    case: str
+    rank: int
+    strategy: str
+    mapping: str | None
+    measure: str
+    issue_mode: str
+    ranks: int
+    bytes: int
+    slice_bytes: int
+    measured_s: float
+    measured_min_s: float
+    measured_max_s: float
+    predicted_s: float
+    predicted_low_s: float
+    predicted_high_s: float
+    error: float
+    stable: bool
+    unstable_reason: str | None
+    fitted: bool
+    setting: tuple[float, ...] = ()
+    counts: bool = False
+
+    @property
+    def mode(self) -> str:
+        """Which of `MODES` it is judged with."""
+        return STEPS if self.measure == STEPS else self.issue_mode
+
+    @property
+    def outside(self) -> float:
+        """How far the measured time lies outside the predicted range, as the nearer end ÷ measured − 1; 0 inside."""
+        nearer_s = min(max(self.measured_s, self.predicted_low_s), self.predicted_high_s)
+        return nearer_s / self.measured_s - 1
+
+    @property
+    def width(self) -> float:
+        """Of the predicted range, as a part of the prediction."""
+        return (self.predicted_high_s - self.predicted_low_s) / self.predicted_s
+
+
+def compare(
+    row: RecordedRow, file: str, cluster: Cluster, options: FabricOptions, *, fitted: bool
+) -> Iterator[ValidationRow]:
+    """Every rank of a measured row beside its prediction; none counts yet."""
+    predicted = predict(row, cluster, options)
+    owner = row.program.call_stream[row.program.copy_call]
+    for rank, measured in enumerate(row.median_s):
+        sizes = row.program.copy_bytes[owner == rank]
+        yield ValidationRow(
+            file=file,
+            case=row.case,
+            rank=rank,
+            strategy=row.strategy,
+            mapping=row.mapping,
+            measure=LAYER,
+            issue_mode=QUEUED if row.queued else AS_ISSUED,
+            ranks=len(row.median_s),
+            bytes=int(sizes.sum()),
+            slice_bytes=int(sizes.max()),
+            measured_s=measured,
+            measured_min_s=row.min_s[rank],
+            measured_max_s=row.max_s[rank],
+            predicted_s=float(predicted.mean_s[rank]),
+            predicted_low_s=float(predicted.low_s[rank]),
+            predicted_high_s=float(predicted.high_s[rank]),
+            error=float(predicted.mean_s[rank]) / measured - 1,
+            stable=row.unstable is None,
+            unstable_reason=row.unstable,
+            fitted=fitted,
+            setting=tuple(row.program.stream_start_s.tolist()),
+        )
+
+
+def compare_steps(
+    steps: RecordedSteps, file: str, cluster: Cluster, options: FabricOptions, *, fitted: bool
+) -> Iterator[ValidationRow]:
+    """Every rank of a measured forward step beside its prediction; none counts yet."""
+    predicted = predict_steps(steps, cluster, options)
+    owner = steps.program.call_stream[steps.program.copy_call]
+    ranks = len(steps.step_s)
+    unstable = steps.unstable or (f"{ranks} ranks: which rule holds is open" if ranks > _MOST_RANKS else None)
+    for rank, measured in enumerate(steps.step_s):
+        sizes = steps.program.copy_bytes[owner == rank]
+        yield ValidationRow(
+            file=file,
+            case=steps.case,
+            rank=rank,
+            strategy=steps.strategy,
+            mapping=steps.mapping,
+            measure=STEPS,
+            issue_mode=QUEUED if steps.program.stream_queued.all() else AS_ISSUED,
+            ranks=ranks,
+            bytes=steps.windows.layers * int(sizes.sum()),
+            slice_bytes=int(sizes.max()),
+            measured_s=measured,
+            measured_min_s=steps.min_s[rank],
+            measured_max_s=steps.max_s[rank],
+            predicted_s=float(predicted.mean_s[rank]),
+            predicted_low_s=float(predicted.low_s[rank]),
+            predicted_high_s=float(predicted.high_s[rank]),
+            error=float(predicted.mean_s[rank]) / measured - 1,
+            stable=unstable is None,
+            unstable_reason=unstable,
+            fitted=fitted,
+        )

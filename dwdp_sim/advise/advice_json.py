@@ -1,0 +1,140 @@
+"""An advice as the content of `advice.json`; docs/advice.md describes the keys."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from dwdp_sim.advise.advice import Advice
+from dwdp_sim.advise.engine_settings import engine_settings
+from dwdp_sim.advise.gain_map import MapPoint
+from dwdp_sim.advise.search import Row
+from dwdp_sim.advise.verdict import verdict
+from dwdp_sim.advise.window_ratio import Load
+from dwdp_sim.base.estimate import Estimate
+from dwdp_sim.job.build import Job
+from dwdp_sim.results.summary import layer_head
+
+ADVICE_SCHEMA_VERSION = 1
+
+
+def advice_content(job: Job, advice: Advice, found: dict[str, list[str]]) -> dict[str, Any]:
+    """Everything that was found.
+
+    Args:
+        job: What the user runs.
+        advice: What was found.
+        found: What it rests on.
+    """
+    assert job.layer is not None
+    findings = advice.findings
+    settings = engine_settings(findings.today.candidate, job.layer.placement, job.config["workload"]["max_num_tokens"])
+    return {
+        **layer_head(job, job.layer),
+        "schema": ADVICE_SCHEMA_VERSION,
+        "verdict": verdict(advice.findings, advice.placements[0]),
+        "today": findings.today.candidate.label,
+        "best": findings.best.candidate.label,
+        "settings": settings,
+        "load": _load(advice.load),
+        "candidates": [_row(row, advice) for row in findings.rows],
+        "screened": [{"candidate": s.candidate.label, "gain": s.gain, "final": s.final} for s in findings.screened],
+        "states": [state.name for state in findings.states],
+        "layers": findings.layers,
+        "turning": [
+            {
+                "state": turning.state.name,
+                "ratio": list(turning.ratios),
+                "gain": [_estimate(gain) for gain in turning.gains],
+                "begins_at": turning.begins_at,
+                "ends_at": _finite(turning.ends_at),
+                "costs": turning.costs,
+            }
+            for turning in advice.turnings
+        ],
+        "slices": [
+            {
+                "slice_bytes": size.slice_bytes,
+                "copies": size.cost.copies,
+                "host_s": size.cost.seconds,
+                "gain_over_2MiB": _estimate(size.gain),
+            }
+            for size in advice.sizes
+        ],
+        "host": [
+            {
+                "slice_bytes": row.slice_bytes,
+                "issue_slice_s": row.issue_slice_s,
+                "host_s": row.host_s,
+                "gain_ahead": _estimate(row.ahead),
+                "gain_behind": _estimate(row.behind),
+            }
+            for row in advice.host
+        ],
+        "rotation": [{"start": row.start, "gain": _estimate(row.gain)} for row in advice.orders],
+        "placements": [
+            {
+                "num_experts_per_worker": row.placement.num_experts_per_worker,
+                "num_prefetch_experts": row.placement.num_prefetch_experts,
+                "memory_bytes": row.memory_bytes,
+                "fits": row.fits,
+                "pulled_bytes": row.pulled_bytes,
+                "gain": None if row.gain is None else _estimate(row.gain),
+            }
+            for row in advice.placements
+        ],
+        "rests_on": found,
+        "wall_s": advice.wall_s,
+    }
+
+
+def map_content(job: Job, points: Sequence[MapPoint], load: Load) -> dict[str, Any]:
+    """The map as the content of `map.json`."""
+    assert job.layer is not None
+    return {
+        **layer_head(job, job.layer),
+        "schema": ADVICE_SCHEMA_VERSION,
+        "load": _load(load),
+        "points": [
+            {
+                "ratio": point.ratio,
+                "cv": point.cv,
+                "gains": {state.name: _estimate(gain) for state, gain in point.gains.items()},
+            }
+            for point in points
+        ],
+    }
+
+
+def _load(load: Load) -> dict[str, float]:
+    return {
+        "window_s": load.window_s,
+        "before_share": load.before_share,
+        "prefetch_s": load.prefetch_s,
+        "ratio": load.ratio,
+        "cv": load.cv,
+    }
+
+
+def _row(row: Row, advice: Advice) -> dict[str, Any]:
+    cost = advice.costs[row.candidate]
+    return {
+        "candidate": row.candidate.label,
+        "iteration_s": _estimate(row.iteration),
+        "gain": _estimate(row.gain),
+        "gain_range": list(row.gain_range),
+        "gains": {state.name: gain for state, gain in row.gains.items()},
+        "host": {"copies": cost.copies, "calls": cost.calls, "seconds": cost.seconds},
+        "changes": list(row.changes),
+    }
+
+
+def _estimate(estimate: Estimate) -> dict[str, float | None]:
+    half = estimate.half_width
+    return {"mean": estimate.mean, "half_width": None if math.isnan(half) else half}
+
+
+def _finite(value: float | None) -> float | str | None:
+    """JSON has no infinity."""
+    return "beyond" if value is not None and math.isinf(value) else value

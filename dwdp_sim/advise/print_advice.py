@@ -1,0 +1,167 @@
+"""An advice on one screen: rich on a terminal, plain elsewhere."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+from dwdp_sim.advise.advice import Advice
+from dwdp_sim.advise.engine_settings import engine_settings
+from dwdp_sim.advise.provenance import source_lines
+from dwdp_sim.advise.search import ALIKE
+from dwdp_sim.advise.verdict import percent, percent_range, turning_lines, verdict
+from dwdp_sim.base.estimate import Estimate
+from dwdp_sim.base.units import format_bytes, format_seconds, format_slice
+from dwdp_sim.job.build import Job, Layer
+
+_PLAIN_WIDTH = 120
+
+
+def print_advice(
+    console: Console, job: Job, layer: Layer, advice: Advice, found: dict[str, list[str]], written: list[Path]
+) -> None:
+    """Print the verdict first, then what it rests on.
+
+    Args:
+        console: Where.
+        job: What the user runs.
+        layer: The same, of one layer.
+        advice: What was found.
+        found: Constants by where they came from.
+        written: Files of the run.
+    """
+    if not console.is_terminal:
+        console = Console(width=_PLAIN_WIDTH, file=console.file)
+    for sentence in verdict(advice.findings, advice.placements[0]):
+        console.print(sentence, style="bold", highlight=False)
+    console.print(_candidates(job, layer, advice))
+    for heading, lines in (
+        ("where it turns", [_load_line(advice), *turning_lines(advice.turnings)]),
+        ("slice size", [_slice_line(advice), *_rotation_lines(advice)]),
+        ("if the host's time counts (issue_mode=as_issued), batched over default", _host_lines(advice)),
+        ("placement", _placement_lines(advice)),
+        ("rests on", [*source_lines(found, job.config["compute"]), _method_line(advice)]),
+        ("to paste", engine_settings(advice.findings.today.candidate, layer.placement, _tokens(job)).split("\n")),
+    ):
+        if lines:
+            console.print(heading, style="bold", highlight=False)
+            console.print(Padding(escape("\n".join(lines)), (0, 0, 0, 2)), highlight=False)
+    names = ", ".join(file.name for file in written)
+    console.print(
+        f"[dim]written to {escape(str(written[0].parent))}: {escape(names)}[/dim]", highlight=False, soft_wrap=True
+    )
+
+
+def _tokens(job: Job) -> int:
+    return int(job.config["workload"]["max_num_tokens"])
+
+
+def _candidates(job: Job, layer: Layer, advice: Advice) -> Table:
+    placement, workload = layer.placement, job.config["workload"]
+    inputs = "from a file" if workload["lengths"] else f"{workload['ratio']:g}–1 × {workload['isl']} tokens"
+    table = Table(
+        title=f"{layer.model.name} on {job.cluster.name}, {layer.strategy.implementation}, "
+        f"N = {placement.dwdp_size}, L = {placement.num_experts_per_worker}, P = {placement.num_prefetch_experts}\n"
+        f"inputs {inputs}, at most {workload['max_num_tokens']} tokens a step, "
+        f"compute {job.config['compute']['name']}, issue mode {job.issue_mode}",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("candidate")
+    for heading in ("forward step", "gain ± 95 %", "range over rules", "host a layer"):
+        table.add_column(heading, justify="right")
+    table.add_column("engine must change")
+    have = advice.findings.rows[0]
+    for row in advice.findings.rows:
+        own = row is have
+        table.add_row(
+            row.candidate.label + (" (yours)" if own else ""),
+            format_seconds(row.iteration.mean),
+            "" if own else percent(row) if row.gain.excludes_zero else f"no difference ({percent(row)})",
+            "" if own else percent_range(row),
+            format_seconds(advice.costs[row.candidate].seconds),
+            ", ".join(row.changes) or "nothing",
+        )
+    return table
+
+
+def _load_line(advice: Advice) -> str:
+    load = advice.load
+    return (
+        f"yours: {format_seconds(load.window_s)} a layer, {load.ratio:.2f} × its uncontended prefetch "
+        f"({format_seconds(load.prefetch_s)}); steps vary by {100 * load.cv:.0f} %"
+    )
+
+
+def _slice_line(advice: Advice) -> str:
+    """How flat the optimum is."""
+    alike = [row for row in advice.sizes if abs(row.gain.mean) < ALIKE or not row.gain.excludes_zero]
+    names = [_size(row.slice_bytes) for row in alike]
+    others = [f"{_size(row.slice_bytes)} {100 * row.gain.mean:+.1f} %" for row in advice.sizes if row not in alike]
+    hosts = [row.cost.seconds for row in alike]
+    host = f"host {format_seconds(max(hosts))} to {format_seconds(min(hosts))} a layer"
+    text = f"{names[0]} to {names[-1]} are alike ({host})"
+    against = f"; against 2 MiB: {', '.join(others)}" if others else ""
+    return f"batched, as configured: {text}{against}. Where an engine counts bytes in flight, larger slices lose"
+
+
+def _rotation_lines(advice: Advice) -> list[str]:
+    return [f"rotation (trtllm_ipc over trtllm_vmm), {row.start} start: {_gain(row.gain)}" for row in advice.orders]
+
+
+def _host_lines(advice: Advice) -> list[str]:
+    """For each slice size a line: what its slices may cost, and what that does."""
+    lines = []
+    for size in dict.fromkeys(row.slice_bytes for row in advice.host):
+        rows = [row for row in advice.host if row.slice_bytes == size]
+        costs = " / ".join(f"{1e6 * row.issue_slice_s:g}" for row in rows)
+        layers = " / ".join(f"{1e3 * row.host_s:.2g}" for row in rows)
+        ahead, behind = (" / ".join(_short(getattr(row, name)) for row in rows) for name in ("ahead", "behind"))
+        lines.append(
+            f"{_size(size)} at {costs} µs a slice = {layers} ms a layer: {ahead} % with a host that runs ahead, "
+            f"{behind} % with one that does not"
+        )
+    return lines
+
+
+def _short(gain: Estimate) -> str:
+    return f"{100 * gain.mean:+.1f}" if gain.excludes_zero else "±0"
+
+
+def _placement_lines(advice: Advice) -> list[str]:
+    lines = []
+    for number, row in enumerate(advice.placements):
+        fits = {True: "fits", False: "does NOT fit", None: "memory of the GPU unknown"}[row.fits]
+        gain = "yours" if number == 0 else "" if row.gain is None else _gain(row.gain)
+        lines.append(
+            f"L = {row.placement.num_experts_per_worker}, P = {row.placement.num_prefetch_experts}: experts and slots "
+            f"{format_bytes(row.memory_bytes)} a GPU ({fits}), pulls {format_bytes(row.pulled_bytes)} a layer"
+            + (f": {gain}" if gain else "")
+        )
+    return [*lines, "attention weights, KV cache and activations come on top"]
+
+
+def _method_line(advice: Advice) -> str:
+    findings = advice.findings
+    extreme = len(findings.rows[0].gains)
+    return (
+        f"simulation: {len(findings.screened)} candidates screened in {len(findings.states)} states of the machine, "
+        f"{len(findings.rows)} compared over {findings.layers} MoE layers and {findings.rows[0].iteration.count} seeds "
+        f"in the {extreme} that came out extreme; small slices simulated as larger ones"
+    )
+
+
+def _size(size: int | None) -> str:
+    return "whole pulls" if size is None else format_slice(size)
+
+
+def _gain(gain: Estimate) -> str:
+    half = "" if math.isnan(gain.half_width) else f" ± {100 * gain.half_width:.1f}"
+    text = f"{100 * gain.mean:+.1f}{half} %"
+    return text if gain.excludes_zero else f"no difference ({text})"

@@ -1,0 +1,54 @@
+"""What an advice rests on: which constants were measured, which published, which assumed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dwdp_sim.advise.candidates import Candidate, pair
+from dwdp_sim.advise.trials import Bench, Setup
+
+
+def used_constants(bench: Bench, have: Candidate) -> set[str]:
+    """Names of the constants that default and batched copies use.
+
+    Args:
+        bench: The user's configuration.
+        have: What the user runs.
+    """
+    return {
+        name for candidate in (have, *pair(have)) for name in bench.scenario(Setup(candidate.strategy)).constants.used
+    }
+
+
+def evidence(bench: Bench, have: Candidate) -> dict[str, list[str]]:
+    """Names of the constants that the advice uses, by where they came from.
+
+    Args:
+        bench: The user's configuration.
+        have: What the user runs.
+    """
+    used = used_constants(bench, have) | {"issue_async_s", "issue_batch_s", "issue_slice_s"}
+    found: dict[str, list[str]] = {}
+    for name in sorted(used):
+        found.setdefault(bench.cluster.constants[name].provenance, []).append(name)
+    return found
+
+
+def source_lines(found: Mapping[str, list[str]], compute: Mapping[str, Any]) -> list[str]:
+    """As lines for people; the best first.
+
+    Args:
+        found: From `evidence`.
+        compute: The `compute` group.
+    """
+    order = ("measured", "public", "vendor", "assumed")
+    lines = [f"{kind}: {', '.join(found[kind])}" for kind in order if kind in found]
+    if compute["kind"] == "roofline":
+        lines.append(
+            f"compute {compute['name']}: a lower bound. Real windows are longer, and gains then smaller; "
+            "give your own: compute=constant compute.window_s=…"
+        )
+    else:
+        lines.append(f"compute {compute['kind']}: your windows")
+    return lines

@@ -1,0 +1,182 @@
+"""What batching costs the host, and what that does to a step where the host's time is not hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from dwdp_sim.advise.candidates import CONTENTION_OPT_SLICE_BYTES, ONE_BY_ONE, SLICES, Candidate
+from dwdp_sim.advise.search import setup_of
+from dwdp_sim.advise.trials import Host, Lab
+from dwdp_sim.base.estimate import Estimate, paired_gain
+from dwdp_sim.fabric.cluster import Cluster
+from dwdp_sim.plan.strategy import Strategy
+from dwdp_sim.steps.coarse_plan import COARSE_SLICES
+
+SLICE_COSTS_S = (0.5e-6, 1.1e-6, 3.3e-6)  # seen on two H200s, and reported for GB200
+
+
+@dataclass(frozen=True)
+class HostCost:
+    """What one layer costs the host of one rank.
+
+    Attributes:
+        copies: Copies that it lists, mean over ranks.
+        calls: Calls that it makes, mean over ranks.
+        seconds: Its time.
+    """
+
+    copies: float
+    calls: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class HostRow:
+    """Batching where the host's time counts.
+
+    Attributes:
+        slice_bytes: Its slice; None: whole pulls.
+        issue_slice_s: Host seconds for each slice.
+        host_s: Host seconds of a layer.
+        ahead: Gain over the default copies where the host may be a step ahead.
+        behind: Gain where it begins a step when the last one has ended.
+    """
+
+    slice_bytes: int | None
+    issue_slice_s: float
+    host_s: float
+    ahead: Estimate
+    behind: Estimate
+
+
+@dataclass(frozen=True)
+class SizeRow:
+    """One slice size of batching.
+
+    Attributes:
+        slice_bytes: None: whole pulls.
+        cost: Of the host.
+        gain: Over 2 MiB, as configured.
+    """
+
+    slice_bytes: int | None
+    cost: HostCost
+    gain: Estimate
+
+
+def host_cost(lab: Lab, cluster: Cluster, candidate: Candidate, issue_slice_s: float | None = None) -> HostCost:
+    """Host time of one layer, issued by one rank.
+
+    Args:
+        lab: Knows the copies.
+        cluster: Gives the costs.
+        candidate: What is issued.
+        issue_slice_s: Seconds for each slice; None: the cluster's.
+    """
+    twin, ranks = lab.twin(setup_of(candidate)), lab.bench.placement.dwdp_size
+    copies, calls = twin.copies / ranks, twin.calls / ranks
+    if candidate.strategy.name in ONE_BY_ONE:
+        return HostCost(copies, calls, calls * cluster.number("issue_async_s"))
+    slice_s = cluster.number("issue_slice_s") if issue_slice_s is None else issue_slice_s
+    return HostCost(copies, calls, calls * cluster.number("issue_batch_s") + copies * slice_s)
+
+
+def compare_sizes(lab: Lab, cluster: Cluster, base: Strategy, layers: int, seeds: Sequence[int]) -> list[SizeRow]:
+    """Every slice size of batching against 2 MiB: how flat the optimum is.
+
+    Args:
+        lab: Runs set-ups.
+        cluster: Gives host costs.
+        base: The user's strategy; its implementation counts.
+        layers: MoE layers of a step.
+        seeds: At least two.
+    """
+    sizes = {size: Candidate(replace(base, name="batched", slice_bytes=size, barrier="none")) for size in SLICES}
+    setups = {size: setup_of(candidate, layers=layers) for size, candidate in sizes.items()}
+    lab.run((setup, seed) for setup in setups.values() for seed in seeds)
+    reference = lab.times(setups[CONTENTION_OPT_SLICE_BYTES], seeds)
+    return [
+        SizeRow(size, host_cost(lab, cluster, candidate), paired_gain(lab.times(setups[size], seeds), reference))
+        for size, candidate in sizes.items()
+    ]
+
+
+@dataclass(frozen=True)
+class OrderRow:
+    """The batched order with rotation (TensorRT-LLM over CUDA IPC) against the one without (over VMM).
+
+    Attributes:
+        start: `random` or `lockstep`: how ranks begin.
+        gain: How much less time the rotated order takes.
+    """
+
+    start: str
+    gain: Estimate
+
+
+def compare_orders(lab: Lab, base: Strategy, layers: int, seeds: Sequence[int]) -> list[OrderRow]:
+    """Whether it matters that a rank's batch begins with the peer after it.
+
+    Args:
+        lab: Runs set-ups.
+        base: The user's strategy.
+        layers: MoE layers of a step.
+        seeds: At least two.
+    """
+    batched = replace(base, name="batched", slice_bytes=CONTENTION_OPT_SLICE_BYTES, barrier="none")
+    setups = {
+        (start, order): replace(setup_of(Candidate(replace(batched, implementation=order)), layers=layers), start=start)
+        for start in ("random", "lockstep")
+        for order in ("trtllm_ipc", "trtllm_vmm")
+    }
+    lab.run((setup, seed) for setup in setups.values() for seed in seeds)
+    times = {key: lab.times(setup, seeds) for key, setup in setups.items()}
+    return [
+        OrderRow(start, paired_gain(times[start, "trtllm_ipc"], times[start, "trtllm_vmm"]))
+        for start in ("random", "lockstep")
+    ]
+
+
+def sweep_host_cost(
+    lab: Lab, cluster: Cluster, base: Strategy, sizes: Sequence[int | None], layers: int | None, seeds: Sequence[int]
+) -> list[HostRow]:
+    """Batching against the default copies where the host's time counts, over what a slice may cost.
+
+    Args:
+        lab: Runs set-ups.
+        cluster: Gives the other costs.
+        base: The user's strategy; its implementation counts.
+        sizes: Slices.
+        layers: MoE layers of a step; None: all.
+        seeds: At least two.
+    """
+    default = Candidate(replace(base, name="default", slice_bytes=None, barrier="none"))
+    batched = {size: Candidate(replace(default.strategy, name="batched", slice_bytes=size)) for size in sizes}
+    setups = {
+        (size, cost, ahead): replace(
+            setup_of(batched[size], layers=layers, slices=COARSE_SLICES), host=Host("as_issued", ahead, cost)
+        )
+        for size in sizes
+        for cost in SLICE_COSTS_S
+        for ahead in (True, False)
+    }
+    single = {
+        ahead: replace(setup_of(default, layers=layers), host=Host("as_issued", ahead)) for ahead in (True, False)
+    }
+    lab.run((setup, seed) for setup in (*single.values(), *setups.values()) for seed in seeds)
+
+    def gain(size: int | None, cost: float, ahead: bool) -> Estimate:
+        return paired_gain(lab.times(setups[size, cost, ahead], seeds), lab.times(single[ahead], seeds))
+
+    return [
+        HostRow(
+            size,
+            cost,
+            host_cost(lab, cluster, batched[size], cost).seconds,
+            gain(size, cost, True),
+            gain(size, cost, False),
+        )
+        for size in sizes
+        for cost in SLICE_COSTS_S
+    ]

@@ -1,0 +1,225 @@
+"""Where candidates are tried: forward steps of a set-up, for a seed, in a state of the machine, each run once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from copy import deepcopy
+from dataclasses import dataclass, replace
+
+from dwdp_sim.advise.candidates import ONE_BY_ONE
+from dwdp_sim.fabric.cluster import Cluster
+from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis, without_walk
+from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.job.build import Layer, build_program
+from dwdp_sim.job.build_steps import build_scenario
+from dwdp_sim.job.schema import SimConfig
+from dwdp_sim.model.moe import MoEModel
+from dwdp_sim.model.placement import Placement
+from dwdp_sim.plan.strategy import Strategy, build_plan
+from dwdp_sim.steps.coarse_plan import SLICES_A_PULL, CoarsePlan, coarse_constants, make_coarse_plan
+from dwdp_sim.steps.compute import ComputeConfig
+from dwdp_sim.steps.scenario import Scenario, draw, figures
+from dwdp_sim.steps.simulate_steps import simulate_steps
+
+
+@dataclass(frozen=True)
+class Host:
+    """What is assumed of the host.
+
+    Attributes:
+        issue_mode: `queued` (its time is hidden) or `as_issued`.
+        ahead: Whether it may be one step ahead of the GPU.
+        issue_slice_s: Seconds for each copy of a batch; None: the cluster's.
+    """
+
+    issue_mode: str
+    ahead: bool
+    issue_slice_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Compute windows other than the configured ones.
+
+    Attributes:
+        window_s: Seconds of a MoE layer.
+        before_share: Part of it before it waits for its experts.
+        cv: Coefficient of variation of the ranks' steps.
+    """
+
+    window_s: float
+    before_share: float
+    cv: float
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What runs.
+
+    Attributes:
+        strategy: How layers are pulled.
+        carry_over: Whether the next step's first layers are prefetched before it begins.
+        state: What the machine is like.
+        layers: MoE layers of a step; None: all of the model's.
+        window_factor: On all compute times.
+        host: None: as configured.
+        windows: None: as configured.
+        num_prefetch_experts: Experts pulled from each peer; None: as configured.
+        start: `random` or `lockstep`; None: as configured.
+        slices: Pieces into which the largest pull is cut in the simulation, about (`coarse_plan.make_coarse_plan`).
+    """
+
+    strategy: Strategy
+    carry_over: bool = False
+    state: Hypothesis = AS_CONFIGURED
+    layers: int | None = None
+    window_factor: float = 1.0
+    host: Host | None = None
+    windows: Windows | None = None
+    num_prefetch_experts: int | None = None
+    start: str | None = None
+    slices: int = SLICES_A_PULL
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all set-ups of a lab have in common: the user's configuration, with everything unset filled in."""
+
+    config: SimConfig
+    cluster: Cluster
+    options: FabricOptions
+    model: MoEModel
+    placement: Placement
+
+    def placed(self, setup: Setup) -> Placement:
+        """Who holds what."""
+        if setup.num_prefetch_experts is None:
+            return self.placement
+        placement = self.placement
+        return Placement.create(placement.num_experts, placement.dwdp_size, None, setup.num_prefetch_experts)
+
+    def twin(self, setup: Setup) -> CoarsePlan:
+        """What is simulated for `setup`."""
+        return make_coarse_plan(self.model, self.placed(setup), setup.strategy, setup.slices)
+
+    def hides_host(self, setup: Setup) -> bool:
+        """Whether host time counts nothing."""
+        return (setup.host.issue_mode if setup.host else self.config.issue_mode) == "queued"
+
+    def scenario(self, setup: Setup) -> Scenario:
+        """The forward steps of `setup`.
+
+        Raises:
+            ConfigError: They cannot run.
+        """
+        config, model = self._configured(setup), self._shortened(setup)
+        cluster, options = setup.state.machine(self.cluster, self.options, config.seed)
+        twin, placement = self.twin(setup), self.placed(setup)
+        layer = Layer(model, placement, twin.strategy, build_plan(model, placement, twin.strategy))
+        scenario = build_scenario(config, cluster, model, build_program(config, cluster, layer), options)
+        constants = scenario.constants
+        if setup.host is not None and setup.host.issue_slice_s is not None:
+            constants = replace(constants, issue_slice_s=setup.host.issue_slice_s)
+        pace = replace(scenario.pace, carry_over=setup.carry_over)
+        return replace(scenario, constants=coarse_constants(constants, twin), pace=pace)
+
+    def _configured(self, setup: Setup) -> SimConfig:
+        config = deepcopy(self.config)
+        if setup.host is not None:
+            config.issue_mode, config.workload.ahead = setup.host.issue_mode, setup.host.ahead
+        config.workload.start = setup.start or config.workload.start
+        if setup.windows is not None:
+            config.compute = ComputeConfig(
+                kind="constant",
+                name="constant",
+                constants={"interference": config.compute.constants["interference"]},
+                window_s=setup.windows.window_s,
+                before_share=setup.windows.before_share,
+                variation=setup.windows.cv,
+            )
+        return config
+
+    def _shortened(self, setup: Setup) -> MoEModel:
+        model = self.model
+        from_file = self.config.compute.kind == "file" and setup.windows is None  # it has all layers
+        if setup.layers is None or setup.layers >= model.num_moe_layers or from_file:
+            return model
+        return replace(model, num_layers=model.num_dense_layers + setup.layers, num_moe_layers=setup.layers)
+
+
+class Lab:
+    """Runs set-ups, none twice.
+
+    Set-ups that come to the same simulation (as small slices do where the host's time is hidden) run once.
+    """
+
+    def __init__(
+        self, bench: Bench, pool: Executor | None, progress: Callable[[int, int], None] = lambda done, of: None
+    ) -> None:
+        self.bench = bench
+        self._pool, self._progress = pool, progress
+        refill = bench.cluster.constants.get("refill")
+        self._refill = None if refill is None else refill.value
+        self._known: dict[tuple[object, ...], float] = {}
+        self._twins: dict[tuple[Strategy, int | None, int], CoarsePlan] = {}
+
+    def run(self, tasks: Iterable[tuple[Setup, int]]) -> None:
+        """Run (set-up, seed) pairs that have not run, side by side."""
+        wanted: dict[tuple[object, ...], tuple[Bench, Setup, int]] = {}
+        for setup, seed in tasks:
+            wanted.setdefault((*self.identity(setup), seed), (self.bench, setup, seed))
+        missing = {key: task for key, task in wanted.items() if key not in self._known}
+        results = (map if self._pool is None else self._pool.map)(iteration_s, missing.values())
+        for done, (key, seconds) in enumerate(zip(missing, results, strict=True), start=1):
+            self._known[key] = seconds
+            self._progress(done, len(missing))
+
+    def times(self, setup: Setup, seeds: Sequence[int]) -> list[float]:
+        """Iteration time in seconds, one a seed."""
+        self.run((setup, seed) for seed in seeds)
+        return [self._known[(*self.identity(setup), seed)] for seed in seeds]
+
+    def twin(self, setup: Setup) -> CoarsePlan:
+        """What is simulated for `setup`."""
+        key = setup.strategy, setup.num_prefetch_experts, setup.slices
+        if key not in self._twins:
+            self._twins[key] = self.bench.twin(setup)
+        return self._twins[key]
+
+    def identity(self, setup: Setup) -> tuple[object, ...]:
+        """Equal for two set-ups that come to the same simulation."""
+        twin = self.twin(setup)
+        scales = () if self.bench.hides_host(setup) and twin.calls_scale == 1.0 else (twin.copies, twin.calls)
+        one_source = twin.strategy.name in ONE_BY_ONE or (
+            twin.strategy.name == "batched_per_round" and twin.strategy.call_rounds == 1
+        )
+        state = without_walk(setup.state) if one_source else setup.state
+        by_bytes = dict(state.constants).get("refill", self._refill) == "bytes" and not one_source
+        state = replace(state, name="")
+        window = twin.slice_scale if by_bytes else 1.0
+        return replace(setup, strategy=twin.strategy, state=state, slices=0), scales, window
+
+
+def iteration_s(task: tuple[Bench, Setup, int]) -> float:
+    """Mean time of a forward step, in seconds, of one set-up and seed."""
+    bench, setup, seed = task
+    scenario = bench.scenario(setup)
+    drawn = draw(scenario, seed)
+    factor, windows = setup.window_factor, drawn.windows
+    windows = replace(
+        windows,
+        lead_s=factor * windows.lead_s,
+        before_s=factor * windows.before_s,
+        moe_s=factor * windows.moe_s,
+    )
+    timeline = simulate_steps(
+        scenario.program,
+        windows,
+        scenario.constants,
+        scenario.options,
+        scenario.pace,
+        start_s=factor * drawn.start_s,
+        seed=seed,
+    )
+    return figures(timeline, windows, scenario.warmup)["iteration_s"]

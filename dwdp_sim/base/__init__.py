@@ -1,0 +1,1 @@
+"""What everything uses: errors, units, arrays, files, estimates."""

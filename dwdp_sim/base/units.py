@@ -1,0 +1,66 @@
+"""Sizes and times at the edges: text such as ``2MiB`` in, readable figures out. Inside, everything is SI."""
+
+from __future__ import annotations
+
+import re
+
+from dwdp_sim.base.errors import ConfigError
+
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", re.ASCII)
+_MOST_BYTES = 2**50  # so that sums fit in 64 bits
+_BYTES_PER_UNIT = {
+    "": 1,
+    "b": 1,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "tb": 10**12,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+    "tib": 2**40,
+}
+
+
+def parse_bytes(value: object, key: str) -> int:
+    """Read a size.
+
+    Args:
+        value: A whole number of bytes, or text such as ``2MiB``, ``1.5 GB``, ``4096``.
+        key: The configuration key, for the message.
+
+    Raises:
+        ConfigError: Not a size, not a whole number of bytes, below one byte or above one PiB.
+    """
+    allowed = "a size from one byte to 1024 TiB is wanted, such as 2097152 or 2MiB (B, kB, MB, GB, KiB, MiB, GiB)"
+    match = None if isinstance(value, bool) else _SIZE.fullmatch(str(value))
+    if match is None or match[2].lower() not in _BYTES_PER_UNIT:
+        raise ConfigError(key, value, allowed)
+    size = float(match[1]) * _BYTES_PER_UNIT[match[2].lower()]
+    if not 1 <= size <= _MOST_BYTES or size != int(size):
+        raise ConfigError(key, value, allowed)
+    return int(size)
+
+
+def format_bytes(size: float) -> str:
+    """Bytes in decimal units with three or four significant figures: ``4.756 GB``."""
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= scale:
+            return f"{size / scale:.4g} {unit}"
+    return f"{size:.0f} B"
+
+
+def format_slice(size: int) -> str:
+    """A slice size in binary units where it is whole: ``2 MiB``."""
+    for unit, scale in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if size >= scale and size % scale == 0:
+            return f"{size // scale} {unit}"
+    return f"{size} B"
+
+
+def format_seconds(seconds: float) -> str:
+    """A time with four significant figures in the unit that suits it: ``6.213 ms``."""
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if abs(seconds) >= scale:
+            return f"{seconds / scale:.4g} {unit}"
+    return f"{seconds / 1e-9:.4g} ns" if seconds else "0"

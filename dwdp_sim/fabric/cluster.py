@@ -1,0 +1,137 @@
+"""A cluster: a machine, and its constants by name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.units import parse_bytes
+from dwdp_sim.fabric.constant import LONGEST_S, PROVENANCES, Constant, read_by_kind, read_gap_table, read_number
+from dwdp_sim.plan.program import HOMES
+
+MAPPINGS = ("ipc", "vmm_fd", "vmm_fabric")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A machine as the contention model sees it.
+
+    Attributes:
+        name: The name users select it by.
+        description: One line for people.
+        gpu: Kind of its GPUs, as in `compute_config.ComputeConfig.gpu`; empty where nobody says.
+        num_gpus: GPUs that can pull from one another.
+        mapping: How peer memory is mapped; rates differ by it.
+        home: Where the peers' experts are: `peer`, `host` or `local`.
+        constants: By name.
+        fitted_on: Files of recorded rows that constants were fitted on: `file`, `sha256`, and `use` (`all` rows, or
+            those of the `design`).
+    """
+
+    name: str
+    description: str
+    num_gpus: int
+    mapping: str
+    home: str
+    constants: Mapping[str, Constant] = field(repr=False)
+    fitted_on: tuple[Mapping[str, str], ...] = ()
+    gpu: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name.isprintable():
+            raise ConfigError("cluster.name", self.name, "printable text on one line is wanted")
+        if self.num_gpus < 1:
+            raise ConfigError("cluster.num_gpus", self.num_gpus, "must be at least 1")
+        if self.mapping not in MAPPINGS:
+            raise ConfigError("cluster.mapping", self.mapping, f"allowed: {', '.join(MAPPINGS)}")
+        if self.home not in HOMES:
+            raise ConfigError("cluster.home", self.home, f"allowed: {', '.join(HOMES)}")
+        for name, constant in self.constants.items():
+            if constant.provenance not in PROVENANCES:
+                key = f"cluster.constants.{name}.provenance"
+                raise ConfigError(key, constant.provenance, f"allowed: {', '.join(PROVENANCES)}")
+        if self.memory_bytes is not None and self.memory_bytes < 1:
+            raise ConfigError(_value_key("gpu_memory_bytes"), self.memory_bytes, "at least one byte is wanted")
+
+    @property
+    def memory_bytes(self) -> float | None:
+        """Bytes of a GPU's memory; None where the cluster does not say.
+
+        Raises:
+            ConfigError: It is not a number.
+        """
+        said = self.constants.get("gpu_memory_bytes")
+        return None if said is None or said.value is None else self.number("gpu_memory_bytes")
+
+    def value(self, name: str) -> Any:
+        """The constant's value, chosen by mapping where it depends on that.
+
+        Raises:
+            ConfigError: The cluster does not have it. There are no defaults.
+        """
+        key = f"cluster.constants.{name}"
+        if name not in self.constants or self.constants[name].value is None:
+            raise ConfigError(
+                key,
+                "missing",
+                f"cluster {self.name} has no such constant and this run needs it; add "
+                "value, unit, provenance and source",
+            )
+        value = self.constants[name].value
+        if isinstance(value, Mapping) and set(value) <= set(MAPPINGS):
+            if self.mapping not in value:
+                raise ConfigError(
+                    f"{key}.value", "missing", f"no value for cluster.mapping={self.mapping}; known: {', '.join(value)}"
+                )
+            value = value[self.mapping]
+        return value
+
+    def number(self, name: str, *, minimum: float = 0.0, maximum: float = math.inf) -> float:
+        """The constant as a finite number within bounds.
+
+        Raises:
+            ConfigError: Missing, not a number, or out of bounds.
+        """
+        return read_number(_value_key(name), self.value(name), minimum, maximum)
+
+    def seconds(self, name: str) -> float:
+        """The constant as seconds, from 0 to `constant.LONGEST_S`."""
+        return self.number(name, maximum=LONGEST_S)
+
+    def rate(self, name: str) -> float:
+        """The constant as a rate in bytes per second, above zero."""
+        return self.number(name, minimum=1.0)
+
+    def size(self, name: str) -> float:
+        """The constant as bytes, at least 1: a number, or text such as `2MiB`."""
+        value = self.value(name)
+        return self.number(name, minimum=1.0) if not isinstance(value, str) else parse_bytes(value, _value_key(name))
+
+    def whole(self, name: str) -> int:
+        """The constant as a whole number, at least 1."""
+        value = self.number(name, minimum=1)
+        if value != int(value):
+            raise ConfigError(_value_key(name), value, "a whole number is wanted")
+        return int(value)
+
+    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
+        """The constant as one of some words."""
+        value = self.value(name)
+        if value not in allowed:
+            raise ConfigError(_value_key(name), value, f"allowed: {', '.join(allowed)}")
+        return str(value)
+
+    def gap_table(self, name: str) -> tuple[tuple[float, float], ...]:
+        """The constant as a table of (bytes, seconds) with rising sizes."""
+        return read_gap_table(_value_key(name), self.value(name))
+
+    def by_kind(self, name: str) -> dict[str, float]:
+        """The constant as factors in (0, 1] for `pull` and `push`."""
+        return read_by_kind(_value_key(name), self.value(name))
+
+
+def _value_key(name: str) -> str:
+    return f"cluster.constants.{name}.value"

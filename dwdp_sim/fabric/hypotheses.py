@@ -1,0 +1,269 @@
+"""What nobody has measured about a machine, as hypotheses: the one place where commands, studies and reports find them.
+
+With three GPUs and more, nobody has published how a copy engine walks a batch, how a source serves several readers, or
+what they cost it. A hypothesis is a name with the constants and options in which it differs from the configured ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from dwdp_sim.fabric.cluster import Cluster
+from dwdp_sim.fabric.constant import Constant
+from dwdp_sim.fabric.fabric_constants import ALL_SOURCES, FabricConstants, constants_for
+from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.plan.program import HOST, Program, batch_spans_sources
+
+INCAST = ("incast_factor_2", "incast_factor_3", "incast_factor_4_up")
+BOTH_WAYS = ("both_ways_egress", "both_ways_ingress")
+LOW, HIGH = 0, 1
+_WALK = ("in_flight_sources", "refill", "in_flight_bytes", "batch_engines")  # constants that say how a batch is walked
+_MIB = 2**20
+
+Settings = tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One way in which a machine may really work; what it does not name is as configured.
+
+    Attributes:
+        name: In the field's words, such as `2 sources, oldest; fifo`.
+        constants: Constants of the cluster by name, with their values.
+        options: Options of the fabric by name, with their values.
+        bounds: Constants that stand at the `LOW` or `HIGH` end of their interval.
+        sample: Number of a draw of every constant from its interval, if it has one.
+    """
+
+    name: str
+    constants: Settings = ()
+    options: Settings = ()
+    bounds: tuple[tuple[str, int], ...] = ()
+    sample: int | None = None
+
+    def machine(self, cluster: Cluster, options: FabricOptions, seed: int = 0) -> tuple[Cluster, FabricOptions]:
+        """The cluster and the options if the hypothesis holds.
+
+        Args:
+            cluster: As configured.
+            options: As configured.
+            seed: Of the draws (`sample`).
+        """
+        constants = dict(cluster.constants)
+        if self.sample is not None:
+            constants = _drawn(constants, np.random.default_rng([seed, 2, self.sample]))
+        for name, end in self.bounds:
+            share = float(end)
+            constants[name] = replace(
+                constants[name], value=_between(constants[name].value, constants[name].interval, share)
+            )
+        for name, value in self.constants:
+            constants[name] = replace(constants[name], value=dict(value) if isinstance(value, tuple) else value)
+        return replace(cluster, constants=constants), replace(options, **dict(self.options))
+
+
+AS_CONFIGURED = Hypothesis("as configured")
+
+
+def without_walk(hypothesis: Hypothesis) -> Hypothesis:
+    """The hypothesis without what only a batch over several sources can tell."""
+    kept = tuple((name, value) for name, value in hypothesis.constants if name not in _WALK)
+    options = tuple((n, v) for n, v in hypothesis.options if n != "batch_order" and (n, v) != ("sharing", "equal"))
+    return replace(hypothesis, constants=kept, options=options)
+
+
+def places(sources: int | str, refill: str = "oldest", engines: int = 1) -> Settings:
+    """The settings of an engine that has so many sources of a batch in flight."""
+    return ("in_flight_sources", sources), ("refill", refill), ("batch_engines", engines)
+
+
+def byte_window(limit: int) -> Settings:
+    """The settings of an engine that requests a batch in order, at most `limit` bytes ahead."""
+    return ("refill", "bytes"), ("in_flight_bytes", limit), ("batch_engines", 1)
+
+
+WALKS: Mapping[str, Settings] = {
+    "1 source": places(1),
+    "2 sources, oldest": places(2),
+    "2 sources, any": places(2, "any"),
+    "3 sources, oldest": places(3),
+    "3 sources, any": places(3, "any"),
+    "all sources": places(ALL_SOURCES),
+    "two engines": places(1, engines=2),
+    "256 KiB ahead": byte_window(_MIB // 4),
+    "1 MiB ahead": byte_window(_MIB),
+    "4 MiB ahead": byte_window(4 * _MIB),
+}
+"""How a copy engine may walk a batch."""
+
+SHARINGS: Mapping[str, Settings] = {name: (("sharing", name),) for name in ("fair", "equal")}
+"""How a source may serve several readers."""
+
+FIFO = Hypothesis("fifo sources", options=(("sharing", "fifo"),))
+"""A source that serves one copy at a time; excluded: eight H20s that pull in ascending order would be twice as fast."""
+
+SHUFFLED = Hypothesis("random order inside a batch", options=(("batch_order", "random"),))
+"""An engine that takes a batch in any order; excluded: 64 GB200s that push rotated batches would be a third slower."""
+
+EXCLUDED = (FIFO, SHUFFLED)
+"""In no range: published figures are less than a hundredth as likely under them (docs/hypotheses.md)."""
+
+ARTEFACT_AS_LOSS = Hypothesis(
+    "0.858 is a loss",
+    constants=tuple(
+        (name, (("pull", value), ("push", value))) for name, value in zip(INCAST, (0.929, 0.858, 0.858), strict=True)
+    ),
+)
+"""Takes the published figure of three readers in one process for a loss of the source (docs/nvbandwidth.md says why it
+is none); in no range, but named wherever a conclusion would change with it."""
+
+
+def hypotheses(cluster: Cluster, options: FabricOptions) -> list[Hypothesis]:
+    """Everything that may be true of a machine, what is configured first.
+
+    Every walk of a batch is crossed with every sharing, since two may differ from what is configured at once; incast
+    and both-ways losses are varied one at a time. What has been measured is not questioned: constants whose provenance
+    says so, and options listed in `FabricOptions.measured`. What public figures exclude (`EXCLUDED`) is left out.
+    """
+    walks = WALKS if _is_assumed(cluster, ("in_flight_sources", "refill")) else {"": ()}
+    sharings = SHARINGS if "sharing" not in options.measured else {"": ()}
+    found = [
+        Hypothesis("; ".join(filter(None, names)), constants, settings)
+        for names, (constants, settings) in zip(
+            product(walks, sharings), product(walks.values(), sharings.values()), strict=True
+        )
+        if constants or settings
+    ]
+    if options.incast != "off" and _is_assumed(cluster, INCAST):
+        found.append(Hypothesis("several readers cost a source", bounds=_ends(cluster, INCAST, LOW)))
+    if options.both_ways and _is_assumed(cluster, BOTH_WAYS):
+        found.append(Hypothesis("most lost both ways", bounds=_ends(cluster, BOTH_WAYS, LOW)))
+        found.append(Hypothesis("least lost both ways", bounds=_ends(cluster, BOTH_WAYS, HIGH)))
+    return [AS_CONFIGURED, *(h for h in found if h.bounds or h.constants or h.options)]
+
+
+def samples(cluster: Cluster, count: int, used: Iterable[str]) -> list[Hypothesis]:
+    """Draws of the constants from their intervals; none where none of the used ones has been fitted."""
+    fitted = [cluster.constants[name] for name in used]
+    if not any(constant.interval is not None and constant.provenance != "assumed" for constant in fitted):
+        return []
+    return [Hypothesis(f"constants drawn from their intervals, {n + 1}", sample=n) for n in range(count)]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What a program runs on under one or several hypotheses that it cannot tell apart.
+
+    Attributes:
+        hypotheses: Their names.
+        constants: From the cluster as they have it.
+        options: As they have them.
+    """
+
+    hypotheses: tuple[str, ...]
+    constants: FabricConstants
+    options: FabricOptions
+
+
+def variants(
+    chosen: Sequence[Hypothesis],
+    program: Program,
+    cluster: Cluster,
+    options: FabricOptions,
+    seed: int = 0,
+    *,
+    in_steps: bool = False,
+) -> list[Variant]:
+    """The different machines that `program` meets under some hypotheses, in their order.
+
+    Args:
+        chosen: What may be true.
+        program: What runs.
+        cluster: As configured.
+        options: As configured.
+        seed: Of draws of constants.
+        in_steps: As in `constants_for`.
+
+    Raises:
+        ConfigError: The cluster lacks a constant that the program needs.
+    """
+    found: dict[object, Variant] = {}
+    for hypothesis in chosen:
+        machine, alternatives = hypothesis.machine(cluster, options, seed)
+        constants = constants_for(machine, program, alternatives, in_steps=in_steps)
+        key = _told_apart(constants, alternatives, program)
+        known = found.get(key)
+        names = (*known.hypotheses, hypothesis.name) if known else (hypothesis.name,)
+        found[key] = replace(known, hypotheses=names) if known else Variant(names, constants, alternatives)
+    return list(found.values())
+
+
+def distinct(
+    chosen: Sequence[Hypothesis], programs: Sequence[Program], cluster: Cluster, options: FabricOptions
+) -> list[Hypothesis]:
+    """Of hypotheses that none of `programs` can tell apart the first, in their order."""
+    found: dict[object, Hypothesis] = {}
+    for hypothesis in chosen:
+        machine, alternatives = hypothesis.machine(cluster, options)
+        key = tuple(
+            _told_apart(constants_for(machine, program, alternatives), alternatives, program) for program in programs
+        )
+        found.setdefault(key, hypothesis)
+    return list(found.values())
+
+
+def _told_apart(constants: FabricConstants, options: FabricOptions, program: Program) -> object:
+    """Equal for two machines on which `program` runs alike."""
+    batches, readers = batch_spans_sources(program), _most_readers(program)
+    one_a_rank = not batches or (constants.in_flight_sources == 1 and constants.batch_engines == 1)
+    sharing = options.sharing
+    if (sharing == "equal" and one_a_rank) or (sharing == "fifo" and readers < 2):
+        sharing = "fair"
+    same = replace(options, sharing=sharing, batch_order=options.batch_order if batches else "kept", measured=())
+    return repr(replace(constants, used=(), assumed=())), same
+
+
+def _most_readers(program: Program) -> int:
+    """Engines that take bytes from the busiest source, whether they pull or push them."""
+    peer = (program.copy_src != program.copy_dst) & (program.copy_src != HOST)
+    engine = program.stream_gpu[program.call_stream[program.copy_call]]
+    pairs = np.unique(program.copy_src[peer] * (program.num_gpus + 1) + engine[peer])
+    _, counts = np.unique(pairs // (program.num_gpus + 1), return_counts=True)
+    return int(counts.max(initial=0))
+
+
+def _is_assumed(cluster: Cluster, names: Iterable[str]) -> bool:
+    """Whether one of the constants is there and assumed."""
+    constants = [cluster.constants.get(name) for name in names]
+    return any(constant is not None and constant.provenance == "assumed" for constant in constants)
+
+
+def _ends(cluster: Cluster, names: Iterable[str], end: int) -> tuple[tuple[str, int], ...]:
+    return tuple((n, end) for n in names if n in cluster.constants and cluster.constants[n].interval is not None)
+
+
+def _drawn(constants: Mapping[str, Constant], random: np.random.Generator) -> dict[str, Constant]:
+    """Each constant with an interval at a place in it; those with equal intervals were fitted as one, at the same."""
+    shares: dict[str, float] = {}
+    drawn = {}
+    for name, constant in constants.items():
+        share = shares.setdefault(repr(constant.interval), float(random.uniform()))
+        drawn[name] = replace(constant, value=_between(constant.value, constant.interval, share))
+    return drawn
+
+
+def _between(value: Any, interval: Any, share: float) -> Any:
+    """`value` with every part that has an interval [low, high] moved to low + share · (high − low)."""
+    if interval is None:
+        return value
+    if isinstance(interval, Mapping):
+        if isinstance(value, Mapping):
+            return {key: _between(part, interval.get(key), share) for key, part in value.items()}
+        return [[size, _between(part, interval.get(size), share)] for size, part in value]  # a table by bytes
+    low, high = interval
+    return low + share * (high - low)

@@ -1,0 +1,119 @@
+"""Run a copy program on a simulated cluster: program and constants in, timeline out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import numpy as np
+import simpy
+
+from dwdp_sim.fabric.calls import Call, Stream
+from dwdp_sim.fabric.engine import Process
+from dwdp_sim.fabric.fabric_constants import FabricConstants
+from dwdp_sim.fabric.host_issue import issue_by_host
+from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.fabric.simulation import Machine
+from dwdp_sim.fabric.timeline import Timeline
+from dwdp_sim.plan.program import Program
+
+
+def simulate(
+    program: Program,
+    constants: FabricConstants,
+    options: FabricOptions | None = None,
+    *,
+    seed: int = 0,
+    record_links: bool = False,
+    progress: Callable[[int], None] = lambda finished: None,
+) -> Timeline:
+    """Predict when every copy of `program` starts and ends.
+
+    Args:
+        program: Streams, calls and copies.
+        constants: From `constants_for`.
+        options: Alternatives of the model.
+        seed: Only used by `batch_order` swapped and random.
+        record_links: Keep the rates between events.
+        progress: Called now and then with the number of copies that have arrived.
+    """
+    first_s = float(program.stream_start_s.min(initial=np.inf))
+    if 0.0 < first_s < np.inf:  # on a clock that starts with the first stream, so that late times are as exact as early
+        early = replace(program, stream_start_s=program.stream_start_s - first_s)
+        found = simulate(early, constants, options, seed=seed, record_links=record_links, progress=progress)
+        return _later(found, program, first_s)
+    machine = Machine(program, constants, options or FabricOptions(), seed=seed, record_links=record_links)
+    env = machine.env
+    streams = [Stream(free_s=start) for start in program.stream_start_s.tolist()]
+    hosts = {gpu: simpy.Resource(env) for gpu in set(program.stream_gpu.tolist())}
+    barriers = machine.barriers()
+    calls: list[Call] = []
+    for number, (stream, gpu) in enumerate(zip(streams, program.stream_gpu.tolist(), strict=True)):
+        own = machine.calls(number, stream, barriers)
+        calls += own
+        if program.stream_queued[number]:
+            env.process(_issue_all(env, own, stream.free_s))
+        else:
+            env.process(_host_thread(env, hosts[gpu], constants, own, stream.free_s))
+    machine.run(lambda: False, progress)
+    if machine.fabric.finished < len(program.copy_bytes):
+        raise RuntimeError(
+            f"only {machine.fabric.finished} of {len(program.copy_bytes)} copies arrived: a barrier never opens"
+        )
+    return _timeline(program, machine, streams, calls)
+
+
+def _later(timeline: Timeline, program: Program, first_s: float) -> Timeline:
+    """The timeline of `program`, from that of the same program starting `first_s` earlier."""
+    return replace(
+        timeline,
+        program=program,
+        copy_issue_s=timeline.copy_issue_s + first_s,
+        copy_start_s=timeline.copy_start_s + first_s,
+        copy_end_s=timeline.copy_end_s + first_s,
+        link_samples=[(time_s + first_s, rates) for time_s, rates in timeline.link_samples],
+    )
+
+
+def _issue_all(env: simpy.Environment, calls: Iterable[Call], start_s: float) -> Process:
+    yield env.timeout(start_s)
+    for call in calls:
+        call.issue(env.now)
+
+
+def _host_thread(
+    env: simpy.Environment, host: simpy.Resource, constants: FabricConstants, calls: Iterable[Call], start_s: float
+) -> Process:
+    """Make the calls of one stream one after another; the thread is shared by the streams of a rank."""
+    yield env.timeout(start_s)
+    for call in calls:
+        with host.request() as turn:
+            yield turn
+            yield from issue_by_host(env, call, constants)
+
+
+def _timeline(program: Program, machine: Machine, streams: list[Stream], calls: list[Call]) -> Timeline:
+    """Collect what happened, with the copies back in the program's order."""
+    copies, order = machine.copies, machine.order
+    start, end = np.empty(len(order)), np.empty(len(order))
+    for place, moved_s in machine.fabric.left_queue_s.items():
+        copies.start_s[place] = moved_s
+    start[order], end[order] = copies.start_s, copies.end_s
+    last = program.stream_start_s.copy()
+    np.maximum.at(last, program.call_stream[program.copy_call], end)
+    issue_s = np.empty(len(calls))
+    issue_s[np.argsort(program.call_stream, kind="stable")] = [call.issue_s for call in calls]
+    parts = np.array([(s.host_s, s.gap_s, s.transfer_s, s.contention_s) for s in streams]).reshape(-1, 4).T
+    return Timeline(
+        program=program,
+        copy_issue_s=issue_s[program.copy_call],
+        copy_start_s=start,
+        copy_end_s=end,
+        stream_elapsed_s=last - program.stream_start_s,
+        host_s=parts[0],
+        gap_s=parts[1],
+        transfer_s=parts[2],
+        contention_s=parts[3],
+        link_samples=machine.fabric.samples or [],
+        flows=machine.flows,
+    )

@@ -1,0 +1,1 @@
+"""What is stored and who holds it: MoE layers, attention, placements of experts."""

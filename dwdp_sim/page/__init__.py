@@ -1,1 +1,0 @@
-"""The page on a sweep: one HTML file that needs no network."""

@@ -1,0 +1,1 @@
+"""The one plan: who copies what, in which order, issued how."""

@@ -1,0 +1,1 @@
+"""Published gains of DWDP, and what the model says of the same cases."""

@@ -1,0 +1,55 @@
+"""Run the published cases, write them down, and print them beside what was published."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.published.rows import PublishedRow, published_rows
+from dwdp_sim.steps.replications import workers
+
+_PLAIN_WIDTH = 140
+
+
+def run_published(folder: Path, processes: int | None, console: Console) -> None:
+    """Predict every published case into `folder`/published.json.
+
+    Args:
+        folder: Where to write.
+        processes: Processes to use; None for one a core.
+        console: Where to print.
+    """
+    columns = (TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TextColumn("parts"), TimeRemainingColumn())
+    with (
+        workers(processes or os.cpu_count() or 1) as pool,
+        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
+    ):
+        bar = progress.add_task("simulating")
+        rows = published_rows(pool, lambda done, of: progress.update(bar, completed=done, total=of))
+    text = json.dumps([asdict(row) | {"difference": row.difference} for row in rows], indent=1) + "\n"
+    path = write_whole(folder / "published.json", lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    if not console.is_terminal:
+        console = Console(width=_PLAIN_WIDTH, file=console.file)
+    console.print(published_table(rows))
+    console.print(f"[dim]written to {path}[/dim]", highlight=False, soft_wrap=True)
+
+
+def published_table(rows: list[PublishedRow]) -> Table:
+    """The rows for people; differences of ratios and times in percent, of gains in points."""
+    table = Table(title="Published figures and what this model says", title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in ("case", "published", "predicted", "± (95 %)", "difference", "assumed"):
+        table.add_column(heading, justify="left" if heading in ("case", "assumed") else "right")
+    for row in rows:
+        unit = {"x": "", "%": " %", "ms": " ms"}[row.unit]
+        difference = f"{row.difference:+.1f} points" if row.unit == "%" else f"{100 * row.difference:+.1f} %"
+        half = "" if row.half_width is None else f"{row.half_width:.2g}"
+        table.add_row(row.what, f"{row.published:g}{unit}", f"{row.predicted:.3g}{unit}", half, difference, row.assumed)
+    return table

@@ -1,0 +1,133 @@
+"""`dwdp-report`: a page on a sweep, and questions to its rows."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from dwdp_sim.base.errors import ConfigError, stop, visible
+from dwdp_sim.sweep.columns import data_dictionary
+from dwdp_sim.sweep.compact import compact
+from dwdp_sim.sweep.progress import working
+from dwdp_sim.sweep.query import connect
+
+_COMMANDS = ("page", "query", "compact", "data-dictionary")
+_QUERY_HELP = """SQL over the views rows (one a rank of a job), jobs (one a job) and every_row (old code, too);
+for example
+  dwdp-report query "select strategy, slice_bytes, prefetch_latency_mean_s from jobs order by 3" results/slices"""
+
+
+def main() -> None:
+    """Entry point of `dwdp-report`."""
+    arguments = _parser().parse_args(_with_command(sys.argv[1:]))
+    try:
+        match arguments.command:
+            case "page":
+                with working("drawing the page"):
+                    written = page(arguments)
+                print(written)
+            case "query":
+                query(arguments.sql, arguments.results, arguments.csv)
+            case "compact":
+                with working("merging"):
+                    count = compact(arguments.results)
+                print(f"{arguments.results}: {count} files of finished jobs merged into one")
+            case "data-dictionary":
+                sys.stdout.write(data_dictionary())
+    except (ConfigError, OSError) as error:
+        stop(error)
+
+
+def _with_command(words: list[str]) -> list[str]:
+    """`dwdp-report results/x` is `dwdp-report page results/x`; a folder of a command's name is `./query`."""
+    return words if not words or words[0] in (*_COMMANDS, "-h", "--help") else ["page", *words]
+
+
+def page(arguments: argparse.Namespace) -> str:
+    """Write the page on a results folder, and say where it is.
+
+    Raises:
+        ConfigError, OSError: See `dwdp_sim.sweep.page.page.write_page`.
+    """
+    from dwdp_sim.sweep.page.page import write_page  # noqa: PLC0415  # queries need none of it
+
+    results = Path(arguments.results)
+    out = Path(arguments.out) if arguments.out else results / "report.html"
+    given = [("--out", out.absolute().parent)] if arguments.out else []
+    for key, folder in (*given, *(("--runs", Path(runs)) for runs in arguments.runs)):
+        if not folder.is_dir():
+            raise ConfigError(key, str(folder), "there is no such folder")
+    return str(write_page(results, out, list(map(Path, arguments.measured)), list(map(Path, arguments.runs))))
+
+
+def query(sql: str, results: Sequence[str], csv: bool) -> None:
+    """Print what `sql` answers over the rows of all `results` folders.
+
+    Raises:
+        ConfigError: The SQL is wrong, or a folder cannot be read.
+    """
+    with working("reading rows"):
+        connection = connect(*results)
+    try:
+        answer = connection.sql(sql)
+        frame = None if answer is None else answer.to_arrow_table().to_pandas()
+    except duckdb.Error as error:
+        raise ConfigError("query", sql, visible(str(error).split("\n\n", maxsplit=1)[0])) from error
+    if frame is None:
+        return
+    if csv or not sys.stdout.isatty():
+        frame.to_csv(sys.stdout, index=False)
+        return
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in frame.columns:
+        table.add_column(escape(str(name)))
+    for row in frame.itertuples(index=False):
+        table.add_row(*(escape(f"{cell:.6g}" if isinstance(cell, float) else str(cell)) for cell in row))
+    Console().print(table)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dwdp-report",
+        description="A page on a sweep, and questions to its rows. dwdp-report FOLDER is dwdp-report page FOLDER.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_page(commands.add_parser("page", help="one HTML page on a sweep, without network (the default)"))
+    formatter = argparse.RawDescriptionHelpFormatter
+    ask = commands.add_parser(
+        "query", help="answer a question in SQL", description=_QUERY_HELP, formatter_class=formatter
+    )
+    ask.add_argument("sql")
+    ask.add_argument("results", nargs="+", help="results folders")
+    ask.add_argument("--csv", action="store_true", help="comma-separated on a terminal, too")
+    merge = commands.add_parser("compact", help="merge the files of finished jobs into one")
+    merge.add_argument("results", help="a results folder")
+    commands.add_parser("data-dictionary", help="print every column and its meaning")
+    return parser
+
+
+def _add_page(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("results", help="a results folder")
+    parser.add_argument("--out", metavar="FILE", help="the page; else report.html in the folder")
+    parser.add_argument(
+        "--measured",
+        metavar="FILE",
+        nargs="+",
+        default=[],
+        help="validation.json of dwdp-hw mode=validate, or its folder; else those of measurements/reports",
+    )
+    parser.add_argument(
+        "--runs", metavar="FOLDER", nargs="+", default=[], help="single runs to link, besides runs/ in the folder"
+    )
+
+
+if __name__ == "__main__":
+    main()

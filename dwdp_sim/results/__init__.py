@@ -1,0 +1,1 @@
+"""What came out, as figures, files, tables and pictures."""

@@ -1,0 +1,228 @@
+"""The timeline as a picture: one lane a rank, coloured by peer, and under them what leaves every source."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, StepPatch
+
+from dwdp_sim.base.arrays import Floats, Ints
+from dwdp_sim.base.units import format_seconds, format_slice
+from dwdp_sim.fabric.timeline import Timeline
+from dwdp_sim.job.build import Job
+from dwdp_sim.plan.program import HOST
+from dwdp_sim.results.intervals import Chosen, call_edges_s
+from dwdp_sim.results.rate_over_time import rate_over_time
+
+# Okabe & Ito's palette, safe for colour-blind readers; black is left for text.
+_PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
+_HOST_COLOUR = "#444444"
+_LEAST_BINS, _MOST_BINS = 24, 600
+_ROUNDS_PER_BIN = 4  # of one slice from each peer; finer bins would show single slices as flicker
+_MOST_LANES = 16
+_LANE_INCHES, _ROW_INCHES = 0.75, 0.3
+_ROW_FILL = 0.85  # of a source's row, at the highest rate
+_PUSH_HATCH = "////"
+_TIME_UNITS = ((1.0, "s"), (1e3, "ms"), (1e6, "µs"))
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """What all lanes share: the run, its span, axis units a second, each endpoint's colour, bins over the span."""
+
+    timeline: Timeline
+    first_s: float
+    last_s: float
+    scale: float
+    colours: Mapping[int, Any]
+    bins: int
+
+    @property
+    def issuer(self) -> Ints:
+        """GPU that issues each copy."""
+        program = self.timeline.program
+        return program.stream_gpu[program.call_stream[program.copy_call]]
+
+    @property
+    def pushed(self) -> Chosen:
+        """Copies whose bytes leave the GPU that issues them."""
+        program = self.timeline.program
+        pushed: Chosen = (program.copy_src == self.issuer) & (program.copy_dst != program.copy_src)
+        return pushed
+
+    def x(self, time_s: Any) -> Any:
+        """Times on the axis."""
+        return (time_s - self.first_s) * self.scale
+
+
+def draw_timeline(path: Path, job: Job, timeline: Timeline) -> None:
+    """Write the picture of a run as a PNG."""
+    figure = timeline_figure(job, timeline)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # in names of a script that the font lacks
+        figure.savefig(path, dpi=110, metadata={"Software": None})
+
+
+def timeline_figure(job: Job, timeline: Timeline) -> Figure:
+    """The picture of a run.
+
+    The height of a lane is the rate of the copies that a rank issues, stacked by their other end: where pulled bytes
+    come from and, hatched, where pushed bytes go. Below, each source has a row, as high as the rate that leaves it.
+    With more than 16 ranks or sources, 16 of them, evenly chosen, are shown.
+    """
+    program = timeline.program
+    first_s = float(program.stream_start_s.min())
+    last_s = max(float(timeline.copy_end_s.max(initial=0.0)), first_s + 1e-9)
+    scale, unit = next(unit for unit in _TIME_UNITS if (last_s - first_s) * unit[0] >= 1 or unit is _TIME_UNITS[-1])
+    colours = _colours(sorted({*program.copy_src.tolist(), *program.copy_dst.tolist()}))
+    scene = _Scene(timeline, first_s, last_s, scale, colours, _bins(timeline))
+    ranks, sources = _evenly(program.stream_gpu), _evenly(program.copy_src)
+    heights = [_LANE_INCHES] * len(ranks) + [_ROW_INCHES * len(sources) + 0.1]
+    figure = Figure(figsize=(11, 1.8 + sum(heights)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
+    best = max(job.constants.rates.values(), default=1.0)
+    word = "rank" if job.layer else "GPU"
+    shown = set().union(*(_draw_lane(axis, scene, rank, best, word) for axis, rank in zip(axes, ranks, strict=False)))
+    _draw_sources(axes[-1], scene, sources)
+    axes[-1].set_xlabel(f"time since the first start ({unit})")
+    axes[-1].set_xlim(0, scene.x(last_s) * 1.02)
+    figure.suptitle(_title(job), x=0.01, ha="left", fontsize=11, parse_math=False)
+    _legend(figure, colours, sorted({*shown, *sources}), bool(scene.pushed.any()))
+    return figure
+
+
+def _bins(timeline: Timeline) -> int:
+    program = timeline.program
+    copies_per_gpu = len(program.copy_bytes) / len(np.unique(program.stream_gpu))
+    if copies_per_gpu < _MOST_BINS:
+        return _MOST_BINS
+    peers = max(len(np.unique(program.copy_src)) - 1, 1)
+    return min(max(_LEAST_BINS, int(copies_per_gpu / (_ROUNDS_PER_BIN * peers))), _MOST_BINS)
+
+
+def _evenly(endpoints: Ints) -> list[int]:
+    """The different endpoints, or some evenly chosen ones where there are too many to draw."""
+    found: list[int] = np.unique(endpoints).tolist()
+    if len(found) <= _MOST_LANES:
+        return found
+    return [found[i] for i in np.linspace(0, len(found) - 1, _MOST_LANES).round().astype(int)]
+
+
+def _draw_lane(axis: Axes, scene: _Scene, rank: int, best: float, word: str) -> set[int]:
+    """What a rank's copies move; returns their other ends."""
+    timeline, program = scene.timeline, scene.timeline.program
+    own, pushed = scene.issuer == rank, scene.pushed
+    other = np.where(pushed, program.copy_dst, program.copy_src)
+    streams = np.flatnonzero(program.stream_gpu == rank)
+    last = streams[np.argmax((program.stream_start_s + timeline.stream_elapsed_s)[streams])]
+    start_s = float(program.stream_start_s[streams].min())
+    end_s = float(program.stream_start_s[last] + timeline.stream_elapsed_s[last])
+    edges_s = _edges_s(scene, own, start_s, end_s)
+    base = np.zeros(len(edges_s) - 1)
+    for peer, push in sorted(set(zip(other[own].tolist(), pushed[own].tolist(), strict=True))):
+        top = base + rate_over_time(timeline, own & (other == peer) & (pushed == push), edges_s) / 1e9
+        _fill(axis, scene.x(edges_s), base, top, scene.colours[peer], hatched=push)
+        base = top
+    axis.axvline(scene.x(end_s), color="black", linewidth=1)
+    axis.annotate(
+        format_seconds(float(timeline.stream_elapsed_s[last])),
+        (scene.x(end_s), best / 1e9),
+        xytext=(-4, -2),
+        textcoords="offset points",
+        ha="right",
+        va="top",
+        fontsize=8,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1},
+    )
+    axis.set_ylim(0, best * 1.05 / 1e9)
+    axis.set_ylabel(f"{word} {rank}\nGB/s", fontsize=8)
+    _tidy(axis)
+    return set(other[own].tolist())
+
+
+def _draw_sources(axis: Axes, scene: _Scene, sources: list[int]) -> None:
+    """A row for each source, whose highest step is the highest rate of all."""
+    program = scene.timeline.program
+    rates = {}
+    for source in sources:
+        read = program.copy_src == source
+        edges_s = _edges_s(scene, read, scene.first_s, scene.last_s)
+        rates[source] = edges_s, rate_over_time(scene.timeline, read, edges_s)
+    highest = max([1.0, *(float(rate.max()) for _, rate in rates.values())])
+    for row, (source, (edges_s, rate)) in enumerate(rates.items()):
+        base = np.full(len(rate), len(sources) - 1.0 - row)
+        _fill(axis, scene.x(edges_s), base, base + _ROW_FILL * rate / highest, scene.colours[source])
+    axis.set_yticks(np.arange(len(sources))[::-1] + _ROW_FILL / 2, [_name(source) for source in sources])
+    axis.set_ylim(0, len(sources))
+    axis.set_ylabel(f"leaving (full\nrow {highest / 1e9:.0f} GB/s)", fontsize=8)
+    _tidy(axis)
+    axis.tick_params(axis="y", length=0)
+
+
+def _edges_s(
+    scene: _Scene, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]], first_s: float, last_s: float
+) -> Floats:
+    share = (last_s - first_s) / (scene.last_s - scene.first_s)
+    return call_edges_s(scene.timeline, chosen, first_s, last_s, max(round(scene.bins * share), 1))
+
+
+def _fill(axis: Axes, x: Floats, base: Floats, top: Floats, colour: Any, *, hatched: bool = False) -> None:
+    # As an artist, not by `stairs`: that would walk every vertex to find limits which are set anyway.
+    style = {"facecolor": "white", "edgecolor": colour, "hatch": _PUSH_HATCH} if hatched else {"color": colour}
+    axis.add_artist(StepPatch(top, x, baseline=cast(Any, base), fill=True, linewidth=0, **style))
+
+
+def _tidy(axis: Axes) -> None:
+    axis.tick_params(labelsize=8)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(axis="x", linewidth=0.4, alpha=0.6)
+
+
+def _colours(endpoints: list[int]) -> dict[int, Any]:
+    gpus = [endpoint for endpoint in endpoints if endpoint != HOST]
+    if len(gpus) <= len(_PALETTE):
+        named: dict[int, Any] = dict(zip(gpus, _PALETTE, strict=False))
+    else:
+        named = {gpu: colormaps["viridis"](i / (len(gpus) - 1)) for i, gpu in enumerate(gpus)}
+    return {HOST: _HOST_COLOUR, **named}
+
+
+def _legend(figure: Figure, colours: Mapping[int, Any], used: list[int], pushed: bool) -> None:
+    """Endpoints in the picture; of many GPUs only three, which show the scale."""
+    gpus = [endpoint for endpoint in used if endpoint != HOST]
+    shown = gpus if len(gpus) <= len(_PALETTE) else [gpus[0], gpus[len(gpus) // 2], gpus[-1]]
+    patches = [Patch(color=colours[end], label=_name(end)) for end in (*shown, *([HOST] if HOST in used else []))]
+    if pushed:
+        patches.append(Patch(facecolor="white", edgecolor="black", hatch=_PUSH_HATCH, label="hatched: pushed to it"))
+    figure.legend(
+        handles=[Patch(alpha=0, label="bytes from"), *patches],
+        loc="outside lower right",
+        ncols=len(patches) + 1,
+        fontsize=8,
+        frameon=False,
+    )
+
+
+def _name(endpoint: int) -> str:
+    return "host" if endpoint == HOST else f"GPU {endpoint}"
+
+
+def _title(job: Job) -> str:
+    if job.layer is None:
+        return f"copy program on {job.cluster.name}"
+    strategy, model = job.layer.strategy, job.layer.model
+    slices = f", {format_slice(strategy.slice_bytes)} slices" if strategy.slices and strategy.slice_bytes else ""
+    return (
+        f"{model.name}: one layer's prefetch on {job.cluster.name}, N = {job.layer.placement.dwdp_size}\n"
+        f"{strategy.name} ({strategy.implementation}{slices}), {job.issue_mode}"
+    )

@@ -1,0 +1,293 @@
+"""Forward steps as a picture: one iteration of the group, and what happened around its longest wait for experts."""
+
+from __future__ import annotations
+
+from bisect import bisect
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
+
+from dwdp_sim.base.arrays import Floats
+from dwdp_sim.base.units import format_seconds
+from dwdp_sim.plan.program import HOST
+from dwdp_sim.results.rate_over_time import arrivals_over_time, most_alone
+from dwdp_sim.steps.bubbles import Bubble, explain
+from dwdp_sim.steps.contention import Blame
+from dwdp_sim.steps.step_timeline import StepTimeline
+
+_MOST_RANKS = 8
+_MOST_ZOOMED = 4
+_MOST_BINS = 800
+_CHANGES_PER_BIN = 12  # of a rank's rates: finer bins would show single slices as flicker
+_LABEL_SHARE = 0.05  # of the zoom's width: what is narrower gets no label
+_NUMBERED_EVERY = 10  # layers in the overview
+_PREFETCH_LANE, _COMPUTE_LANE = 0.38, 0.46  # of a rank's height: top of the one, bottom of the other
+# Okabe & Ito's palette, safe for colour-blind readers, without vermillion: that is kept for bubbles. Brown makes eight.
+_SOURCES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442", "#8C510A", "#999999")
+_STYLES: dict[str, dict[str, Any]] = {
+    "dense layers, attention": {"facecolor": "#DADADA"},
+    "MoE": {"facecolor": "#A8A8A8"},
+    "bubble: waits for experts": {"facecolor": "#D55E00"},
+    "waits for its launch": {"facecolor": "white", "hatch": "////", "edgecolor": "#555555"},
+    "prefetch, shares of its time: transfer": {"facecolor": "#26395A"},
+    "contention": {"facecolor": "#B9C6DD"},
+    "gaps, host": {"facecolor": "white", "edgecolor": "#26395A", "linewidth": 0.4},
+}
+_DENSE, _MOE, _BUBBLE, _LAUNCH, _TRANSFER, _CONTENTION, _IDLE = _STYLES
+
+
+def draw_steps(path: Path, timeline: StepTimeline, blame: Blame, title: str) -> None:
+    """Write `steps_figure` as a PNG."""
+    steps_figure(timeline, blame, title).savefig(path, dpi=110, metadata={"Software": None})
+
+
+def steps_figure(timeline: StepTimeline, blame: Blame, title: str) -> Figure:
+    """One iteration of one rank, with what the others did meanwhile, and its longest bubble.
+
+    It is the longest bubble of all but the first layers, if possible at a time at which every rank was in a counted
+    iteration; if only first layers waited, their longest, and if nothing waited, the slowest prefetch.
+
+    Above, each rank's compute lane and prefetch lane, all on one clock. A prefetch is a bar from its engine's first
+    work on it to its last byte, filled up to the share of that time which its bytes need alone. Below, three layers
+    around the bubble, on up to four ranks: the same lanes, and the rate at which bytes arrive from each source. Of more
+    than eight ranks, those that wait longest in that iteration are shown.
+
+    Args:
+        timeline: From `simulate_steps` with `record_links`.
+        blame: Its contention, split.
+        title: What was run.
+    """
+    focus = _focus(timeline, blame)
+    ranks = _shown(timeline, focus)
+    zoomed = _zoomed(timeline, focus)
+    zero_s = float(timeline.step_begin_s[focus.rank, focus.step])
+    heights = [0.45, 0.6 * len(ranks), *[1.3] * len(zoomed)]
+    figure = Figure(figsize=(13, 1.5 + sum(heights)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+    span_s = _span_s(timeline, focus)
+    _draw_head(axes[0], title)
+    _draw_overview(axes[1], timeline, focus, ranks, zero_s, span_s)
+    sources = _draw_zoom(axes[2:], timeline, focus, zoomed, zero_s, span_s)
+    figure.legend(handles=sources, loc="outside lower left", ncols=len(sources), fontsize=8, frameon=False)
+    return figure
+
+
+def _focus(timeline: StepTimeline, blame: Blame) -> Bubble:
+    """What to show, as `steps_figure` says."""
+    bubble_s = timeline.bubble_s
+    begun_s, over_s = timeline.step_begin_s[:, 0].max(), timeline.step_end_s[:, -1].min()
+    among_all_s = np.where((timeline.wait_begin_s >= begun_s) & (timeline.moe_begin_s <= over_s), bubble_s, 0.0)
+    for candidates in (among_all_s[:, :, 1:], bubble_s[:, :, 1:], bubble_s, np.nan_to_num(timeline.latency_s)):
+        if candidates.max(initial=0.0) > 0.0:
+            break
+    rank, step, layer = (int(i) for i in np.unravel_index(np.argmax(candidates), candidates.shape))
+    return explain(timeline, blame, rank, step, layer + bubble_s.shape[2] - candidates.shape[2])
+
+
+def _shown(timeline: StepTimeline, focus: Bubble) -> list[int]:
+    waited_s = timeline.bubble_s[:, focus.step].sum(axis=1)
+    waited_s[focus.rank] = np.inf
+    return sorted(np.argsort(-waited_s, kind="stable")[:_MOST_RANKS].tolist())
+
+
+def _zoomed(timeline: StepTimeline, focus: Bubble) -> list[int]:
+    """The rank that waits, those that read its worst source as well, and others up to four."""
+    ranks = range(len(timeline.bubble_s))
+    wanted = [focus.rank, *(reader for reader in focus.readers if reader in ranks), *ranks]
+    return list(dict.fromkeys(wanted))[:_MOST_ZOOMED]
+
+
+def _span_s(timeline: StepTimeline, focus: Bubble) -> tuple[float, float]:
+    """From the begin of the prefetch (two slots: as the second layer before ended) to the end of the next layer."""
+    rank, step, layer = focus.rank, focus.step, focus.layer
+    last = min(layer + 1, timeline.moe_end_s.shape[2] - 1)
+    first_s = np.nan_to_num(timeline.prefetch_begin_s[rank, step, layer], nan=timeline.step_begin_s[rank, step])
+    begin_s, end_s = float(first_s), float(timeline.moe_end_s[rank, step, last])
+    return begin_s - 0.02 * (end_s - begin_s), end_s + 0.02 * (end_s - begin_s)
+
+
+def _draw_head(axis: Axes, title: str) -> None:
+    """The title, and what the lanes' colours mean."""
+    axis.axis("off")
+    axis.set_title(title, loc="left", fontsize=12)
+    handles: list[Artist] = [Patch(label=label, **({"edgecolor": "none"} | style)) for label, style in _STYLES.items()]
+    axis.legend(handles=handles, loc="center left", ncols=len(handles), fontsize=8, frameon=False, borderpad=0)
+
+
+def _draw_overview(
+    axis: Axes, timeline: StepTimeline, focus: Bubble, ranks: list[int], zero_s: float, span_s: tuple[float, float]
+) -> None:
+    end_s = float(timeline.step_end_s[focus.rank, focus.step])
+    axis.set_xlim(0, (end_s - zero_s) * 1e3)
+    axis.set_ylim(-len(ranks), 0.1)
+    for row, rank in enumerate(ranks):
+        _draw_rank(axis, timeline, rank, zero_s, -row - 0.85, 0.7)
+        layers = range(0, timeline.bubble_s.shape[2], _NUMBERED_EVERY)
+        for step, layer in product(range(timeline.bubble_s.shape[1]), layers):
+            x = float(timeline.moe_begin_s[rank, step, layer] - zero_s) * 1e3
+            axis.text(x, -row - 0.11, str(layer), fontsize=6, color="#555555", ha="left", va="bottom", clip_on=True)
+    axis.set_yticks([-row - 0.5 for row in range(len(ranks))], [f"rank {rank}" for rank in ranks])
+    axis.axvspan(*((edge - zero_s) * 1e3 for edge in span_s), color="#F7E3A1", alpha=0.6, zorder=0, linewidth=0)
+    bubbles_s = float(timeline.bubble_s[focus.rank, focus.step].sum())
+    text = f"iteration {focus.step} of rank {focus.rank}: {format_seconds(end_s - zero_s)}, "
+    text += f"of which {format_seconds(bubbles_s)} in bubbles; small figures number the layers"
+    if len(ranks) < len(timeline.bubble_s):
+        text += f"; shown are the {len(ranks)} of {len(timeline.bubble_s)} ranks that wait longest"
+    axis.set_title(text, loc="left", fontsize=10)
+    axis.set_xlabel(f"ms since iteration {focus.step} of rank {focus.rank} began; shaded: below", fontsize=8)
+    _tidy(axis)
+
+
+def _draw_zoom(
+    axes: Any, timeline: StepTimeline, focus: Bubble, ranks: list[int], zero_s: float, span_s: tuple[float, float]
+) -> list[Artist]:
+    """Lanes and arriving bytes of some ranks; what stands for which source."""
+    edges_s = np.linspace(*span_s, _bins(timeline, span_s) + 1)
+    rates = {pair: rate / 1e9 for pair, rate in arrivals_over_time(timeline, ranks, edges_s).items()}
+    full = (most_alone(timeline, ranks) or 1e9) / 1e9
+    x = (edges_s - zero_s) * 1e3
+    sources = sorted({source for _, source in rates})
+    colours = _colours(sources)
+    for axis, rank in zip(axes, ranks, strict=True):
+        axis.set_xlim(x[0], x[-1])
+        axis.set_ylim(0, 2.1 * full)
+        base = np.zeros(len(x) - 1)
+        for source in sources:
+            rate = rates.get((rank, source), np.zeros_like(base))
+            axis.stairs(base + rate, x, baseline=base, fill=True, color=colours[source], linewidth=0)
+            _name_runs(axis, x, base, rate, _name(source), full)
+            base = base + rate
+        _draw_rank(axis, timeline, rank, zero_s, 1.15 * full, 0.85 * full)
+        _name_layers(axis, timeline, rank, zero_s, 1.15 * full, 0.85 * full)
+        axis.axhline(full, color="black", linewidth=0.6, linestyle=":")
+        axis.set_yticks([0, full], ["0", f"{full:.0f}"])
+        axis.set_ylabel(f"rank {rank}\nGB/s from", fontsize=8, y=0.3)
+        _tidy(axis)
+    why = focus.reason if focus.cause else "did not wait; its prefetch was the slowest"
+    axes[0].set_title(f"rank {focus.rank}, layer {focus.layer} {why}", loc="left", fontsize=10)
+    axes[-1].set_xlabel(f"ms since iteration {focus.step} of rank {focus.rank} began", fontsize=8)
+    shown = sources if len(sources) <= len(_SOURCES) else [sources[0], sources[len(sources) // 2], sources[-1]]
+    most = Line2D([], [], color="black", linewidth=0.6, linestyle=":", label="most that one engine moves alone")
+    return [*(Patch(color=colours[source], label=f"from {_name(source)}") for source in shown), most]
+
+
+def _bins(timeline: StepTimeline, span_s: tuple[float, float]) -> int:
+    times = [time_s for time_s, _ in timeline.link_samples]
+    changes = (bisect(times, span_s[1]) - bisect(times, span_s[0])) / len(timeline.bubble_s)
+    return _MOST_BINS if changes < _MOST_BINS / 2 else int(np.clip(changes / _CHANGES_PER_BIN, 100, _MOST_BINS))
+
+
+def _draw_rank(axis: Axes, timeline: StepTimeline, rank: int, zero_s: float, bottom: float, height: float) -> None:
+    """A rank's compute lane above its prefetch lane, between `bottom` and `bottom` + `height`."""
+    column = {name: (getattr(timeline, name)[rank] - zero_s) * 1e3 for name in _CLOCKS}
+    launched = column["ready_s"] + timeline.launch_wait_s[rank] * 1e3
+    low, high = bottom + _COMPUTE_LANE * height, bottom + height
+    _boxes(axis, column["step_begin_s"], column["step_lead_end_s"], low, high, _DENSE)
+    _boxes(axis, launched, column["wait_begin_s"], low, high, _DENSE)
+    _boxes(axis, column["moe_begin_s"], column["moe_end_s"], low, high, _MOE)
+    _boxes(axis, column["ready_s"], launched, low, high, _LAUNCH)
+    _boxes(axis, column["wait_begin_s"], column["moe_begin_s"], low - 0.05 * height, high + 0.05 * height, _BUBBLE)
+    begin, end = column["prefetch_begin_s"] + timeline.own_engine_s[rank] * 1e3, column["prefetch_end_s"]
+    share = {
+        _TRANSFER: timeline.transfer_s[rank],
+        _CONTENTION: timeline.contention_s[rank],
+        _IDLE: timeline.gap_s[rank] + timeline.host_s[rank],
+    }
+    base = np.zeros_like(begin)
+    for label, seconds in share.items():
+        top = base + seconds / np.maximum(sum(share.values()), 1e-12)
+        lane = _PREFETCH_LANE * height
+        _boxes(axis, begin, end, bottom + lane * base, bottom + lane * top, label)
+        base = top
+    until = float(column["step_end_s"][-1])
+    right = axis.get_xlim()[1]
+    if until < right - 0.1 * (right - axis.get_xlim()[0]):
+        at = ((until + right) / 2, bottom + height / 2)
+        axis.text(*at, "its counted iterations are over", ha="center", va="center", fontsize=8, color="#777777")
+
+
+def _name_layers(axis: Axes, timeline: StepTimeline, rank: int, zero_s: float, bottom: float, height: float) -> None:
+    """Write into the lanes which layer each piece belongs to, where that fits."""
+    left, right = axis.get_xlim()
+    of = {name: (getattr(timeline, name)[rank] - zero_s) * 1e3 for name in _CLOCKS}
+    own_engine = timeline.own_engine_s[rank] * 1e3
+    compute, prefetch = bottom + (1 + _COMPUTE_LANE) / 2 * height, bottom + _PREFETCH_LANE / 2 * height
+    pieces = (
+        ("attention {}", of["ready_s"] + timeline.launch_wait_s[rank] * 1e3, of["wait_begin_s"], compute, "black"),
+        ("{} waits", of["wait_begin_s"], of["moe_begin_s"], compute, "white"),
+        ("MoE {}", of["moe_begin_s"], of["moe_end_s"], compute, "black"),
+        ("prefetch {}", of["prefetch_begin_s"] + own_engine, of["prefetch_end_s"], prefetch, "black"),
+    )
+    for text, from_ms, to_ms, y, colour in pieces:
+        begin, end = np.clip(from_ms, left, right), np.clip(to_ms, left, right)
+        for step, layer in np.argwhere(end - begin > _LABEL_SHARE * (right - left)).tolist():
+            x = (begin[step, layer] + end[step, layer]) / 2
+            name = axis.text(x, y, text.format(layer), ha="center", va="center", fontsize=7, color=colour)
+            if y == prefetch:  # over two colours
+                name.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
+
+
+_CLOCKS = (
+    "step_begin_s",
+    "step_lead_end_s",
+    "step_end_s",
+    "ready_s",
+    "wait_begin_s",
+    "moe_begin_s",
+    "moe_end_s",
+    "prefetch_begin_s",
+    "prefetch_end_s",
+)
+
+
+def _boxes(axis: Axes, begin: Floats, end: Floats, low: Any, high: Any, label: str) -> None:
+    """Rectangles, those without a length left out."""
+    left, right, bottom, top = (np.ravel(edge) for edge in np.broadcast_arrays(begin, end, low, high))
+    drawn = (right > left) & (top > bottom)
+    corners = [(left, bottom), (left, top), (right, top), (right, bottom)]
+    vertices = np.stack([np.stack(corner, axis=1)[drawn] for corner in corners], axis=1)
+    axis.add_collection(PolyCollection(list(vertices), **({"linewidth": 0} | _STYLES[label])), autolim=False)
+
+
+def _name_runs(axis: Axes, x: Floats, base: Floats, rate: Floats, name: str, full: float) -> None:
+    """Name a source where it is read for long enough for the name to fit; above its bytes where they are few."""
+    reads = np.concatenate([[False], rate > 0.05 * full, [False]])
+    edges = np.flatnonzero(np.diff(reads.astype(np.int8)))
+    for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        if end - begin > _LABEL_SHARE * len(rate):
+            middle = (begin + end) // 2
+            low = float(base[begin:end].mean())
+            high = low + float(rate[begin:end].mean())
+            few = high < 0.25 * full
+            y, side = (high, "bottom") if few else ((low + high) / 2, "center_baseline")
+            axis.text(x[middle], y, name, ha="center", va=side, fontsize=7)
+
+
+def _name(source: int) -> str:
+    return "host" if source == HOST else f"GPU {source}"
+
+
+def _colours(sources: list[int]) -> dict[int, Any]:
+    gpus = [source for source in sources if source != HOST]
+    if max(gpus, default=0) < len(_SOURCES):
+        return {HOST: "#666666", **{gpu: _SOURCES[gpu] for gpu in gpus}}
+    return {HOST: "#666666", **{gpu: colormaps["viridis"](i / len(gpus)) for i, gpu in enumerate(gpus)}}
+
+
+def _tidy(axis: Axes) -> None:
+    axis.tick_params(labelsize=8)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(axis="x", linewidth=0.4, alpha=0.5)
+    axis.set_axisbelow(True)

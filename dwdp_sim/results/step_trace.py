@@ -1,0 +1,74 @@
+"""Forward steps as a Chrome trace (JSON), which ui.perfetto.dev opens: each rank's compute, prefetches and waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from dwdp_sim.plan.program import HOST
+from dwdp_sim.results.chrome_trace import name_event
+from dwdp_sim.steps.bubbles import explain
+from dwdp_sim.steps.contention import OWN_LINKS, Blame
+from dwdp_sim.steps.step_timeline import StepTimeline
+
+_THREADS = ("compute", "prefetch", "waits")
+_COMPUTE, _PREFETCH, _WAITS = range(len(_THREADS))
+_CLOCKS = ("ready_s", "wait_begin_s", "moe_begin_s", "moe_end_s", "prefetch_begin_s", "prefetch_end_s")
+_PARTS = ("own_engine", "host", "gap", "transfer", "contention")
+
+
+def chrome_steps_trace(timeline: StepTimeline, blame: Blame, about: dict[str, Any]) -> dict[str, Any]:
+    """Trace events in microseconds.
+
+    A prefetch is shown from its engine's first work on it; its arguments partition its whole latency, in ms. A bubble's
+    arguments say why compute waited, and how many ms of contention were lost where, and to whom.
+
+    Args:
+        timeline: The steps.
+        blame: Their contention, split.
+        about: What was run; stands in the trace's `otherData`.
+    """
+    events: list[dict[str, Any]] = []
+    for rank in range(len(timeline.step_begin_s)):
+        events.append(name_event("process_name", rank, 0, f"rank {rank}"))
+        events += [name_event("thread_name", rank, number, name) for number, name in enumerate(_THREADS)]
+        events += _step_events(timeline, rank)
+        for step, layer in np.ndindex(timeline.bubble_s.shape[1:]):
+            events += _layer_events(timeline, blame, rank, step, layer)
+    return {"displayTimeUnit": "ms", "otherData": about, "traceEvents": events}
+
+
+def _step_events(timeline: StepTimeline, rank: int) -> Iterator[dict[str, Any]]:
+    columns = (timeline.step_begin_s[rank].tolist(), timeline.step_lead_end_s[rank].tolist())
+    for step, (begin_s, end_s) in enumerate(zip(*columns, strict=True)):
+        yield from _span(rank, _COMPUTE, f"step {step}: dense layers", begin_s, end_s, {"step": step})
+
+
+def _layer_events(timeline: StepTimeline, blame: Blame, rank: int, step: int, layer: int) -> Iterator[dict[str, Any]]:
+    at, place = (rank, step, layer), {"step": step, "layer": layer}
+    clock = {name: float(getattr(timeline, name)[at]) for name in _CLOCKS}
+    launched_s = clock["ready_s"] + float(timeline.launch_wait_s[at])
+    yield from _span(rank, _WAITS, f"launch of layer {layer}", clock["ready_s"], launched_s, place)
+    yield from _span(rank, _COMPUTE, f"attention {layer}", launched_s, clock["wait_begin_s"], place)
+    yield from _span(rank, _COMPUTE, f"MoE {layer}", clock["moe_begin_s"], clock["moe_end_s"], place)
+    parts_ms = {f"{part}, ms": float(getattr(timeline, f"{part}_s")[at]) * 1e3 for part in _PARTS}
+    begin_s = clock["prefetch_begin_s"] + float(timeline.own_engine_s[at])
+    yield from _span(rank, _PREFETCH, f"experts of layer {layer}", begin_s, clock["prefetch_end_s"], place | parts_ms)
+    if timeline.bubble_s[at] > 0.0:
+        why: dict[str, Any] = {"why": explain(timeline, blame, *at).reason}
+        for source, reader, lost_s in blame.of(*at):
+            other = "own links" if reader == OWN_LINKS else f"GPU {reader}"
+            why[f"lost at {'host' if source == HOST else f'GPU {source}'} to {other}, ms"] = lost_s * 1e3
+        name = f"experts of layer {layer}"
+        yield from _span(rank, _WAITS, name, clock["wait_begin_s"], clock["moe_begin_s"], place | why)
+
+
+def _span(
+    rank: int, thread: int, name: str, begin_s: float, end_s: float, arguments: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """An event, if it has a length."""
+    if end_s > begin_s:
+        times = {"ts": begin_s * 1e6, "dur": (end_s - begin_s) * 1e6}
+        yield {"ph": "X", "pid": rank, "tid": thread, "name": name, **times, "args": arguments}

@@ -1,0 +1,1 @@
+"""Forward steps: requests, compute windows, and the ranks that run them."""

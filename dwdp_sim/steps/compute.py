@@ -1,0 +1,121 @@
+"""The `compute` group of the configuration, and the compute windows that it describes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.fabric.constant import PROVENANCES, ConstantConfig, read_number
+from dwdp_sim.model.moe import FORMATS, MoEModel
+from dwdp_sim.steps.requests import Step, count_tokens
+from dwdp_sim.steps.roofline import Peaks, step_windows
+from dwdp_sim.steps.windows import StepWindows, constant_windows, varied_windows, windows_from_file
+
+COMPUTE_KINDS = ("roofline", "constant", "file")
+_RATES = ("attention_flops", "memory_bytes_per_s", "all_to_all_bytes_per_s")
+_EFFICIENCIES = ("gemm_efficiency", "attention_efficiency", "memory_efficiency")
+_FLOPS = {f"flops_{weight_format}": weight_format for weight_format in FORMATS}
+_CONSTANTS = (*_FLOPS, *_RATES, *_EFFICIENCIES, "interference")
+
+
+@dataclass
+class ComputeConfig:
+    """How long a forward step computes."""
+
+    kind: str = "roofline"
+    """roofline (from FLOPs and bytes), constant or file."""
+    name: str = ""
+    """Name shown in results."""
+    gpu: str = ""
+    """Kind of GPU that it is for; empty: any."""
+    constants: dict[str, ConstantConfig] = field(default_factory=dict)
+    """What one GPU does at best, the shares of it that are reached (see `roofline.Peaks`), and interference: how many
+    times as long compute takes while copies run."""
+    window_s: float | None = None
+    """Seconds of a MoE layer (constant)."""
+    before_share: float | None = None
+    """Part of a layer's window before it waits for its experts, from 0 to 1 (constant)."""
+    by_tokens: bool = False
+    """Whether a step's window is in proportion to its tokens; window_s is then that of the mean step (constant)."""
+    file: str | None = None
+    """JSON with lead_s, before_s and moe_s in seconds (file); see `windows.windows_from_file`."""
+    variation: float = 0.0
+    """Coefficient of variation of random, log-normal factors on the windows; 0: none."""
+    variation_per: str = "iteration"
+    """iteration (one factor a step) or layer (one a layer)."""
+
+
+def build_windows(config: ComputeConfig, model: MoEModel, steps: Sequence[Sequence[Step]], seed: int) -> StepWindows:
+    """Compute windows of forward steps, as configured; interference is left to who knows when copies run.
+
+    Args:
+        config: The composed group.
+        model: With its attention, for a roofline.
+        steps: For each rank, each iteration: the chunks it processes (`requests.draw_steps`).
+        seed: Of the variation.
+
+    Raises:
+        ConfigError: Something in it cannot be used, or a file does not suit `steps`.
+    """
+    if config.kind not in COMPUTE_KINDS:
+        raise ConfigError("compute.kind", config.kind, f"allowed: {', '.join(COMPUTE_KINDS)}")
+    for name, kind in (("window_s", "constant"), ("before_share", "constant"), ("file", "file")):
+        given = getattr(config, name) is not None
+        if given != (config.kind == kind):
+            allowed = f"only compute.kind={kind} has it" if given else f"compute.kind={kind} needs it"
+            raise ConfigError(f"compute.{name}", getattr(config, name) if given else "missing", allowed)
+    for name in config.constants:
+        if name not in _CONSTANTS:
+            raise ConfigError(f"compute.constants.{name}", "unknown", f"allowed: {', '.join(_CONSTANTS)}")
+    windows = _windows(config, model, steps)
+    return varied_windows(windows, config.variation, config.variation_per, seed) if config.variation else windows
+
+
+def _windows(config: ComputeConfig, model: MoEModel, steps: Sequence[Sequence[Step]]) -> StepWindows:
+    """Windows before variation."""
+    shape = len(steps), len(steps[0]), model.num_moe_layers
+    if config.kind == "roofline":
+        return step_windows(model, read_peaks(config), steps)
+    if config.window_s is not None and config.before_share is not None:
+        tokens = np.array(count_tokens(steps), dtype=np.int64)
+        proportional_to = tokens if config.by_tokens else None
+        windows = constant_windows(config.window_s, config.before_share, shape, proportional_to)
+        return replace(windows, tokens=tokens)
+    assert config.file is not None
+    windows = windows_from_file(config.file)
+    if windows.moe_s.shape != shape:
+        allowed = f"{shape} ranks, iterations and MoE layers are wanted, not {windows.moe_s.shape}"
+        raise ConfigError("compute.file", config.file, allowed)
+    return windows
+
+
+def read_peaks(config: ComputeConfig) -> Peaks:
+    """The constants of a roofline.
+
+    Raises:
+        ConfigError: One is missing, unknown, not a number, or out of range.
+    """
+    flops = {weight_format: _number(config, name) for name, weight_format in _FLOPS.items() if name in config.constants}
+    return Peaks(flops=flops, **{name: _number(config, name) for name in (*_RATES, *_EFFICIENCIES)})
+
+
+def read_interference(config: ComputeConfig) -> float:
+    """How many times as long compute takes while copies run.
+
+    Raises:
+        ConfigError: It is missing, or no factor of at least 1.
+    """
+    return _number(config, "interference", minimum=1.0)
+
+
+def _number(config: ComputeConfig, name: str, minimum: float = 0.0) -> float:
+    key = f"compute.constants.{name}"
+    constant = config.constants.get(name)
+    if constant is None or constant.value is None:
+        raise ConfigError(key, "missing", "add value, unit, provenance and source")
+    if constant.provenance not in PROVENANCES:
+        raise ConfigError(f"{key}.provenance", constant.provenance, f"allowed: {', '.join(PROVENANCES)}")
+    return read_number(f"{key}.value", constant.value, minimum)

@@ -1,0 +1,60 @@
+"""Replications: seeds run side by side, means with their 95 % intervals, and differences of pairs."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+
+from dwdp_sim.base.estimate import Estimate
+from dwdp_sim.steps.scenario import Replication, Scenario, replicate
+
+_FEWEST_FOR_STOPPING = 3
+
+
+@contextmanager
+def workers(count: int) -> Iterator[Executor | None]:
+    """Processes to run replications in; None where one is enough.
+
+    A worker starts afresh (`spawn`), so that it shares nothing with threads of this process.
+    """
+    if count == 1:
+        yield None
+        return
+    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield pool
+
+
+def run_replications(
+    tasks: Sequence[tuple[Scenario, int]],
+    pool: Executor | None,
+    done: Callable[[int], None] = lambda count: None,
+    enough: Callable[[Sequence[Replication]], bool] = lambda finished: False,
+) -> list[Replication]:
+    """Run (scenario, seed) pairs; the results stand in the order of the tasks and do not depend on who ran them.
+
+    Args:
+        tasks: What to run.
+        pool: Where; None for here.
+        done: Called with the number of tasks done.
+        enough: Asked after each task, with what is finished so far; the rest is given up where it says so.
+    """
+    results = map(_run, tasks) if pool is None else pool.map(_run, tasks)
+    finished: list[Replication] = []
+    for result in results:
+        finished.append(result)
+        done(len(finished))
+        if enough(finished):
+            break
+    return finished
+
+
+def known_within(target: float, finished: Sequence[Replication]) -> bool:
+    """Whether at least three replications give the iteration time to `target`, half width ÷ mean."""
+    estimate = Estimate.of([one.figures["iteration_s"] for one in finished])
+    return len(finished) >= _FEWEST_FOR_STOPPING and estimate.half_width <= target * estimate.mean
+
+
+def _run(task: tuple[Scenario, int]) -> Replication:
+    return replicate(*task)

@@ -1,0 +1,272 @@
+"""Forward steps of a DWDP group: every layer's prefetch, wait and compute, on every rank, at each rank's own pace."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import numpy as np
+from simpy.events import Event
+
+from dwdp_sim.base.arrays import Floats
+from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.fabric.calls import Call, Gate, Stream
+from dwdp_sim.fabric.engine import Process
+from dwdp_sim.fabric.fabric_constants import FabricConstants
+from dwdp_sim.fabric.host_issue import issue_by_host
+from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.fabric.simulation import Barriers, Machine
+from dwdp_sim.plan.program import Program
+from dwdp_sim.steps.step_timeline import StepTimeline
+from dwdp_sim.steps.windows import LONGEST_S, StepWindows
+
+_NOTHING_OWED_S = 1e-10
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What paces a forward step besides its compute windows.
+
+    Attributes:
+        slots: Slots for prefetched layers; the prefetch of layer l + slots follows layer l's compute.
+        launch_s: Host seconds to launch one layer's kernels; it is hidden, as all host time, where a stream is queued.
+        ahead: Whether the host may be one step ahead of the GPU; otherwise it begins a step when the last one ended.
+        carry_over: Whether the first layers of a step are prefetched as soon as the last layers of the step before have
+            freed their slots; otherwise when the step begins, as TensorRT-LLM and sglang do. Weights do not depend on
+            what a step computes, so nothing forbids it.
+        interference: How many times as long compute takes while copies arrive in the same GPU.
+        goes_on: Whether a rank that has made its steps goes on until all have; otherwise it stops, as a measurement of
+            one step does.
+    """
+
+    slots: int = 2
+    launch_s: float = 0.0
+    ahead: bool = True
+    carry_over: bool = False
+    interference: float = 1.0
+    goes_on: bool = True
+
+    def __post_init__(self) -> None:
+        if self.slots < 1:
+            raise ConfigError("workload.slots", self.slots, "at least 1 slot is wanted")
+        if not 0.0 <= self.launch_s <= LONGEST_S:
+            raise ConfigError("workload.launch_s", self.launch_s, f"seconds from 0 to {LONGEST_S:g} are wanted")
+        if not 1.0 <= self.interference < np.inf:
+            raise ConfigError("compute.interference", self.interference, "a factor of at least 1 is wanted")
+
+
+def simulate_steps(
+    program: Program,
+    windows: StepWindows,
+    constants: FabricConstants,
+    options: FabricOptions | None = None,
+    pace: Pace | None = None,
+    *,
+    start_s: Floats | None = None,
+    seed: int = 0,
+    record_links: bool = False,
+    progress: Callable[[int], None] = lambda finished: None,
+) -> StepTimeline:
+    """Predict forward steps in which every MoE layer is prefetched by the same `program`, one stream a rank.
+
+    Ranks never wait for each other; they meet on the links only. A rank that has made its steps goes on with the first
+    ones again, uncounted, until all have made theirs, so that nobody's last steps run on idle links (`Pace.goes_on`).
+
+    Args:
+        program: One layer's prefetch (`program_from_plan`); the first `ranks` streams are the ranks', and say whether
+            their host time is hidden (queued) or counts. Any further
+            stream belongs to a GPU that takes the bytes of a step away when it has ended: stream ranks + r after rank
+            r's steps.
+        windows: Compute times of every rank, iteration and layer.
+        constants: From `constants_for`.
+        options: Alternatives of the model.
+        pace: Slots, host and interference.
+        start_s: When each rank's first step begins, shape (ranks,); all zero when unset.
+        seed: Only used by `batch_order` swapped and random.
+        record_links: Keep the rates between events.
+        progress: Called now and then with the number of copies that have arrived.
+    """
+    machine = Machine(program, constants, options or FabricOptions(), seed=seed, record_links=record_links)
+    shared = _Shared(machine, program, constants, pace or Pace(), windows, _empty(windows.moe_s.shape, machine))
+    starts = np.zeros(windows.ranks) if start_s is None else start_s
+    ranks = [_Rank(shared, rank, float(starts[rank])) for rank in range(windows.ranks)]
+    machine.run(lambda: all(rank.finished for rank in ranks), progress)
+    if not all(rank.finished for rank in ranks):
+        raise RuntimeError("the steps came to a stop: a barrier or a slot never opens")
+    return shared.timeline
+
+
+@dataclass
+class _Shared:
+    """What the ranks have in common."""
+
+    machine: Machine
+    program: Program
+    constants: FabricConstants
+    pace: Pace
+    windows: StepWindows
+    timeline: StepTimeline
+
+    def __post_init__(self) -> None:
+        self.barriers: dict[tuple[int, int], Barriers] = {}
+
+    def barriers_of(self, step: int, layer: int) -> Barriers:
+        """The group barriers of one layer's prefetch."""
+        if (step, layer) not in self.barriers:
+            self.barriers[step, layer] = self.machine.barriers()
+        return self.barriers[step, layer]
+
+
+class _Rank:
+    """One rank: a host thread, a prefetch stream and a compute stream."""
+
+    def __init__(self, shared: _Shared, rank: int, start_s: float) -> None:
+        self._shared, self._rank = shared, rank
+        self._env = shared.machine.env
+        self._iterations, self._layers = shared.windows.iterations, shared.windows.layers
+        self._slots_used = min(shared.pace.slots, self._layers)
+        self._stream, self._outgoing = Stream(free_s=start_s), Stream(free_s=start_s)
+        self._slots: dict[tuple[int, int], Gate] = defaultdict(lambda: Gate(is_slot=True))  # by step and layer
+        self._prefetched: dict[tuple[int, int], Event] = defaultdict(self._env.event)
+        self._launched: dict[tuple[int, int], Event] = defaultdict(self._env.event)
+        self._ended = [self._env.event()]  # of step i at place i + 1; the first stands for the start
+        self._counted = ("slot_s", "host_s", "gap_s", "transfer_s", "contention_s")
+        self._spent = dict.fromkeys(self._counted, 0.0)
+        self._previous_end_s = start_s
+        self.finished = False
+        self._env.process(self._start(start_s))
+        self._env.process(self._host())
+        self._env.process(self._compute())
+
+    def _start(self, start_s: float) -> Process:
+        yield self._env.timeout(start_s)
+        self._ended[0].succeed()
+
+    def _end_of(self, step: int) -> Event:
+        while len(self._ended) <= step + 1:
+            self._ended.append(self._env.event())
+        return self._ended[max(step, -1) + 1]
+
+    def _host(self) -> Process:
+        """Make the calls and launch the kernels of one step after another."""
+        pace, slots, step = self._shared.pace, self._slots_used, 0
+        hidden = bool(self._shared.program.stream_queued[self._rank])
+        while True:
+            yield self._end_of(step - 2 if pace.ahead else step - 1)
+            if step == 0 or not pace.carry_over:
+                for layer in range(slots):
+                    yield from self._issue(step, layer, hidden)
+            for layer in range(self._layers):
+                if not hidden and pace.launch_s:
+                    yield self._env.timeout(pace.launch_s)
+                self._launched[step, layer].succeed()
+                if layer + slots < self._layers:
+                    yield from self._issue(step, layer + slots, hidden)
+                elif pace.carry_over:
+                    yield from self._issue(step + 1, layer + slots - self._layers, hidden)
+            step += 1
+
+    def _issue(self, step: int, layer: int, hidden: bool) -> Process:
+        begin_s = self._env.now
+        calls = self._shared.machine.calls(self._rank, self._stream, self._shared.barriers_of(step, layer))
+        gate = self._slots[step, layer]
+        if calls:
+            if calls[0].gate is None:
+                calls[0].gate = gate
+            calls[-1].on_done.append(lambda: self._arrived(step, layer, calls[0], gate, begin_s))
+        else:
+            self._prefetched[step, layer].succeed()
+        for call in calls:
+            if hidden:
+                call.issue(self._env.now)
+            else:
+                yield from issue_by_host(self._env, call, self._shared.constants)
+
+    def _arrived(self, step: int, layer: int, first: Call, gate: Gate, call_begin_s: float) -> None:
+        """A layer's last byte is here: account for its latency, and let its compute go on."""
+        self._prefetched[step, layer].succeed()
+        spent = {name: getattr(self._stream, name) - self._spent[name] for name in self._counted}
+        self._spent = {name: getattr(self._stream, name) for name in self._counted}
+        before_s, self._previous_end_s = self._previous_end_s, self._env.now
+        if step >= self._iterations:
+            return
+        assert gate.opened_s is not None
+        begin_s = max(call_begin_s, gate.opened_s)
+        timeline, at = self._shared.timeline, (self._rank, step, layer)
+        timeline.prefetch_begin_s[at] = begin_s
+        timeline.prefetch_end_s[at] = self._env.now
+        timeline.own_engine_s[at] = max(before_s - begin_s, 0.0)
+        timeline.host_s[at] = max(spent["host_s"] - max(call_begin_s - max(gate.opened_s, before_s), 0.0), 0.0)
+        for name in ("gap_s", "transfer_s", "contention_s"):
+            getattr(timeline, name)[at] = spent[name]
+
+    def _compute(self) -> Process:
+        """The compute stream: each layer waits for its launch and, before its MoE block, for its experts."""
+        windows, timeline, slots, step = self._shared.windows, self._shared.timeline, self._slots_used, 0
+        event_s = self._shared.constants.event_s
+        yield self._ended[0]
+        while self._shared.pace.goes_on or step < self._iterations:
+            counted, place = step < self._iterations, (self._rank, step % self._iterations)
+            if step == 0 or not self._shared.pace.carry_over:
+                for layer in range(slots):
+                    self._slots[step, layer].open(self._env.now)
+            if counted:
+                timeline.step_begin_s[place] = self._env.now
+            yield from self._work(float(windows.lead_s[place]))
+            if counted:
+                timeline.step_lead_end_s[place] = self._env.now
+            for layer in range(self._layers):
+                idle_s = self._env.now
+                yield self._launched[step, layer]
+                idle_s = self._env.now - idle_s
+                yield from self._work(float(windows.before_s[(*place, layer)]))
+                wait_begin_s = self._env.now + event_s
+                yield self._prefetched[step, layer]
+                if event_s:
+                    yield self._env.timeout(event_s)
+                moe_begin_s = self._env.now
+                yield from self._work(float(windows.moe_s[(*place, layer)]))
+                if counted:
+                    timeline.launch_wait_s[(*place, layer)] = idle_s
+                    timeline.wait_begin_s[(*place, layer)] = wait_begin_s
+                    timeline.moe_begin_s[(*place, layer)] = moe_begin_s
+                    timeline.moe_end_s[(*place, layer)] = self._env.now
+                if layer + slots < self._layers:
+                    self._slots[step, layer + slots].open(self._env.now)
+                elif self._shared.pace.carry_over:
+                    self._slots[step + 1, layer + slots - self._layers].open(self._env.now)
+            if counted:
+                timeline.step_end_s[place] = self._env.now
+            self._end_of(step).succeed()
+            self._take_away()
+            step += 1
+            self.finished = step >= self._iterations
+
+    def _take_away(self) -> None:
+        """Start the copies that follow a step."""
+        machine, number = self._shared.machine, self._rank + self._shared.windows.ranks
+        if number >= machine.streams:
+            return
+        for call in machine.calls(number, self._outgoing, machine.barriers()):
+            call.issue(self._env.now)
+
+    def _work(self, seconds: float) -> Process:
+        """Compute for `seconds`, longer by the interference while bytes arrive in this GPU."""
+        lost_share = 1.0 - 1.0 / self._shared.pace.interference
+        if not lost_share:
+            yield self._env.timeout(seconds)
+            return
+        fabric = self._shared.machine.fabric
+        while seconds > _NOTHING_OWED_S:
+            watch = fabric.watch(self._rank, leaving=False)
+            yield self._env.timeout(seconds)
+            seconds = lost_share * fabric.stop(watch)
+
+
+def _empty(shape: tuple[int, ...], machine: Machine) -> StepTimeline:
+    """A timeline to be filled in; what is not filled in shows as NaN."""
+    names = {field.name for field in fields(StepTimeline)} - {"link_samples", "flows"}
+    columns = {name: np.full(shape[:2] if name.startswith("step_") else shape, np.nan) for name in names}
+    samples = machine.fabric.samples
+    return StepTimeline(**columns, link_samples=[] if samples is None else samples, flows=machine.flows)

@@ -1,0 +1,133 @@
+"""Measured rows beside the jobs of a sweep that predict the same copies on the same cluster."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dwdp_sim.base.errors import ConfigError
+
+_NAME = "validation.json"
+
+_MOST_SKEW_S = 2e-6  # between ranks that one gate releases
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A measured case: means over its ranks.
+
+    Attributes:
+        source: The folder of its file.
+        case: Its name there.
+        cluster: Where it was measured; None where the file does not say.
+        strategy, issue_mode, ranks, bytes, slice_bytes: What was copied; bytes of one rank, and its largest copy.
+        median_s, low_s, high_s: Of the repetitions.
+        stable: Whether the measurement repeats well enough to count.
+    """
+
+    source: str
+    case: str
+    cluster: str | None
+    strategy: str
+    issue_mode: str
+    ranks: int
+    bytes: int
+    slice_bytes: int
+    median_s: float
+    low_s: float
+    high_s: float
+    stable: bool
+
+
+@dataclass(frozen=True)
+class Match:
+    """A job (its index among the finished ones) and a measurement of the same copies."""
+
+    line: int
+    measured: Measured
+    predicted_s: float
+
+    @property
+    def error(self) -> float:
+        """Predicted ÷ measured − 1."""
+        return self.predicted_s / self.measured.median_s - 1
+
+
+def shipped() -> list[Measured]:
+    """What the source tree's own validations measured, where they say on which cluster; nothing in a wheel."""
+    tree = Path(__file__).resolve().parents[3]
+    paths = sorted((tree / "measurements" / "reports").glob(f"*/{_NAME}"))
+    return [case for case in read_measured(paths) if case.cluster is not None]
+
+
+def read_measured(paths: Iterable[Path]) -> list[Measured]:
+    """Cases of `validation.json` files as `dwdp-hw mode=validate` writes them; a folder stands for the file in it.
+
+    Raises:
+        ConfigError: One is no such file.
+    """
+    return [case for path in paths for case in _cases(path / _NAME if path.is_dir() else path)]
+
+
+def _cases(path: Path) -> list[Measured]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        ranks: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+        for row in (row for row in content["rows"] if row.get("measure", "layer") == "layer"):
+            ranks.setdefault((row.get("file", ""), row["case"]), []).append(row)
+        return [_case(path.parent.name, content.get("cluster"), rows) for rows in ranks.values()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError("--measured", path, f"a {_NAME} of dwdp-hw mode=validate is wanted ({error!r})") from error
+
+
+def _case(source: str, cluster: str | None, rows: Sequence[Mapping[str, Any]]) -> Measured:
+    first = rows[0]
+    median_s, low_s, high_s = (
+        float(np.mean([row[name] for row in rows])) for name in ("measured_s", "measured_min_s", "measured_max_s")
+    )
+    return Measured(
+        source=source,
+        case=str(first["case"]),
+        cluster=cluster,
+        strategy=str(first["strategy"]),
+        issue_mode=str(first["issue_mode"]),
+        ranks=int(first["ranks"]),
+        bytes=int(first["bytes"]),
+        slice_bytes=int(first["slice_bytes"]),
+        median_s=median_s,
+        low_s=low_s,
+        high_s=high_s,
+        stable=all(row["stable"] for row in rows),
+    )
+
+
+def match(jobs: pd.DataFrame, measured: Sequence[Measured]) -> list[Match]:
+    """Pairs of a job and a case with equal cluster, strategy, issue mode, ranks, bytes of a rank and slices.
+
+    A file that does not say its cluster fits all. Of jobs, those count whose ranks one gate could have released.
+    """
+    cases: dict[tuple[object, ...], list[Measured]] = {}
+    for case in measured:
+        cases.setdefault((case.strategy, case.issue_mode, case.ranks, case.bytes), []).append(case)
+    keys = ["strategy", "issue_mode", "dwdp_size", "pulled_bytes"]
+    together = (jobs["start"] == "lockstep") | ((jobs["start"] == "random") & (jobs["max_phase_s"] <= _MOST_SKEW_S))
+    layers = jobs[(jobs["workload"] == "layer") & together]
+    found = []
+    others = ["cluster", "slice_bytes", "prefetch_latency_mean_s"]
+    for line, *key, cluster, slice_bytes, predicted_s in layers[[*keys, *others]].itertuples():
+        for case in cases.get(tuple(key), ()):
+            if case.cluster in (None, cluster) and (pd.isna(slice_bytes) or int(slice_bytes) == case.slice_bytes):
+                found.append(Match(int(line), case, float(predicted_s)))
+    return found
+
+
+def errors(matches: Sequence[Match]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Absolute errors over stable measurements; jobs that predict the same for one measurement count once."""
+    pairs = {(one.measured, one.predicted_s): abs(one.error) for one in matches if one.measured.stable}
+    return np.array(list(pairs.values()))

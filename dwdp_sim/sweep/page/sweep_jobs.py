@@ -1,0 +1,115 @@
+"""What a results folder holds, one line a job: its parameters, its figures, and the means over its ranks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+
+from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.plan.strategy import STRATEGIES, Strategy
+from dwdp_sim.sweep.columns import RANK_METRICS
+from dwdp_sim.sweep.query import connect
+
+PARTS = ("host_s", "gap_s", "transfer_s", "contention_s")  # of a rank's prefetch latency
+_BATCH = 256  # configurations in memory at once
+
+# What a job looks at only under these strategies (strategies.Strategy) and workloads: jobs that differ in it alone are
+# otherwise the same.
+USED_UNDER = {
+    "slice_bytes": ("strategy", tuple(name for name in STRATEGIES if Strategy(name).slices)),
+    "wave_copies": ("strategy", ("waves",)),
+    "call_rounds": ("strategy", ("batched_per_round",)),
+    "barrier": ("strategy", ("waves", "batched_per_round")),
+    "max_phase_s": ("start", ("random",)),
+    "draws": ("start", ("random",)),
+    "in_flight_bytes": ("refill", ("bytes",)),
+    **dict.fromkeys(
+        ("compute", "isl", "ratio", "max_num_tokens", "slots", "launch_s", "carry_over"), ("workload", ("iteration",))
+    ),
+}
+
+
+@dataclass(frozen=True)
+class SweepJobs:
+    """The newest rows of a results folder.
+
+    Attributes:
+        path: The folder.
+        finished: One line a job that finished: columns of docs/data_dictionary.md without the rank's; instead the means
+            over ranks of the parts of the latency, `over_bound`, `slowest_over_bound`, `slowest_stream_s`,
+            `step_bubble_share`, `dep_gain_low` and `dep_gain_high`. Index 0, 1, …
+        failed: One line a job that failed.
+        ranks: One line a rank of a finished job, with `line`, the job's index in `finished`.
+    """
+
+    path: Path
+    finished: pd.DataFrame
+    failed: pd.DataFrame
+    ranks: pd.DataFrame
+    _connection: duckdb.DuckDBPyConnection
+
+    def configs(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The index and the filled-in configuration of every finished job, in any order."""
+        lines = {job: line for line, job in enumerate(self.finished["job"])}
+        cursor = self._connection.execute(
+            "select job, config_json from rows where status = 'ok' and coalesce(rank, 0) = 0"
+        )
+        while batch := cursor.fetchmany(_BATCH):
+            yield from ((lines[job], json.loads(text)) for job, text in batch)
+
+    def config(self, line: int) -> dict[str, Any]:
+        """The filled-in configuration of one finished job."""
+        query = "select config_json from rows where job = ? limit 1"
+        (text,) = self._connection.execute(query, [self.finished["job"].iloc[line]]).fetchall()[0]
+        config: dict[str, Any] = json.loads(text)
+        return config
+
+
+def read_jobs(path: Path) -> SweepJobs:
+    """Read a results folder.
+
+    Raises:
+        ConfigError: It is no results folder, it has no rows, or a file is damaged.
+    """
+    connection = connect(path)
+    jobs = connection.sql("select * exclude (config_json) from jobs order by job").to_arrow_table().to_pandas()
+    if jobs.empty:
+        raise ConfigError("results", path, "no job has finished or failed yet")
+    finished = jobs[jobs["status"] == "ok"].reset_index(drop=True)
+    failed = jobs[jobs["status"] != "ok"].reset_index(drop=True)
+    names = ", ".join(column.name for column in RANK_METRICS)
+    ranks = (
+        connection.sql(f"select job, {names} from rows where rank is not null order by job, rank")
+        .to_arrow_table()
+        .to_pandas()
+    )
+    ranks["line"] = ranks["job"].map(pd.Series(finished.index, index=finished["job"]))
+    return SweepJobs(path, _with_figures(_as_used(finished), ranks), _as_used(failed), ranks, connection)
+
+
+def _as_used(jobs: pd.DataFrame) -> pd.DataFrame:
+    """Without the parameters that a job never looks at."""
+    return jobs.assign(
+        **{name: jobs[name].where(jobs[owner].isin(values)) for name, (owner, values) in USED_UNDER.items()}
+    )
+
+
+def _with_figures(jobs: pd.DataFrame, ranks: pd.DataFrame) -> pd.DataFrame:
+    by_job = ranks.groupby("line")
+    means = by_job[[*PARTS, "pulled_bytes"]].mean().reindex(jobs.index)
+    bound = jobs["lower_bound_s"]
+    return jobs.assign(
+        **{name: means[name] for name in means.columns},
+        over_bound=jobs["prefetch_latency_mean_s"] / bound,
+        slowest_over_bound=jobs["prefetch_latency_max_s"] / bound,
+        slowest_stream_s=by_job["prefetch_latency_s"].max().reindex(jobs.index).where(jobs["workload"] == "replay"),
+        step_bubble_share=jobs["step_bubble_s"] / jobs["step_iteration_s"],
+        dep_gain_low=jobs["dep_gain"] - jobs["dep_gain_half_width"],
+        dep_gain_high=jobs["dep_gain"] + jobs["dep_gain_half_width"],
+    )

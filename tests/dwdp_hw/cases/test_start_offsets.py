@@ -1,0 +1,106 @@
+"""Starts of ranks: drawn where nobody recorded them, and as exact as clocks are known where somebody did."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dwdp_hw.cases.start_offsets import DRAWS, LATEST_S, drawn_starts_s, over_starts
+from dwdp_hw.rows.predict import predict, predict_mean_s, starts_s
+from dwdp_hw.rows.row import RecordedRow, row_from_dict
+from dwdp_sim.base.arrays import Floats
+from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.job.build import read_cluster
+
+HGX = read_cluster("hgx_h200")
+OPTIONS = FabricOptions()
+MIB = 1 << 20
+ROW = {
+    "case": "two readers of GPU 0, and one of GPU 1",
+    "streams": [
+        {"gpu": gpu, "start_us": 0.0, "issue": "batch", "pulls": [[8, [[src, MIB]]]], "calls": [[1, 8]],
+         "barriers": False}
+        for gpu, src in ((1, 0), (2, 0), (3, 1))
+    ],
+    "queued_behind_gate": True,
+    "device_us": [{"median": 50.0, "min": 50.0, "max": 50.0}] * 3,
+    "stable": True,
+}  # fmt: skip
+
+
+def row(**columns: object) -> RecordedRow:
+    return row_from_dict({**ROW, **columns}, 4, "rows.json")
+
+
+def test_starts_are_drawn_within_the_measured_skew_and_the_same_for_the_same_seed() -> None:
+    drawn = drawn_starts_s(4, OPTIONS)
+    assert drawn.shape == (DRAWS, 4)
+    assert LATEST_S == 1.6e-6
+    assert 0.0 <= drawn.min() < drawn.max() <= LATEST_S
+    assert (drawn == drawn_starts_s(4, OPTIONS)).all()
+    assert drawn_starts_s(1, OPTIONS).shape == (1, 1)  # alone, a start changes nothing
+    assert drawn_starts_s(1, FabricOptions(batch_order="random")).shape == (DRAWS, 1)  # but the drawn order does
+
+
+@pytest.mark.parametrize(("scatter", "made"), [(0.0, 3), (0.9e-3, 3), (2e-3, DRAWS)])
+def test_draws_that_agree_speak_for_all(scatter: float, made: int) -> None:
+    def run(later_s: Floats, seed: int) -> Floats:
+        seeds.append(seed)
+        return np.array([1.0 + scatter * (seed % 2), 1.0])
+
+    seeds: list[int] = []
+    assert len(over_starts(run, drawn_starts_s(2, OPTIONS), seed=10)) == made
+    assert seeds == list(range(10, 10 + made))
+
+
+def test_a_row_without_starts_is_predicted_over_draws_and_one_with_their_spread_within_it() -> None:
+    assert (starts_s(row(), OPTIONS) == drawn_starts_s(3, OPTIONS)).all()
+    spread = starts_s(row(start_skew_us={"median": 0.8, "max": 1.0}), OPTIONS)
+    assert spread == pytest.approx(0.5 * drawn_starts_s(3, OPTIONS))
+    together = starts_s(row(start_skew_us={"median": 0.0, "max": 0.0}), OPTIONS)
+    assert together.tolist() == [[0.0, 0.0, 0.0]]
+
+
+def test_recorded_starts_of_exact_clocks_are_those_that_are_predicted() -> None:
+    recorded = row(start_us_runs=[[0.0, 0.2, 0.0], [0.5, 0.0, 0.1], [0.3, 0.3, 0.6]], clock_uncertainty_us=0.0)
+    found = starts_s(recorded, OPTIONS)
+    assert len(found) == DRAWS  # three runs, again and again
+    assert found[:3] == pytest.approx(1e-6 * np.array([[0.0, 0.5, 0.3], [0.2, 0.0, 0.3], [0.0, 0.1, 0.6]]))
+    assert found[3:6] == pytest.approx(found[:3])
+
+
+@settings(derandomize=True, max_examples=30, deadline=None)
+@given(st.lists(st.lists(st.floats(0.0, 1.6), min_size=3, max_size=3), min_size=3, max_size=9), st.floats(0.1, 3.0))
+def test_a_clock_s_error_is_the_same_in_every_run_and_leaves_starts_as_close_as_it_can(
+    runs: list[list[float]], error_us: float
+) -> None:
+    columns = [list(rank) for rank in zip(*runs, strict=True)]
+    found_us = 1e6 * starts_s(row(start_us_runs=columns, clock_uncertainty_us=error_us), OPTIONS)
+    assert (found_us.min(axis=1) == 0.0).all()
+    for draw, later in enumerate(found_us.tolist()):
+        wrong = np.array(later) - np.array(runs[draw % len(runs)])
+        assert np.ptp(wrong) <= 2 * error_us + 1e-9
+    # With errors of up to 1.6 µs, some bring all ranks of a run together: none start further apart than was measured.
+    exact_us = 1e6 * starts_s(row(start_us_runs=columns, clock_uncertainty_us=0.0), OPTIONS)
+    assert np.ptp(found_us, axis=1).max() <= max(np.ptp(exact_us, axis=1).max(), 1e6 * LATEST_S) + 2 * error_us
+
+
+def test_starts_of_too_few_ranks_are_refused_in_one_line() -> None:
+    with pytest.raises(ValueError, match=r"rows.*starts of 2 ranks for 3 streams"):
+        row(start_us_runs=[[0.0], [0.1]])
+
+
+def test_a_prediction_over_starts_has_their_mean_and_their_range() -> None:
+    one = row()
+    found = predict(one, HGX, OPTIONS)
+    assert (found.low_s <= found.mean_s).all()
+    assert (found.mean_s <= found.high_s).all()
+    assert (found.mean_s == predict_mean_s(one, HGX, OPTIONS)).all()
+    # A batch that starts up to 1.6 µs later has had its source to itself, or the other reader has.
+    assert 0.0 < (found.high_s - found.low_s).max() < 2 * LATEST_S
+    known = predict(replace(one, skew_s=0.0), HGX, OPTIONS)
+    assert (known.low_s == known.high_s).all()

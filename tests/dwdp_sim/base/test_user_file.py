@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.user_file import read_json, read_yaml
+
+
+def test_a_file_s_contents_are_returned(tmp_path: Path) -> None:
+    (tmp_path / "file.json").write_text('{"a": [1, {"a": null}]}')
+    assert read_json(str(tmp_path / "file.json"), "key") == {"a": [1, {"a": None}]}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"{", "Expecting property name"),
+        (b"", "Expecting value"),
+        (b"\xff\xfe", "codec can't decode"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"streams": 1, "streams": 2}', "an object has the key 'streams' twice"),
+        (b"1" * 5000, "Exceeds the limit"),
+    ],
+)
+def test_what_is_not_json_is_refused_in_one_line(content: bytes, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "file.json"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=rf"^key={path}: cannot be read as JSON: .*{reason}[^\n]*$"):
+        read_json(str(path), "key")
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/nonexistent", "No such file"),
+        ("/tmp", "not a regular file"),
+        ("/dev/zero", "not a regular file"),
+        ("", "not a regular file"),
+        ("a" * 5000, "File name too long"),
+        ("a\0", "null byte"),
+    ],
+)
+def test_what_is_no_file_is_refused(path: str, reason: str) -> None:
+    with pytest.raises(ConfigError, match=f"cannot be read as JSON: .*{reason}"):
+        read_json(path, "key")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"[", "expected the node content"),
+        (b"\xff\xfe", "codec can't decode"),
+        (b"[" * 3000, "nested too deeply"),
+        (b"a: 2020-13-45", "month must be in 1..12"),
+        (b"a: !!python/object:os.system x", "could not determine a constructor"),
+        (b"\0", "special characters are not allowed"),
+    ],
+)
+def test_what_is_not_yaml_is_refused_in_one_line(content: bytes, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "file.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=rf"^key={path}: cannot be read as YAML: .*{reason}[^\n]*$"):
+        read_yaml(str(path), "key")

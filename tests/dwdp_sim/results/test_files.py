@@ -1,0 +1,117 @@
+"""The files of a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.fabric.simulate import simulate
+from dwdp_sim.results.chrome_trace import chrome_trace
+from dwdp_sim.results.files import write_results
+from dwdp_sim.results.rate_over_time import lanes, rate_over_time
+from tests.dwdp_sim.composing import job
+
+BATCHED = ("model=deepseek_v3_lite_nvfp4", "strategy.slice_bytes=8MiB")
+
+
+def test_a_run_s_files_hold_what_happened_copy_by_copy(tmp_path: Path) -> None:
+    built = job(*BATCHED)
+    timeline = simulate(built.program, built.constants, built.options)
+    files = write_results(tmp_path, built, timeline, {"schema": 1})
+    assert [file.name for file in files] == [
+        "config.yaml", "copies.parquet", "timeline.png", "trace.json", "summary.json",
+    ]  # fmt: skip
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(file.name for file in files)
+    table = pq.read_table(tmp_path / "copies.parquet")
+    assert table.num_rows == len(built.program.copy_bytes)
+    assert {"rank", "layer", "peer", "parameter", "bytes", "issue_s", "start_s", "end_s"} <= set(table.column_names)
+    frame = {name: np.array(table[name].to_pylist()) for name in ("rank", "peer", "bytes", "start_s", "end_s")}
+    assert np.all(frame["end_s"] > frame["start_s"])
+    assert np.all(frame["peer"] != frame["rank"])
+    assert built.layer is not None
+    assert [int(frame["bytes"][frame["rank"] == r].sum()) for r in range(4)] == built.layer.plan.bytes_per_rank()
+    assert (tmp_path / "timeline.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_equal_runs_write_equal_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        built = job(*BATCHED, "fabric.batch_order=random", "seed=3")
+        timeline = simulate(built.program, built.constants, built.options, seed=built.seed)
+        write_results(tmp_path / name, built, timeline, {"schema": 1})
+    for file in (tmp_path / "a").iterdir():
+        assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes(), file.name
+
+
+def test_a_write_that_fails_leaves_nothing_and_does_not_touch_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "summary.json"
+    path.write_text("before")
+
+    def fail(temporary: Path) -> None:
+        temporary.write_text("half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_whole(path, fail)
+    assert [p.name for p in tmp_path.iterdir()] == ["summary.json"]
+    assert path.read_text() == "before"
+
+
+def test_a_write_that_fails_names_the_file_that_was_wanted(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file" / "summary.json", tmp_path):  # a file for a folder, a folder for a file
+        with pytest.raises(OSError, match="cannot be written: ") as failed:
+            write_whole(path, lambda temporary: temporary.write_text("text"))
+        assert failed.value.filename == str(path)
+
+
+def test_a_trace_has_a_process_a_gpu_and_copies_of_a_track_do_not_overlap() -> None:
+    built = job(*BATCHED)
+    timeline = simulate(built.program, built.constants, built.options)
+    trace = json.loads(json.dumps(chrome_trace(built, timeline)))
+    events = trace["traceEvents"]
+    names = {e["pid"]: e["args"]["name"] for e in events if e["name"] == "process_name"}
+    assert names == {gpu: f"GPU {gpu}" for gpu in range(4)}
+    spans = [e for e in events if e["ph"] == "X"]
+    assert len(spans) == len(built.program.copy_bytes)
+    tracks: dict[tuple[int, int], float] = {}
+    for event in sorted(spans, key=lambda e: e["ts"]):
+        track = (event["pid"], event["tid"])
+        assert event["ts"] >= tracks.get(track, 0.0) - 1e-3
+        tracks[track] = event["ts"] + event["dur"]
+    assert {tid for _, tid in tracks} == {0, 1}  # two in flight
+    counters = {e["name"] for e in events if e["ph"] == "C"}
+    assert counters == {"egress GB/s", "ingress GB/s"}
+
+
+def test_link_use_integrates_to_the_bytes_moved() -> None:
+    built = job("strategy=default", "model=deepseek_v3_lite_nvfp4")
+    timeline = simulate(built.program, built.constants, built.options)
+    edges = np.linspace(0.0, timeline.copy_end_s.max(), 77)
+    for source in range(4):
+        chosen = built.program.copy_src == source
+        moved = (rate_over_time(timeline, chosen, edges) * np.diff(edges)).sum()
+        assert moved == pytest.approx(built.program.copy_bytes[chosen].sum(), rel=1e-9)
+
+
+@pytest.mark.parametrize("strategy", ["default", "batched"])
+def test_recorded_rates_integrate_to_the_bytes_moved_and_no_source_sends_more_than_its_egress(strategy: str) -> None:
+    # A copy that shares its source first and then has it alone: drawn at its mean rate, the source would seem to send
+    # more than it can.
+    built = job(f"strategy={strategy}", "model=deepseek_v3_lite_nvfp4", "strategy.slice_bytes=8MiB")
+    timeline = simulate(built.drawn(0), built.constants, built.options, record_links=True)
+    edges = np.linspace(0.0, timeline.copy_end_s.max(), 501)
+    for source in range(4):
+        chosen = built.program.copy_src == source
+        rates = rate_over_time(timeline, chosen, edges)
+        assert (rates * np.diff(edges)).sum() == pytest.approx(built.program.copy_bytes[chosen].sum(), rel=1e-9)
+        assert rates.max() <= built.constants.rates["egress"] * (1 + 1e-9)
+
+
+def test_lanes_separate_what_overlaps_and_reuse_what_is_free() -> None:
+    start, end = np.array([0.0, 1.0, 2.0, 3.0]), np.array([2.0, 4.0, 3.0, 5.0])
+    assert lanes(start, end).tolist() == [0, 1, 0, 0]

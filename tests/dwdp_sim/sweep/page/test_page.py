@@ -1,0 +1,139 @@
+"""The page's file: complete, self-contained, safe against its own text, and written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.report_app import main
+from dwdp_sim.results.files import write_results
+from dwdp_sim.results.predict import predict
+from dwdp_sim.sweep.page import html
+from dwdp_sim.sweep.page.page import write_page
+from tests.dwdp_sim.composing import job
+from tests.dwdp_sim.sweep.page.sweeps import LAYER, write_sweep
+
+EVIL = "</script><img src=x onerror=alert(1)>&amp"
+
+
+def data_of(page: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert found
+    data: dict[str, Any] = json.loads(found[1])
+    return data
+
+
+def markup_of(page: str) -> str:
+    return re.sub(r"<script\b.*?</script>", "", page, flags=re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    lines = [(*LAYER, f"strategy={name}") for name in ("default", "batched")]
+    lines += [(*LAYER, "strategy=batched", f"model.name='{EVIL}'"), (*LAYER, f"workload.start='{EVIL}'")]
+    return write_sweep(tmp_path_factory.mktemp("sweeps") / "mine", lines)
+
+
+@pytest.fixture(scope="module")
+def page(sweep: Path) -> str:
+    return write_page(sweep, sweep / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_page_says_what_its_rows_say(page: str, sweep: Path) -> None:
+    data = data_of(page)
+    assert len(data["jobs"]) == 3
+    assert {factor["name"] for factor in data["factors"]} == {"model", "strategy"}
+    assert data["columns"]["prefetch_latency_mean_s"][0] > 0
+    assert [len(ranks) for ranks in data["ranks"]] == [2, 2, 2]
+    assert "<title>Sweep: mine</title>" in page
+    assert "1 job failed" in page
+    assert "1 × workload.start=" in page  # why
+
+
+def test_text_of_configurations_is_never_markup(page: str) -> None:
+    assert EVIL not in page
+    assert "<img" not in markup_of(page)
+    assert "&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;&amp;amp" in markup_of(page)
+    assert EVIL in data_of(page)["factors"][0]["texts"]
+    # the two scripts and the data, which hold no tag of their own, and nothing else
+    assert len(re.findall(r"<script\b", page)) == len(re.findall(r"</script", page)) == 3
+
+
+def test_the_page_loads_nothing_and_runs_only_its_own_scripts(page: str) -> None:
+    head = page[: page.index("<style>")]
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', head)
+    assert policy
+    assert policy[1].startswith("default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-eval' 'sha256-")
+    assert not re.search(r"<[a-z][^>]*\b(src|href)\s*=|@import|url\(", markup_of(page))
+
+
+def test_a_run_of_its_own_is_linked_by_its_configuration(sweep: Path, tmp_path: Path) -> None:
+    alone = job(*LAYER, "strategy=default")
+    timeline, summary = predict(alone)
+    write_results(tmp_path / "runs" / "a b", alone, timeline, summary)
+    (tmp_path / "runs" / "summary.json").write_text("[]")  # somebody else's
+    data = data_of(write_page(sweep, tmp_path / "pages" / "p.html", runs=[tmp_path / "runs"]).read_text())
+    (line,) = data["files"]
+    names, links = zip(*data["files"][line], strict=True)
+    assert names == ("timeline.png", "summary.json", "trace.json")
+    assert links[0] == "../runs/a%20b/timeline.png"
+    words = [data["commands"]["words"][word] for word in data["commands"]["lines"][int(line)]]
+    assert words == [*LAYER, "strategy=default"]
+
+
+def test_the_command_writes_the_page_beside_the_rows_or_where_it_is_told(
+    sweep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for arguments, wanted in (([str(sweep)], sweep / "report.html"), ([str(sweep), "--out", "a.html"], Path("a.html"))):
+        monkeypatch.setattr(sys, "argv", ["dwdp-report", *arguments])
+        main()
+        assert capsys.readouterr().out == f"{wanted}\n"
+        assert "<title>Sweep: mine</title>" in wanted.read_text(encoding="utf-8")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.html"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none"], "none: a results folder of a sweep is wanted (results_dir)"),
+        (["SWEEP", "--measured", "none.json"], "--measured=none.json: a validation.json of dwdp-hw mode=validate"),
+        (["SWEEP", "--out", "file/report.html"], "/file: there is no such folder"),
+        (["SWEEP", "--out", "none/report.html"], "/none: there is no such folder"),
+        (["SWEEP", "--runs", "none"], "--runs=none: there is no such folder"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    arguments: list[str],
+    message: str,
+    sweep: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["dwdp-report", *(word.replace("SWEEP", str(sweep)) for word in arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert message in said.err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_without_its_extra_the_command_says_what_to_install(
+    sweep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    html._vega.cache_clear()
+    with pytest.raises(ConfigError, match=r"is not installed: pip install \"dwdp-toolkit\[report\]\""):
+        write_page(sweep, tmp_path / "report.html")
+    assert list(tmp_path.iterdir()) == []
