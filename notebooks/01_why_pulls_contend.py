@@ -74,7 +74,8 @@ def pair_rates(timeline):
     """GB/s from each source to each reader in each interval, shape (pairs, intervals)."""
     src, dst = timeline.program.copy_src, timeline.program.copy_dst
     chosen = [(src == source) & (dst == reader) for source, reader in PAIRS]
-    return np.array([rate_over_time(timeline, own, edges_s, timeline.links) for own in chosen]) / 1e9
+    rates = [rate_over_time(timeline, own, edges_s, timeline.links) for own in chosen]
+    return np.array(rates) / 1e9
 
 
 rates = [pair_rates(timeline) for timeline in timelines]
