@@ -18,10 +18,12 @@ from dwdp_sim.job.build import Job, build_job
 from dwdp_sim.job.hydra_app import run_app
 from dwdp_sim.job.schema import SimConfig, SweepConfig, register_schemas
 from dwdp_sim.published.run import run_published
-from dwdp_sim.results.files import write_results
+from dwdp_sim.results.job_files import write_prediction
 from dwdp_sim.results.predict import predict
 from dwdp_sim.results.run_steps import run_iteration
-from dwdp_sim.results.tables import print_prediction
+from dwdp_sim.results.summary import LayerSummary, ReplaySummary
+from dwdp_sim.results.tables import print_layer, print_replay
+from dwdp_sim.results.titles import layer_title
 from dwdp_sim.sweep.supervise import run_sweep
 
 _QUIET_S = 2.0  # anything shorter needs no progress line
@@ -67,5 +69,9 @@ def run_prediction(job: Job, folder: Path, console: Console) -> None:
             progress.update(bar, completed=done, total=of, visible=time.monotonic() - began > _QUIET_S)
 
         timeline, summary = predict(job, show)
-    files = write_results(folder, job, timeline, summary)
-    print_prediction(console, job, summary, folder, files)
+    files = write_prediction(folder, job, timeline, summary)
+    if isinstance(summary, LayerSummary) and job.layer is not None:
+        title = layer_title(job.layer, job.cluster.name, job.issue_mode)
+        print_layer(console, summary, title, job.cluster.memory_bytes, files)
+    elif isinstance(summary, ReplaySummary):
+        print_replay(console, summary, job.program, files)

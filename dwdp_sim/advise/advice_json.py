@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from dwdp_sim.advise.advice import Advice
@@ -13,8 +14,8 @@ from dwdp_sim.advise.search import Row
 from dwdp_sim.advise.verdict import verdict
 from dwdp_sim.advise.window_ratio import Load
 from dwdp_sim.base.estimate import Estimate
-from dwdp_sim.job.build import Job
-from dwdp_sim.results.summary import layer_head
+from dwdp_sim.job.build import Job, Layer
+from dwdp_sim.results.summary_head import layer_head, memory_bytes
 
 ADVICE_SCHEMA_VERSION = 1
 
@@ -31,7 +32,7 @@ def advice_content(job: Job, advice: Advice, found: dict[str, list[str]]) -> dic
     findings = advice.findings
     settings = engine_settings(findings.today.candidate, job.layer.placement, job.config["workload"]["max_num_tokens"])
     return {
-        **layer_head(job, job.layer),
+        **_head(job, job.layer),
         "schema": ADVICE_SCHEMA_VERSION,
         "verdict": verdict(advice.findings, advice.placements[0]),
         "today": findings.today.candidate.label,
@@ -93,7 +94,7 @@ def map_content(job: Job, points: Sequence[MapPoint], load: Load) -> dict[str, A
     """The map as the content of `map.json`."""
     assert job.layer is not None
     return {
-        **layer_head(job, job.layer),
+        **_head(job, job.layer),
         "schema": ADVICE_SCHEMA_VERSION,
         "load": _load(load),
         "points": [
@@ -105,6 +106,14 @@ def map_content(job: Job, points: Sequence[MapPoint], load: Load) -> dict[str, A
             for point in points
         ],
     }
+
+
+def _head(job: Job, layer: Layer) -> dict[str, Any]:
+    """What `summary.json` begins with."""
+    head = layer_head(
+        layer, config_hash=job.config_hash, cluster=job.cluster.name, issue_mode=job.issue_mode, home=job.cluster.home
+    )
+    return asdict(head) | {"memory_bytes": asdict(memory_bytes(layer, job.config["workload"]["slots"]))}
 
 
 def _load(load: Load) -> dict[str, float]:

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.hypotheses import Variant, hypotheses, variants
+from dwdp_sim.fabric.lower_bound import lower_bound_s
 from dwdp_sim.fabric.simulate import simulate
-from dwdp_sim.fabric.timeline import Timeline
+from dwdp_sim.fabric.timeline import SimulatedTimeline
 from dwdp_sim.job.build import Job
-from dwdp_sim.results.predict_steps import predict_iteration
-from dwdp_sim.results.step_summary import summarize_iteration
-from dwdp_sim.results.summary import Runs, summarize
+from dwdp_sim.results.predict_steps import predict_iteration, summary_of_steps
+from dwdp_sim.results.step_summary import StepsSummary
+from dwdp_sim.results.summary import (
+    Basis,
+    LayerSummary,
+    ReplaySummary,
+    Runs,
+    draw_spread,
+    summarize_layer,
+    summarize_replay,
+)
+from dwdp_sim.results.summary_head import SUMMARY_SCHEMA, RunHead, layer_head, memory_bytes
 
 _MOST_RANGE_DRAWS = 3  # of the starts, for each hypothesis; fewer where a draw takes many copies
 _RANGE_COPIES = 40_000
@@ -25,7 +34,7 @@ _MOST_SAMPLED = 200_000  # copies of a run whose link rates are kept for its pic
 
 def predict(
     job: Job, progress: Callable[[int, int], None] = lambda done, all_copies: None
-) -> tuple[Timeline, dict[str, Any]]:
+) -> tuple[SimulatedTimeline, LayerSummary | ReplaySummary]:
     """Simulate `job` for all its draws of starts and, if its range is wanted, under every hypothesis.
 
     Args:
@@ -44,7 +53,7 @@ def predict(
     runs = draws + 1 + len(others) * shared
     done = 0
 
-    def run(draw: int, machine: Variant, *, shown: bool = False) -> Timeline:
+    def run(draw: int, machine: Variant, *, shown: bool = False) -> SimulatedTimeline:
         nonlocal done
         timeline = simulate(
             job.drawn(draw),
@@ -71,14 +80,34 @@ def predict(
         under = [(machines[0], np.array(elapsed_s[:shared])), *alike]
     parts = {name: np.array([each[name] for each in parts_s]) for name in parts_s[0]}
     found = Runs(np.array(elapsed_s), parts, under)
-    return shown, summarize(job, found, time.perf_counter() - began)
+    return shown, _summarize(job, found, time.perf_counter() - began)
 
 
-def _parts(timeline: Timeline) -> dict[str, Floats]:
+def _parts(timeline: SimulatedTimeline) -> dict[str, Floats]:
     return {name: getattr(timeline, name) for name in ("host_s", "gap_s", "transfer_s", "contention_s")}
 
 
-def summarize_job(job: Job) -> dict[str, Any]:
+def _summarize(job: Job, runs: Runs, wall_s: float) -> LayerSummary | ReplaySummary:
+    basis = Basis(
+        start=job.config["workload"]["start"],
+        draws=len(runs.elapsed_s),
+        draw_spread=draw_spread(runs.elapsed_s),
+        lower_bound_s=lower_bound_s(job.program, job.constants),
+        assumed_constants=list(job.constants.assumed),
+        wall_s=wall_s,
+    )
+    cluster = job.cluster
+    if job.layer is None:
+        head = RunHead(SUMMARY_SCHEMA, job.config_hash, cluster.name, job.issue_mode)
+        return summarize_replay(head, job.program.stream_gpu, runs, basis)
+    of_layer = layer_head(
+        job.layer, config_hash=job.config_hash, cluster=cluster.name, issue_mode=job.issue_mode, home=cluster.home
+    )
+    memory = memory_bytes(job.layer, job.config["workload"]["slots"])
+    return summarize_layer(of_layer, memory, runs, basis)
+
+
+def summarize_job(job: Job) -> LayerSummary | ReplaySummary | StepsSummary:
     """The summary of any job that has one.
 
     Raises:
@@ -87,5 +116,5 @@ def summarize_job(job: Job) -> dict[str, Any]:
     if job.config["workload"]["kind"] == "published":
         raise ConfigError("workload.kind", "published", "it makes a page of its own: run it without results_dir")
     if job.scenario is not None and job.layer is not None:
-        return summarize_iteration(job, job.layer, job.scenario, predict_iteration(job, job.scenario))
+        return summary_of_steps(job, job.layer, job.scenario, predict_iteration(job, job.scenario))
     return predict(job)[1]

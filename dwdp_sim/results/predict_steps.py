@@ -9,8 +9,9 @@ from dataclasses import replace
 from functools import partial
 
 from dwdp_sim.fabric.hypotheses import Variant, hypotheses, variants
-from dwdp_sim.job.build import Job
-from dwdp_sim.results.step_summary import IterationResult
+from dwdp_sim.job.build import Job, Layer
+from dwdp_sim.results.step_summary import IterationResult, StepsSummary, summarize_steps
+from dwdp_sim.results.summary_head import layer_head, memory_bytes
 from dwdp_sim.steps.bubbles import worst_bubbles
 from dwdp_sim.steps.coarse_plan import coarse_constants
 from dwdp_sim.steps.contention import split_contention
@@ -64,3 +65,16 @@ def _under_hypotheses(job: Job) -> tuple[list[Variant], list[Scenario]]:
 
 def _enough(target: float | None, first: Replication, others: Sequence[Replication]) -> bool:
     return target is not None and known_within(target, [first, *others])
+
+
+def summary_of_steps(job: Job, layer: Layer, scenario: Scenario, result: IterationResult) -> StepsSummary:
+    """The summary of a job of forward steps."""
+    head = layer_head(
+        layer,
+        config_hash=job.config_hash,
+        cluster=job.cluster.name,
+        issue_mode=job.issue_mode,
+        home=job.cluster.home,
+    )
+    memory = memory_bytes(layer, job.config["workload"]["slots"])
+    return summarize_steps(head, memory, scenario, result, job.config["compute"]["name"])

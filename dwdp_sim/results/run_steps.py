@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dwdp_sim.job.build import Job, Layer
-from dwdp_sim.results.predict_steps import predict_iteration
-from dwdp_sim.results.step_summary import summarize_iteration, write_iteration
-from dwdp_sim.results.step_tables import print_iteration
-from dwdp_sim.results.tables import layer_title
+from dwdp_sim.results.predict_steps import predict_iteration, summary_of_steps
+from dwdp_sim.results.step_files import write_steps
+from dwdp_sim.results.step_tables import print_steps
+from dwdp_sim.results.titles import layer_title
 from dwdp_sim.steps.scenario import Scenario
 
 _QUIET_S = 2.0  # anything shorter needs no progress line
@@ -29,6 +29,7 @@ def run_iteration(job: Job, layer: Layer, scenario: Scenario, folder: Path, cons
             progress.update(bar, completed=done, total=of, visible=time.monotonic() - began > _QUIET_S)
 
         result = predict_iteration(job, scenario, show)
-    summary = summarize_iteration(job, layer, scenario, result)
-    written = write_iteration(folder, job, f"Forward steps of {layer_title(job, layer)}", result, summary)
-    print_iteration(console, job, layer, result, summary, written)
+    summary = summary_of_steps(job, layer, scenario, result)
+    title = layer_title(layer, job.cluster.name, job.issue_mode)
+    files = write_steps(folder, job.config, f"Forward steps of {title}", result, summary)
+    print_steps(console, summary, result, scenario, title, job.cluster.memory_bytes, files)

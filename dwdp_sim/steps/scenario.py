@@ -74,7 +74,7 @@ class Replication:
     Attributes:
         seed: The seed.
         figures: Means over ranks and counted steps; `FIGURES` says what each is.
-        timeline: What happened, all steps; without link samples.
+        timeline: What happened, all steps; without link rates.
         windows: Compute times of all steps.
     """
 

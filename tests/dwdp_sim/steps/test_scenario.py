@@ -18,7 +18,7 @@ from dwdp_sim.base.estimate import Estimate, paired_gain
 from dwdp_sim.job.build import Job, build_config
 from dwdp_sim.job.build_steps import with_background
 from dwdp_sim.job.presets import preset
-from dwdp_sim.results.step_summary import steps_table
+from dwdp_sim.results.step_files import steps_table
 from dwdp_sim.steps.replications import known_within, run_replications, workers
 from dwdp_sim.steps.scenario import FIGURES, Scenario, draw, replicate
 from tests.dwdp_sim.programs import program, queue, single
@@ -155,7 +155,7 @@ def test_kv_cache_on_the_way_out_slows_the_prefetch() -> None:
 def test_rows_hold_every_seed_rank_step_and_layer_once() -> None:
     job = small_job()
     assert job.scenario is not None
-    table = steps_table(job, [replicate(job.scenario, seed) for seed in (0, 1)])
+    table = steps_table(job.config_hash, [replicate(job.scenario, seed) for seed in (0, 1)])
     keys = set(zip(*(table[name].to_pylist() for name in ("seed", "rank", "step", "layer")), strict=True))
     assert table.num_rows == len(keys) == 2 * 4 * 3 * 4
 

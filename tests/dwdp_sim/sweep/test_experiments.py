@@ -28,7 +28,7 @@ def test_an_experiment_s_jobs_are_composed_and_its_first_one_runs(path: Path) ->
     first = jobs[0]
     config = copy.deepcopy(first.config)
     config.workers = 1
-    assert summarize_job(build_config(config, first.overrides))["wall_s"] > 0
+    assert summarize_job(build_config(config, first.overrides)).to_dict()["wall_s"] > 0
 
 
 def test_every_experiment_says_which_question_it_answers() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.report_app import main
-from dwdp_sim.results.files import write_results
+from dwdp_sim.results.job_files import write_prediction
 from dwdp_sim.results.predict import predict
 from dwdp_sim.sweep.page import html
 from dwdp_sim.sweep.page.page import write_page
@@ -76,7 +76,7 @@ def test_the_page_loads_nothing_and_runs_only_its_own_scripts(page: str) -> None
 def test_a_run_of_its_own_is_linked_by_its_configuration(sweep: Path, tmp_path: Path) -> None:
     alone = job(*LAYER, "strategy=default")
     timeline, summary = predict(alone)
-    write_results(tmp_path / "runs" / "a b", alone, timeline, summary)
+    write_prediction(tmp_path / "runs" / "a b", alone, timeline, summary)
     (tmp_path / "runs" / "summary.json").write_text("[]")  # somebody else's
     data = data_of(write_page(sweep, tmp_path / "pages" / "p.html", runs=[tmp_path / "runs"]).read_text())
     (line,) = data["files"]
