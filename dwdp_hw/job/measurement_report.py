@@ -29,7 +29,8 @@ from dwdp_sim.fabric.fabric_constants import FabricConstants
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulate import simulate
 from dwdp_sim.fabric.timeline import Timeline
-from dwdp_sim.job.build import Job
+from dwdp_sim.job.job import LayerJob
+from dwdp_sim.job.start_times import Starts
 from dwdp_sim.plan.program import program_from_plan
 from dwdp_sim.results.chrome_trace import chrome_trace
 from dwdp_sim.results.files import copies_table
@@ -48,8 +49,9 @@ def write_measurement(folder: Path, measurement: Measurement, results: Sequence[
     }
     if all(result.detail is not None for result in results if result.pulls):
         job, timeline = measured_timeline(measurement, results)
-        trace = json.dumps(chrome_trace(job, timeline), separators=(",", ":"))
-        writers["copies.parquet"] = lambda path: pq.write_table(copies_table(job, timeline), path, compression="zstd")
+        trace = json.dumps(chrome_trace(job, timeline, measurement.config_hash), separators=(",", ":"))
+        copies = copies_table(job, timeline, measurement.config_hash)
+        writers["copies.parquet"] = lambda path: pq.write_table(copies, path, compression="zstd")
         writers["trace.json"] = lambda path: path.write_text(trace, encoding="utf-8")
     for result in results:
         if result.witness is not None and result.witness.trace:
@@ -115,13 +117,13 @@ def summarize(measurement: Measurement, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _predicted_s(job: Job | None) -> list[float] | None:
+def _predicted_s(job: LayerJob | None) -> list[float] | None:
     if job is None:
         return None
     return [float(s) for s in simulate(job.program, job.constants, job.options, seed=job.seed).stream_elapsed_s]
 
 
-def measured_timeline(measurement: Measurement, results: Sequence[RankResult]) -> tuple[Job, Timeline]:
+def measured_timeline(measurement: Measurement, results: Sequence[RankResult]) -> tuple[LayerJob, Timeline]:
     """The watched run as a timeline.
 
     A copy's first byte cannot be seen: `copy_start_s` is when the rank's previous copy from the same source arrived,
@@ -152,19 +154,17 @@ def measured_timeline(measurement: Measurement, results: Sequence[RankResult]) -
     timeline = Timeline(program, issue, start, end, elapsed, nothing, nothing, nothing, nothing, [], [])
     cluster = measurement.config["cluster"]
     described = Cluster(cluster["name"], cluster["description"], len(elapsed), case.mapping, case.home, {})
-    job = Job(
-        config=measurement.config,
-        config_hash=measurement.config_hash,
+    job = LayerJob(
         cluster=described,
         options=FabricOptions(),
         layer=measurement.layer,
         program=program,
         starts_s=(tuple(program.stream_start_s.tolist()),),
         constants=_no_constants(),
+        starts=Starts("file"),
+        slots=0,
         seed=0,
         issue_mode=case.issue_mode,
-        scenario=None,
-        coarse=None,
     )
     return job, timeline
 

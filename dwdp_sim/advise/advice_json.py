@@ -13,25 +13,25 @@ from dwdp_sim.advise.search import Row
 from dwdp_sim.advise.verdict import verdict
 from dwdp_sim.advise.window_ratio import Load
 from dwdp_sim.base.estimate import Estimate
-from dwdp_sim.job.build import Job
+from dwdp_sim.job.job import StepsJob
 from dwdp_sim.results.summary import layer_head
 
 ADVICE_SCHEMA_VERSION = 1
 
 
-def advice_content(job: Job, advice: Advice, found: dict[str, list[str]]) -> dict[str, Any]:
+def advice_content(job: StepsJob, config_hash: str, advice: Advice, found: dict[str, list[str]]) -> dict[str, Any]:
     """Everything that was found.
 
     Args:
         job: What the user runs.
+        config_hash: Of the configuration that the job was made from.
         advice: What was found.
         found: What it rests on.
     """
-    assert job.layer is not None
-    findings = advice.findings
-    settings = engine_settings(findings.today.candidate, job.layer.placement, job.config["workload"]["max_num_tokens"])
+    findings, workload = advice.findings, job.scenario.workload
+    settings = engine_settings(findings.today.candidate, job.layer.placement, workload.load.max_num_tokens)
     return {
-        **layer_head(job, job.layer),
+        **layer_head(job, config_hash, workload.slots),
         "schema": ADVICE_SCHEMA_VERSION,
         "verdict": verdict(advice.findings, advice.placements[0]),
         "today": findings.today.candidate.label,
@@ -89,11 +89,10 @@ def advice_content(job: Job, advice: Advice, found: dict[str, list[str]]) -> dic
     }
 
 
-def map_content(job: Job, points: Sequence[MapPoint], load: Load) -> dict[str, Any]:
+def map_content(job: StepsJob, config_hash: str, points: Sequence[MapPoint], load: Load) -> dict[str, Any]:
     """The map as the content of `map.json`."""
-    assert job.layer is not None
     return {
-        **layer_head(job, job.layer),
+        **layer_head(job, config_hash, job.scenario.workload.slots),
         "schema": ADVICE_SCHEMA_VERSION,
         "load": _load(load),
         "points": [

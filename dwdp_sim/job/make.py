@@ -121,16 +121,47 @@ def make_steps_job(
     """
     options = options or FabricOptions()
     _check_seed(seed)
+    _check_gpu(workload, cluster)
     layer = make_layer(model, placement, strategy)
     program = layer_program(layer.plan, cluster, issue_mode)
+    first = draw_workload(workload, model, len(program.stream_gpu), seed)
+    taken = _background_bytes(workload, cluster, first)
+    scenario = _make_scenario(model, program, cluster, workload, options, taken)
+    return StepsJob(layer, cluster, options, scenario, first, taken, seed, issue_mode)
+
+
+def make_scenario(
+    model: MoEModel,
+    placement: Placement,
+    strategy: Strategy,
+    cluster: Cluster,
+    workload: StepsWorkload,
+    options: FabricOptions,
+    *,
+    issue_mode: str,
+    seed: int,
+) -> Scenario:
+    """The scenario of `make_steps_job` alone; nothing is drawn unless there is background traffic.
+
+    Raises:
+        ConfigError: As `make_steps_job`, but for compute times that cannot be had.
+    """
+    _check_gpu(workload, cluster)
+    program = layer_program(build_plan(model, placement, strategy), cluster, issue_mode)
+    taken = 0
+    if workload.background_bytes_per_token:
+        first = draw_workload(workload, model, len(program.stream_gpu), seed)
+        taken = _background_bytes(workload, cluster, first)
+    return _make_scenario(model, program, cluster, workload, options, taken)
+
+
+def _make_scenario(
+    model: MoEModel, program: Program, cluster: Cluster, workload: StepsWorkload, options: FabricOptions, taken: int
+) -> Scenario:
     ranks = len(program.stream_gpu)
-    check_gpu(workload, cluster)
-    first = draw_workload(workload, model, ranks, seed)
-    taken = background_bytes(workload, cluster, first)
     program = with_background(program, taken)
     constants = constants_for(cluster, program, options, in_steps=True)
-    scenario = Scenario(program, constants, options, model, ranks, workload)
-    return StepsJob(layer, cluster, options, scenario, first, taken, seed, issue_mode)
+    return Scenario(program, constants, options, model, ranks, workload)
 
 
 def make_layer(model: MoEModel, placement: Placement, strategy: Strategy) -> Layer:
@@ -142,17 +173,8 @@ def make_layer(model: MoEModel, placement: Placement, strategy: Strategy) -> Lay
     return Layer(model, placement, strategy, build_plan(model, placement, strategy))
 
 
-def background_bytes(workload: StepsWorkload, cluster: Cluster, first: Draw) -> int:
-    """Bytes that another GPU takes from each rank after a step.
-
-    Args:
-        workload: Says how many for each token.
-        cluster: Must have as many further GPUs as there are ranks.
-        first: Requests whose mean counts.
-
-    Raises:
-        ConfigError: The cluster has too few GPUs.
-    """
+def _background_bytes(workload: StepsWorkload, cluster: Cluster, first: Draw) -> int:
+    """Bytes that another GPU takes from each rank after a step: for each token of the first draw's mean step."""
     ranks = first.windows.ranks
     taken = round(workload.background_bytes_per_token * float(first.windows.tokens.mean()))
     if taken and cluster.home == "peer" and 2 * ranks > cluster.num_gpus:
@@ -164,12 +186,8 @@ def background_bytes(workload: StepsWorkload, cluster: Cluster, first: Draw) -> 
     return taken
 
 
-def check_gpu(workload: StepsWorkload, cluster: Cluster) -> None:
-    """Refuse compute times of another kind of GPU than the cluster's.
-
-    Raises:
-        ConfigError: They are.
-    """
+def _check_gpu(workload: StepsWorkload, cluster: Cluster) -> None:
+    """Refuse compute times of another kind of GPU than the cluster's."""
     compute = workload.compute
     if cluster.gpu and compute.gpu and cluster.gpu != compute.gpu:
         raise ConfigError(

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from dwdp_sim.fabric.timeline import Timeline
-from dwdp_sim.job.build import Job
+from dwdp_sim.job.job import LayerJob, ReplayJob
 from dwdp_sim.plan.program import HOST
 from dwdp_sim.results.rate_over_time import lanes, rate_over_time
 
 _COUNTER_BINS = 1000
 
 
-def chrome_trace(job: Job, timeline: Timeline) -> dict[str, Any]:
+def chrome_trace(job: LayerJob | ReplayJob, timeline: Timeline, config_hash: str) -> dict[str, Any]:
     """Trace events in microseconds.
 
     A copy engine has one track; where it has several copies in flight at once, the further ones stand on tracks below.
@@ -34,13 +34,15 @@ def chrome_trace(job: Job, timeline: Timeline) -> dict[str, Any]:
                 {"ph": "C", "pid": number, "name": f"{label} GB/s", "ts": edges[i] * 1e6, "args": {"GB/s": rate[i]}}
                 for i in changed.tolist()
             ]
-    about = {"cluster": job.cluster.name, "config_hash": job.config_hash, "issue_mode": job.issue_mode}
+    about = {"cluster": job.cluster.name, "config_hash": config_hash, "issue_mode": job.issue_mode}
     return {"displayTimeUnit": "ns", "otherData": about, "traceEvents": events}
 
 
-def _engine_events(job: Job, timeline: Timeline, number: int, own: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
+def _engine_events(
+    job: LayerJob | ReplayJob, timeline: Timeline, number: int, own: np.ndarray[Any, Any]
+) -> list[dict[str, Any]]:
     program = job.program
-    plan = job.layer.plan if job.layer else None
+    plan = job.layer.plan if isinstance(job, LayerJob) else None
     start, end = timeline.copy_start_s[own], timeline.copy_end_s[own]
     lane = lanes(start, end)
     events = [

@@ -18,7 +18,7 @@ from matplotlib.patches import Patch, StepPatch
 from dwdp_sim.base.arrays import Floats, Ints
 from dwdp_sim.base.units import format_seconds, format_slice
 from dwdp_sim.fabric.timeline import Timeline
-from dwdp_sim.job.build import Job
+from dwdp_sim.job.job import LayerJob, ReplayJob
 from dwdp_sim.plan.program import HOST
 from dwdp_sim.results.intervals import Chosen, call_edges_s
 from dwdp_sim.results.rate_over_time import rate_over_time
@@ -64,7 +64,7 @@ class _Scene:
         return (time_s - self.first_s) * self.scale
 
 
-def draw_timeline(path: Path, job: Job, timeline: Timeline) -> None:
+def draw_timeline(path: Path, job: LayerJob | ReplayJob, timeline: Timeline) -> None:
     """Write the picture of a run as a PNG."""
     figure = timeline_figure(job, timeline)
     with warnings.catch_warnings():
@@ -72,7 +72,7 @@ def draw_timeline(path: Path, job: Job, timeline: Timeline) -> None:
         figure.savefig(path, dpi=110, metadata={"Software": None})
 
 
-def timeline_figure(job: Job, timeline: Timeline) -> Figure:
+def timeline_figure(job: LayerJob | ReplayJob, timeline: Timeline) -> Figure:
     """The picture of a run.
 
     The height of a lane is the rate of the copies that a rank issues, stacked by their other end: where pulled bytes
@@ -91,7 +91,7 @@ def timeline_figure(job: Job, timeline: Timeline) -> Figure:
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
     best = max(job.constants.rates.values(), default=1.0)
-    word = "rank" if job.layer else "GPU"
+    word = "rank" if isinstance(job, LayerJob) else "GPU"
     shown = set().union(*(_draw_lane(axis, scene, rank, best, word) for axis, rank in zip(axes, ranks, strict=False)))
     _draw_sources(axes[-1], scene, sources)
     axes[-1].set_xlabel(f"time since the first start ({unit})")
@@ -217,8 +217,8 @@ def _name(endpoint: int) -> str:
     return "host" if endpoint == HOST else f"GPU {endpoint}"
 
 
-def _title(job: Job) -> str:
-    if job.layer is None:
+def _title(job: LayerJob | ReplayJob) -> str:
+    if isinstance(job, ReplayJob):
         return f"copy program on {job.cluster.name}"
     strategy, model = job.layer.strategy, job.layer.model
     slices = f", {format_slice(strategy.slice_bytes)} slices" if strategy.slices and strategy.slice_bytes else ""

@@ -14,7 +14,7 @@ import yaml
 
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.fabric.timeline import Timeline
-from dwdp_sim.job.build import Job
+from dwdp_sim.job.job import CheckedRun, LayerJob, ReplayJob
 from dwdp_sim.plan.program import HOST
 from dwdp_sim.results.chrome_trace import chrome_trace
 from dwdp_sim.results.figure import draw_timeline
@@ -22,28 +22,32 @@ from dwdp_sim.results.figure import draw_timeline
 COPIES_SCHEMA_VERSION = 1
 
 
-def write_results(folder: Path, job: Job, timeline: Timeline, summary: dict[str, Any]) -> list[Path]:
+def write_results(
+    folder: Path, run: CheckedRun, job: LayerJob | ReplayJob, timeline: Timeline, summary: dict[str, Any]
+) -> list[Path]:
     """Write configuration, copies, picture, trace and, last, `summary.json` into `folder`.
 
     Returns:
         The files, in the order of writing. `summary.json` is last: where it stands, the others are complete.
     """
+    trace = chrome_trace(job, timeline, run.config_hash)
+    rows = copies_table(job, timeline, run.config_hash)
     writers: dict[str, Callable[[Path], object]] = {
-        "config.yaml": lambda path: path.write_text(yaml.safe_dump(job.config, sort_keys=False, allow_unicode=True)),
-        "copies.parquet": lambda path: pq.write_table(copies_table(job, timeline), path, compression="zstd"),
+        "config.yaml": lambda path: path.write_text(yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True)),
+        "copies.parquet": lambda path: pq.write_table(rows, path, compression="zstd"),
         "timeline.png": lambda path: draw_timeline(path, job, timeline),
-        "trace.json": lambda path: path.write_text(json.dumps(chrome_trace(job, timeline), separators=(",", ":"))),
+        "trace.json": lambda path: path.write_text(json.dumps(trace, separators=(",", ":"))),
         "summary.json": lambda path: path.write_text(json.dumps(summary, indent=2) + "\n"),
     }
     return [write_whole(folder / name, write) for name, write in writers.items()]
 
 
-def copies_table(job: Job, timeline: Timeline) -> pa.Table:
+def copies_table(job: LayerJob | ReplayJob, timeline: Timeline, config_hash: str) -> pa.Table:
     """One row a copy, in issue order; docs/results.md describes the columns."""
     program = job.program
     count = len(program.copy_bytes)
     columns: dict[str, Any] = {"rank": program.stream_gpu[program.call_stream[program.copy_call]].astype(np.int32)}
-    if job.layer is not None:
+    if isinstance(job, LayerJob):
         plan = job.layer.plan
         names = np.array([p.name for p in plan.parameters])
         columns |= {
@@ -60,7 +64,7 @@ def copies_table(job: Job, timeline: Timeline) -> pa.Table:
         "start_s": timeline.copy_start_s,
         "end_s": timeline.copy_end_s,
     }
-    metadata = {"schema_version": str(COPIES_SCHEMA_VERSION), "config_hash": job.config_hash}
+    metadata = {"schema_version": str(COPIES_SCHEMA_VERSION), "config_hash": config_hash}
     return pa.table(columns).replace_schema_metadata(metadata)
 
 

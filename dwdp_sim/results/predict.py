@@ -13,8 +13,8 @@ from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.hypotheses import Variant, hypotheses, variants
 from dwdp_sim.fabric.simulate import simulate
 from dwdp_sim.fabric.timeline import Timeline
-from dwdp_sim.job.build import Job
-from dwdp_sim.results.predict_steps import predict_iteration
+from dwdp_sim.job.job import CheckedRun, LayerJob, ReplayJob, StepsJob
+from dwdp_sim.results.predict_steps import predict_configured
 from dwdp_sim.results.step_summary import summarize_iteration
 from dwdp_sim.results.summary import Runs, summarize
 
@@ -24,12 +24,18 @@ _MOST_SAMPLED = 200_000  # copies of a run whose link rates are kept for its pic
 
 
 def predict(
-    job: Job, progress: Callable[[int, int], None] = lambda done, all_copies: None
+    job: LayerJob | ReplayJob,
+    *,
+    with_range: bool = True,
+    config_hash: str = "",
+    progress: Callable[[int, int], None] = lambda done, all_copies: None,
 ) -> tuple[Timeline, dict[str, Any]]:
-    """Simulate `job` for all its draws of starts and, if its range is wanted, under every hypothesis.
+    """Simulate `job` for all its draws of starts, and under every hypothesis about what nobody has measured.
 
     Args:
         job: What to run.
+        with_range: Whether hypotheses are run.
+        config_hash: Of the configuration that the job was made from, for the summary.
         progress: Called now and then with the number of copies that have arrived, and will have at the end.
 
     Returns:
@@ -38,7 +44,7 @@ def predict(
     began = time.perf_counter()
     draws = len(job.starts_s)
     machines = variants(hypotheses(job.cluster, job.options), job.program, job.cluster, job.options)
-    others = machines[1:] if job.config["workload"]["range"] else []
+    others = machines[1:] if with_range else []
     copies = len(job.program.copy_bytes)
     shared = min(draws, _MOST_RANGE_DRAWS, max(_RANGE_COPIES // max(copies, 1), 1))
     runs = draws + 1 + len(others) * shared
@@ -66,26 +72,27 @@ def predict(
     typical = int(np.argsort(means_s, kind="stable")[(draws - 1) // 2])
     shown = timeline if draws == 1 else run(typical, machines[0], shown=True)
     under = None
-    if job.config["workload"]["range"]:
+    if with_range:
         alike = [(machine, np.array([run(d, machine).stream_elapsed_s for d in range(shared)])) for machine in others]
         under = [(machines[0], np.array(elapsed_s[:shared])), *alike]
     parts = {name: np.array([each[name] for each in parts_s]) for name in parts_s[0]}
     found = Runs(np.array(elapsed_s), parts, under)
-    return shown, summarize(job, found, time.perf_counter() - began)
+    return shown, summarize(job, found, time.perf_counter() - began, config_hash)
 
 
 def _parts(timeline: Timeline) -> dict[str, Floats]:
     return {name: getattr(timeline, name) for name in ("host_s", "gap_s", "transfer_s", "contention_s")}
 
 
-def summarize_job(job: Job) -> dict[str, Any]:
-    """The summary of any job that has one.
+def summarize_run(run: CheckedRun) -> dict[str, Any]:
+    """The summary of any run that has one.
 
     Raises:
         ConfigError: It is a comparison of many jobs, not one.
     """
-    if job.config["workload"]["kind"] == "published":
+    job, workload = run.job, run.config["workload"]
+    if workload["kind"] == "published":
         raise ConfigError("workload.kind", "published", "it makes a page of its own: run it without results_dir")
-    if job.scenario is not None and job.layer is not None:
-        return summarize_iteration(job, job.layer, job.scenario, predict_iteration(job, job.scenario))
-    return predict(job)[1]
+    if isinstance(job, StepsJob):
+        return summarize_iteration(job, predict_configured(job, run.config), run.config_hash)
+    return predict(job, with_range=workload["range"], config_hash=run.config_hash)[1]

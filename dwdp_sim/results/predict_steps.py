@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from dwdp_sim.fabric.hypotheses import Variant, hypotheses, variants
-from dwdp_sim.job.build import Job
+from dwdp_sim.job.job import StepsJob
 from dwdp_sim.results.step_summary import IterationResult
 from dwdp_sim.steps.bubbles import worst_bubbles
 from dwdp_sim.steps.coarse_plan import coarse_constants
@@ -21,43 +22,66 @@ _WORST_BUBBLES = 10
 
 
 def predict_iteration(
-    job: Job, scenario: Scenario, progress: Callable[[int, int], None] = lambda done, of: None
+    job: StepsJob,
+    *,
+    replications: int = 3,
+    target: float | None = None,
+    with_range: bool = True,
+    processes: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> IterationResult:
-    """Run `scenario` for the job's seeds.
+    """Run the job's forward steps for several seeds.
 
     The first seed runs here, with its links recorded, so that its bubbles can be explained and drawn.
 
     Args:
-        job: Says how many seeds, how well the time is wanted, and how many processes may run.
-        scenario: The job's forward steps.
+        job: What to run.
+        replications: Seeds: the job's first, then the following ones.
+        target: Stop once the iteration time is known this well: half width of its 95 % interval ÷ mean.
+        with_range: Also run every hypothesis about what nobody has measured.
+        processes: Processes to use; None for one a core. Results do not depend on it.
         progress: Called with the number of replications done, and of all there are at most.
     """
     began = time.perf_counter()
-    workload = job.config["workload"]
-    machines, others = _under_hypotheses(job) if workload["range"] else ([], [])
-    seeds = range(job.seed, job.seed + workload["replications"])
+    machines, others = _under_hypotheses(job) if with_range else ([], [])
+    seeds = range(job.seed, job.seed + replications)
     most = len(seeds) + len(others)
-    first = replicate(scenario, job.seed, record_links=True)
+    first = replicate(job.scenario, job.first, record_links=True)
     progress(1, most)
-    enough = partial(_enough, workload["target"], first)
-    tasks = [(other, job.seed) for other in others]
-    rest = [(scenario, seed) for seed in seeds[1:]]
-    with workers(min(job.config["workers"] or os.cpu_count() or 1, max(len(tasks) + len(rest), 1))) as pool:
+    enough = partial(_enough, target, first)
+    tasks = [(other, job.first) for other in others]
+    rest = [(job.scenario, seed) for seed in seeds[1:]]
+    with workers(min(processes or os.cpu_count() or 1, max(len(tasks) + len(rest), 1))) as pool:
         further = run_replications(rest, pool, lambda n: progress(1 + n, most), enough)
         unmeasured = run_replications(tasks, pool, lambda n: progress(len(seeds) + n, most))
-    replications = [first, *further]
+    runs = [first, *further]
     blame = split_contention(first.timeline, job.options.sharing)
     bubbles = worst_bubbles(first.timeline, blame, _WORST_BUBBLES, from_layer=1)
-    dep = dep_baseline(scenario, [replication.seed for replication in replications])
+    dep = dep_baseline(job.scenario, [run.drawn for run in runs])
     under = list(zip(machines, unmeasured, strict=True))
-    return IterationResult(replications, under or None, dep, blame, bubbles, time.perf_counter() - began)
+    return IterationResult(runs, under or None, dep, blame, bubbles, time.perf_counter() - began)
 
 
-def _under_hypotheses(job: Job) -> tuple[list[Variant], list[Scenario]]:
+def predict_configured(
+    job: StepsJob, config: dict[str, Any], progress: Callable[[int, int], None] = lambda done, of: None
+) -> IterationResult:
+    """Run the job's forward steps as often as the resolved configuration says."""
+    workload = config["workload"]
+    return predict_iteration(
+        job,
+        replications=workload["replications"],
+        target=workload["target"],
+        with_range=workload["range"],
+        processes=config["workers"],
+        progress=progress,
+    )
+
+
+def _under_hypotheses(job: StepsJob) -> tuple[list[Variant], list[Scenario]]:
     """The machines that the steps can tell apart, what is configured first, and the steps on each, in larger slices."""
-    assert job.coarse is not None
-    plan, scenario = job.coarse
-    machines = variants(hypotheses(job.cluster, job.options), scenario.program, job.cluster, job.options, in_steps=True)
+    plan, program = job.coarse.plan, job.coarse.program
+    machines = variants(hypotheses(job.cluster, job.options), program, job.cluster, job.options, in_steps=True)
+    scenario = replace(job.scenario, program=program)
     steps = [replace(scenario, constants=coarse_constants(m.constants, plan), options=m.options) for m in machines]
     return machines, steps
 

@@ -18,14 +18,14 @@ from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.estimate import Estimate, paired_gain
 from dwdp_sim.fabric.hypotheses import Variant
 from dwdp_sim.fabric.lower_bound import lower_bound_s
-from dwdp_sim.job.build import Job, Layer
+from dwdp_sim.job.job import CheckedRun, StepsJob
 from dwdp_sim.results.step_figure import draw_steps
 from dwdp_sim.results.step_trace import chrome_steps_trace
 from dwdp_sim.results.summary import layer_head
 from dwdp_sim.steps.bubbles import Bubble
 from dwdp_sim.steps.contention import Blame
 from dwdp_sim.steps.dep import DepTimes
-from dwdp_sim.steps.scenario import Replication, Scenario, draw
+from dwdp_sim.steps.scenario import Replication, Scenario
 
 STEPS_SCHEMA_VERSION = 1
 _COLUMNS = (
@@ -65,13 +65,14 @@ class IterationResult:
     wall_s: float
 
 
-def summarize_iteration(job: Job, layer: Layer, scenario: Scenario, result: IterationResult) -> dict[str, Any]:
+def summarize_iteration(job: StepsJob, result: IterationResult, config_hash: str = "") -> dict[str, Any]:
     """The content of `summary.json` (docs/results.md describes each key)."""
+    scenario = job.scenario
     columns = {name: [r.figures[name] for r in result.replications] for name in result.replications[0].figures}
     body: dict[str, Any] = {
         "replications": len(result.replications),
         "figures": {name: _as_dict(Estimate.of(values)) for name, values in columns.items()},
-        "time_to_first_token_s": Estimate.of(columns["iteration_s"]).mean * _steps_a_request(scenario, job.seed),
+        "time_to_first_token_s": Estimate.of(columns["iteration_s"]).mean * _steps_a_request(result.replications[0]),
         "lower_bound_s": _lower_bound_s(scenario, result),
     }
     if result.under is not None:
@@ -79,11 +80,11 @@ def summarize_iteration(job: Job, layer: Layer, scenario: Scenario, result: Iter
     if result.dep is not None:
         body["dep"] = _dep(result.dep, columns["iteration_s"])
     return {
-        **layer_head(job, layer),
+        **layer_head(job, config_hash, scenario.workload.slots),
         **body,
         "worst_bubbles": [asdict(bubble) for bubble in result.bubbles],
         "assumed_constants": [*scenario.constants.assumed, *_assumed_compute(scenario)],
-        "compute": job.config["compute"]["name"],
+        "compute": scenario.workload.compute.name,
         "wall_s": result.wall_s,
     }
 
@@ -94,7 +95,7 @@ def _assumed_compute(scenario: Scenario) -> list[str]:
     formats = {model.weight_format, model.attention.weight_format if model.attention else model.weight_format}
     return [
         f"compute.{name}"
-        for name, constant in scenario.compute.constants.items()
+        for name, constant in scenario.workload.compute.constants.items()
         if constant.provenance == "assumed" and (not name.startswith("flops_") or name[len("flops_") :] in formats)
     ]
 
@@ -123,7 +124,7 @@ def _lower_bound_s(scenario: Scenario, result: IterationResult) -> float:
     """No step can be shorter than its compute, nor than all its layers' bytes over the busiest link."""
     bytes_s = scenario.model.num_moe_layers * lower_bound_s(scenario.program, scenario.constants)
     windows = [r.windows for r in result.replications]
-    compute = [(w.lead_s + (w.before_s + w.moe_s).sum(axis=2))[:, scenario.warmup :] for w in windows]
+    compute = [(w.lead_s + (w.before_s + w.moe_s).sum(axis=2))[:, scenario.workload.warmup :] for w in windows]
     return float(np.mean(np.maximum(np.array(compute), bytes_s)))
 
 
@@ -138,24 +139,26 @@ def _dep(dep: Sequence[DepTimes], iteration_s: Sequence[float]) -> dict[str, Any
     }
 
 
-def _steps_a_request(scenario: Scenario, seed: int) -> float:
+def _steps_a_request(first: Replication) -> float:
     """Mean number of forward steps that a request takes; more than one only where inputs are cut into chunks."""
-    chunks = [chunk for rank in draw(scenario, seed).steps for step in rank for chunk in step]
+    chunks = [chunk for rank in first.drawn.steps for step in rank for chunk in step]
     return len(chunks) / max(sum(chunk.context_tokens == 0 for chunk in chunks), 1)
 
 
-def write_iteration(folder: Path, job: Job, title: str, result: IterationResult, summary: dict[str, Any]) -> list[Path]:
+def write_iteration(
+    folder: Path, run: CheckedRun, title: str, result: IterationResult, summary: dict[str, Any]
+) -> list[Path]:
     """Write configuration, rows, picture and trace of the first seed, and, last, `summary.json` into `folder`.
 
     Returns:
         The files, in the order of writing. `summary.json` is last: where it stands, the others are complete.
     """
-    rows = steps_table(job, result.replications)
+    rows = steps_table(run.config_hash, result.replications)
     first = result.replications[0].timeline
-    about = {"config_hash": job.config_hash, "seed": job.seed}
+    about = {"config_hash": run.config_hash, "seed": result.replications[0].seed}
     trace = chrome_steps_trace(first, result.blame, about)
     writers: dict[str, Callable[[Path], object]] = {
-        "config.yaml": lambda path: path.write_text(yaml.safe_dump(job.config, sort_keys=False, allow_unicode=True)),
+        "config.yaml": lambda path: path.write_text(yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True)),
         "steps.parquet": lambda path: pq.write_table(rows, path, compression="zstd"),
         "steps.png": lambda path: draw_steps(path, first, result.blame, title),
         "trace.json": lambda path: path.write_text(json.dumps(trace, separators=(",", ":"))),
@@ -164,7 +167,7 @@ def write_iteration(folder: Path, job: Job, title: str, result: IterationResult,
     return [write_whole(folder / name, write) for name, write in writers.items()]
 
 
-def steps_table(job: Job, replications: Sequence[Replication]) -> pa.Table:
+def steps_table(config_hash: str, replications: Sequence[Replication]) -> pa.Table:
     """One row for each seed, rank, step and layer; docs/results.md describes the columns."""
     columns: dict[str, list[np.ndarray[Any, Any]]] = {}
     for replication in replications:
@@ -177,5 +180,5 @@ def steps_table(job: Job, replications: Sequence[Replication]) -> pa.Table:
         for name, column in values.items():
             columns.setdefault(name, []).append(column)
     table = pa.table({name: np.concatenate(parts) for name, parts in columns.items()})
-    metadata = {"schema_version": str(STEPS_SCHEMA_VERSION), "config_hash": job.config_hash}
+    metadata = {"schema_version": str(STEPS_SCHEMA_VERSION), "config_hash": config_hash}
     return table.replace_schema_metadata(metadata)

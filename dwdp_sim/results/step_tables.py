@@ -11,11 +11,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from dwdp_sim.base.units import format_seconds
-from dwdp_sim.job.build import Job, Layer
+from dwdp_sim.job.job import StepsJob
 from dwdp_sim.results.step_rows import bubbles_table, ranks_table
 from dwdp_sim.results.step_summary import IterationResult
 from dwdp_sim.results.tables import layer_title, memory_line
-from dwdp_sim.steps.scenario import FIGURES, Scenario
+from dwdp_sim.steps.scenario import FIGURES
 
 _PLAIN_WIDTH = 120
 _BUBBLES_SHOWN = 5
@@ -23,14 +23,13 @@ _ROUNDING = 1e-9
 
 
 def print_iteration(
-    console: Console, job: Job, layer: Layer, result: IterationResult, summary: dict[str, Any], written: list[Path]
+    console: Console, job: StepsJob, result: IterationResult, summary: dict[str, Any], written: list[Path]
 ) -> None:
     """Print the iteration time, where it goes, each rank, the longest bubbles, DEP beside it, and what it rests on."""
-    assert job.scenario is not None
     if not console.is_terminal:
         console = Console(width=_PLAIN_WIDTH, file=console.file)
-    console.print(_figures(job, layer, job.scenario, summary))
-    console.print(ranks_table(result.replications[0].timeline, job.scenario.warmup))
+    console.print(_figures(job, summary))
+    console.print(ranks_table(result.replications[0].timeline, job.scenario.workload.warmup))
     console.print(bubbles_table(result.bubbles[:_BUBBLES_SHOWN]))
     for line in (*_comparisons(summary), memory_line(job, summary["memory_bytes"])):
         console.print(line, highlight=False)
@@ -41,13 +40,14 @@ def print_iteration(
     console.print(f"[dim]written to {folder}: {escape(names)}[/dim]", highlight=False, soft_wrap=True)
 
 
-def _figures(job: Job, layer: Layer, scenario: Scenario, summary: dict[str, Any]) -> Table:
-    load = scenario.load
+def _figures(job: StepsJob, summary: dict[str, Any]) -> Table:
+    workload = job.scenario.workload
+    load = workload.load
     inputs = "from a file" if load.lengths else f"{load.ratio:g}–1 × {load.isl} tokens"
     title = (
-        f"Forward steps of {layer_title(job, layer)}\n"
-        f"{layer.model.num_moe_layers} MoE layers, inputs {inputs}, at most {load.max_num_tokens} tokens a step, "
-        f"compute {summary['compute']}, {summary['replications']} seeds × {scenario.iterations} steps"
+        f"Forward steps of {layer_title(job)}\n"
+        f"{job.layer.model.num_moe_layers} MoE layers, inputs {inputs}, at most {load.max_num_tokens} tokens a step, "
+        f"compute {summary['compute']}, {summary['replications']} seeds × {workload.iterations} steps"
     )
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for heading, justify in (("", "left"), ("mean", "right"), ("± (95 %)", "right"), ("range over rules", "right")):

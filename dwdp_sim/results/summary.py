@@ -11,7 +11,7 @@ import numpy as np
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.fabric.hypotheses import Variant
 from dwdp_sim.fabric.lower_bound import lower_bound_s
-from dwdp_sim.job.build import Job, Layer
+from dwdp_sim.job.job import Job, Layer, LayerJob, ReplayJob, StepsJob
 
 SUMMARY_SCHEMA = 2
 
@@ -91,18 +91,19 @@ def memory_bytes(layer: Layer, slots: int = 2) -> dict[str, int]:
     }
 
 
-def summarize(job: Job, runs: Runs, wall_s: float) -> dict[str, Any]:
+def summarize(job: LayerJob | ReplayJob, runs: Runs, wall_s: float, config_hash: str = "") -> dict[str, Any]:
     """The content of `summary.json` (docs/results.md describes each key).
 
     Args:
         job: What was run.
         runs: What its simulations gave.
         wall_s: How long they took.
+        config_hash: Of the configuration that the job was made from.
     """
     means_s = runs.elapsed_s.mean(axis=0)
     body: dict[str, Any]
-    if job.layer is None:
-        head, streams = _head(job), "streams"
+    if isinstance(job, ReplayJob):
+        head, streams = _head(job, config_hash), "streams"
         body = {
             "streams": [
                 {"gpu": gpu, "elapsed_s": seconds}
@@ -110,7 +111,7 @@ def summarize(job: Job, runs: Runs, wall_s: float) -> dict[str, Any]:
             ]
         }
     else:
-        head, streams = layer_head(job, job.layer), "ranks"
+        head, streams = layer_head(job, config_hash, job.slots), "ranks"
         parts = {"prefetch_latency_s": means_s, **{name: part.mean(axis=0) for name, part in runs.parts_s.items()}}
         body = {
             "prefetch_latency_s": latency(runs.elapsed_s),
@@ -124,7 +125,7 @@ def summarize(job: Job, runs: Runs, wall_s: float) -> dict[str, Any]:
     return {
         **head,
         **body,
-        "start": job.config["workload"]["start"],
+        "start": job.starts.kind,
         "draws": len(runs.elapsed_s),
         "draw_spread": draw_spread(runs.elapsed_s),
         "lower_bound_s": lower_bound_s(job.program, job.constants),
@@ -133,19 +134,20 @@ def summarize(job: Job, runs: Runs, wall_s: float) -> dict[str, Any]:
     }
 
 
-def _head(job: Job) -> dict[str, Any]:
+def _head(job: Job, config_hash: str) -> dict[str, Any]:
     return {
         "schema": SUMMARY_SCHEMA,
-        "config_hash": job.config_hash,
+        "config_hash": config_hash,
         "cluster": job.cluster.name,
         "issue_mode": job.issue_mode,
     }
 
 
-def layer_head(job: Job, layer: Layer) -> dict[str, Any]:
+def layer_head(job: LayerJob | StepsJob, config_hash: str, slots: int) -> dict[str, Any]:
     """What every summary says of the prefetch of a layer: who, how, how many copies, how much memory."""
+    layer = job.layer
     return {
-        **_head(job),
+        **_head(job, config_hash),
         "model": layer.model.name,
         "strategy": layer.strategy.name,
         "implementation": layer.strategy.implementation,
@@ -156,5 +158,5 @@ def layer_head(job: Job, layer: Layer) -> dict[str, Any]:
             "bytes_per_rank": layer.plan.bytes_per_rank(),
             "calls_per_rank": layer.plan.calls_per_rank(),
         },
-        "memory_bytes": memory_bytes(layer, job.config["workload"]["slots"]),
+        "memory_bytes": memory_bytes(layer, slots),
     }

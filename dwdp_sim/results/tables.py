@@ -11,22 +11,24 @@ from rich.markup import escape
 from rich.table import Table
 
 from dwdp_sim.base.units import format_bytes, format_seconds, format_slice
-from dwdp_sim.job.build import Job, Layer
+from dwdp_sim.job.job import Job, LayerJob, ReplayJob, StepsJob
 
 _PLAIN_WIDTH = 120
 _MOST_ROWS = 16
 
 
-def print_prediction(console: Console, job: Job, summary: dict[str, Any], folder: Path, files: list[Path]) -> None:
+def print_prediction(
+    console: Console, job: LayerJob | ReplayJob, summary: dict[str, Any], folder: Path, files: list[Path]
+) -> None:
     """Print what was predicted, where the time goes, what it rests on, and where the files are."""
     if not console.is_terminal:
         console = Console(width=_PLAIN_WIDTH, file=console.file)
-    if job.layer is None:
+    if isinstance(job, ReplayJob):
         _print_streams(console, job, summary)
         for line in (*start_lines(summary), *range_lines(summary)):
             console.print(line, highlight=False)
     else:
-        _print_layer(console, job, job.layer, summary)
+        _print_layer(console, job, summary)
     bound = summary["lower_bound_s"]
     console.print(f"lower bound {format_seconds(bound)} (bytes over the busiest link)", highlight=False)
     assumed = ", ".join(summary["assumed_constants"])
@@ -37,7 +39,7 @@ def print_prediction(console: Console, job: Job, summary: dict[str, Any], folder
     console.print(f"[dim]written to {escape(str(folder))}: {escape(names)}[/dim]", highlight=False, soft_wrap=True)
 
 
-def _print_streams(console: Console, job: Job, summary: dict[str, Any]) -> None:
+def _print_streams(console: Console, job: ReplayJob, summary: dict[str, Any]) -> None:
     table = Table(title=f"copy program on {escape(job.cluster.name)}", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("stream", "gpu", "copies", "bytes", "elapsed"):
         table.add_column(heading, justify="right")
@@ -50,8 +52,8 @@ def _print_streams(console: Console, job: Job, summary: dict[str, Any]) -> None:
     console.print(table)
 
 
-def _print_layer(console: Console, job: Job, layer: Layer, summary: dict[str, Any]) -> None:
-    table = Table(title=f"One MoE layer of {layer_title(job, layer)}", title_justify="left", box=box.SIMPLE_HEAD)
+def _print_layer(console: Console, job: LayerJob, summary: dict[str, Any]) -> None:
+    table = Table(title=f"One MoE layer of {layer_title(job)}", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("rank", "prefetch latency", "host issue", "gaps", "transfer", "contention"):
         table.add_column(heading, justify="right")
     ranged = "range_s" in summary
@@ -89,8 +91,9 @@ def _print_layer(console: Console, job: Job, layer: Layer, summary: dict[str, An
         console.print(f"experts come from {job.cluster.home} memory: not over NVLink", highlight=False)
 
 
-def layer_title(job: Job, layer: Layer) -> str:
+def layer_title(job: LayerJob | StepsJob) -> str:
     """Model, machine, strategy and group, in two lines, for rich."""
+    layer = job.layer
     strategy, placement = layer.strategy, layer.placement
     slices = f", {format_slice(strategy.slice_bytes)} slices" if strategy.slices and strategy.slice_bytes else ""
     hypothetical = ", hypothetical: no engine offers it" if strategy.hypothetical else ""

@@ -32,7 +32,7 @@ def run_replications(
     done: Callable[[int], None] = lambda count: None,
     enough: Callable[[Sequence[Replication]], bool] = lambda finished: False,
 ) -> list[Replication]:
-    """Run (scenario, seed or what it drew) pairs; the results stand in the order of the tasks and do not depend on who ran them.
+    """Run (scenario, seed or what it drew) pairs; results stand in the order of the tasks, whoever ran them.
 
     Args:
         tasks: What to run.

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.errors import visible
-from dwdp_sim.job.build import NOT_HASHED, Job
+from dwdp_sim.job.fingerprint import NOT_HASHED
+from dwdp_sim.job.job import CheckedRun
 from dwdp_sim.sweep.columns import JOB_METRICS, RANK_METRICS, SCHEMA, SCHEMA_VERSION, STEP_METRICS, find, parameters
 from dwdp_sim.sweep.jobs import Asked, code_version
 
@@ -31,20 +32,20 @@ class Run:
     wall_s: float
 
 
-def result_rows(asked: Asked, job: Job, summary: Mapping[str, Any], run: Run) -> pa.Table:
+def result_rows(asked: Asked, checked: CheckedRun, summary: Mapping[str, Any], run: Run) -> pa.Table:
     """One row a rank; of a replay, one a stream; of forward steps, one in all."""
     metrics = {column.name: find(summary, column.source) for column in (*JOB_METRICS, *STEP_METRICS)}
     metrics["assumed_constants"] = ",".join(summary["assumed_constants"])
     head = {
         **_identity(asked, "ok"),
-        "config_hash": job.config_hash,
-        **parameters(job.config),
-        "issue_mode": job.issue_mode,
+        "config_hash": checked.config_hash,
+        **parameters(checked.config),
+        "issue_mode": checked.job.issue_mode,
         **metrics,
         **_run(asked, run),
     }
     first, *others = _ranks(summary)
-    config = json.dumps(_result_config(job.config), sort_keys=True)
+    config = json.dumps(_result_config(checked.config), sort_keys=True)
     rows = [{**head, **first, "config_json": config}, *({**head, **rank} for rank in others)]
     return pa.Table.from_pylist(rows, SCHEMA)
 
