@@ -35,8 +35,9 @@ from dwdp_sim.fabric.hypotheses import hypotheses, variants
 from dwdp_sim.fabric.lower_bound import lower_bound_s
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulate import simulate
-from dwdp_sim.job.build import build_config, read_cluster
-from dwdp_sim.job.presets import preset
+from dwdp_sim.job.build import build_layer_job
+from dwdp_sim.job.presets import preset, read_cluster
+from dwdp_sim.job.resolve import resolve
 from dwdp_sim.plan.program_file import program_from_dict
 from dwdp_sim.results.summary import memory_bytes
 
@@ -77,8 +78,8 @@ def mine(strategy, **values):
         "workload.max_phase_s": 10e-3,
         "workload.draws": 2,
     }
-    return build_config(
-        preset(chosen | values, model="hf", cluster="hgx_h200", strategy=strategy), []
+    return build_layer_job(
+        resolve(preset(chosen | values, model="hf", cluster="hgx_h200", strategy=strategy))
     )
 
 

@@ -22,7 +22,7 @@ def explicit_keys(overrides: Iterable[str]) -> set[str]:
     return {override.lstrip("+").split("=", 1)[0] for override in overrides}
 
 
-def resolve(config: Tree, explicit: Set[str]) -> Tree:
+def resolve(config: Tree, explicit: Set[str] = frozenset()) -> Tree:
     """The configuration with everything filled in; `config` stays as it is.
 
     Sizes, strategy and model come from a TensorRT-LLM or Hugging Face file where one is named, unset sizes of the group

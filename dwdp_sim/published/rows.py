@@ -197,4 +197,4 @@ def _estimates(scenario: Scenario, pool: Executor | None) -> dict[str, Estimate]
 
 
 def _scenario(values: dict[str, Any], **groups: str) -> Scenario:
-    return build_steps_job(resolve(preset(values, workload="iteration", **groups), set())).scenario
+    return build_steps_job(resolve(preset(values, workload="iteration", **groups))).scenario

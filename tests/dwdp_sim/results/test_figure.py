@@ -14,19 +14,19 @@ from matplotlib.patches import StepPatch
 
 from dwdp_sim.fabric.simulate import simulate
 from dwdp_sim.fabric.timeline import Timeline
-from dwdp_sim.job.build import Job
+from dwdp_sim.job.job import LayerJob, ReplayJob
 from dwdp_sim.results.figure import draw_timeline, timeline_figure
 from tests.dwdp_sim.composing import job
 
 LITE = "model=deepseek_v3_lite_nvfp4"
 
 
-def run(*overrides: str) -> tuple[Job, Timeline]:
+def run(*overrides: str) -> tuple[LayerJob | ReplayJob, Timeline]:
     built = job(*overrides)
     return built, simulate(built.drawn(0), built.constants, built.options)
 
 
-def replay(folder: Path, *streams: dict[str, Any]) -> tuple[Job, Timeline]:
+def replay(folder: Path, *streams: dict[str, Any]) -> tuple[LayerJob | ReplayJob, Timeline]:
     path = folder / "program.json"
     path.write_text(json.dumps({"streams": streams}))
     return run("workload=replay", f"workload.file={path}")

@@ -14,15 +14,16 @@ from dwdp_sim.fabric.simulate import simulate
 from dwdp_sim.results.chrome_trace import chrome_trace
 from dwdp_sim.results.files import write_results
 from dwdp_sim.results.rate_over_time import lanes, rate_over_time
-from tests.dwdp_sim.composing import job
+from tests.dwdp_sim.composing import checked, job
 
 BATCHED = ("model=deepseek_v3_lite_nvfp4", "strategy.slice_bytes=8MiB")
 
 
 def test_a_run_s_files_hold_what_happened_copy_by_copy(tmp_path: Path) -> None:
-    built = job(*BATCHED)
+    run = checked(*BATCHED)
+    built = run.job
     timeline = simulate(built.program, built.constants, built.options)
-    files = write_results(tmp_path, built, timeline, {"schema": 1})
+    files = write_results(tmp_path, run, built, timeline, {"schema": 1})
     assert [file.name for file in files] == [
         "config.yaml", "copies.parquet", "timeline.png", "trace.json", "summary.json",
     ]  # fmt: skip
@@ -33,16 +34,16 @@ def test_a_run_s_files_hold_what_happened_copy_by_copy(tmp_path: Path) -> None:
     frame = {name: np.array(table[name].to_pylist()) for name in ("rank", "peer", "bytes", "start_s", "end_s")}
     assert np.all(frame["end_s"] > frame["start_s"])
     assert np.all(frame["peer"] != frame["rank"])
-    assert built.layer is not None
     assert [int(frame["bytes"][frame["rank"] == r].sum()) for r in range(4)] == built.layer.plan.bytes_per_rank()
     assert (tmp_path / "timeline.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_equal_runs_write_equal_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        built = job(*BATCHED, "fabric.batch_order=random", "seed=3")
+        run = checked(*BATCHED, "fabric.batch_order=random", "seed=3")
+        built = run.job
         timeline = simulate(built.program, built.constants, built.options, seed=built.seed)
-        write_results(tmp_path / name, built, timeline, {"schema": 1})
+        write_results(tmp_path / name, run, built, timeline, {"schema": 1})
     for file in (tmp_path / "a").iterdir():
         assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes(), file.name
 
@@ -72,7 +73,7 @@ def test_a_write_that_fails_names_the_file_that_was_wanted(tmp_path: Path) -> No
 def test_a_trace_has_a_process_a_gpu_and_copies_of_a_track_do_not_overlap() -> None:
     built = job(*BATCHED)
     timeline = simulate(built.program, built.constants, built.options)
-    trace = json.loads(json.dumps(chrome_trace(built, timeline)))
+    trace = json.loads(json.dumps(chrome_trace(built, timeline, "a" * 64)))
     events = trace["traceEvents"]
     names = {e["pid"]: e["args"]["name"] for e in events if e["name"] == "process_name"}
     assert names == {gpu: f"GPU {gpu}" for gpu in range(4)}
