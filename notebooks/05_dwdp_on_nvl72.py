@@ -198,15 +198,13 @@ def gain_over_dep(ranks, strategy, tokens, walk="as configured"):
     }
     if strategy == "batched":
         values["strategy.slice_bytes"] = "64MiB"
-    job = build_steps_job(
-        resolve(preset(values | WEIGHTS, strategy=strategy, workload="iteration"))
-    )
+    config = preset(values | WEIGHTS, strategy=strategy, workload="iteration")
+    job = build_steps_job(resolve(config))
     steps = replace(job.scenario, constants=machine(job, walk, in_steps=True))
     seeds = range(SEEDS[ranks] if tokens == BUDGETS[0] else 1)
-    dep_s = np.array(
-        [each.total_s for each in dep_baseline(steps, [draw(steps, seed) for seed in seeds])]
-    )
-    return 100 * (dep_s / [replicate(steps, seed).figures["iteration_s"] for seed in seeds] - 1)
+    draws = [draw(steps, seed) for seed in seeds]
+    dep_s = np.array([each.total_s for each in dep_baseline(steps, draws)])
+    return 100 * (dep_s / [replicate(steps, drawn).figures["iteration_s"] for drawn in draws] - 1)
 
 
 def gains(strategy, walk="as configured"):
