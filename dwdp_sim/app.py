@@ -18,10 +18,12 @@ from dwdp_sim.job.hydra_app import run_app
 from dwdp_sim.job.job import CheckedRun, LayerJob, ReplayJob, StepsJob
 from dwdp_sim.job.schema import SimConfig, SweepConfig, register_schemas
 from dwdp_sim.published.run import run_published
-from dwdp_sim.results.files import write_results
+from dwdp_sim.results.job_files import write_prediction
 from dwdp_sim.results.predict import predict
 from dwdp_sim.results.run_steps import run_iteration
-from dwdp_sim.results.tables import print_prediction
+from dwdp_sim.results.summary import LayerSummary, ReplaySummary
+from dwdp_sim.results.tables import print_layer, print_replay
+from dwdp_sim.results.titles import layer_title
 from dwdp_sim.sweep.supervise import run_sweep
 
 _QUIET_S = 2.0  # anything shorter needs no progress line
@@ -66,5 +68,9 @@ def run_prediction(run: CheckedRun, job: LayerJob | ReplayJob, folder: Path, con
 
         with_range = run.config["workload"]["range"]
         timeline, summary = predict(job, with_range=with_range, config_hash=run.config_hash, progress=show)
-    files = write_results(folder, run, job, timeline, summary)
-    print_prediction(console, job, summary, folder, files)
+    files = write_prediction(folder, run, job, timeline, summary)
+    if isinstance(job, LayerJob) and isinstance(summary, LayerSummary):
+        title = layer_title(job.layer, job.cluster.name, job.issue_mode)
+        print_layer(console, summary, title, job.cluster.memory_bytes, files)
+    elif isinstance(summary, ReplaySummary):
+        print_replay(console, summary, job.program, files)

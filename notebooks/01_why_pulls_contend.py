@@ -46,8 +46,8 @@ timelines, summaries = zip(*map(predict, (default, batched)), strict=True)
 bound_s = lower_bound_s(batched.program, batched.constants)
 print(f"each rank pulls {batched.program.copy_bytes.sum() / 4e9:.2f} GB")
 print(f"busiest link at its best rate (lower bound): {bound_s * 1e3:.2f} ms")
-typical = [each["prefetch_latency_s"]["mean"] / bound_s for each in summaries]
-slowest = [each["prefetch_latency_s"]["max"] / bound_s for each in summaries]
+typical = [each.prefetch_latency_s.mean / bound_s for each in summaries]
+slowest = [each.prefetch_latency_s.max / bound_s for each in summaries]
 for name, mean, most in zip(("default", "batched"), typical, slowest, strict=True):
     print(f"{name}: {mean:.2f} × that in the mean, {most:.2f} × for the slowest rank")
 
@@ -75,7 +75,8 @@ def pair_rates(timeline):
     """GB/s from each source to each reader in each interval, shape (pairs, intervals)."""
     src, dst = timeline.program.copy_src, timeline.program.copy_dst
     chosen = [(src == source) & (dst == reader) for source, reader in PAIRS]
-    return np.array([rate_over_time(timeline, own, edges_s) for own in chosen]) / 1e9
+    rates = [rate_over_time(timeline, own, edges_s, timeline.links) for own in chosen]
+    return np.array(rates) / 1e9
 
 
 rates = [pair_rates(timeline) for timeline in timelines]

@@ -109,10 +109,10 @@ def machine(job, walk, **in_steps):
 
 def readers_seen(timeline):
     """How many readers a reader's source has, mean over time and readers."""
-    source = np.array([flow.src for flow in timeline.flows])
-    times_s = np.array([time_s for time_s, _ in timeline.link_samples])
+    source = np.array([flow.src for flow in timeline.links.flows])
+    times_s = np.array([time_s for time_s, _ in timeline.links.samples])
     seen = watched = 0.0
-    for (_, rates), span_s in zip(timeline.link_samples, np.diff(times_s), strict=False):
+    for (_, rates), span_s in zip(timeline.links.samples, np.diff(times_s), strict=False):
         readers = np.bincount(source[list(rates.flows)]) if rates.flows else np.zeros(1)
         seen += span_s * float((readers**2).sum())
         watched += span_s * float(readers.sum())

@@ -39,7 +39,7 @@ from dwdp_sim.job.build import build_layer_job
 from dwdp_sim.job.presets import preset, read_cluster
 from dwdp_sim.job.resolve import resolve
 from dwdp_sim.plan.program_file import program_from_dict
-from dwdp_sim.results.summary import memory_bytes
+from dwdp_sim.results.summary_head import memory_bytes
 
 plt.style.use("dwdp.mplstyle")
 scratch = tempfile.TemporaryDirectory()  # goes with the kernel
@@ -86,9 +86,7 @@ def mine(strategy, **values):
 job = mine("batched")
 memory = memory_bytes(job.layer)
 print(f"{job.layer.model.expert_bytes / 1e6:.1f} MB an expert")
-print(
-    f"a GPU: {memory['experts'] / 1e9:.0f} GB of experts, {memory['slots'] / 1e9:.0f} GB of slots"
-)
+print(f"a GPU: {memory.experts / 1e9:.0f} GB of experts, {memory.slots / 1e9:.0f} GB of slots")
 print(f"{job.program.copy_bytes.sum() / 8e9:.2f} GB pulled a layer and rank")
 
 # %% [markdown]

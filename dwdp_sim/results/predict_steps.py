@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from dwdp_sim.fabric.hypotheses import Variant, hypotheses, variants
-from dwdp_sim.job.job import StepsJob
-from dwdp_sim.results.step_summary import IterationResult
+from dwdp_sim.job.job import CheckedRun, StepsJob
+from dwdp_sim.results.step_summary import IterationResult, StepsSummary, summarize_steps
+from dwdp_sim.results.summary_head import layer_head, memory_bytes
 from dwdp_sim.steps.bubbles import worst_bubbles
 from dwdp_sim.steps.coarse_plan import coarse_constants
 from dwdp_sim.steps.contention import split_contention
@@ -36,10 +36,10 @@ def predict_iteration(
 
     Args:
         job: What to run.
-        replications: Seeds: the job's first, then the following ones.
+        replications: Seeds: the job's own, then the following ones.
         target: Stop once the iteration time is known this well: half width of its 95 % interval ÷ mean.
         with_range: Also run every hypothesis about what nobody has measured.
-        processes: Processes to use; None for one a core. Results do not depend on it.
+        processes: Processes to use; one a core when unset. Results do not depend on it.
         progress: Called with the number of replications done, and of all there are at most.
     """
     began = time.perf_counter()
@@ -63,16 +63,16 @@ def predict_iteration(
 
 
 def predict_configured(
-    job: StepsJob, config: dict[str, Any], progress: Callable[[int, int], None] = lambda done, of: None
+    run: CheckedRun, job: StepsJob, progress: Callable[[int, int], None] = lambda done, of: None
 ) -> IterationResult:
-    """Run the job's forward steps as often as the resolved configuration says."""
-    workload = config["workload"]
+    """Run the forward steps of `job`, the job of `run`, as often as the configuration says."""
+    workload = run.config["workload"]
     return predict_iteration(
         job,
         replications=workload["replications"],
         target=workload["target"],
         with_range=workload["range"],
-        processes=config["workers"],
+        processes=run.config["workers"],
         progress=progress,
     )
 
@@ -88,3 +88,19 @@ def _under_hypotheses(job: StepsJob) -> tuple[list[Variant], list[Scenario]]:
 
 def _enough(target: float | None, first: Replication, others: Sequence[Replication]) -> bool:
     return target is not None and known_within(target, [first, *others])
+
+
+def summary_of_steps(job: StepsJob, result: IterationResult, config_hash: str = "") -> StepsSummary:
+    """The summary of a job of forward steps.
+
+    Args:
+        job: What was run.
+        result: What was found.
+        config_hash: Of the configuration that the job was made from.
+    """
+    cluster = job.cluster
+    head = layer_head(
+        job.layer, config_hash=config_hash, cluster=cluster.name, issue_mode=job.issue_mode, home=cluster.home
+    )
+    memory = memory_bytes(job.layer, job.scenario.workload.slots)
+    return summarize_steps(head, memory, job.scenario, result)

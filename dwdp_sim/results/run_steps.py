@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dwdp_sim.job.job import CheckedRun, StepsJob
-from dwdp_sim.results.predict_steps import predict_configured
-from dwdp_sim.results.step_summary import summarize_iteration, write_iteration
-from dwdp_sim.results.step_tables import print_iteration
-from dwdp_sim.results.tables import layer_title
+from dwdp_sim.results.predict_steps import predict_configured, summary_of_steps
+from dwdp_sim.results.step_files import write_steps
+from dwdp_sim.results.step_tables import print_steps
+from dwdp_sim.results.titles import layer_title
 
 _QUIET_S = 2.0  # anything shorter needs no progress line
 
@@ -27,7 +27,8 @@ def run_iteration(run: CheckedRun, job: StepsJob, folder: Path, console: Console
         def show(done: int, of: int) -> None:
             progress.update(bar, completed=done, total=of, visible=time.monotonic() - began > _QUIET_S)
 
-        result = predict_configured(job, run.config, show)
-    summary = summarize_iteration(job, result, run.config_hash)
-    written = write_iteration(folder, run, f"Forward steps of {layer_title(job)}", result, summary)
-    print_iteration(console, job, result, summary, written)
+        result = predict_configured(run, job, show)
+    summary = summary_of_steps(job, result, run.config_hash)
+    title = layer_title(job.layer, job.cluster.name, job.issue_mode)
+    files = write_steps(folder, run.config, f"Forward steps of {title}", result, summary)
+    print_steps(console, summary, result, job.scenario, title, job.cluster.memory_bytes, files)

@@ -67,7 +67,7 @@ class Replication:
     Attributes:
         drawn: What the seed decided.
         figures: Means over ranks and counted steps; `FIGURES` says what each is.
-        timeline: What happened, all steps; without link samples.
+        timeline: What happened, all steps; without link rates.
     """
 
     drawn: Draw

@@ -19,7 +19,7 @@ from dwdp_sim.job.build_steps import build_steps_job
 from dwdp_sim.job.job import StepsJob
 from dwdp_sim.job.presets import preset
 from dwdp_sim.job.resolve import resolve
-from dwdp_sim.results.step_summary import steps_table
+from dwdp_sim.results.step_files import steps_table
 from dwdp_sim.steps.background import with_background
 from dwdp_sim.steps.replications import known_within, run_replications, workers
 from dwdp_sim.steps.scenario import FIGURES, Scenario, draw, replicate

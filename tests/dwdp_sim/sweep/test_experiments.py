@@ -26,7 +26,7 @@ def test_an_experiment_s_jobs_are_composed_and_its_first_one_runs(path: Path) ->
     assert {asked.config.results_dir for asked in jobs} == {f"results/{path.stem}"}
     first = jobs[0]
     config = replace(first.config, workers=1)
-    assert summarize_run(build_run(config, first.overrides))["wall_s"] > 0
+    assert summarize_run(build_run(config, first.overrides)).to_dict()["wall_s"] > 0
 
 
 def test_every_experiment_says_which_question_it_answers() -> None:
