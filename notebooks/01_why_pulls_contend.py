@@ -27,8 +27,9 @@ from plotly.subplots import make_subplots
 from dwdp_sim.fabric.hypotheses import hypotheses, variants
 from dwdp_sim.fabric.lower_bound import lower_bound_s
 from dwdp_sim.fabric.simulate import simulate
-from dwdp_sim.job.build import build_config
+from dwdp_sim.job.build import build_layer_job
 from dwdp_sim.job.presets import preset
+from dwdp_sim.job.resolve import resolve
 from dwdp_sim.results.predict import predict
 from dwdp_sim.results.rate_over_time import rate_over_time
 
@@ -37,7 +38,7 @@ plt.style.use("dwdp.mplstyle")
 
 def job(strategy, **values):
     """One MoE layer of DeepSeek-R1 (NVFP4) on a GB200 NVL72, five draws of the ranks' starts."""
-    return build_config(preset({"workload.draws": 5} | values, strategy=strategy), [])
+    return build_layer_job(resolve(preset({"workload.draws": 5} | values, strategy=strategy)))
 
 
 default, batched = (job(name, **{"workload.range": False}) for name in ("default", "batched"))

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from dwdp_sim.base.atomic_file import write_whole
-from dwdp_sim.job.build import Job, build_config
+from dwdp_sim.job.build import build_layer_job
+from dwdp_sim.job.job import LayerJob
 from dwdp_sim.job.presets import preset
+from dwdp_sim.job.resolve import resolve
 from dwdp_sim.results.figure import draw_timeline
 from dwdp_sim.results.job_files import job_picture
 from dwdp_sim.results.predict import predict
@@ -21,9 +23,9 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 STRATEGIES = ("default", "batched")
 
 
-def job(strategy: str, **values: Any) -> Job:
+def job(strategy: str, **values: Any) -> LayerJob:
     """What `make predict` runs."""
-    return build_config(preset(values, strategy=strategy), [])
+    return build_layer_job(resolve(preset(values, strategy=strategy)))
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from dwdp_hw.job.measurement import Measurement
 from dwdp_sim.fabric.simulate import simulate
-from dwdp_sim.job.build import Job
+from dwdp_sim.job.job import LayerJob
 from dwdp_sim.results.summary import Latency
 from dwdp_sim.results.summary_head import LayerHead, layer_head
 
@@ -127,7 +127,7 @@ def summarize_measurement(measurement: Measurement, row: Mapping[str, Any]) -> M
     return MeasurementSummary(head, case.mapping, latency, ranks, measurement.no_prediction, row)
 
 
-def _predicted_s(job: Job | None) -> list[float] | None:
+def _predicted_s(job: LayerJob | None) -> list[float] | None:
     """Each rank's latency as the simulator has it, in seconds."""
     if job is None:
         return None

@@ -27,7 +27,8 @@ from dwdp_sim.advise.trials import Bench, Lab, Setup
 from dwdp_sim.advise.window_ratio import Load, measure_load
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis, distinct, hypotheses, samples
-from dwdp_sim.job.build import Job, Layer
+from dwdp_sim.job.job import Job, StepsJob
+from dwdp_sim.plan.strategy import Strategy
 
 _LARGE_SLICE_BYTES = 32 * 2**20
 _SEEDS_BESIDE = 3  # of what is asked besides which candidate is best
@@ -62,8 +63,8 @@ class Advice:
     wall_s: float
 
 
-def build_bench(job: Job, config: AdviseTree) -> Bench:
-    """What all set-ups have in common.
+def check_advisable(job: Job, config: AdviseTree) -> StepsJob:
+    """The job, if advice can be given for it.
 
     Raises:
         ConfigError: The configuration is of something that no advice can be given for.
@@ -74,7 +75,7 @@ def build_bench(job: Job, config: AdviseTree) -> Bench:
         if getattr(config.advise, name) < least:
             raise ConfigError(f"advise.{name}", getattr(config.advise, name), f"must be at least {least}")
     workload = config.workload
-    if workload.kind != "iteration" or job.layer is None:
+    if not isinstance(job, StepsJob):
         raise ConfigError("workload.kind", workload.kind, "dwdp-advise compares forward steps: workload=iteration")
     if workload.replications < 2:
         raise ConfigError("workload.replications", workload.replications, "an interval takes at least 2")
@@ -84,18 +85,22 @@ def build_bench(job: Job, config: AdviseTree) -> Bench:
         raise ConfigError("results_dir", config.results_dir, "only dwdp-sim -m writes rows")
     if job.cluster.home != "peer":
         raise ConfigError("cluster.home", job.cluster.home, "dwdp-advise needs peers to pull from")
-    return Bench(config, job.cluster, job.options, job.layer.model, job.layer.placement)
+    return job
 
 
 def advise(
-    bench: Bench, config: AdviseTree, layer: Layer, pool: Executor | None, progress: Callable[[str, int, int], None]
+    bench: Bench,
+    config: AdviseTree,
+    strategy: Strategy,
+    pool: Executor | None,
+    progress: Callable[[str, int, int], None],
 ) -> Advice:
     """Find out everything.
 
     Args:
         bench: The user's configuration.
         config: The same, with what is asked of the advice.
-        layer: What the user runs.
+        strategy: What the user runs.
         pool: Where to simulate; None for here. No result depends on it.
         progress: Called with what is being done, the number of runs done, and of all in this part.
     """
@@ -104,7 +109,7 @@ def advise(
     lab = Lab(bench, pool, lambda done, of: progress(part[0], done, of))
     seeds = tuple(range(config.seed, config.seed + config.workload.replications))
     few, layers = seeds[:_SEEDS_BESIDE], config.advise.screen_layers
-    have = candidate_of(layer.strategy, config.workload.carry_over)
+    have = candidate_of(strategy, config.workload.carry_over)
     ranks, cluster = bench.placement.dwdp_size, bench.cluster
     states = possible_states(bench, have, config.advise.samples)
     load = measure_load(bench, have.strategy, seeds)

@@ -17,7 +17,7 @@ from dwdp_sim.results.summary_head import LayerHead, MemoryBytes
 from dwdp_sim.steps.bubbles import Bubble
 from dwdp_sim.steps.contention import Blame
 from dwdp_sim.steps.dep import DepTimes
-from dwdp_sim.steps.scenario import Replication, Scenario, draw
+from dwdp_sim.steps.scenario import Replication, Scenario
 
 
 @dataclass(frozen=True)
@@ -135,9 +135,7 @@ def _as_dict(estimate: Estimate) -> dict[str, float | None]:
     return {"mean": estimate.mean, "half_width": None if math.isnan(half) else half}
 
 
-def summarize_steps(
-    head: LayerHead, memory: MemoryBytes, scenario: Scenario, result: IterationResult, compute: str
-) -> StepsSummary:
+def summarize_steps(head: LayerHead, memory: MemoryBytes, scenario: Scenario, result: IterationResult) -> StepsSummary:
     """The summary of forward steps.
 
     Args:
@@ -145,7 +143,6 @@ def summarize_steps(
         memory: What it needs.
         scenario: The forward steps.
         result: What was found.
-        compute: Name of the compute windows.
     """
     first = result.replications[0]
     columns = {name: [r.figures[name] for r in result.replications] for name in first.figures}
@@ -155,13 +152,13 @@ def summarize_steps(
         memory_bytes=memory,
         replications=len(result.replications),
         figures=figures,
-        time_to_first_token_s=figures["iteration_s"].mean * _steps_a_request(scenario, first.seed),
+        time_to_first_token_s=figures["iteration_s"].mean * _steps_a_request(first),
         lower_bound_s=_lower_bound_s(scenario, result),
         range_s=None if result.under is None else _range(result.replications, result.under),
         dep=None if result.dep is None else _beside_dep(result.dep, columns["iteration_s"]),
         worst_bubbles=result.bubbles,
         assumed_constants=[*scenario.constants.assumed, *_assumed_compute(scenario)],
-        compute=compute,
+        compute=scenario.workload.compute.name,
         wall_s=result.wall_s,
     )
 
@@ -172,7 +169,7 @@ def _assumed_compute(scenario: Scenario) -> list[str]:
     formats = {model.weight_format, model.attention.weight_format if model.attention else model.weight_format}
     return [
         f"compute.{name}"
-        for name, constant in scenario.compute.constants.items()
+        for name, constant in scenario.workload.compute.constants.items()
         if constant.provenance == "assumed" and (not name.startswith("flops_") or name[len("flops_") :] in formats)
     ]
 
@@ -193,7 +190,7 @@ def _lower_bound_s(scenario: Scenario, result: IterationResult) -> float:
     """No step can be shorter than its compute, nor than all its layers' bytes over the busiest link."""
     bytes_s = scenario.model.num_moe_layers * lower_bound_s(scenario.program, scenario.constants)
     windows = [r.windows for r in result.replications]
-    compute = [(w.lead_s + (w.before_s + w.moe_s).sum(axis=2))[:, scenario.warmup :] for w in windows]
+    compute = [(w.lead_s + (w.before_s + w.moe_s).sum(axis=2))[:, scenario.workload.warmup :] for w in windows]
     return float(np.mean(np.maximum(np.array(compute), bytes_s)))
 
 
@@ -208,7 +205,7 @@ def _beside_dep(dep: Sequence[DepTimes], iteration_s: Sequence[float]) -> DepSum
     )
 
 
-def _steps_a_request(scenario: Scenario, seed: int) -> float:
+def _steps_a_request(first: Replication) -> float:
     """Mean number of forward steps that a request takes; more than one only where inputs are cut into chunks."""
-    chunks = [chunk for rank in draw(scenario, seed).steps for step in rank for chunk in step]
+    chunks = [chunk for rank in first.drawn.steps for step in rank for chunk in step]
     return len(chunks) / max(sum(chunk.context_tokens == 0 for chunk in chunks), 1)

@@ -45,7 +45,7 @@ def print_steps(
     if not console.is_terminal:
         console = Console(width=_PLAIN_WIDTH, file=console.file)
     console.print(_figures(summary, scenario, title))
-    console.print(ranks_table(result.replications[0].timeline, scenario.warmup))
+    console.print(ranks_table(result.replications[0].timeline, scenario.workload.warmup))
     console.print(bubbles_table(result.bubbles[:_BUBBLES_SHOWN]))
     for line in (*_comparisons(summary), memory_line(summary.memory_bytes, gpu_bytes)):
         console.print(line, highlight=False)
@@ -54,12 +54,12 @@ def print_steps(
 
 
 def _figures(summary: StepsSummary, scenario: Scenario, title: str) -> Table:
-    load = scenario.load
+    load = scenario.workload.load
     inputs = "from a file" if load.lengths else f"{load.ratio:g}–1 × {load.isl} tokens"
     title = (
         f"Forward steps of {title}\n"
         f"{scenario.model.num_moe_layers} MoE layers, inputs {inputs}, at most {load.max_num_tokens} tokens a step, "
-        f"compute {summary.compute}, {summary.replications} seeds × {scenario.iterations} steps"
+        f"compute {summary.compute}, {summary.replications} seeds × {scenario.workload.iterations} steps"
     )
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for heading, justify in (("", "left"), ("mean", "right"), ("± (95 %)", "right"), ("range over rules", "right")):

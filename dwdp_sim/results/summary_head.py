@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dwdp_sim.job.build import Layer
+from dwdp_sim.job.job import Layer
 
 SUMMARY_SCHEMA = 2
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.markup import escape
 
 from dwdp_sim.base.units import format_slice
-from dwdp_sim.job.build import Layer
+from dwdp_sim.job.job import Layer
 from dwdp_sim.model.placement import Placement
 from dwdp_sim.plan.strategy import Strategy
 

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.errors import visible
-from dwdp_sim.job.build import NOT_HASHED, Job
+from dwdp_sim.job.fingerprint import NOT_HASHED
+from dwdp_sim.job.job import CheckedRun
 from dwdp_sim.results.step_summary import StepsSummary
 from dwdp_sim.results.summary import LayerSummary, ReplaySummary
 from dwdp_sim.sweep.columns import JOB_METRICS, RANK_METRICS, SCHEMA, SCHEMA_VERSION, STEP_METRICS, find, parameters
@@ -33,21 +34,23 @@ class Run:
     wall_s: float
 
 
-def result_rows(asked: Asked, job: Job, summary: LayerSummary | ReplaySummary | StepsSummary, run: Run) -> pa.Table:
+def result_rows(
+    asked: Asked, checked: CheckedRun, summary: LayerSummary | ReplaySummary | StepsSummary, run: Run
+) -> pa.Table:
     """One row a rank; of a replay, one a stream; of forward steps, one in all."""
     said = summary.to_dict()
     metrics = {column.name: find(said, column.source) for column in (*JOB_METRICS, *STEP_METRICS)}
     metrics["assumed_constants"] = ",".join(said["assumed_constants"])
     head = {
         **_identity(asked, "ok"),
-        "config_hash": job.config_hash,
-        **parameters(job.config),
-        "issue_mode": job.issue_mode,
+        "config_hash": checked.config_hash,
+        **parameters(checked.config),
+        "issue_mode": checked.job.issue_mode,
         **metrics,
         **_run(asked, run),
     }
     first, *others = _ranks(said)
-    config = json.dumps(_result_config(job.config), sort_keys=True)
+    config = json.dumps(_result_config(checked.config), sort_keys=True)
     rows = [{**head, **first, "config_json": config}, *({**head, **rank} for rank in others)]
     return pa.Table.from_pylist(rows, SCHEMA)
 

@@ -19,7 +19,6 @@ SMALL_SLICES = replace(BATCHED, strategy=Strategy("batched", slice_bytes=2**16))
 
 def test_what_the_user_has_takes_as_long_as_dwdp_sim_says() -> None:
     _, job = small_job()
-    assert job.scenario is not None
     expected = replicate(job.scenario, 3).figures["iteration_s"]
     assert iteration_s((small_bench(), DEFAULT, 3)) == expected
 

@@ -12,20 +12,21 @@ import pytest
 
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.fabric.simulate import simulate
-from dwdp_sim.job.build import Job
+from dwdp_sim.job.job import LayerJob
 from dwdp_sim.results.chrome_trace import chrome_trace, lanes
 from dwdp_sim.results.job_files import write_prediction
 from dwdp_sim.results.predict import predict
 from dwdp_sim.results.rate_over_time import rate_over_time
-from tests.dwdp_sim.composing import job
+from tests.dwdp_sim.composing import checked, job
 
-BATCHED = ("model=deepseek_v3_lite_nvfp4", "strategy.slice_bytes=8MiB", "workload.draws=1", "workload.range=false")
+BATCHED = ("model=deepseek_v3_lite_nvfp4", "strategy.slice_bytes=8MiB", "workload.draws=1")
 
 
-def write(folder: Path, *overrides: str) -> tuple[Job, list[Path]]:
-    built = job(*BATCHED, *overrides)
-    timeline, summary = predict(built)
-    return built, write_prediction(folder, built, timeline, replace(summary, basis=replace(summary.basis, wall_s=0.0)))
+def write(folder: Path, *overrides: str) -> tuple[LayerJob, list[Path]]:
+    run = checked(*BATCHED, *overrides)
+    timeline, summary = predict(run.job, with_range=False, config_hash=run.config_hash)
+    timeless = replace(summary, basis=replace(summary.basis, wall_s=0.0))
+    return run.job, write_prediction(folder, run, run.job, timeline, timeless)
 
 
 def test_a_run_s_files_hold_what_happened_copy_by_copy(tmp_path: Path) -> None:

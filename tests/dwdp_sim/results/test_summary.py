@@ -28,7 +28,6 @@ def test_with_experts_in_host_memory_the_bound_is_the_host_link_s() -> None:
 def test_memory_is_resident_experts_of_all_layers_and_two_slots() -> None:
     # 58 layers × 64 experts × 24,772,616 bytes; two slots of 192 experts.
     layer = job().layer
-    assert layer is not None
     assert memory_bytes(layer) == MemoryBytes(experts=58 * 64 * 24_772_616, slots=2 * 192 * 24_772_616)
 
 

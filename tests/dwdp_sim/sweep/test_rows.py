@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dwdp_sim.job.build import Job, build_config
-from dwdp_sim.results.predict import summarize_job
+from dwdp_sim.job.build import build_run
+from dwdp_sim.job.job import CheckedRun
+from dwdp_sim.results.predict import summarize_run
 from dwdp_sim.sweep.columns import COLUMNS, SCHEMA_VERSION, data_dictionary
 from dwdp_sim.sweep.jobs import Asked
 from dwdp_sim.sweep.rows import (
@@ -37,10 +38,10 @@ def asked(*overrides: str) -> Asked:
     return Asked("a" * 32, "b" * 32, overrides, config_object(*overrides))
 
 
-def rows_of(*overrides: str) -> tuple[pa.Table, Job, dict[str, Any]]:
+def rows_of(*overrides: str) -> tuple[pa.Table, CheckedRun, dict[str, Any]]:
     one = asked(*overrides)
-    job = build_config(config_object(*overrides), overrides)
-    summary = summarize_job(job)
+    job = build_run(config_object(*overrides), overrides)
+    summary = summarize_run(job)
     return result_rows(one, job, summary, RUN), job, summary.to_dict()
 
 
