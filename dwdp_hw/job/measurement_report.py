@@ -210,7 +210,7 @@ def print_measurement(console: Console, measurement: Measurement, summary: dict[
     if not console.is_terminal:
         console = Console(width=120, file=console.file)
     strategy, placement = measurement.layer.strategy, measurement.layer.placement
-    slices = f", {format_slice(strategy.slice_bytes)} slices" if strategy.slices and strategy.slice_bytes else ""
+    slices = f", {format_slice(strategy.slice_bytes)} slices" if strategy.slice_bytes else ""
     title = (
         f"Measured: one MoE layer of {summary['model']}, {strategy.name} ({strategy.implementation}{slices})\n"
         f"N = {placement.dwdp_size}, L = {placement.num_experts_per_worker}, P = {placement.num_prefetch_experts}, "

@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from dwdp_sim.advise.break_even import Turning, find_turnings
-from dwdp_sim.advise.candidates import CONTENTION_OPT_SLICE_BYTES, Candidate, candidate_of, pair
+from dwdp_sim.advise.candidates import Candidate, pair
 from dwdp_sim.advise.config import AdviseTree
 from dwdp_sim.advise.placements import PlacementRow, compare_placements
 from dwdp_sim.advise.provenance import used_constants
@@ -28,6 +28,7 @@ from dwdp_sim.advise.window_ratio import Load, measure_load
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis, distinct, hypotheses, samples
 from dwdp_sim.job.build import Job, Layer
+from dwdp_sim.plan.engines import CONTENTION_OPT_SLICE_BYTES
 
 _LARGE_SLICE_BYTES = 32 * 2**20
 _SEEDS_BESIDE = 3  # of what is asked besides which candidate is best
@@ -104,7 +105,7 @@ def advise(
     lab = Lab(bench, pool, lambda done, of: progress(part[0], done, of))
     seeds = tuple(range(config.seed, config.seed + config.workload.replications))
     few, layers = seeds[:_SEEDS_BESIDE], config.advise.screen_layers
-    have = candidate_of(layer.strategy, config.workload.carry_over)
+    have = Candidate(layer.strategy, config.workload.carry_over)
     ranks, cluster = bench.placement.dwdp_size, bench.cluster
     states = possible_states(bench, have, config.advise.samples)
     load = measure_load(bench, have.strategy, seeds)

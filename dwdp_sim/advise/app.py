@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from dwdp_sim.advise.advice import advise, build_bench, possible_states, telling_states
 from dwdp_sim.advise.advice_json import advice_content, map_content
-from dwdp_sim.advise.candidates import candidate_of
+from dwdp_sim.advise.candidates import Candidate
 from dwdp_sim.advise.config import AdviseTree, register_advise_schemas
 from dwdp_sim.advise.gain_map import RATIOS, VARIATIONS, map_gain
 from dwdp_sim.advise.gain_map_figure import draw_map
@@ -60,7 +60,7 @@ def run_advice(config: AdviseTree, job: Job, bench: Bench, folder: Path, console
     assert job.layer is not None
     with _progress(console) as progress, workers(config.workers or os.cpu_count() or 1) as pool:
         advice = advise(bench, config, job.layer, pool, progress)
-    found = evidence(bench, candidate_of(job.layer.strategy, config.workload.carry_over))
+    found = evidence(bench, Candidate(job.layer.strategy, config.workload.carry_over))
     content = advice_content(job, advice, found)
     settings = yaml.safe_dump(job.config, sort_keys=False, allow_unicode=True)
     written = [
@@ -74,7 +74,7 @@ def run_map(config: AdviseTree, job: Job, bench: Bench, folder: Path, console: C
     """Draw the gain of batching over window and variation into `folder`."""
     assert job.layer is not None
     seeds = range(config.seed, config.seed + config.workload.replications)
-    have = candidate_of(job.layer.strategy, config.workload.carry_over)
+    have = Candidate(job.layer.strategy, config.workload.carry_over)
     load = measure_load(bench, have.strategy, seeds)
     size = bench.placement.dwdp_size
     states = telling_states(possible_states(bench, have))

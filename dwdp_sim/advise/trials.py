@@ -7,7 +7,6 @@ from concurrent.futures import Executor
 from copy import deepcopy
 from dataclasses import dataclass, replace
 
-from dwdp_sim.advise.candidates import ONE_BY_ONE
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis, without_walk
 from dwdp_sim.fabric.options import FabricOptions
@@ -16,7 +15,7 @@ from dwdp_sim.job.build_steps import build_scenario
 from dwdp_sim.job.schema import SimConfig
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.model.placement import Placement
-from dwdp_sim.plan.strategy import Strategy, build_plan
+from dwdp_sim.plan.strategy import Strategy
 from dwdp_sim.steps.coarse_plan import SLICES_A_PULL, CoarsePlan, coarse_constants, make_coarse_plan
 from dwdp_sim.steps.compute import ComputeConfig
 from dwdp_sim.steps.scenario import Scenario, draw, figures
@@ -116,7 +115,7 @@ class Bench:
         config, model = self._configured(setup), self._shortened(setup)
         cluster, options = setup.state.machine(self.cluster, self.options, config.seed)
         twin, placement = self.twin(setup), self.placed(setup)
-        layer = Layer(model, placement, twin.strategy, build_plan(model, placement, twin.strategy))
+        layer = Layer(model, placement, twin.strategy, twin.plan)
         scenario = build_scenario(config, cluster, model, build_program(config, cluster, layer), options)
         constants = scenario.constants
         if setup.host is not None and setup.host.issue_slice_s is not None:
@@ -191,9 +190,7 @@ class Lab:
         """Equal for two set-ups that come to the same simulation."""
         twin = self.twin(setup)
         scales = () if self.bench.hides_host(setup) and twin.calls_scale == 1.0 else (twin.copies, twin.calls)
-        one_source = twin.strategy.name in ONE_BY_ONE or (
-            twin.strategy.name == "batched_per_round" and twin.strategy.call_rounds == 1
-        )
+        one_source = twin.plan.reads_one_source_a_call()
         state = without_walk(setup.state) if one_source else setup.state
         by_bytes = dict(state.constants).get("refill", self._refill) == "bytes" and not one_source
         state = replace(state, name="")

@@ -14,7 +14,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.base.units import parse_bytes
+from dwdp_sim.base.units import parse_slice
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.constant import Constant
 from dwdp_sim.fabric.fabric_constants import FabricConstants, constants_for
@@ -34,15 +34,19 @@ from dwdp_sim.model.attention import Attention
 from dwdp_sim.model.huggingface import read_shape
 from dwdp_sim.model.moe import FORMATS, MoEModel
 from dwdp_sim.model.placement import Placement
+from dwdp_sim.plan.build_plan import build_plan
 from dwdp_sim.plan.copy_plan import CopyPlan
+from dwdp_sim.plan.engines import CONTENTION_OPT_SLICE_BYTES
+from dwdp_sim.plan.kinds import BATCHED, DEFAULT, kind_named
 from dwdp_sim.plan.program import Program, program_from_plan
 from dwdp_sim.plan.program_file import read_program
-from dwdp_sim.plan.strategy import Strategy, build_plan
+from dwdp_sim.plan.strategy import Strategy, StrategyKind
+from dwdp_sim.plan.strategy_file import hash_kind, load_kind
 from dwdp_sim.steps.coarse_plan import COARSE_SLICES, CoarsePlan, make_coarse_plan
 from dwdp_sim.steps.scenario import Scenario
 
+CUSTOM = "custom"  # strategy.name where strategy.path names a strategy of the user's
 NOT_HASHED = ("results_dir", "sweep", "workers")  # where rows go, and who makes them
-_CONTENTION_OPT_SLICE_BYTES = 2 * 2**20  # TensorRT-LLM's slice
 _FILE_KEYS = (
     ("model", "config_json"),
     ("dwdp", "trtllm_yaml"),
@@ -146,7 +150,7 @@ def build_config(config: SimConfig, overrides: Sequence[str]) -> Job:
     if layer is not None and config.workload.kind == "iteration":
         scenario = build_scenario(config, cluster, layer.model, program, options)
         plan = make_coarse_plan(layer.model, layer.placement, layer.strategy, COARSE_SLICES)
-        larger = replace(layer, strategy=plan.strategy, plan=build_plan(layer.model, layer.placement, plan.strategy))
+        larger = replace(layer, strategy=plan.strategy, plan=plan.plan)
         built = build_program(config, cluster, larger)
         coarse = plan, build_scenario(config, cluster, layer.model, built, options)
     return Job(
@@ -190,6 +194,9 @@ def hash_config(config: SimConfig) -> str:
         path = content[group][key]
         if path is not None:
             content[group][key] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    path = content["strategy"].pop("path")
+    if path is not None:
+        content["strategy"]["file"] = hash_kind(path)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -229,11 +236,11 @@ def apply_trtllm_yaml(config: SimConfig, explicit: set[str]) -> None:
     chosen = explicit & {"strategy", "strategy.name"}
     if block.contention_opt is None and chosen:
         return
-    name = "batched" if block.contention_opt else "default"
+    name = BATCHED.name if block.contention_opt else DEFAULT.name
     for key in sorted(chosen):
         _must_agree(key, config.strategy.name, name, explicit, path)
-    if name == "batched" and config.strategy.slice_bytes is None:
-        config.strategy.slice_bytes = _CONTENTION_OPT_SLICE_BYTES
+    if name == BATCHED.name and config.strategy.slice_bytes is None:
+        config.strategy.slice_bytes = CONTENTION_OPT_SLICE_BYTES
     config.strategy.name = name
 
 
@@ -280,8 +287,26 @@ def _build_attention(config: AttentionConfig) -> Attention | None:
 
 def build_strategy(config: StrategyConfig) -> Strategy:
     """The strategy of a composed `strategy` group."""
-    size = None if config.slice_bytes is None else parse_bytes(config.slice_bytes, "strategy.slice_bytes")
-    return replace(Strategy(config.name), **{**vars(config), "slice_bytes": size})
+    return Strategy(
+        kind=_build_kind(config),
+        implementation=config.implementation,
+        slice_bytes=parse_slice(config.slice_bytes, "strategy.slice_bytes"),
+        wave_copies=config.wave_copies,
+        call_rounds=config.call_rounds,
+        barrier=config.barrier,
+    )
+
+
+def _build_kind(config: StrategyConfig) -> StrategyKind:
+    """The record of a strategy, of this project or from a file of the user's."""
+    if config.path is None:
+        if config.name == CUSTOM:
+            raise ConfigError("strategy.path", "missing", "give it, as strategy.path=my_strategy.py:name")
+        return kind_named(config.name)
+    kind = load_kind(config.path)
+    if config.name not in (CUSTOM, kind.name):
+        raise ConfigError("strategy.name", config.name, f"reads no file; strategy={CUSTOM} is for {config.path}")
+    return kind
 
 
 def build_layer(config: SimConfig, explicit: set[str]) -> Layer:
@@ -294,7 +319,7 @@ def build_layer(config: SimConfig, explicit: set[str]) -> Layer:
     dwdp.num_experts_per_worker = placement.num_experts_per_worker
     dwdp.num_prefetch_experts = placement.num_prefetch_experts
     strategy = build_strategy(config.strategy)
-    config.strategy.slice_bytes = strategy.slice_bytes
+    config.strategy.name, config.strategy.slice_bytes = strategy.name, strategy.slice_bytes
     return Layer(model, placement, strategy, build_plan(model, placement, strategy))
 
 

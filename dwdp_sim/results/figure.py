@@ -221,7 +221,7 @@ def _title(job: Job) -> str:
     if job.layer is None:
         return f"copy program on {job.cluster.name}"
     strategy, model = job.layer.strategy, job.layer.model
-    slices = f", {format_slice(strategy.slice_bytes)} slices" if strategy.slices and strategy.slice_bytes else ""
+    slices = f", {format_slice(strategy.slice_bytes)} slices" if strategy.slice_bytes else ""
     return (
         f"{model.name}: one layer's prefetch on {job.cluster.name}, N = {job.layer.placement.dwdp_size}\n"
         f"{strategy.name} ({strategy.implementation}{slices}), {job.issue_mode}"

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from dwdp_sim.base.units import format_bytes, format_seconds, format_slice
 from dwdp_sim.job.build import Job, Layer
+from dwdp_sim.plan.kinds import is_hypothetical
 
 _PLAIN_WIDTH = 120
 _MOST_ROWS = 16
@@ -92,8 +93,8 @@ def _print_layer(console: Console, job: Job, layer: Layer, summary: dict[str, An
 def layer_title(job: Job, layer: Layer) -> str:
     """Model, machine, strategy and group, in two lines, for rich."""
     strategy, placement = layer.strategy, layer.placement
-    slices = f", {format_slice(strategy.slice_bytes)} slices" if strategy.slices and strategy.slice_bytes else ""
-    hypothetical = ", hypothetical: no engine offers it" if strategy.hypothetical else ""
+    slices = f", {format_slice(strategy.slice_bytes)} slices" if strategy.slice_bytes else ""
+    hypothetical = ", hypothetical: no engine offers it" if is_hypothetical(strategy) else ""
     return (
         f"{escape(layer.model.name)} on {escape(job.cluster.name)}: {strategy.name} "
         f"({strategy.implementation}{slices}{hypothetical})\n"
