@@ -196,7 +196,7 @@ def hash_config(config: SimConfig) -> str:
             content[group][key] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
     path = content["strategy"].pop("path")
     if path is not None:
-        content["strategy"]["file"] = hash_kind(path)
+        content["strategy"]["file"] = hash_kind(path, "strategy.path")
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -303,7 +303,7 @@ def _build_kind(config: StrategyConfig) -> StrategyKind:
         if config.name == CUSTOM:
             raise ConfigError("strategy.path", "missing", "give it, as strategy.path=my_strategy.py:name")
         return kind_named(config.name)
-    kind = load_kind(config.path)
+    kind = load_kind(config.path, "strategy.path")
     if config.name not in (CUSTOM, kind.name):
         raise ConfigError("strategy.name", config.name, f"reads no file; strategy={CUSTOM} is for {config.path}")
     return kind

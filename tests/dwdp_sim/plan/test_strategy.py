@@ -15,7 +15,7 @@ from dwdp_sim.model.placement import Placement
 from dwdp_sim.plan.build_plan import build_plan
 from dwdp_sim.plan.copy_plan import ASYNC, BATCH, NO_BARRIER, CopyPlan
 from dwdp_sim.plan.engines import IMPLEMENTATIONS
-from dwdp_sim.plan.kinds import BATCHED, STRATEGIES, is_hypothetical
+from dwdp_sim.plan.kinds import BATCHED, STRATEGIES, is_hypothetical, kind_named
 from dwdp_sim.plan.strategy import BARRIERS, Strategy
 from tests.dwdp_sim.model.test_placement import PLACEMENTS
 
