@@ -22,6 +22,7 @@ from dwdp_sim.fabric.hypotheses import WALKS, Hypothesis
 from dwdp_sim.job.build_steps import build_steps_job
 from dwdp_sim.job.presets import preset
 from dwdp_sim.job.resolve import resolve
+from dwdp_sim.plan.kinds import BATCHED, WAVES
 from dwdp_sim.plan.strategy import Strategy
 from dwdp_sim.steps.coarse_plan import COARSE_SLICES, SLICES_A_PULL
 
@@ -29,14 +30,14 @@ SEEDS, LAYERS, EVERY = range(4), 8, 10**9
 R1 = {"dwdp.dwdp_size": 4, "workload.ratio": 0.5}
 # Model, values, strategy
 CASES: dict[str, tuple[str, dict[str, Any], Strategy]] = {
-    "batched, trtllm_ipc, DeepSeek-R1, N = 4": ("deepseek_r1_nvfp4", R1, Strategy("batched")),
-    "batched, trtllm_vmm, DeepSeek-R1, N = 4": ("deepseek_r1_nvfp4", R1, Strategy("batched", "trtllm_vmm")),
+    "batched, trtllm_ipc, DeepSeek-R1, N = 4": ("deepseek_r1_nvfp4", R1, Strategy(BATCHED)),
+    "batched, trtllm_vmm, DeepSeek-R1, N = 4": ("deepseek_r1_nvfp4", R1, Strategy(BATCHED, "trtllm_vmm")),
     "batched, trtllm_ipc, DeepSeek-V3-Lite, N = 3": (
         "deepseek_v3_lite_nvfp4",
         {"dwdp.dwdp_size": 3, "workload.ratio": 0.5, "workload.max_num_tokens": 8192},
-        Strategy("batched", slice_bytes=2**18),
+        Strategy(BATCHED, slice_bytes=2**18),
     ),
-    "waves, trtllm_ipc, DeepSeek-R1, N = 4": ("deepseek_r1_nvfp4", R1, Strategy("waves")),
+    "waves, trtllm_ipc, DeepSeek-R1, N = 4": ("deepseek_r1_nvfp4", R1, Strategy(WAVES)),
 }
 
 

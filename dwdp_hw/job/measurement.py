@@ -165,7 +165,7 @@ def _case(config: HwConfig, layer: Layer, home: str, mapping: str, group_size: i
             "model": layer.model.name,
             "strategy": strategy.name,
             "implementation": strategy.implementation,
-            "slice_bytes": strategy.slice_bytes if strategy.slices else None,
+            "slice_bytes": strategy.slice_bytes,
         },
         measure=backend.measure.value,
         issue=backend.issue,

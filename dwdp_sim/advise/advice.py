@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from dwdp_sim.advise.break_even import Turning, find_turnings
-from dwdp_sim.advise.candidates import CONTENTION_OPT_SLICE_BYTES, Candidate, candidate_of, pair
+from dwdp_sim.advise.candidates import Candidate, pair
 from dwdp_sim.advise.config import AdviseTree
 from dwdp_sim.advise.placements import PlacementRow, compare_placements
 from dwdp_sim.advise.provenance import used_constants
@@ -28,7 +28,9 @@ from dwdp_sim.advise.window_ratio import Load, measure_load
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis, distinct, hypotheses, samples
 from dwdp_sim.job.job import Job, StepsJob
-from dwdp_sim.plan.strategy import Strategy
+from dwdp_sim.plan.engines import CONTENTION_OPT_SLICE_BYTES
+from dwdp_sim.plan.strategy import Strategy, StrategyKind
+from dwdp_sim.plan.strategy_file import load_kind
 
 _LARGE_SLICE_BYTES = 32 * 2**20
 _SEEDS_BESIDE = 3  # of what is asked besides which candidate is best
@@ -81,11 +83,21 @@ def check_advisable(job: Job, config: AdviseTree) -> StepsJob:
         raise ConfigError("workload.replications", workload.replications, "an interval takes at least 2")
     if workload.target is not None:
         raise ConfigError("workload.target", workload.target, "dwdp-advise runs all replications: leave it null")
+    kinds_also_compared(config)
     if config.results_dir is not None:
         raise ConfigError("results_dir", config.results_dir, "only dwdp-sim -m writes rows")
     if job.cluster.home != "peer":
         raise ConfigError("cluster.home", job.cluster.home, "dwdp-advise needs peers to pull from")
     return job
+
+
+def kinds_also_compared(config: AdviseTree) -> list[StrategyKind]:
+    """The strategy of the user's own that is compared with those of this project, if there is one.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    return [] if config.advise.also is None else [load_kind(config.advise.also, "advise.also")]
 
 
 def advise(
@@ -109,11 +121,12 @@ def advise(
     lab = Lab(bench, pool, lambda done, of: progress(part[0], done, of))
     seeds = tuple(range(config.seed, config.seed + config.workload.replications))
     few, layers = seeds[:_SEEDS_BESIDE], config.advise.screen_layers
-    have = candidate_of(strategy, config.workload.carry_over)
+    have = Candidate(strategy, config.workload.carry_over)
     ranks, cluster = bench.placement.dwdp_size, bench.cluster
     states = possible_states(bench, have, config.advise.samples)
     load = measure_load(bench, have.strategy, seeds)
-    findings = search(lab, have, states, Effort(layers, seeds, config.advise.copies))
+    also = kinds_also_compared(config)
+    findings = search(lab, have, states, Effort(layers, seeds, config.advise.copies), also)
     default, batched = pair(have)
     part[0] = "where it turns"
     telling = telling_states(states) if load.window_s else []

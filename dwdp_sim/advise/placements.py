@@ -12,7 +12,6 @@ from dwdp_sim.base.estimate import Estimate, paired_gain
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.job.make import make_layer
 from dwdp_sim.model.placement import Placement
-from dwdp_sim.plan.strategy import IMPLEMENTATIONS
 from dwdp_sim.results.summary_head import memory_bytes
 from dwdp_sim.steps.coarse_plan import COARSE_SLICES
 
@@ -51,7 +50,7 @@ def compare_placements(
         seeds: At least two.
     """
     own = lab.bench.placement
-    others = _others(own) if IMPLEMENTATIONS[candidate.strategy.implementation].allows_overlap else []
+    others = _others(own) if candidate.strategy.engine.allows_overlap else []
     rows = {placement: _row(lab, cluster, candidate, placement) for placement in (own, *others)}
     runs = {
         placement: replace(

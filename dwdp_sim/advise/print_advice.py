@@ -19,6 +19,7 @@ from dwdp_sim.advise.verdict import percent, percent_range, turning_lines, verdi
 from dwdp_sim.base.estimate import Estimate
 from dwdp_sim.base.units import format_bytes, format_seconds, format_slice
 from dwdp_sim.job.job import StepsJob
+from dwdp_sim.plan.engines import CONTENTION_OPT_SLICE_BYTES
 
 _PLAIN_WIDTH = 120
 
@@ -99,12 +100,14 @@ def _load_line(advice: Advice) -> str:
 def _slice_line(advice: Advice) -> str:
     """How flat the optimum is."""
     alike = [row for row in advice.sizes if abs(row.gain.mean) < ALIKE or not row.gain.excludes_zero]
-    names = [_size(row.slice_bytes) for row in alike]
-    others = [f"{_size(row.slice_bytes)} {100 * row.gain.mean:+.1f} %" for row in advice.sizes if row not in alike]
+    names = [format_slice(row.slice_bytes) for row in alike]
+    others = [
+        f"{format_slice(row.slice_bytes)} {100 * row.gain.mean:+.1f} %" for row in advice.sizes if row not in alike
+    ]
     hosts = [row.cost.seconds for row in alike]
     host = f"host {format_seconds(max(hosts))} to {format_seconds(min(hosts))} a layer"
     text = f"{names[0]} to {names[-1]} are alike ({host})"
-    against = f"; against 2 MiB: {', '.join(others)}" if others else ""
+    against = f"; against {format_slice(CONTENTION_OPT_SLICE_BYTES)}: {', '.join(others)}" if others else ""
     return f"batched, as configured: {text}{against}. Where an engine counts bytes in flight, larger slices lose"
 
 
@@ -121,7 +124,7 @@ def _host_lines(advice: Advice) -> list[str]:
         layers = " / ".join(f"{1e3 * row.host_s:.2g}" for row in rows)
         ahead, behind = (" / ".join(_short(getattr(row, name)) for row in rows) for name in ("ahead", "behind"))
         lines.append(
-            f"{_size(size)} at {costs} µs a slice = {layers} ms a layer: {ahead} % with a host that runs ahead, "
+            f"{format_slice(size)} at {costs} µs a slice = {layers} ms a layer: {ahead} % with a host that runs ahead, "
             f"{behind} % with one that does not"
         )
     return lines
@@ -152,10 +155,6 @@ def _method_line(advice: Advice) -> str:
         f"{len(findings.rows)} compared over {findings.layers} MoE layers and {findings.rows[0].iteration.count} seeds "
         f"in the {extreme} that came out extreme; small slices simulated as larger ones"
     )
-
-
-def _size(size: int | None) -> str:
-    return "whole pulls" if size is None else format_slice(size)
 
 
 def _gain(gain: Estimate) -> str:

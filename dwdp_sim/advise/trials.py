@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
-from dwdp_sim.advise.candidates import ONE_BY_ONE
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis, without_walk
 from dwdp_sim.fabric.options import FabricOptions
@@ -125,11 +124,10 @@ class Bench:
             ConfigError: They cannot run.
         """
         cluster, options = setup.state.machine(self.cluster, self.options, self.seed)
-        twin, placement = self.twin(setup), self.placed(setup)
+        twin = self.twin(setup)
         scenario = make_scenario(
             self._shortened(setup),
-            placement,
-            twin.strategy,
+            twin.plan,
             cluster,
             self._workload(setup),
             options,
@@ -208,9 +206,7 @@ class Lab:
         """Equal for two set-ups that come to the same simulation."""
         twin = self.twin(setup)
         scales = () if self.bench.hides_host(setup) and twin.calls_scale == 1.0 else (twin.copies, twin.calls)
-        one_source = twin.strategy.name in ONE_BY_ONE or (
-            twin.strategy.name == "batched_per_round" and twin.strategy.call_rounds == 1
-        )
+        one_source = twin.plan.reads_one_source_a_call()
         state = without_walk(setup.state) if one_source else setup.state
         by_bytes = dict(state.constants).get("refill", self._refill) == "bytes" and not one_source
         state = replace(state, name="")

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from dwdp_sim.job.schema import SimConfig
+from dwdp_sim.plan.strategy_file import hash_kind
 
 NOT_HASHED = ("results_dir", "sweep", "workers")  # where rows go, and who makes them
 _FILE_KEYS = (
@@ -28,4 +29,7 @@ def hash_config(config: SimConfig) -> str:
         path = content[group][key]
         if path is not None:
             content[group][key] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    path = content["strategy"].pop("path")
+    if path is not None:
+        content["strategy"]["file"] = hash_kind(path, "strategy.path")
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

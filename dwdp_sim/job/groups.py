@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.base.units import parse_bytes
+from dwdp_sim.base.units import parse_slice
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.constant import Constant
 from dwdp_sim.job.schema import AttentionConfig, ClusterConfig, DwdpConfig, ModelConfig, StrategyConfig, WorkloadConfig
@@ -13,7 +11,11 @@ from dwdp_sim.job.start_times import Starts
 from dwdp_sim.model.attention import Attention
 from dwdp_sim.model.moe import FORMATS, MoEModel
 from dwdp_sim.model.placement import Placement
-from dwdp_sim.plan.strategy import Strategy
+from dwdp_sim.plan.kinds import kind_named
+from dwdp_sim.plan.strategy import Strategy, StrategyKind
+from dwdp_sim.plan.strategy_file import load_kind
+
+CUSTOM = "custom"  # strategy.name where strategy.path names a strategy of the user's
 
 
 def build_model(config: ModelConfig) -> MoEModel:
@@ -67,8 +69,26 @@ def build_strategy(config: StrategyConfig) -> Strategy:
     Raises:
         ConfigError: There is no such strategy, or one of its values is out of range.
     """
-    size = None if config.slice_bytes is None else parse_bytes(config.slice_bytes, "strategy.slice_bytes")
-    return replace(Strategy(config.name), **{**vars(config), "slice_bytes": size})
+    return Strategy(
+        kind=_build_kind(config),
+        implementation=config.implementation,
+        slice_bytes=parse_slice(config.slice_bytes, "strategy.slice_bytes"),
+        wave_copies=config.wave_copies,
+        call_rounds=config.call_rounds,
+        barrier=config.barrier,
+    )
+
+
+def _build_kind(config: StrategyConfig) -> StrategyKind:
+    """The record of a strategy, of this project or from a file of the user's."""
+    if config.path is None:
+        if config.name == CUSTOM:
+            raise ConfigError("strategy.path", "missing", "give it, as strategy.path=my_strategy.py:name")
+        return kind_named(config.name)
+    kind = load_kind(config.path, "strategy.path")
+    if config.name not in (CUSTOM, kind.name):
+        raise ConfigError("strategy.name", config.name, f"reads no file; strategy={CUSTOM} is for {config.path}")
+    return kind
 
 
 def build_cluster(config: ClusterConfig) -> Cluster:

@@ -21,7 +21,7 @@ from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.model.placement import Placement
 from dwdp_sim.plan.copy_plan import CopyPlan
 from dwdp_sim.plan.program import Program, program_from_plan
-from dwdp_sim.plan.strategy import Strategy, build_plan
+from dwdp_sim.plan.strategy import Strategy
 from dwdp_sim.steps.background import with_background
 from dwdp_sim.steps.coarse_plan import COARSE_SLICES, CoarsePlan, make_coarse_plan
 from dwdp_sim.steps.scenario import Draw, Scenario
@@ -145,7 +145,7 @@ class StepsJob:
         """The same prefetch in larger slices: what hypotheses are compared on."""
         model, placement = self.layer.model, self.layer.placement
         coarse = make_coarse_plan(model, placement, self.layer.strategy, COARSE_SLICES)
-        program = layer_program(build_plan(model, placement, coarse.strategy), self.cluster, self.issue_mode)
+        program = layer_program(coarse.plan, self.cluster, self.issue_mode)
         return CoarseSteps(coarse, with_background(program, self.background_bytes))
 
 

@@ -12,8 +12,10 @@ from dwdp_sim.job.job import Layer, LayerJob, ReplayJob, StepsJob, layer_program
 from dwdp_sim.job.start_times import Starts
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.model.placement import Placement
+from dwdp_sim.plan.build_plan import build_plan
+from dwdp_sim.plan.copy_plan import CopyPlan
 from dwdp_sim.plan.program import Program
-from dwdp_sim.plan.strategy import Strategy, build_plan
+from dwdp_sim.plan.strategy import Strategy
 from dwdp_sim.steps.background import with_background
 from dwdp_sim.steps.scenario import Draw, Scenario, draw_workload
 from dwdp_sim.steps.workload import StepsWorkload
@@ -132,8 +134,7 @@ def make_steps_job(
 
 def make_scenario(
     model: MoEModel,
-    placement: Placement,
-    strategy: Strategy,
+    plan: CopyPlan,
     cluster: Cluster,
     workload: StepsWorkload,
     options: FabricOptions,
@@ -147,7 +148,7 @@ def make_scenario(
         ConfigError: As `make_steps_job`, but for compute times that cannot be had.
     """
     _check_gpu(workload, cluster)
-    program = layer_program(build_plan(model, placement, strategy), cluster, issue_mode)
+    program = layer_program(plan, cluster, issue_mode)
     taken = 0
     if workload.background_bytes_per_token:
         first = draw_workload(workload, model, len(program.stream_gpu), seed)

@@ -11,8 +11,9 @@ from dwdp_sim.job.groups import build_model, build_placement, build_strategy
 from dwdp_sim.job.schema import AttentionConfig, ModelConfig, SimConfig
 from dwdp_sim.job.trtllm_file import read_dwdp_block
 from dwdp_sim.model.huggingface import read_shape
+from dwdp_sim.plan.engines import CONTENTION_OPT_SLICE_BYTES
+from dwdp_sim.plan.kinds import BATCHED, DEFAULT
 
-_CONTENTION_OPT_SLICE_BYTES = 2 * 2**20  # TensorRT-LLM's slice
 _LAYER_KINDS = ("layer", "iteration", "published")  # of a workload; a replay pulls no layer
 Tree = TypeVar("Tree", bound=SimConfig)
 
@@ -45,7 +46,8 @@ def resolve(config: Tree, explicit: Set[str] = frozenset()) -> Tree:
         num_experts_per_worker=placement.num_experts_per_worker,
         num_prefetch_experts=placement.num_prefetch_experts,
     )
-    strategy = replace(config.strategy, slice_bytes=build_strategy(config.strategy).slice_bytes)
+    built = build_strategy(config.strategy)
+    strategy = replace(config.strategy, name=built.name, slice_bytes=built.slice_bytes)
     return replace(config, model=group, dwdp=dwdp, strategy=strategy)
 
 
@@ -66,11 +68,11 @@ def _with_trtllm_yaml(config: Tree, explicit: Set[str]) -> Tree:
     chosen = explicit & {"strategy", "strategy.name"}
     if block.contention_opt is None and chosen:
         return replace(config, dwdp=dwdp)
-    strategy = replace(config.strategy, name="batched" if block.contention_opt else "default")
+    strategy = replace(config.strategy, name=BATCHED.name if block.contention_opt else DEFAULT.name)
     for key in sorted(chosen):
         _must_agree(key, config.strategy.name, strategy.name, explicit, path)
-    if strategy.name == "batched" and strategy.slice_bytes is None:
-        strategy = replace(strategy, slice_bytes=_CONTENTION_OPT_SLICE_BYTES)
+    if strategy.name == BATCHED.name and strategy.slice_bytes is None:
+        strategy = replace(strategy, slice_bytes=CONTENTION_OPT_SLICE_BYTES)
     return replace(config, dwdp=dwdp, strategy=strategy)
 
 

@@ -7,6 +7,7 @@ from rich.markup import escape
 from dwdp_sim.base.units import format_slice
 from dwdp_sim.job.job import Layer
 from dwdp_sim.model.placement import Placement
+from dwdp_sim.plan.kinds import is_hypothetical
 from dwdp_sim.plan.strategy import Strategy
 
 
@@ -30,8 +31,8 @@ def picture_title(layer: Layer | None, cluster: str, issue_mode: str) -> str:
 
 def strategy_words(strategy: Strategy, *, offered: bool = False) -> str:
     """Name, implementation and slice size of a strategy, and if wanted whether an engine offers it."""
-    slices = f", {format_slice(strategy.slice_bytes)} slices" if strategy.slices and strategy.slice_bytes else ""
-    hypothetical = ", hypothetical: no engine offers it" if offered and strategy.hypothetical else ""
+    slices = f", {format_slice(strategy.slice_bytes)} slices" if strategy.slice_bytes else ""
+    hypothetical = ", hypothetical: no engine offers it" if offered and is_hypothetical(strategy) else ""
     return f"{strategy.name} ({strategy.implementation}{slices}{hypothetical})"
 
 
