@@ -41,7 +41,7 @@ def job(strategy, **values):
     return build_layer_job(resolve(preset({"workload.draws": 5} | values, strategy=strategy)))
 
 
-default, batched = (job(name, **{"workload.range": False}) for name in ("default", "batched"))
+default, batched = (job(name) for name in ("default", "batched"))
 timelines, summaries = zip(*map(predict, (default, batched)), strict=True)
 bound_s = lower_bound_s(batched.program, batched.constants)
 print(f"each rank pulls {batched.program.copy_bytes.sum() / 4e9:.2f} GB")

@@ -45,9 +45,9 @@ def main() -> None:
             "range_s": summary.range_s.mean,
             "lower_bound_s": summary.basis.lower_bound_s,
         }
-    one = {"cluster.constants.in_flight_sources.value": 1, "workload.range": False}
+    one = {"cluster.constants.in_flight_sources.value": 1}
     for start in ("lockstep", "random"):
-        _, summary = predict(job("batched", **{**one, "workload.start": start}))
+        _, summary = predict(job("batched", **{**one, "workload.start": start}), with_range=False)
         assert isinstance(summary, LayerSummary)
         found[f"one source, {start}"] = {"mean_s": summary.prefetch_latency_s.mean}
     text = json.dumps(found, indent=1) + "\n"

@@ -16,7 +16,7 @@ COMMITTED = json.loads((Path(__file__).resolve().parents[1] / "docs/data/headlin
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_main_job_still_predicts_the_committed_mean_and_spread(strategy: str) -> None:
-    _, summary = predict(job(strategy, **{"workload.range": False}))
+    _, summary = predict(job(strategy), with_range=False)
     assert isinstance(summary, LayerSummary)
     assert summary.prefetch_latency_s.mean == pytest.approx(COMMITTED[strategy]["mean_s"], rel=1e-6)
     assert summary.basis.draw_spread == pytest.approx(COMMITTED[strategy]["draw_spread"], abs=1e-6)

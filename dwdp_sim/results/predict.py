@@ -10,7 +10,7 @@ import numpy as np
 
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.fabric.hypotheses import Variant, hypotheses, variants
+from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Variant, hypotheses, variants
 from dwdp_sim.fabric.lower_bound import lower_bound_s
 from dwdp_sim.fabric.simulate import simulate
 from dwdp_sim.fabric.timeline import SimulatedTimeline
@@ -67,8 +67,7 @@ def predict(
     """
     began = time.perf_counter()
     draws = len(job.starts_s)
-    machines = variants(hypotheses(job.cluster, job.options), job.program, job.cluster, job.options)
-    others = machines[1:] if with_range else []
+    configured, *others = _machines(job) if with_range else [_configured(job)]
     copies = len(job.program.copy_bytes)
     shared = min(draws, _MOST_RANGE_DRAWS, max(_RANGE_COPIES // max(copies, 1), 1))
     runs = draws + 1 + len(others) * shared
@@ -89,19 +88,28 @@ def predict(
 
     elapsed_s, parts_s = [], []
     for draw in range(draws):
-        timeline = run(draw, machines[0], shown=draws == 1)
+        timeline = run(draw, configured, shown=draws == 1)
         elapsed_s.append(timeline.stream_elapsed_s)
         parts_s.append(_parts(timeline))
     means_s = [float(latencies.mean()) if latencies.size else 0.0 for latencies in elapsed_s]
     typical = int(np.argsort(means_s, kind="stable")[(draws - 1) // 2])
-    shown = timeline if draws == 1 else run(typical, machines[0], shown=True)
+    shown = timeline if draws == 1 else run(typical, configured, shown=True)
     under = None
     if with_range:
         alike = [(machine, np.array([run(d, machine).stream_elapsed_s for d in range(shared)])) for machine in others]
-        under = [(machines[0], np.array(elapsed_s[:shared])), *alike]
+        under = [(configured, np.array(elapsed_s[:shared])), *alike]
     parts = {name: np.array([each[name] for each in parts_s]) for name in parts_s[0]}
     found = Runs(np.array(elapsed_s), parts, under)
     return shown, _summarize(job, found, config_hash, time.perf_counter() - began)
+
+
+def _configured(job: LayerJob | ReplayJob) -> Variant:
+    return Variant((AS_CONFIGURED.name,), job.constants, job.options)
+
+
+def _machines(job: LayerJob | ReplayJob) -> list[Variant]:
+    """The machines that the program can tell apart, what is configured first."""
+    return variants(hypotheses(job.cluster, job.options), job.program, job.cluster, job.options)
 
 
 def _parts(timeline: SimulatedTimeline) -> dict[str, Floats]:
