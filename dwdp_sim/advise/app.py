@@ -18,9 +18,16 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from dwdp_sim.advise.advice import advise, check_advisable, possible_states, telling_states
+from dwdp_sim.advise.advice import (
+    advise,
+    check_advisable,
+    current,
+    effort_of,
+    kinds_also_compared,
+    possible_states,
+    telling_states,
+)
 from dwdp_sim.advise.advice_json import advice_content, map_content
-from dwdp_sim.advise.candidates import Candidate
 from dwdp_sim.advise.config import AdviseTree, register_advise_schemas
 from dwdp_sim.advise.gain_map import RATIOS, VARIATIONS, map_gain
 from dwdp_sim.advise.gain_map_figure import draw_map
@@ -66,10 +73,9 @@ def _task(question: Question, folder: Path) -> None:
 def run_advice(question: Question, folder: Path, console: Console) -> None:
     """Find the advice, write it into `folder` and print it."""
     config, job = question.config, question.job
-    bench, strategy = Bench.of(job), job.layer.strategy
     with _progress(console) as progress, workers(config.workers or os.cpu_count() or 1) as pool:
-        advice = advise(bench, config, strategy, pool, progress)
-    found = evidence(bench, Candidate(strategy, config.workload.carry_over))
+        advice = advise(job, effort_of(config), kinds_also_compared(config), pool, progress)
+    found = evidence(Bench.of(job), current(job))
     content = advice_content(job, question.run.config_hash, advice, found)
     settings = yaml.safe_dump(question.run.config, sort_keys=False, allow_unicode=True)
     written = [
@@ -84,7 +90,7 @@ def run_map(question: Question, folder: Path, console: Console) -> None:
     config, job = question.config, question.job
     bench = Bench.of(job)
     seeds = range(config.seed, config.seed + config.workload.replications)
-    have = Candidate(job.layer.strategy, config.workload.carry_over)
+    have = current(job)
     load = measure_load(bench, have.strategy, seeds)
     size = bench.placement.dwdp_size
     states = telling_states(possible_states(bench, have))

@@ -31,11 +31,13 @@ class Effort:
         screen_layers: MoE layers of a step when all candidates are compared.
         seeds: Seeds of the final comparison, in the state that is configured.
         copies: Slice transfers that the final comparison may take; it runs with fewer layers where all take more.
+        samples: Draws of fitted constants from their intervals, where the cluster has any.
     """
 
-    screen_layers: int
-    seeds: tuple[int, ...]
-    copies: int
+    screen_layers: int = 12
+    seeds: tuple[int, ...] = (0, 1, 2)
+    copies: int = 8_000_000
+    samples: int = 4
 
 
 @dataclass(frozen=True)

@@ -105,42 +105,6 @@ def compare_sizes(lab: Lab, cluster: Cluster, base: Strategy, layers: int, seeds
     ]
 
 
-@dataclass(frozen=True)
-class OrderRow:
-    """The batched order with rotation (TensorRT-LLM over CUDA IPC) against the one without (over VMM).
-
-    Attributes:
-        start: `random` or `lockstep`: how ranks begin.
-        gain: How much less time the rotated order takes.
-    """
-
-    start: str
-    gain: Estimate
-
-
-def compare_orders(lab: Lab, base: Strategy, layers: int, seeds: Sequence[int]) -> list[OrderRow]:
-    """Whether it matters that a rank's batch begins with the peer after it.
-
-    Args:
-        lab: Runs set-ups.
-        base: The user's strategy.
-        layers: MoE layers of a step.
-        seeds: At least two.
-    """
-    batched = replace(base, kind=BATCHED, slice_bytes=CONTENTION_OPT_SLICE_BYTES)
-    setups = {
-        (start, order): replace(setup_of(Candidate(replace(batched, implementation=order)), layers=layers), start=start)
-        for start in ("random", "lockstep")
-        for order in ("trtllm_ipc", "trtllm_vmm")
-    }
-    lab.run((setup, seed) for setup in setups.values() for seed in seeds)
-    times = {key: lab.times(setup, seeds) for key, setup in setups.items()}
-    return [
-        OrderRow(start, paired_gain(times[start, "trtllm_ipc"], times[start, "trtllm_vmm"]))
-        for start in ("random", "lockstep")
-    ]
-
-
 def sweep_host_cost(
     lab: Lab, cluster: Cluster, base: Strategy, sizes: Sequence[int | None], layers: int | None, seeds: Sequence[int]
 ) -> list[HostRow]:

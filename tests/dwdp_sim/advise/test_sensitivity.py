@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dwdp_sim.advise.candidates import SLICES, Candidate
-from dwdp_sim.advise.sensitivity import SLICE_COSTS_S, compare_orders, compare_sizes, host_cost, sweep_host_cost
+from dwdp_sim.advise.sensitivity import SLICE_COSTS_S, compare_sizes, host_cost, sweep_host_cost
 from dwdp_sim.advise.trials import Lab
 from dwdp_sim.job.presets import read_cluster
 from dwdp_sim.plan.kinds import STRATEGIES
@@ -56,11 +56,6 @@ def test_batching_is_slower_where_each_layer_waits_for_its_slices_to_be_issued()
     assert slow.behind.mean < -0.05
     assert rows[5].behind.mean > slow.behind.mean  # whole pulls have fewer slices to issue
     assert all(row.ahead.mean >= row.behind.mean - 1e-9 for row in rows)
-
-
-def test_rotation_is_asked_about_in_both_ways_of_starting() -> None:
-    rows = compare_orders(lab(dwdp__dwdp_size=3, model__num_experts=24), DEFAULT, 2, (0, 1))
-    assert [row.start for row in rows] == ["random", "lockstep"]
 
 
 def test_cost_of_carrying_over_is_the_same() -> None:
