@@ -19,7 +19,7 @@ from dwdp_sim.fabric.timeline import Timeline
 from dwdp_sim.job.build import Job, build_config
 from dwdp_sim.job.presets import preset
 from dwdp_sim.plan.copy_plan import ASYNC, BATCH, NO_BARRIER
-from dwdp_sim.plan.program import LONGEST_SPREAD_S, Program
+from dwdp_sim.plan.program import LONGEST_SPREAD_S, Program, ProgramStream
 
 MEASUREMENTS = Path(__file__).resolve().parents[1] / "measurements"
 PUSHING_RANKS = 16  # of 64: with 64 every figure that was tried is within 3 %, at a hundred times the time
@@ -160,21 +160,13 @@ def program_of(
         issue: `ASYNC` or `BATCH`, of every call.
         barriers: Whether all ranks wait for one another between calls.
     """
-    calls = [(stream, number, call) for stream, own in enumerate(streams) for number, call in enumerate(own)]
-    copies = np.array([copy for _, _, call in calls for copy in call], dtype=np.int64).reshape(-1, 3)
-    return Program(
-        num_gpus=gpus,
-        stream_gpu=np.arange(len(streams)),
-        stream_start_s=np.array(starts_s, dtype=np.float64),
-        stream_queued=np.ones(len(streams), dtype=np.bool_),
-        call_stream=np.array([stream for stream, _, _ in calls]),
-        call_issue=np.full(len(calls), issue),
-        call_barrier=np.array([number if barriers else NO_BARRIER for _, number, _ in calls]),
-        call_first_copy=np.r_[0, np.cumsum([len(call) for _, _, call in calls])],
-        copy_src=copies[:, 0],
-        copy_dst=copies[:, 1],
-        copy_bytes=copies[:, 2],
-    )
+    found = []
+    for gpu, (calls, start_s) in enumerate(zip(streams, starts_s, strict=True)):
+        src, dst, size = np.array([copy for call in calls for copy in call], dtype=np.int64).reshape(-1, 3).T
+        copies = np.array([len(call) for call in calls])
+        barrier = np.arange(len(calls)) if barriers else NO_BARRIER
+        found.append(ProgramStream(gpu, src, dst, size, copies, issue, barrier, start_s))
+    return Program.build(gpus, found)
 
 
 def _shipped(machine: str, unknown: Unknown) -> Cluster:

@@ -13,8 +13,8 @@ from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.job.schema import SimConfig
 from dwdp_sim.model.moe import MoEModel
-from dwdp_sim.plan.copy_plan import ASYNC, NO_BARRIER
-from dwdp_sim.plan.program import Program
+from dwdp_sim.plan.copy_plan import ASYNC
+from dwdp_sim.plan.program import Program, ProgramStream
 from dwdp_sim.steps.compute import read_interference
 from dwdp_sim.steps.requests import RequestLoad, read_lengths
 from dwdp_sim.steps.scenario import Scenario, draw
@@ -102,22 +102,10 @@ def with_background(program: Program, taken: int) -> Program:
         program: One stream a rank, GPU r for rank r.
         taken: Bytes a step.
     """
-    ranks = len(program.stream_gpu)
+    ranks, gpus = len(program.stream_gpu), program.num_gpus
     copies = math.ceil(taken / _BACKGROUND_COPY_BYTES)
     sizes = np.full(copies, _BACKGROUND_COPY_BYTES, dtype=np.int64)
     sizes[-1] = taken - (copies - 1) * _BACKGROUND_COPY_BYTES
-    rank = np.repeat(np.arange(ranks, dtype=np.int64), copies)
-    calls = np.full(len(rank), 1, dtype=np.int64)
-    return Program(
-        num_gpus=program.num_gpus + ranks,
-        stream_gpu=np.r_[program.stream_gpu, program.num_gpus + np.arange(ranks)],
-        stream_start_s=np.r_[program.stream_start_s, np.zeros(ranks)],
-        stream_queued=np.r_[program.stream_queued, np.ones(ranks, dtype=np.bool_)],
-        call_stream=np.r_[program.call_stream, ranks + rank],
-        call_issue=np.r_[program.call_issue, ASYNC * calls],
-        call_barrier=np.r_[program.call_barrier, NO_BARRIER * calls],
-        call_first_copy=np.r_[program.call_first_copy, program.call_first_copy[-1] + 1 + np.arange(len(rank))],
-        copy_src=np.r_[program.copy_src, rank],
-        copy_dst=np.r_[program.copy_dst, program.num_gpus + rank],
-        copy_bytes=np.r_[program.copy_bytes, np.tile(sizes, ranks)],
-    )
+    one_by_one = np.ones(copies, dtype=np.int64)
+    pulls = [ProgramStream(gpus + rank, rank, gpus + rank, sizes, one_by_one, ASYNC) for rank in range(ranks)]
+    return Program.build(gpus + ranks, [*program.streams, *pulls])
