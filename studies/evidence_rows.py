@@ -128,7 +128,7 @@ def machine_of(machine: str, unknown: Unknown) -> Cluster:
         "gb300_nvl72",
     ):  # pushes of 780 GB/s and pulls of 798 are known, not what a GPU's
         rate = unknown.within(1, 780e9, 798e9)  # pushes reach together, nor whether pulls beside compute reach 798
-        cluster = with_values(cluster, {f"{name}_bytes_per_s": rate for name in ("egress", "ingress", "pair")})
+        cluster = cluster.with_values({f"{name}_bytes_per_s": rate for name in ("egress", "ingress", "pair")})
     return drawn_both_ways(cluster, unknown)
 
 
@@ -139,13 +139,7 @@ def drawn_both_ways(cluster: Cluster, unknown: Unknown) -> Cluster:
         interval = cluster.constants[name].interval
         if cluster.constants[name].provenance == "assumed" and interval is not None:
             values[name] = {kind: unknown.within(0, *ends) for kind, ends in interval.items()}
-    return with_values(cluster, values)
-
-
-def with_values(cluster: Cluster, values: Mapping[str, Any]) -> Cluster:
-    """The cluster with other values of some constants."""
-    changed = {name: replace(cluster.constants[name], value=value) for name, value in values.items()}
-    return replace(cluster, constants={**cluster.constants, **changed})
+    return cluster.with_values(values)
 
 
 def program_of(
@@ -188,7 +182,7 @@ def _h20(unknown: Unknown) -> Cluster:
     }
     cluster = replace(cluster, constants={**cluster.constants, **more})
     rates = {f"{name}_bytes_per_s": rate for name in ("egress", "ingress", "pair")}
-    return with_values(cluster, {**rates, "push_bytes_per_s": H20_RATE[0]})
+    return cluster.with_values({**rates, "push_bytes_per_s": H20_RATE[0]})
 
 
 def _ascending_pulls(cluster: Cluster, ranks: int, size: int, unknown: Unknown) -> Replay:

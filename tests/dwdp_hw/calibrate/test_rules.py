@@ -26,10 +26,10 @@ from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, FIFO, INCAST, Hypothesis, 
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulate import simulate
 from dwdp_sim.job.build import read_cluster
-from tests.dwdp_hw.simulated_machine import changed, rates, record_programs
+from tests.dwdp_hw.simulated_machine import rates, record_programs
 
 GPUS = 4
-HGX = changed(read_cluster("hgx_h200"), both_ways_gap_factor=1.0)
+HGX = read_cluster("hgx_h200").with_values({"both_ways_gap_factor": 1.0})
 OPTIONS = FabricOptions()
 HYPOTHESES = {one.name: one for one in hypotheses(HGX, OPTIONS)}
 
@@ -65,7 +65,7 @@ def test_planted_incast_factors_and_rules_are_found_in_the_rows_of_a_live_calibr
 ) -> None:
     hypothesis, rule = PLANTED[name]
     lossy = {name: {"pull": value, "push": 1.0} for name, value in zip(INCAST, (0.88, 0.8, 0.8), strict=True)}
-    machine, options = hypothesis.machine(changed(HGX, **rates(405e9), **lossy), OPTIONS)
+    machine, options = hypothesis.machine(HGX.with_values(rates(405e9) | lossy), OPTIONS)
     recording = calibration_rows_of(tmp_path / "rows.json", machine, options)
     found = calibrate([recording], HGX, OPTIONS, name="found")
     best = max(found.evidence, key=lambda other: found.evidence[other])
@@ -90,7 +90,7 @@ def expected() -> Predictions:
 @pytest.mark.parametrize("planted", HYPOTHESES)
 def test_the_hypothesis_that_made_the_rows_is_the_one_they_choose(planted: str, expected: Predictions) -> None:
     # The machine's links are 2 % slower than the cluster says, and its ranks start at other times than was predicted.
-    slower = changed(HGX, **rates(0.98 * HGX.rate("egress_bytes_per_s")))
+    slower = HGX.with_values(rates(0.98 * HGX.rate("egress_bytes_per_s")))
     machine, options = HYPOTHESES[planted].machine(slower, OPTIONS)
     measured = {}
     for case in incast_cases(GPUS)[0]:
