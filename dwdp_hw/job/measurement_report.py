@@ -20,6 +20,7 @@ from rich.table import Table
 from dwdp_hw.cases.result import RankResult
 from dwdp_hw.job.measurement import Measurement
 from dwdp_hw.rows.file import measurement_file
+from dwdp_hw.rows.schema import MeasuredRow
 from dwdp_hw.rows.write import measured_row
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.base.atomic_file import write_whole
@@ -65,7 +66,7 @@ def _write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def summarize(measurement: Measurement, row: dict[str, Any]) -> dict[str, Any]:
+def summarize(measurement: Measurement, row: MeasuredRow) -> dict[str, Any]:
     """The content of `summary.json`: the keys of a prediction's, measured, and what was predicted beside them."""
     case, layer = measurement.case, measurement.layer
     medians = np.array([spread["median"] for spread in row["device_us"]]) / 1e6

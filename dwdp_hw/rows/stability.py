@@ -49,7 +49,6 @@ def _spread(runs: Sequence[float]) -> list[str]:
     return reasons
 
 
-_KIB = 1024
 _AGREEMENT = 0.05  # relative difference between the counters and the plan's bytes that still counts as agreement
 _FEWEST_BYTES = 1 << 20  # the counters count in KiB and now and then see a few that are not ours
 

@@ -1,15 +1,15 @@
-"""What each stream of a program pulled, folded into a few numbers, and back: how recorded rows hold programs."""
+"""What ran, folded into a few numbers, and back: how measured rows hold programs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.plan.copy_plan import ASYNC, BATCH, NO_BARRIER
+from dwdp_sim.plan.copy_plan import ASYNC, BATCH, NO_BARRIER, CopyPlan
 from dwdp_sim.plan.program import Program, ProgramStream
 
 _ISSUES = {"async": ASYNC, "batch": BATCH}
@@ -18,16 +18,36 @@ Copy = tuple[int, int]
 """Source GPU and bytes."""
 
 
-def fold_streams(program: Program) -> list[dict[str, Any]]:
-    """Each stream of a program of pulls as plain data.
+class FoldedStream(TypedDict):
+    """One stream of pulls.
 
     `pulls` lists [n, [[source, bytes], …]]: n times these copies in this order. `calls` lists [n, copies]: n calls of
     so many copies each. With `barriers`, each call waits until every stream has finished its call of the number before.
+    """
+
+    gpu: int
+    start_us: float
+    issue: str
+    pulls: list[list[Any]]
+    calls: list[list[int]]
+    barriers: bool
+
+
+class Pieces(TypedDict):
+    """A run of `n` copies one after another: of `each` bytes, the last one of `last`."""
+
+    n: int
+    each: int
+    last: int
+
+
+def fold_streams(program: Program) -> list[FoldedStream]:
+    """Each stream of a program of pulls as plain data.
 
     Raises:
         ValueError: A stream issues in both ways, or has barriers that are not its calls' numbers.
     """
-    folded = []
+    folded: list[FoldedStream] = []
     for number, stream in enumerate(program.streams):
         src, size, sizes, issues, barriers = (
             np.asarray(column).tolist()
@@ -50,7 +70,7 @@ def fold_streams(program: Program) -> list[dict[str, Any]]:
     return folded
 
 
-def unfold_streams(streams: Sequence[Mapping[str, Any]], num_gpus: int, queued: bool) -> Program:
+def unfold_streams(streams: Sequence[FoldedStream], num_gpus: int, queued: bool) -> Program:
     """The program again.
 
     Raises:
@@ -80,6 +100,29 @@ def unfold_streams(streams: Sequence[Mapping[str, Any]], num_gpus: int, queued: 
             )
         )
     return Program.build(num_gpus, found)
+
+
+def fold_pieces(plan: CopyPlan, rank: int) -> list[Pieces]:
+    """The rank's copies in issue order as runs; a new run follows a change of parameter or a short piece."""
+    own = plan.copy_rank == rank
+    runs: list[Pieces] = []
+    parameter = None
+    for number, size in zip(plan.copy_parameter[own].tolist(), plan.copy_bytes[own].tolist(), strict=True):
+        run = runs[-1] if runs else None
+        if run is None or number != parameter or run["last"] != run["each"] or size > run["each"]:
+            runs.append({"n": 1, "each": size, "last": size})
+        else:
+            run["n"] += 1
+            run["last"] = size
+        parameter = number
+    return runs
+
+
+def unfold_pieces(runs: Sequence[Pieces], issue: str, src: str, dst: str) -> list[dict[str, Any]]:
+    """Calls of a replay file that issue these copies between two endpoints: one batch, or one by one."""
+    sizes = [part for run in runs for part in ((run["each"], run["n"] - 1), (run["last"], 1)) if part[1]]
+    copies = [{"src": src, "dst": dst, "bytes": size, "count": count} for size, count in sizes]
+    return [{"issue": "batch", "copies": copies}] if issue == "batch" else [{"issue": "async", **c} for c in copies]
 
 
 def _fold(copies: Sequence[Copy]) -> list[list[Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dwdp_hw.cases.case import Case, Settings
+from dwdp_hw.cases.case import Case, Labels, Settings
 from dwdp_hw.cases.result import RankResult
 from dwdp_hw.rows.read import Recording
 from dwdp_hw.run.launch import run_group
@@ -32,7 +32,7 @@ def small_case() -> Callable[..., Case]:
         model = MoEModel("small", 64, 32, 4 * size, 1, 4, 4, "nvfp4")
         placement = Placement.create(model.num_experts, size)
         plan = build_plan(model, placement, Strategy(strategy, slice_bytes=1000))
-        labels = {"model": "small", "strategy": strategy, "slice_bytes": 1000}
+        labels = Labels(model="small", strategy=strategy, implementation="trtllm_ipc", slice_bytes=1000)
         return Case(name, plan, labels, ranks=tuple(range(size)), **changes)
 
     return build

@@ -16,7 +16,9 @@ from dwdp_hw.calibrate.rules import DECIDED
 from dwdp_hw.cases.incast import incast_cases, telling_cases
 from dwdp_hw.cases.program import case_program
 from dwdp_hw.cases.start_offsets import LATEST_S
+from dwdp_hw.rows.file import measurement_file
 from dwdp_hw.rows.read import Recording
+from dwdp_hw.rows.schema import MeasuredRow
 from dwdp_hw.run.expectations import expect_all, expected_s
 from dwdp_hw.validate.live import calibration_cases
 from dwdp_hw.validate.rule_scores import Predictions, read_outcome, score_hypotheses
@@ -124,11 +126,20 @@ def test_an_outcome_holds_rules_pipelines_and_what_did_not_run(tmp_path: Path) -
     predictions.write_text(json.dumps({case: [one.as_dict() for one in found] for case, found in written.items()}))
     rows = []
     for case in cases:
-        times = [{"median": 1e6 * s} for s in expected_s(case, HGX, OPTIONS)]
-        rows.append({"case": case.name, "measure": case.measure, "stable": True, "queued_behind_gate": True,
-                     "device_us": times})  # fmt: skip
+        times_us = [1e6 * s for s in expected_s(case, HGX, OPTIONS)]
+        row: MeasuredRow = {
+            "case": case.name,
+            "measure": case.measure,
+            "queued_behind_gate": True,
+            "device_us": [{"median": time, "min": time, "max": time} for time in times_us],
+            "start_skew_us": None,
+            "stable": True,
+            "unstable_reason": None,
+        }
+        rows.append(row)
     path = tmp_path / "rows.json"
-    path.write_text(json.dumps({"rows": rows, "failed": [{"case": "x", "why": "not run: the limit of 1 s was over"}]}))
+    failed = [{"case": "x", "why": "not run: the limit of 1 s was over"}]
+    path.write_text(measurement_file({"gpus": GPUS}, "", rows, failed))
     outcome = read_outcome(predictions, str(path))
     assert [step.rank for step in outcome.steps] == [0, 1, 2, 3]
     for step in outcome.steps:
