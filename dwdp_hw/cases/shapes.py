@@ -10,8 +10,9 @@ import numpy as np
 from dwdp_hw.cases.case import Case, Labels
 from dwdp_sim.model.moe import MoEModel, Parameter
 from dwdp_sim.model.placement import Placement
+from dwdp_sim.plan.build_plan import build_plan
 from dwdp_sim.plan.copy_plan import ASYNC, NO_BARRIER, CopyPlan
-from dwdp_sim.plan.strategy import Strategy, build_plan
+from dwdp_sim.plan.strategy import Strategy
 
 KIB, MIB = 1 << 10, 1 << 20
 R1 = ("deepseek_r1_nvfp4", 7168, 2048, "nvfp4")
@@ -29,7 +30,7 @@ def model_case(shape: tuple[str, int, int, str], pulled: int, ranks: int, strate
         "model": name,
         "strategy": strategy.name,
         "implementation": strategy.implementation,
-        "slice_bytes": strategy.slice_bytes if strategy.slices else None,
+        "slice_bytes": strategy.slice_bytes,
     }
     return Case("", plan, labels, ranks=tuple(range(ranks)))
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from dwdp_sim.advise.candidates import CONTENTION_OPT_SLICE_BYTES, ONE_BY_ONE, SLICES, Candidate
+from dwdp_sim.advise.candidates import SLICES, Candidate
 from dwdp_sim.advise.search import setup_of
 from dwdp_sim.advise.trials import Host, Lab
 from dwdp_sim.base.estimate import Estimate, paired_gain
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.issue_costs import IssueCosts
+from dwdp_sim.plan.copy_plan import ASYNC
+from dwdp_sim.plan.engines import CONTENTION_OPT_SLICE_BYTES
+from dwdp_sim.plan.kinds import BATCHED, DEFAULT
 from dwdp_sim.plan.strategy import Strategy
 from dwdp_sim.steps.coarse_plan import COARSE_SLICES
 
@@ -78,7 +81,7 @@ def host_cost(lab: Lab, cluster: Cluster, candidate: Candidate, issue_slice_s: f
     twin, ranks = lab.twin(setup_of(candidate)), lab.bench.placement.dwdp_size
     copies, calls = twin.copies / ranks, twin.calls / ranks
     costs = IssueCosts.of_cluster(cluster, issue_slice_s)
-    return HostCost(copies, calls, costs.of(calls, copies, batched=candidate.strategy.name not in ONE_BY_ONE))
+    return HostCost(copies, calls, costs.of(calls, copies, batched=candidate.strategy.kind.issue != ASYNC))
 
 
 def compare_sizes(lab: Lab, cluster: Cluster, base: Strategy, layers: int, seeds: Sequence[int]) -> list[SizeRow]:
@@ -91,7 +94,7 @@ def compare_sizes(lab: Lab, cluster: Cluster, base: Strategy, layers: int, seeds
         layers: MoE layers of a step.
         seeds: At least two.
     """
-    sizes = {size: Candidate(replace(base, name="batched", slice_bytes=size, barrier="none")) for size in SLICES}
+    sizes = {size: Candidate(replace(base, kind=BATCHED, slice_bytes=size)) for size in SLICES}
     setups = {size: setup_of(candidate, layers=layers) for size, candidate in sizes.items()}
     lab.run((setup, seed) for setup in setups.values() for seed in seeds)
     reference = lab.times(setups[CONTENTION_OPT_SLICE_BYTES], seeds)
@@ -123,7 +126,7 @@ def compare_orders(lab: Lab, base: Strategy, layers: int, seeds: Sequence[int]) 
         layers: MoE layers of a step.
         seeds: At least two.
     """
-    batched = replace(base, name="batched", slice_bytes=CONTENTION_OPT_SLICE_BYTES, barrier="none")
+    batched = replace(base, kind=BATCHED, slice_bytes=CONTENTION_OPT_SLICE_BYTES)
     setups = {
         (start, order): replace(setup_of(Candidate(replace(batched, implementation=order)), layers=layers), start=start)
         for start in ("random", "lockstep")
@@ -150,8 +153,8 @@ def sweep_host_cost(
         layers: MoE layers of a step; None: all.
         seeds: At least two.
     """
-    default = Candidate(replace(base, name="default", slice_bytes=None, barrier="none"))
-    batched = {size: Candidate(replace(default.strategy, name="batched", slice_bytes=size)) for size in sizes}
+    default = Candidate(replace(base, kind=DEFAULT))
+    batched = {size: Candidate(replace(default.strategy, kind=BATCHED, slice_bytes=size)) for size in sizes}
     setups = {
         (size, cost, ahead): replace(
             setup_of(batched[size], layers=layers, slices=COARSE_SLICES), host=Host("as_issued", ahead, cost)

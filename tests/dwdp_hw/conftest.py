@@ -15,10 +15,12 @@ from dwdp_hw.rows.read import Recording
 from dwdp_hw.run.launch import run_group
 from dwdp_hw.run.worker import Work
 from dwdp_sim.fabric.cluster import Cluster
-from dwdp_sim.job.build import read_cluster
+from dwdp_sim.job.presets import read_cluster
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.model.placement import Placement
-from dwdp_sim.plan.strategy import Strategy, build_plan
+from dwdp_sim.plan.build_plan import build_plan
+from dwdp_sim.plan.kinds import STRATEGIES
+from dwdp_sim.plan.strategy import Strategy
 from tests.dwdp_hw.simulated_machine import rates, record
 
 ON_HOST = Settings(executor="host", start_s=60.0)  # its own deadlines: short ones strike on a busy machine
@@ -31,7 +33,7 @@ def small_case() -> Callable[..., Case]:
     def build(name: str = "small", strategy: str = "batched", size: int = 2, **changes: Any) -> Case:
         model = MoEModel("small", 64, 32, 4 * size, 1, 4, 4, "nvfp4")
         placement = Placement.create(model.num_experts, size)
-        plan = build_plan(model, placement, Strategy(strategy, slice_bytes=1000))
+        plan = build_plan(model, placement, Strategy(STRATEGIES[strategy], slice_bytes=1000))
         labels = Labels(model="small", strategy=strategy, implementation="trtllm_ipc", slice_bytes=1000)
         return Case(name, plan, labels, ranks=tuple(range(size)), **changes)
 

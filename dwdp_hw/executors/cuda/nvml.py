@@ -8,7 +8,7 @@ from typing import Any
 from dwdp_hw.cases.result import Reading
 
 _ALL_LINKS = 0xFFFFFFFF
-_KIB = 1024  # the unit of the data counters
+_KIB = 1024  # NVML's data counters count in KiB
 _SLOWDOWNS = {
     "nvmlClocksEventReasonSwThermalSlowdown": "software thermal slowdown",
     "nvmlClocksThrottleReasonHwSlowdown": "hardware slowdown",
