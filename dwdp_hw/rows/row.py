@@ -170,3 +170,4 @@ def _unstable(row: MeasuredRow, median: Sequence[float]) -> str | None:
 
 
 RowKey = tuple[str, str]
+"""A row by the SHA-256 of its file and its case."""
