@@ -10,6 +10,7 @@ from dwdp_sim.advise.search import setup_of
 from dwdp_sim.advise.trials import Host, Lab
 from dwdp_sim.base.estimate import Estimate, paired_gain
 from dwdp_sim.fabric.cluster import Cluster
+from dwdp_sim.fabric.issue_costs import IssueCosts
 from dwdp_sim.plan.copy_plan import ASYNC
 from dwdp_sim.plan.engines import CONTENTION_OPT_SLICE_BYTES
 from dwdp_sim.plan.kinds import BATCHED, DEFAULT
@@ -79,10 +80,8 @@ def host_cost(lab: Lab, cluster: Cluster, candidate: Candidate, issue_slice_s: f
     """
     twin, ranks = lab.twin(setup_of(candidate)), lab.bench.placement.dwdp_size
     copies, calls = twin.copies / ranks, twin.calls / ranks
-    if candidate.strategy.kind.issue == ASYNC:
-        return HostCost(copies, calls, calls * cluster.number("issue_async_s"))
-    slice_s = cluster.number("issue_slice_s") if issue_slice_s is None else issue_slice_s
-    return HostCost(copies, calls, calls * cluster.number("issue_batch_s") + copies * slice_s)
+    costs = IssueCosts.of_cluster(cluster, issue_slice_s)
+    return HostCost(copies, calls, costs.of(calls, copies, batched=candidate.strategy.kind.issue != ASYNC))
 
 
 def compare_sizes(lab: Lab, cluster: Cluster, base: Strategy, layers: int, seeds: Sequence[int]) -> list[SizeRow]:
