@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from dwdp_sim.api.presets import load_cluster, load_model, load_strategy, presets
     from dwdp_sim.api.steps import predict_steps
     from dwdp_sim.base.errors import ConfigError
-    from dwdp_sim.base.estimate import paired_gain
     from dwdp_sim.fabric.cluster import Cluster
     from dwdp_sim.fabric.constant import Constant
     from dwdp_sim.fabric.options import FabricOptions
@@ -41,7 +40,6 @@ __all__ = [
     "load_model",
     "load_results",
     "load_strategy",
-    "paired_gain",
     "predict",
     "predict_steps",
     "presets",
@@ -65,7 +63,6 @@ _HOME = {
     "load_model": "dwdp_sim.api.presets",
     "load_results": "dwdp_sim.sweep.query",
     "load_strategy": "dwdp_sim.api.presets",
-    "paired_gain": "dwdp_sim.base.estimate",
     "predict": "dwdp_sim.api.layers",
     "predict_steps": "dwdp_sim.api.steps",
     "presets": "dwdp_sim.api.presets",

@@ -82,7 +82,7 @@ class Prediction:
         return streams.rename_axis("stream")
 
     def hypotheses(self) -> pd.DataFrame:
-        """One row a machine that hypotheses allow: its name, and the mean latency in seconds; what is configured first."""
+        """One row a machine that hypotheses allow, what is configured first: name, and mean latency in seconds."""
         import pandas as pd  # noqa: PLC0415  # as in `table`
 
         under = [] if self.summary.range_s is None else self.summary.range_s.under

@@ -70,8 +70,8 @@ def load_strategy(strategy: str | Path | Strategy | StrategyKind) -> Strategy:
     """A strategy from its name, from a file, or as it is.
 
     Args:
-        strategy: A preset's name, a record in a Python file (`my_strategy.py:name`), the path of a YAML file like those in
-            `conf/strategy`, a record, or a record with what is chosen for it.
+        strategy: A preset's name, a record in a Python file (`my_strategy.py:name`), the path of a YAML file like those
+            in `conf/strategy`, a record, or a record with what is chosen for it.
 
     Raises:
         ConfigError: There is no such strategy, or its file cannot be used.

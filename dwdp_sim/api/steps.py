@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dwdp_sim.api.presets import load_cluster, load_compute, load_model, load_strategy
 from dwdp_sim.api.shown import html_of
-from dwdp_sim.base.estimate import Estimate
+from dwdp_sim.base.estimate import Estimate, paired_gain
 from dwdp_sim.base.units import format_seconds
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.options import FabricOptions
@@ -64,10 +64,10 @@ class StepsPrediction:
         found = self.summary.range_s
         return None if found is None else found.iteration_s
 
-    @property
-    def step_times_s(self) -> list[float]:
-        """Seconds of a step of each seed, for `paired_gain` over another strategy's."""
-        return [run.figures["iteration_s"] for run in self.result.replications]
+    def gain_over(self, other: StepsPrediction) -> Estimate:
+        """How much less time a step takes than `other`'s, as a share, seed by seed."""
+        own, others = ([run.figures["iteration_s"] for run in each.result.replications] for each in (self, other))
+        return paired_gain(own, others)
 
     @property
     def assumed(self) -> list[str]:
@@ -125,7 +125,7 @@ def predict_steps(
         strategy: How layers are pulled: a preset's name, a file (`load_strategy`), or an object.
         dwdp_size: Ranks of the group.
         placement: Which rank holds which experts; evenly, without overlap, if unset. Overrides `dwdp_size`.
-        compute: How long layers compute: a preset's name, a file, or an object; a roofline of the cluster's GPUs if unset.
+        compute: How long layers compute: a preset's name, a file, or an object; if unset, a roofline of the GPU.
         load: Which requests arrive; inputs of 8,192 tokens, at most 16,384 tokens a step if unset.
         workload: Steps, slots and the host, with a `compute` and a `load` of its own, instead of these two.
         options: Alternatives of the contention model.
