@@ -19,8 +19,9 @@ from dwdp_sim.advise.trials import Bench, Lab, Setup
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.estimate import paired_gain
 from dwdp_sim.fabric.hypotheses import WALKS, Hypothesis
-from dwdp_sim.job.build import build_config
+from dwdp_sim.job.build_steps import build_steps_job
 from dwdp_sim.job.presets import preset
+from dwdp_sim.job.resolve import resolve
 from dwdp_sim.plan.kinds import BATCHED, WAVES
 from dwdp_sim.plan.strategy import Strategy
 from dwdp_sim.steps.coarse_plan import COARSE_SLICES, SLICES_A_PULL
@@ -45,9 +46,7 @@ def main() -> None:
     found = []
     for case, (model, values, strategy) in CASES.items():
         config = preset(values, workload="iteration", model=model)
-        job = build_config(config, [])
-        assert job.layer is not None
-        lab = Lab(Bench(config, job.cluster, job.options, job.layer.model, job.layer.placement), None)
+        lab = Lab(Bench.of(build_steps_job(resolve(config))), None)
         for walk, settings in WALKS.items():
             real = Setup(strategy, state=Hypothesis(walk, constants=settings), layers=LAYERS, slices=EVERY)
             expected = lab.times(real, SEEDS)

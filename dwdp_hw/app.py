@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.console import Console
 
@@ -19,7 +18,7 @@ from dwdp_hw.job.measurement_report import print_measurement, write_measurement
 from dwdp_hw.job.schema import HwConfig, Mode, register_hw_schemas
 from dwdp_hw.run.launch import run_as_rank, run_group, started_by_torchrun
 from dwdp_hw.run.worker import Work
-from dwdp_hw.traces.importing import build_import
+from dwdp_hw.traces.importing import ImportJob, build_import
 from dwdp_hw.traces.report import run_import
 from dwdp_hw.validate.check_job import CheckJob, build_check
 from dwdp_hw.validate.run_check import run_calibration, run_validation
@@ -33,7 +32,7 @@ def main() -> None:
     """Entry point of `dwdp-hw`."""
     register_hw_schemas()
     try:
-        run_app("hw", HwConfig, _check, _task)
+        run_app("hw", HwConfig, _build, _task)
     except NoGpuError as error:
         _end(error, NO_GPU_EXIT)
     except RankFault as fault:
@@ -42,30 +41,27 @@ def main() -> None:
         _end("interrupted", _INTERRUPTED_EXIT)
 
 
-def _check(composed: DictConfig, overrides: Sequence[str]) -> None:
+def _build(composed: DictConfig, overrides: Sequence[str]) -> Measurement | CheckJob | ImportJob:
     if composed.mode is Mode["import"]:
-        build_import(composed)
-        return
+        return build_import(composed)
     if composed.mode is not Mode.measure:
-        build_check(composed)
-        return
+        return build_check(composed)
     measurement = build_measurement(composed, overrides)
     if started_by_torchrun() and os.environ["RANK"] != "0":  # only rank 0 has a run folder
         run_as_rank(Work((measurement.case,), measurement.settings), lambda case, results: None)
         sys.exit(0)
+    return measurement
 
 
-def _task(config: DictConfig) -> None:
-    state = HydraConfig.get()
-    folder = Path(state.runtime.output_dir)
+def _task(job: Measurement | CheckJob | ImportJob, folder: Path) -> None:
     try:
-        if config.mode is Mode["import"]:
-            run_import(build_import(config), folder, Console())
-            return
-        if config.mode is not Mode.measure:
-            check(build_check(config), folder, Console())
-            return
-        measure(build_measurement(config, state.overrides.task), folder, Console())
+        match job:
+            case ImportJob():
+                run_import(job, folder, Console())
+            case CheckJob():
+                check(job, folder, Console())
+            case Measurement():
+                measure(job, folder, Console())
     except RankFault as fault:
         _end(fault, FAULT_EXIT)
     except KeyboardInterrupt:

@@ -28,8 +28,9 @@ from dwdp_sim.advise.trials import Bench, Lab, Setup, Windows
 from dwdp_sim.advise.window_ratio import measure_load
 from dwdp_sim.base.estimate import paired_gain
 from dwdp_sim.fabric.hypotheses import ARTEFACT_AS_LOSS, EXCLUDED, Hypothesis
-from dwdp_sim.job.build import build_config
+from dwdp_sim.job.build_steps import build_steps_job
 from dwdp_sim.job.presets import preset
+from dwdp_sim.job.resolve import resolve
 from dwdp_sim.plan.kinds import BATCHED, BATCHED_PER_ROUND, DEFAULT, RING
 from dwdp_sim.plan.strategy import Strategy
 from dwdp_sim.steps.coarse_plan import COARSE_SLICES
@@ -196,9 +197,7 @@ def bench_of(subject: Subject) -> Bench:
     values |= {"workload.warmup": 1, "workload.iterations": 1}
     groups = {"model": subject.model, "cluster": subject.cluster, "compute": "constant"}
     config = preset(values, workload="iteration", strategy="default", **groups)
-    job = build_config(config, [])
-    assert job.layer is not None
-    return Bench(config, job.cluster, job.options, job.layer.model, job.layer.placement)
+    return Bench.of(build_steps_job(resolve(config)))
 
 
 def measure(name: str, known: Sequence[Row], pool: Any) -> Iterator[Row]:

@@ -16,8 +16,10 @@ from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.constant import Constant
 from dwdp_sim.fabric.hypotheses import BOTH_WAYS
 from dwdp_sim.fabric.timeline import Timeline
-from dwdp_sim.job.build import Job, build_config
+from dwdp_sim.job.build import build_layer_job
+from dwdp_sim.job.job import LayerJob
 from dwdp_sim.job.presets import preset
+from dwdp_sim.job.resolve import resolve
 from dwdp_sim.plan.copy_plan import ASYNC, BATCH, NO_BARRIER
 from dwdp_sim.plan.program import LONGEST_SPREAD_S, Program
 
@@ -291,5 +293,5 @@ def _rate(cluster: Cluster, row: Row) -> Replay:
 
 
 @cache
-def _job(cluster: str) -> Job:
-    return build_config(preset(cluster=cluster, strategy="default"), [])
+def _job(cluster: str) -> LayerJob:
+    return build_layer_job(resolve(preset(cluster=cluster, strategy="default")))

@@ -42,7 +42,7 @@ from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis, hypotheses
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulate import simulate
-from dwdp_sim.job.build import read_cluster
+from dwdp_sim.job.presets import read_cluster
 from dwdp_sim.plan.program import Program
 
 OUT = Path(__file__).resolve().parents[1] / "docs/data/identify.jsonl"

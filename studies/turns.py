@@ -29,7 +29,7 @@ from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulate import simulate
-from dwdp_sim.job.build import read_cluster
+from dwdp_sim.job.presets import read_cluster
 from dwdp_sim.plan.copy_plan import ASYNC, BATCH, NO_BARRIER
 from dwdp_sim.plan.program import HOST, Program
 

@@ -1,4 +1,4 @@
-"""What is measured, and what comes back from each rank. Plain data that travels between processes."""
+"""What is measured, and how a group of ranks is run: plain data that travels between processes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from dwdp_sim.plan.copy_plan import CopyPlan
 
 MEASURES = ("layer", "pipeline", "issue_cost")
 WINDOWS = ("spin", "matmul")
+# About 1,000 commands fill a stream; the next call blocks until the GPU makes progress, which a closed gate forbids.
+QUEUE_LIMIT_CALLS = 800
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ import numpy as np
 
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.job.schema import WorkloadConfig
-from dwdp_sim.job.start_times import draw_starts_s
+from dwdp_sim.job.start_times import Starts
 
 DRAWS = 8
-LATEST_S = WorkloadConfig.max_phase_s
+LATEST_S = Starts.max_phase_s
 _ENOUGH = 3  # draws, where they agree
 _ALIKE = 1e-3  # relative difference of a stream's times from draw to draw that calls for no more draws
 
@@ -26,7 +25,7 @@ def drawn_starts_s(streams: int, options: FabricOptions, seed: int = 0) -> Float
     A single stream needs one draw, unless the order inside its batches is drawn, too.
     """
     draws = DRAWS if streams > 1 or options.batch_order != "kept" else 1
-    return np.array(draw_starts_s(WorkloadConfig(draws=draws), streams, seed))
+    return np.array(Starts(draws=draws).draw_s(streams, seed))
 
 
 def over_starts(run: Run, starts_s: Floats, seed: int = 0) -> Floats:

@@ -12,6 +12,8 @@ LARGEST_SPREAD = 0.05  # median absolute deviation, scaled to a standard deviati
 LARGEST_OUTLIER = 1.5  # slowest run over the median
 SMALLEST_SPREAD_S = 2e-6  # the fixed part of any copy scatters that much: not counted as a spread
 _MAD_TO_SIGMA = 1.4826
+_AGREEMENT = 0.05  # relative difference between the counters and the plan's bytes that still counts as agreement
+_FEWEST_BYTES = 1 << 20  # the counters count in KiB and now and then see a few that are not ours
 
 
 def why_unstable(results: Sequence[RankResult], elapsed_s: Sequence[Sequence[float]]) -> list[str]:
@@ -47,11 +49,6 @@ def _spread(runs: Sequence[float]) -> list[str]:
     if max(runs) > LARGEST_OUTLIER * median:
         reasons.append(f"slowest run {max(runs) / median:.2f} × the median is above {LARGEST_OUTLIER}")
     return reasons
-
-
-_KIB = 1024
-_AGREEMENT = 0.05  # relative difference between the counters and the plan's bytes that still counts as agreement
-_FEWEST_BYTES = 1 << 20  # the counters count in KiB and now and then see a few that are not ours
 
 
 def over_nvlink(before: Reading, after: Reading, pulled_bytes: int) -> str:

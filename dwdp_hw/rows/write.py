@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from dwdp_hw.cases.case import Case
+from dwdp_hw.cases.case import QUEUE_LIMIT_CALLS, Case
 from dwdp_hw.cases.program import case_program
 from dwdp_hw.cases.result import LayerTimes, RankResult
-from dwdp_hw.executors.cuda.timed_run import QUEUE_LIMIT_CALLS
 from dwdp_hw.rows.stability import over_nvlink, why_unstable
 from dwdp_hw.rows.streams_codec import fold_streams
 from dwdp_sim.base.arrays import Floats

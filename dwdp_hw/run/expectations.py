@@ -23,7 +23,7 @@ from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis, Variant, hypotheses, variants
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulate import simulate
-from dwdp_sim.job.build import read_cluster
+from dwdp_sim.job.presets import read_cluster
 from dwdp_sim.plan.program import Program
 from dwdp_sim.steps.replications import workers
 from dwdp_sim.steps.simulate_steps import Pace, simulate_steps

@@ -27,9 +27,9 @@ from dwdp_sim.advise.trials import Bench, Lab, Setup
 from dwdp_sim.advise.window_ratio import Load, measure_load
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis, distinct, hypotheses, samples
-from dwdp_sim.job.build import Job, Layer
+from dwdp_sim.job.job import Job, StepsJob
 from dwdp_sim.plan.engines import CONTENTION_OPT_SLICE_BYTES
-from dwdp_sim.plan.strategy import StrategyKind
+from dwdp_sim.plan.strategy import Strategy, StrategyKind
 from dwdp_sim.plan.strategy_file import load_kind
 
 _LARGE_SLICE_BYTES = 32 * 2**20
@@ -65,8 +65,8 @@ class Advice:
     wall_s: float
 
 
-def build_bench(job: Job, config: AdviseTree) -> Bench:
-    """What all set-ups have in common.
+def check_advisable(job: Job, config: AdviseTree) -> StepsJob:
+    """The job, if advice can be given for it.
 
     Raises:
         ConfigError: The configuration is of something that no advice can be given for.
@@ -77,7 +77,7 @@ def build_bench(job: Job, config: AdviseTree) -> Bench:
         if getattr(config.advise, name) < least:
             raise ConfigError(f"advise.{name}", getattr(config.advise, name), f"must be at least {least}")
     workload = config.workload
-    if workload.kind != "iteration" or job.layer is None:
+    if not isinstance(job, StepsJob):
         raise ConfigError("workload.kind", workload.kind, "dwdp-advise compares forward steps: workload=iteration")
     if workload.replications < 2:
         raise ConfigError("workload.replications", workload.replications, "an interval takes at least 2")
@@ -88,7 +88,7 @@ def build_bench(job: Job, config: AdviseTree) -> Bench:
         raise ConfigError("results_dir", config.results_dir, "only dwdp-sim -m writes rows")
     if job.cluster.home != "peer":
         raise ConfigError("cluster.home", job.cluster.home, "dwdp-advise needs peers to pull from")
-    return Bench(config, job.cluster, job.options, job.layer.model, job.layer.placement)
+    return job
 
 
 def kinds_also_compared(config: AdviseTree) -> list[StrategyKind]:
@@ -101,14 +101,18 @@ def kinds_also_compared(config: AdviseTree) -> list[StrategyKind]:
 
 
 def advise(
-    bench: Bench, config: AdviseTree, layer: Layer, pool: Executor | None, progress: Callable[[str, int, int], None]
+    bench: Bench,
+    config: AdviseTree,
+    strategy: Strategy,
+    pool: Executor | None,
+    progress: Callable[[str, int, int], None],
 ) -> Advice:
     """Find out everything.
 
     Args:
         bench: The user's configuration.
         config: The same, with what is asked of the advice.
-        layer: What the user runs.
+        strategy: What the user runs.
         pool: Where to simulate; None for here. No result depends on it.
         progress: Called with what is being done, the number of runs done, and of all in this part.
     """
@@ -117,7 +121,7 @@ def advise(
     lab = Lab(bench, pool, lambda done, of: progress(part[0], done, of))
     seeds = tuple(range(config.seed, config.seed + config.workload.replications))
     few, layers = seeds[:_SEEDS_BESIDE], config.advise.screen_layers
-    have = Candidate(layer.strategy, config.workload.carry_over)
+    have = Candidate(strategy, config.workload.carry_over)
     ranks, cluster = bench.placement.dwdp_size, bench.cluster
     states = possible_states(bench, have, config.advise.samples)
     load = measure_load(bench, have.strategy, seeds)

@@ -18,21 +18,20 @@ from dwdp_sim.advise.search import ALIKE
 from dwdp_sim.advise.verdict import percent, percent_range, turning_lines, verdict
 from dwdp_sim.base.estimate import Estimate
 from dwdp_sim.base.units import format_bytes, format_seconds, format_slice
-from dwdp_sim.job.build import Job, Layer
+from dwdp_sim.job.job import StepsJob
 from dwdp_sim.plan.engines import CONTENTION_OPT_SLICE_BYTES
 
 _PLAIN_WIDTH = 120
 
 
 def print_advice(
-    console: Console, job: Job, layer: Layer, advice: Advice, found: dict[str, list[str]], written: list[Path]
+    console: Console, job: StepsJob, advice: Advice, found: dict[str, list[str]], written: list[Path]
 ) -> None:
     """Print the verdict first, then what it rests on.
 
     Args:
         console: Where.
         job: What the user runs.
-        layer: The same, of one layer.
         advice: What was found.
         found: Constants by where they came from.
         written: Files of the run.
@@ -41,14 +40,15 @@ def print_advice(
         console = Console(width=_PLAIN_WIDTH, file=console.file)
     for sentence in verdict(advice.findings, advice.placements[0]):
         console.print(sentence, style="bold", highlight=False)
-    console.print(_candidates(job, layer, advice))
+    console.print(_candidates(job, advice))
+    load, today = job.scenario.workload.load, advice.findings.today.candidate
     for heading, lines in (
         ("where it turns", [_load_line(advice), *turning_lines(advice.turnings)]),
         ("slice size", [_slice_line(advice), *_rotation_lines(advice)]),
         ("if the host's time counts (issue_mode=as_issued), batched over default", _host_lines(advice)),
         ("placement", _placement_lines(advice)),
-        ("rests on", [*source_lines(found, job.config["compute"]), _method_line(advice)]),
-        ("to paste", engine_settings(advice.findings.today.candidate, layer.placement, _tokens(job)).split("\n")),
+        ("rests on", [*source_lines(found, job.scenario.workload.compute), _method_line(advice)]),
+        ("to paste", engine_settings(today, job.layer.placement, load.max_num_tokens).split("\n")),
     ):
         if lines:
             console.print(heading, style="bold", highlight=False)
@@ -59,18 +59,15 @@ def print_advice(
     )
 
 
-def _tokens(job: Job) -> int:
-    return int(job.config["workload"]["max_num_tokens"])
-
-
-def _candidates(job: Job, layer: Layer, advice: Advice) -> Table:
-    placement, workload = layer.placement, job.config["workload"]
-    inputs = "from a file" if workload["lengths"] else f"{workload['ratio']:g}–1 × {workload['isl']} tokens"
+def _candidates(job: StepsJob, advice: Advice) -> Table:
+    layer, workload = job.layer, job.scenario.workload
+    placement, load = layer.placement, workload.load
+    inputs = "from a file" if load.lengths else f"{load.ratio:g}–1 × {load.isl} tokens"
     table = Table(
         title=f"{layer.model.name} on {job.cluster.name}, {layer.strategy.implementation}, "
         f"N = {placement.dwdp_size}, L = {placement.num_experts_per_worker}, P = {placement.num_prefetch_experts}\n"
-        f"inputs {inputs}, at most {workload['max_num_tokens']} tokens a step, "
-        f"compute {job.config['compute']['name']}, issue mode {job.issue_mode}",
+        f"inputs {inputs}, at most {load.max_num_tokens} tokens a step, "
+        f"compute {workload.compute.name}, issue mode {job.issue_mode}",
         title_justify="left",
         box=box.SIMPLE_HEAD,
     )

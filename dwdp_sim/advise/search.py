@@ -228,7 +228,7 @@ def _regrets(times: Mapping[Candidate, Mapping[Hypothesis, float]]) -> dict[Cand
 
 def _affordable_layers(lab: Lab, finalists: Sequence[Candidate], states: int, effort: Effort) -> int:
     """As many layers as `effort.copies` allows, from the screening's up to all."""
-    workload, every = lab.bench.config.workload, lab.bench.model.num_moe_layers
+    workload, every = lab.bench.workload, lab.bench.model.num_moe_layers
     runs = len(effort.seeds) + (states - 1) * _SEEDS_A_STATE
     a_layer = sum(lab.twin(setup_of(candidate)).simulated for candidate in finalists)
     copies = a_layer * runs * (workload.warmup + workload.iterations)

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.base.estimate import Estimate, paired_gain
-from dwdp_sim.job.build import build_config
+from dwdp_sim.job.build_steps import build_steps_job
 from dwdp_sim.job.presets import preset
+from dwdp_sim.job.resolve import resolve
 from dwdp_sim.plan.kinds import BATCHED, DEFAULT
 from dwdp_sim.steps.compute import read_peaks
 from dwdp_sim.steps.dep import dep_layer, dep_step
@@ -198,7 +198,4 @@ def _estimates(scenario: Scenario, pool: Executor | None) -> dict[str, Estimate]
 
 
 def _scenario(values: dict[str, Any], **groups: str) -> Scenario:
-    scenario = build_config(preset(values, workload="iteration", **groups), []).scenario
-    if scenario is None:
-        raise ConfigError("workload.kind", "layer", "forward steps are wanted")
-    return scenario
+    return build_steps_job(resolve(preset(values, workload="iteration", **groups))).scenario

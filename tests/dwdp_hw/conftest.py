@@ -15,7 +15,7 @@ from dwdp_hw.rows.read import Recording
 from dwdp_hw.run.launch import run_group
 from dwdp_hw.run.worker import Work
 from dwdp_sim.fabric.cluster import Cluster
-from dwdp_sim.job.build import read_cluster
+from dwdp_sim.job.presets import read_cluster
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.model.placement import Placement
 from dwdp_sim.plan.build_plan import build_plan

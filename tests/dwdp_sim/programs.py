@@ -12,7 +12,7 @@ from dwdp_sim.fabric.constant import Constant
 from dwdp_sim.fabric.fabric_constants import FabricConstants, constants_for
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulate import simulate
-from dwdp_sim.fabric.timeline import Timeline
+from dwdp_sim.fabric.timeline import SimulatedTimeline, Timeline
 from dwdp_sim.plan.copy_plan import ASYNC, BATCH, NO_BARRIER
 from dwdp_sim.plan.program import HOST, Program
 
@@ -130,7 +130,7 @@ def constants(of: Program, options: FabricOptions | None = None, **values: Any) 
 
 def run(
     of: Program, options: FabricOptions | None = None, *, seed: int = 0, record_links: bool = False, **values: Any
-) -> Timeline:
+) -> SimulatedTimeline:
     """Simulate on a cluster with the constants of `FREE`, some replaced."""
     options = options or FabricOptions()
     return simulate(of, constants(of, options, **values), options, seed=seed, record_links=record_links)

@@ -6,9 +6,9 @@ import importlib
 from typing import Any
 
 from dwdp_hw.cases.result import Reading
-from dwdp_hw.rows.stability import _KIB
 
 _ALL_LINKS = 0xFFFFFFFF
+_KIB = 1024  # NVML's data counters count in KiB
 _SLOWDOWNS = {
     "nvmlClocksEventReasonSwThermalSlowdown": "software thermal slowdown",
     "nvmlClocksThrottleReasonHwSlowdown": "hardware slowdown",

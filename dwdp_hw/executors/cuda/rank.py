@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dwdp_hw.cases.case import Case, Settings
+from dwdp_hw.cases.case import QUEUE_LIMIT_CALLS, Case, Settings
 from dwdp_hw.cases.result import Detail, LayerTimes, Reading, Sample, Witness
 from dwdp_hw.executors.cuda.buffers import Buffers
 from dwdp_hw.executors.cuda.clock import PinnedWords, read_offset
@@ -18,7 +18,7 @@ from dwdp_hw.executors.cuda.kernels import Kernels
 from dwdp_hw.executors.cuda.nvml import Telemetry
 from dwdp_hw.executors.cuda.pipeline import PipelineRun
 from dwdp_hw.executors.cuda.slice_watch import SliceWatch
-from dwdp_hw.executors.cuda.timed_run import QUEUE_LIMIT_CALLS, Launcher
+from dwdp_hw.executors.cuda.timed_run import Launcher
 from dwdp_hw.executors.expected import Region, name_of_place
 from dwdp_hw.executors.layout import RankCopies, rank_copies
 from dwdp_hw.group.group import Group

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dwdp_hw.cases.case import Settings
+from dwdp_hw.cases.case import QUEUE_LIMIT_CALLS, Settings
 from dwdp_hw.cases.result import Detail, Sample
 from dwdp_hw.executors.cuda.clock import ClockOffset, PinnedWords
 from dwdp_hw.executors.cuda.device_barrier import COMMANDS_A_CALL, DeviceBarrier
@@ -18,8 +18,6 @@ from dwdp_hw.executors.cuda.slice_watch import SliceWatch
 from dwdp_hw.group.group import Group
 from dwdp_sim.base.arrays import Ints
 
-# About 1,000 commands fill a stream; the next call blocks until the GPU makes progress, which a closed gate forbids.
-QUEUE_LIMIT_CALLS = 800
 _START_DELAY_S = 2e-3
 _MOST_CALL_EVENTS = 300
 _HANG_FACTOR = 10.0

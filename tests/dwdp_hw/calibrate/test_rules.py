@@ -25,7 +25,7 @@ from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, FIFO, INCAST, Hypothesis, hypotheses
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulate import simulate
-from dwdp_sim.job.build import read_cluster
+from dwdp_sim.job.presets import read_cluster
 from tests.dwdp_hw.simulated_machine import changed, rates, record_programs
 
 GPUS = 4

@@ -14,7 +14,7 @@ from dwdp_hw.rows.predict import predict, predict_mean_s, starts_s
 from dwdp_hw.rows.row import RecordedRow, row_from_dict
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.job.build import read_cluster
+from dwdp_sim.job.presets import read_cluster
 
 HGX = read_cluster("hgx_h200")
 OPTIONS = FabricOptions()

@@ -19,7 +19,7 @@ from dwdp_hw.validate.validate import Bars, Validation, validate
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.job.build import read_cluster
+from dwdp_sim.job.presets import read_cluster
 from dwdp_sim.steps.windows import constant_windows
 from tests.dwdp_sim.programs import program, queue, single
 

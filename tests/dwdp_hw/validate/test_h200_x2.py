@@ -26,7 +26,7 @@ from dwdp_hw.validate.summary import summarize
 from dwdp_hw.validate.validate import Bars, Validation, validate
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.job.build import read_cluster
+from dwdp_sim.job.presets import read_cluster
 
 MEASUREMENTS = Path(__file__).resolve().parents[3] / "measurements"
 OPTIONS = FabricOptions()

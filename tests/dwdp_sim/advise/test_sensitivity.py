@@ -7,7 +7,7 @@ import pytest
 from dwdp_sim.advise.candidates import SLICES, Candidate
 from dwdp_sim.advise.sensitivity import SLICE_COSTS_S, compare_orders, compare_sizes, host_cost, sweep_host_cost
 from dwdp_sim.advise.trials import Lab
-from dwdp_sim.job.build import read_cluster
+from dwdp_sim.job.presets import read_cluster
 from dwdp_sim.plan.kinds import STRATEGIES
 from dwdp_sim.plan.strategy import Strategy
 from tests.dwdp_sim.advise.bases import free, small_bench

@@ -20,7 +20,6 @@ SMALL_SLICES = replace(BATCHED, strategy=Strategy(STRATEGIES["batched"], slice_b
 
 def test_what_the_user_has_takes_as_long_as_dwdp_sim_says() -> None:
     _, job = small_job()
-    assert job.scenario is not None
     expected = replicate(job.scenario, 3).figures["iteration_s"]
     assert iteration_s((small_bench(), DEFAULT, 3)) == expected
 

@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dwdp_hw.cases.case import Case, Pipeline, Settings
+from dwdp_hw.cases.case import QUEUE_LIMIT_CALLS, Case, Pipeline, Settings
 from dwdp_hw.cases.result import RankResult
 from dwdp_hw.cases.shapes import GPT_OSS, V3_LITE, model_case, pieces_case
 from dwdp_hw.executors.cuda.gpu import Gpu, count_gpus
 from dwdp_hw.executors.cuda.kernels import Kernels, RegionTable
 from dwdp_hw.executors.cuda.peer_memory import check_mapping
-from dwdp_hw.executors.cuda.timed_run import QUEUE_LIMIT_CALLS
 from dwdp_hw.executors.expected import Region
 from dwdp_hw.executors.pattern import pattern_bytes
 from dwdp_hw.group.faults import NoGpuError, RankFault, Whereabouts
