@@ -170,6 +170,10 @@ class Gpu:
         """Record `event` on `stream`."""
         self.do("cuEventRecord", stream.record, event)
 
+    def hold(self, stream: Stream, event: Event) -> None:
+        """Let what `stream` takes from now on wait for `event`."""
+        self.do("cuStreamWaitEvent", stream.wait, event)
+
     def between_s(self, first: Event, second: Event) -> float:
         """Seconds between two recorded events."""
         return float(self.do("cuEventElapsedTime", operator.sub, second, first)) / 1e3

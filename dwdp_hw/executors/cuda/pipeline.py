@@ -18,7 +18,7 @@ from dwdp_hw.executors.layout import SLOTS
 from dwdp_sim.base.errors import ConfigError
 
 if TYPE_CHECKING:
-    from cuda.core import Event, Stream
+    from cuda.core import Event
 
 _MATRIX = 4096
 
@@ -78,13 +78,13 @@ class PipelineRun:
         gpu.write(self._wrong, NONE_WRONG * layers)
         mode = self._case.issue_mode
         timed.begin_step(mode)
-        self._wait(self._compute_stream, timed.start)
+        gpu.hold(self._compute_stream, timed.start)
         for layer in range(min(SLOTS, layers)):
             self._prefetch(layer)
         for layer in range(layers):
             self._compute(layer, verify)
             if layer + SLOTS < layers:
-                self._wait(timed.stream, self._events[layer].compute_end)
+                gpu.hold(timed.stream, self._events[layer].compute_end)
                 self._prefetch(layer + SLOTS)
         timed.end_queueing(mode)
         gpu.wait_event(self._events[-1].compute_end, "the end of the step")
@@ -105,7 +105,7 @@ class PipelineRun:
 
     def _compute(self, layer: int, verify: bool) -> None:
         events, stream, kernels, buffers = self._events[layer], self._compute_stream, self._kernels, self._buffers
-        self._wait(stream, events.copy_end)
+        self._gpu.hold(stream, events.copy_end)
         self._gpu.record(events.compute_begin, stream)
         if self._products:
             self._multiply(self._products[layer])
@@ -116,9 +116,6 @@ class PipelineRun:
             if layer + SLOTS < self._case.layers:
                 kernels.poison(buffers.expected(layer + SLOTS), stream)
         self._gpu.record(events.compute_end, stream)
-
-    def _wait(self, stream: Stream, event: Event) -> None:
-        self._gpu.do("cuStreamWaitEvent", stream.wait, event)
 
     def _report_wrong(self) -> None:
         content = self._gpu.read(self._wrong, 8 * self._case.layers, self._compute_stream)
