@@ -65,6 +65,10 @@ class Kernels:
         table.free()
         gpu.free(scratch)
 
+    def close(self) -> None:
+        """Free what comparing kernels write."""
+        self._gpu.free(self._wrong)
+
     def write(self, table: RegionTable, stream: Stream) -> None:
         """Write every region's content."""
         self._write(table, 0, stream)

@@ -199,6 +199,7 @@ class CudaRank:
             self._buffers.close()
         self._timed.close()
         self._pinned.free()
+        self._kernels.close()
 
     def _close_pipeline(self) -> None:
         if self._pipeline is not None:
