@@ -99,10 +99,11 @@ class Buffers:
         return self._tables[kind, layer]
 
     def _fill(self, base: int, regions: Sequence[Region], stream: Stream) -> None:
-        table = RegionTable(self._gpu, base, regions)
-        self._kernels.write(table, stream)
-        self._gpu.finish(stream, "filling memory")
-        table.free()
+        with giving_back() as taken:
+            table = RegionTable(self._gpu, base, regions)
+            taken.callback(table.free)
+            self._kernels.write(table, stream)
+            self._gpu.finish(stream, "filling memory")
 
     def _allocate_experts(self, case: Case, taken: ExitStack) -> Mapping[int, int]:
         gpu, group, size = self._gpu, self._group, self.layout.resident_bytes

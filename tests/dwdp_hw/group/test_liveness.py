@@ -39,7 +39,7 @@ def test_a_rank_that_never_comes_is_named() -> None:
     liveness = Liveness(store, 2, start_s=0.05, heartbeat_s=9.0, hang_s=9.0)
     liveness.check()
     time.sleep(0.06)
-    with pytest.raises(RankFault, match="rank 1 on an unknown host, start: never arrived within 0.05 s"):
+    with pytest.raises(RankFault, match=r"rank 1 on an unknown host, start: never arrived within 0\.05 s"):
         liveness.check()
 
 

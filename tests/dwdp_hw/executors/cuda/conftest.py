@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,12 @@ Measure = Callable[..., list[RankResult]]
 
 
 @pytest.fixture(params=[12090, 13000], ids=["cuda12", "cuda13"])
-def cuda(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
+def cuda(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
     """A driver of CUDA 12.9, and one of 13.0."""
     fake = FakeCuda(request.param)
     fake.install(monkeypatch)
-    return fake
+    yield fake
+    fake.stop()
 
 
 def small_layer(strategy: Strategy, **changes: Any) -> Case:
@@ -43,22 +44,23 @@ def small_layer(strategy: Strategy, **changes: Any) -> Case:
 def measure(tmp_path: Path, cuda: FakeCuda) -> Measure:
     """Measure cases on `ranks` threads; every rank's result of the last case. Raises the first rank's error."""
 
-    def run(*cases: Case, ranks: int = 1, wait_s: float = 10.0) -> list[RankResult]:
-        store, settings = MemoryStore(), Settings(wait_s=wait_s)
+    def run(*cases: Case, ranks: int = 1, **settings: float) -> list[RankResult]:
+        store, how = MemoryStore(), Settings(**{"wait_s": 10.0, **settings})
         results: dict[int, RankResult] = {}
         failed: list[tuple[int, BaseException]] = []
 
         def attend(rank: int) -> None:
             seat = Seat(rank, ranks, rank, ranks, "", 0, tmp_path)
-            group = Group(seat, store, Whereabouts(rank), wait_s)
+            group = Group(seat, store, Whereabouts(rank), how.wait_s)
             try:
-                executor = CudaRank(group, settings)
+                executor = CudaRank(group, how)
                 for case in cases:
                     results[rank] = measure_case(executor, group, case)
                 executor.close()
             except Exception as error:
                 failed.append((rank, error))
             finally:
+                cuda.drain()  # gates that are still closed read the group's page
                 group.close()
 
         threads = [threading.Thread(target=attend, args=(rank,)) for rank in range(ranks)]

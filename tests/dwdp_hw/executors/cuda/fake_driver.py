@@ -7,14 +7,11 @@ is allocated, mapped or registered stands in `live` until it is given back; what
 from __future__ import annotations
 
 import ctypes
-import queue
 import re
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
-from enum import IntEnum
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -22,86 +19,13 @@ from typing import Any
 import pytest
 
 from dwdp_hw.executors.cuda import kernels as kernels_module
+from tests.dwdp_hw.executors.cuda.fake_bindings import CONSTANTS, DRIVER, RUNTIME
 from tests.dwdp_hw.executors.cuda.fake_kernels import KERNELS
 from tests.dwdp_hw.executors.cuda.fake_memory import Memory
+from tests.dwdp_hw.executors.cuda.fake_stream import CoreError, Event, Status, Stream
 
-STREAM_HOLDS = 1000  # commands
 _SOURCE = Path(kernels_module.__file__).with_name("kernels.cu").read_text()
 _C_TYPES = {"u32": ctypes.c_uint32, "u64": int}
-
-
-class Status(IntEnum):
-    """Of runtime and driver alike."""
-
-    SUCCESS = 0
-    ERROR_INVALID_VALUE = 1
-    ERROR_NOT_READY = 600
-    ERROR_LAUNCH_FAILURE = 719
-
-
-class CoreError(Exception):
-    """What cuda.core raises."""
-
-
-class Stream:
-    """Runs commands in order on a thread of its own, each when the one before has ended."""
-
-    def __init__(self, cuda: FakeCuda, handle: int) -> None:
-        self._cuda, self.handle = cuda, handle
-        self.order: list[str] = []
-        self._commands: queue.Queue[Callable[[], None]] = queue.Queue(STREAM_HOLDS)
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def _run(self) -> None:
-        while True:
-            command = self._commands.get()
-            try:
-                command()
-            except Exception as error:
-                self._cuda.broken.append(error)
-
-    def take(self, name: str, command: Callable[[], None]) -> None:
-        """Queue a command; a full stream whose gate only this host could open would wait for ever."""
-        try:
-            self._commands.put(command, timeout=2.0)
-        except queue.Full:
-            raise AssertionError(f"{name} waits behind a closed gate: the stream is full") from None
-        self.order.append(name)
-
-    def record(self, event: Event) -> None:
-        """See cuda.core."""
-        self._cuda.count("cuEventRecord", core=True)
-        event.happened.clear()
-        self.take("record", event.happen)
-
-    def wait(self, event: Event) -> None:
-        """See cuda.core."""
-        self._cuda.count("cuStreamWaitEvent", core=True)
-        self.take("wait", event.happened.wait)
-
-
-class Event:
-    """A moment on a stream."""
-
-    def __init__(self, cuda: FakeCuda) -> None:
-        self._cuda, self.at_s, self.happened = cuda, 0.0, threading.Event()
-
-    def happen(self) -> None:
-        """Stamp it."""
-        self.at_s = time.monotonic()
-        self.happened.set()
-
-    @property
-    def is_done(self) -> bool:
-        """See cuda.core."""
-        self._cuda.count("cuEventQuery", core=True)
-        return self.happened.is_set()
-
-    def __sub__(self, other: Event) -> float:
-        return (self.at_s - other.at_s) * 1e3
-
-    def close(self) -> None:
-        """See cuda.core."""
 
 
 class FakeCuda:
@@ -138,7 +62,7 @@ class FakeCuda:
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Make it the CUDA of this process."""
-        modules = {"runtime": self._bindings(_RUNTIME), "driver": self._bindings(_DRIVER)}
+        modules = {"runtime": self._bindings(RUNTIME), "driver": self._bindings(DRIVER)}
         for name, module in modules.items():
             monkeypatch.setitem(sys.modules, f"cuda.bindings.{name}", module)
         monkeypatch.setitem(sys.modules, "cuda.core", self._core())
@@ -171,6 +95,22 @@ class FakeCuda:
         core.launch = self._launch
         return core
 
+    def give(self, kind: str, address: int) -> None:
+        """Take memory back when nothing of this rank's uses it any more, as CUDA does."""
+        self.drain()
+        self.memory.forget(kind, address)
+
+    def drain(self) -> None:
+        """Wait until every stream of the calling rank is empty."""
+        for stream in list(self.streams.values()):
+            if stream.rank == threading.get_ident():
+                stream.drain()
+
+    def stop(self) -> None:
+        """End the streams' threads."""
+        for stream in self.streams.values():
+            stream.stop()
+
     def stream(self) -> Stream:
         """A new stream."""
         self.count("cuStreamCreate", core=True)
@@ -195,7 +135,7 @@ class FakeCuda:
         module: Any = ModuleType("cuda.bindings")
         names = SimpleNamespace(cudaSuccess=Status.SUCCESS, cudaErrorNotReady=Status.ERROR_NOT_READY)
         module.cudaError_t, module.CUresult = names, Status
-        for name, value in _CONSTANTS.items():
+        for name, value in CONSTANTS.items():
             setattr(module, name, value)
         for name, function in functions.items():
             setattr(module, name, self._checked(name, function))
@@ -259,76 +199,3 @@ def parameters_of(kernel: str) -> list[Any]:
     found = re.search(rf'extern "C" __global__ void {kernel}\(([^)]*)\)', _SOURCE)
     assert found is not None, f"no kernel {kernel}"
     return [int if "*" in one else _C_TYPES[one.split()[-2]] for one in found[1].split(",")]
-
-
-def _list_batch(
-    cuda: FakeCuda, dsts: Any, srcs: Any, sizes: Any, count: int, attributes: Any, first: Any, number: int, stream: int
-) -> None:
-    assert len(dsts) == len(srcs) == len(sizes) == count
-    assert len(attributes) == len(first) == number == 1
-    seen = {"attributes": attributes[0].srcAccessOrder, "first": first}
-    cuda.copy(stream, list(dsts), list(srcs), list(sizes), "cudaMemcpyBatchAsync", **seen)
-
-
-def _nothing(_found: object) -> None:
-    return None
-
-
-def _open_ipc(cuda: FakeCuda, handle: Any, _flags: int) -> int:
-    return cuda.memory.note("ipc", int.from_bytes(handle.reserved, "little"))
-
-
-_RUNTIME: dict[str, Callable[..., Any]] = {
-    "cudaGetDeviceCount": lambda cuda: 8,
-    "cudaDriverGetVersion": lambda cuda: cuda.version,
-    "cudaRuntimeGetVersion": lambda cuda: cuda.version,
-    "cudaMemGetInfo": lambda cuda: (1 << 40, 1 << 40),
-    "cudaMalloc": lambda cuda, size: cuda.memory.take("device", size),
-    "cudaFree": lambda cuda, address: cuda.memory.give("device", address),
-    "cudaHostAlloc": lambda cuda, size, flags: cuda.memory.take("host", size),
-    "cudaFreeHost": lambda cuda, address: cuda.memory.give("host", address),
-    "cudaHostRegister": lambda cuda, address, size, flags: _nothing(cuda.memory.note("registered", address)),
-    "cudaHostUnregister": lambda cuda, address: cuda.memory.forget("registered", address),
-    "cudaHostGetDevicePointer": lambda cuda, address, flags: address,
-    "cudaIpcGetMemHandle": lambda cuda, address: SimpleNamespace(reserved=address.to_bytes(8, "little")),
-    "cudaIpcOpenMemHandle": _open_ipc,
-    "cudaIpcCloseMemHandle": lambda cuda, address: cuda.memory.forget("ipc", address),
-    "cudaMemset": lambda cuda, address, value, size: _nothing(ctypes.memset(address, value, size)),
-    "cudaMemcpy": lambda cuda, dst, src, size, kind: _nothing(ctypes.memmove(dst, src, size)),
-    "cudaStreamSynchronize": lambda cuda, stream: None,
-    "cudaMemcpyAsync": lambda cuda, dst, src, size, kind, stream: cuda.copy(
-        stream, [dst], [src], [size], "cudaMemcpyAsync", kind=kind
-    ),
-    "cudaMemcpyBatchAsync": _list_batch,
-}
-_DRIVER: dict[str, Callable[..., Any]] = {
-    "cuMemGetAllocationGranularity": lambda cuda, properties, flag: 1 << 16,
-    "cuMemCreate": lambda cuda, size, properties, flags: cuda.memory.create(size),
-    "cuMemRelease": lambda cuda, handle: cuda.memory.release(handle),
-    "cuMemExportToShareableHandle": lambda cuda, handle, kind, flags: cuda.memory.export(handle),
-    "cuMemImportFromShareableHandle": lambda cuda, exported, kind: cuda.memory.take_in(exported),
-    "cuMemAddressReserve": lambda cuda, size, alignment, address, flags: cuda.memory.reserve(size),
-    "cuMemAddressFree": lambda cuda, address, size: cuda.memory.unreserve(address, size),
-    "cuMemMap": lambda cuda, address, size, offset, handle, flags: cuda.memory.map(address, size, handle),
-    "cuMemUnmap": lambda cuda, address, size: cuda.memory.unmap(address, size),
-    "cuMemSetAccess": lambda cuda, address, size, access, count: None,
-}
-_CONSTANTS: dict[str, Any] = {
-    "cudaHostAllocMapped": 2,
-    "cudaHostAllocPortable": 1,
-    "cudaHostRegisterMapped": 2,
-    "cudaIpcMemLazyEnablePeerAccess": 1,
-    "cudaIpcMemHandle_t": SimpleNamespace,
-    "cudaMemcpyKind": SimpleNamespace(cudaMemcpyDefault=4, cudaMemcpyHostToDevice=1, cudaMemcpyDeviceToHost=2),
-    "cudaMemcpyAttributes": SimpleNamespace,
-    "cudaMemcpySrcAccessOrder": SimpleNamespace(cudaMemcpySrcAccessOrderStream=1),
-    "CUmemAllocationHandleType": SimpleNamespace(
-        CU_MEM_HANDLE_TYPE_FABRIC=8, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR=1
-    ),
-    "CUmemAllocationGranularity_flags": SimpleNamespace(CU_MEM_ALLOC_GRANULARITY_MINIMUM=0),
-    "CUmemAllocationType": SimpleNamespace(CU_MEM_ALLOCATION_TYPE_PINNED=1),
-    "CUmemLocationType": SimpleNamespace(CU_MEM_LOCATION_TYPE_DEVICE=1),
-    "CUmemAccess_flags": SimpleNamespace(CU_MEM_ACCESS_FLAGS_PROT_READWRITE=3),
-    "CUmemAllocationProp": lambda: SimpleNamespace(location=SimpleNamespace()),
-    "CUmemAccessDesc": lambda: SimpleNamespace(location=SimpleNamespace()),
-}

@@ -40,8 +40,6 @@ class Memory:
         content = np.full(size + _ALIGNED, 0xAB, np.uint8)
         return self.note(kind, -(-content.ctypes.data // _ALIGNED) * _ALIGNED, content)
 
-    give = forget
-
     def create(self, size: int) -> int:
         """A handle of physical memory."""
         handle = os.memfd_create("memory")

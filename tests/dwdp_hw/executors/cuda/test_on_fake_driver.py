@@ -36,7 +36,7 @@ def test_every_byte_arrives_and_everything_is_given_back(
 def test_a_batch_reaches_the_driver_with_its_columns_one_attribute_and_stream_order(
     cuda: FakeCuda, measure: Measure, issue: str
 ) -> None:
-    case = small_layer(Strategy("batched", slice_bytes=700), issue=issue, home="local")
+    case = replace(small_layer(Strategy("batched", slice_bytes=700), issue=issue), home="local")
     (result,) = measure(case)
     sizes = case.plan.copy_bytes[case.plan.copy_rank == 0].tolist()
     name = "cuMemcpyBatchAsync" if issue == "arrays" else "cudaMemcpyBatchAsync"
@@ -77,13 +77,19 @@ def test_a_queued_run_is_gate_start_copies_end(cuda: FakeCuda, measure: Measure)
 
 
 def test_between_waves_a_rank_signals_and_waits_for_all_before_its_next_call(cuda: FakeCuda, measure: Measure) -> None:
-    case = replace(model_case(SMALL, 4, 3, Strategy("waves", barrier="group")), name="waves", repeats=1, warmups=0)
+    case = replace(
+        model_case(SMALL, 4, 3, Strategy("waves", barrier="group", wave_copies=5)), name="waves", repeats=1, warmups=0
+    )
     results = measure(case, ranks=3)
     assert [result.verified_runs for result in results] == [1, 1, 1]
-    for stream in cuda.streams.values():
-        copies = [place for place, name in enumerate(stream.order) if name == "copy"]
-        for before, after in pairwise(copies):
-            assert stream.order[before + 1 : after] == ["signal", "gate"]
+    barrier = case.plan.call_barrier[case.plan.call_rank == 0].tolist()
+    wanted = ["copy"]
+    for before, number in pairwise(barrier):
+        wanted += ["signal", "gate", "copy"] if number > before else ["copy"]
+    assert wanted.count("gate") >= 2
+    for order in (stream.order for stream in cuda.streams.values() if "copy" in stream.order):
+        first = order.index("copy")
+        assert order[first : first + len(wanted) + 2] == [*wanted, "signal", "record"]
     assert cuda.live == {}
 
 
@@ -136,7 +142,7 @@ def test_a_call_that_fails_in_a_run_is_named_with_its_code(
     cuda.fails[call] = 4 if call == "cuEventQuery" else 1 if "gate" in call else 0
     strategy = Strategy("default" if call == "cudaMemcpyAsync" else "batched")
     with pytest.raises(RankFault, match=f"rank 0 on .*: {said}") as raised:
-        measure(small_layer(strategy, issue=issue))
+        measure(small_layer(strategy, issue=issue), gate_timeout_s=0.5)
     assert raised.value.rank == 0
     if "BatchAsync" in call and issue == "lists":
         assert ("copy 3" in str(raised.value)) is (cuda.version < 13000)  # 13.x no longer says which copy
