@@ -19,8 +19,10 @@ from dwdp_sim.advise.trials import Bench, Lab, Setup
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.estimate import paired_gain
 from dwdp_sim.fabric.hypotheses import WALKS, Hypothesis
-from dwdp_sim.job.build import build_config
+from dwdp_sim.job.build_steps import build_steps_job
 from dwdp_sim.job.presets import preset
+from dwdp_sim.job.resolve import resolve
+from dwdp_sim.plan.kinds import BATCHED, WAVES
 from dwdp_sim.plan.strategy import Strategy
 from dwdp_sim.steps.coarse_plan import COARSE_SLICES, SLICES_A_PULL
 
@@ -28,14 +30,14 @@ SEEDS, LAYERS, EVERY = range(4), 8, 10**9
 R1 = {"dwdp.dwdp_size": 4, "workload.ratio": 0.5}
 # Model, values, strategy
 CASES: dict[str, tuple[str, dict[str, Any], Strategy]] = {
-    "batched, trtllm_ipc, DeepSeek-R1, N = 4": ("deepseek_r1_nvfp4", R1, Strategy("batched")),
-    "batched, trtllm_vmm, DeepSeek-R1, N = 4": ("deepseek_r1_nvfp4", R1, Strategy("batched", "trtllm_vmm")),
+    "batched, trtllm_ipc, DeepSeek-R1, N = 4": ("deepseek_r1_nvfp4", R1, Strategy(BATCHED)),
+    "batched, trtllm_vmm, DeepSeek-R1, N = 4": ("deepseek_r1_nvfp4", R1, Strategy(BATCHED, "trtllm_vmm")),
     "batched, trtllm_ipc, DeepSeek-V3-Lite, N = 3": (
         "deepseek_v3_lite_nvfp4",
         {"dwdp.dwdp_size": 3, "workload.ratio": 0.5, "workload.max_num_tokens": 8192},
-        Strategy("batched", slice_bytes=2**18),
+        Strategy(BATCHED, slice_bytes=2**18),
     ),
-    "waves, trtllm_ipc, DeepSeek-R1, N = 4": ("deepseek_r1_nvfp4", R1, Strategy("waves")),
+    "waves, trtllm_ipc, DeepSeek-R1, N = 4": ("deepseek_r1_nvfp4", R1, Strategy(WAVES)),
 }
 
 
@@ -44,9 +46,7 @@ def main() -> None:
     found = []
     for case, (model, values, strategy) in CASES.items():
         config = preset(values, workload="iteration", model=model)
-        job = build_config(config, [])
-        assert job.layer is not None
-        lab = Lab(Bench(config, job.cluster, job.options, job.layer.model, job.layer.placement), None)
+        lab = Lab(Bench.of(build_steps_job(resolve(config))), None)
         for walk, settings in WALKS.items():
             real = Setup(strategy, state=Hypothesis(walk, constants=settings), layers=LAYERS, slices=EVERY)
             expected = lab.times(real, SEEDS)

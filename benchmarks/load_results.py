@@ -19,9 +19,9 @@ from typing import cast
 import hydra
 from omegaconf import OmegaConf
 
-from dwdp_sim.job.build import build_config
+from dwdp_sim.job.build import build_run
 from dwdp_sim.job.schema import SimConfig, config_dir, register_schemas
-from dwdp_sim.results.predict import summarize_job
+from dwdp_sim.results.predict import summarize_run
 from dwdp_sim.sweep.compact import compact
 from dwdp_sim.sweep.jobs import Asked
 from dwdp_sim.sweep.results_folder import Folder
@@ -39,12 +39,12 @@ def write(folder: Folder) -> None:
     register_schemas()
     with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
         config = cast(SimConfig, OmegaConf.to_object(hydra.compose("config", list(OVERRIDES))))
-    job = build_config(config, OVERRIDES)
-    summary = summarize_job(job)
+    checked = build_run(config, OVERRIDES)
+    summary = summarize_run(checked)
     for number in range(JOBS):
         name = hashlib.sha256(str(number).encode()).hexdigest()[:32]
         asked = Asked(name, name, (*OVERRIDES, f"seed={number}"), config)
-        one = replace(job, config=job.config | {"seed": number})
+        one = replace(checked, config=checked.config | {"seed": number})
         write_rows(folder.rows(name), result_rows(asked, one, summary, Run("written", datetime.now(UTC), 0.01)))
 
 

@@ -21,8 +21,10 @@ from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulate import simulate
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.model.placement import Placement
+from dwdp_sim.plan.build_plan import build_plan
+from dwdp_sim.plan.kinds import BATCHED
 from dwdp_sim.plan.program import program_from_plan
-from dwdp_sim.plan.strategy import Strategy, build_plan
+from dwdp_sim.plan.strategy import Strategy
 
 REPEATS = 7
 # DeepSeek-R1 NVFP4, N = 4, 2 MiB slices, two sources in flight: (implementation, starts) -> (slices, SimPy events).
@@ -80,7 +82,7 @@ def main() -> None:
     bare = 200_000 / median_s(lambda: bare_simpy(200_000))
     print(f"SimPy alone             {bare:>10,.0f} events/s")
     for (implementation, starts), expected in CASES.items():
-        plan = build_plan(model, Placement.create(256, 4), Strategy("batched", implementation))
+        plan = build_plan(model, Placement.create(256, 4), Strategy(BATCHED, implementation))
         program = program_from_plan(plan, start_s=starts)
         taken = constants_for(cluster, program, FabricOptions())
         run = partial(simulate, program, taken)

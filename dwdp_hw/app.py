@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.console import Console
 
@@ -19,11 +18,12 @@ from dwdp_hw.job.measurement_report import print_measurement, write_measurement
 from dwdp_hw.job.schema import HwConfig, Mode, register_hw_schemas
 from dwdp_hw.run.launch import run_as_rank, run_group, started_by_torchrun
 from dwdp_hw.run.worker import Work
-from dwdp_hw.traces.importing import build_import
+from dwdp_hw.traces.importing import ImportJob, build_import
 from dwdp_hw.traces.report import run_import
 from dwdp_hw.validate.check_job import CheckJob, build_check
 from dwdp_hw.validate.run_check import run_calibration, run_validation
-from dwdp_sim.job.hydra_app import compose, one_line_errors, run_app
+from dwdp_sim.job.compose import compose, config_folders
+from dwdp_sim.job.hydra_app import one_line_errors, run_app
 from dwdp_sim.job.hydra_flags import read_command_line
 
 _FAILED_EXIT = 1
@@ -37,7 +37,7 @@ def main() -> None:
         if started_by_torchrun() and os.environ["RANK"] != "0":
             _run_beside_rank_0()
         else:
-            run_app("hw", HwConfig, _check, _task)
+            run_app("hw", HwConfig, _build, _task)
     except NoGpuError as error:
         _end(error, NO_GPU_EXIT)
     except RankFault as fault:
@@ -46,14 +46,12 @@ def main() -> None:
         _end("interrupted", _INTERRUPTED_EXIT)
 
 
-def _check(composed: DictConfig, overrides: Sequence[str]) -> None:
+def _build(composed: DictConfig, overrides: Sequence[str]) -> Measurement | CheckJob | ImportJob:
     if composed.mode is Mode["import"]:
-        build_import(composed)
-        return
+        return build_import(composed)
     if composed.mode is not Mode.measure:
-        build_check(composed)
-        return
-    build_measurement(composed, overrides)
+        return build_check(composed)
+    return build_measurement(composed, overrides)
 
 
 def _run_beside_rank_0() -> None:
@@ -62,24 +60,21 @@ def _run_beside_rank_0() -> None:
     if line.help or line.hydra_help or line.version or line.shell_completion or line.cfg or line.info:
         return
     with one_line_errors(HwConfig):
-        config = compose(line.config_name or "hw", HwConfig, line.overrides, line)
-        _check(config, line.overrides)
-        if config.mode is Mode.measure:
-            measurement = build_measurement(config, line.overrides)
-            run_as_rank(Work((measurement.case,), measurement.settings), lambda case, results: None)
+        config = compose(line.config_name or "hw", HwConfig, line.overrides, config_folders(line))
+        job = _build(config, line.overrides)
+        if isinstance(job, Measurement):
+            run_as_rank(Work((job.case,), job.settings), lambda case, results: None)
 
 
-def _task(config: DictConfig) -> None:
-    state = HydraConfig.get()
-    folder = Path(state.runtime.output_dir)
+def _task(job: Measurement | CheckJob | ImportJob, folder: Path) -> None:
     try:
-        if config.mode is Mode["import"]:
-            run_import(build_import(config), folder, Console())
-            return
-        if config.mode is not Mode.measure:
-            check(build_check(config), folder, Console())
-            return
-        measure(build_measurement(config, state.overrides.task), folder, Console())
+        match job:
+            case ImportJob():
+                run_import(job, folder, Console())
+            case CheckJob():
+                check(job, folder, Console())
+            case Measurement():
+                measure(job, folder, Console())
     except RankFault as fault:
         _end(fault, FAULT_EXIT)
     except KeyboardInterrupt:

@@ -27,8 +27,9 @@ from plotly.subplots import make_subplots
 from dwdp_sim.fabric.hypotheses import hypotheses, variants
 from dwdp_sim.fabric.lower_bound import lower_bound_s
 from dwdp_sim.fabric.simulate import simulate
-from dwdp_sim.job.build import build_config
+from dwdp_sim.job.build import build_layer_job
 from dwdp_sim.job.presets import preset
+from dwdp_sim.job.resolve import resolve
 from dwdp_sim.results.predict import predict
 from dwdp_sim.results.rate_over_time import rate_over_time
 
@@ -37,16 +38,16 @@ plt.style.use("dwdp.mplstyle")
 
 def job(strategy, **values):
     """One MoE layer of DeepSeek-R1 (NVFP4) on a GB200 NVL72, five draws of the ranks' starts."""
-    return build_config(preset({"workload.draws": 5} | values, strategy=strategy), [])
+    return build_layer_job(resolve(preset({"workload.draws": 5} | values, strategy=strategy)))
 
 
-default, batched = (job(name, **{"workload.range": False}) for name in ("default", "batched"))
+default, batched = (job(name) for name in ("default", "batched"))
 timelines, summaries = zip(*map(predict, (default, batched)), strict=True)
 bound_s = lower_bound_s(batched.program, batched.constants)
 print(f"each rank pulls {batched.program.copy_bytes.sum() / 4e9:.2f} GB")
 print(f"busiest link at its best rate (lower bound): {bound_s * 1e3:.2f} ms")
-typical = [each["prefetch_latency_s"]["mean"] / bound_s for each in summaries]
-slowest = [each["prefetch_latency_s"]["max"] / bound_s for each in summaries]
+typical = [each.prefetch_latency_s.mean / bound_s for each in summaries]
+slowest = [each.prefetch_latency_s.max / bound_s for each in summaries]
 for name, mean, most in zip(("default", "batched"), typical, slowest, strict=True):
     print(f"{name}: {mean:.2f} × that in the mean, {most:.2f} × for the slowest rank")
 
@@ -74,7 +75,8 @@ def pair_rates(timeline):
     """GB/s from each source to each reader in each interval, shape (pairs, intervals)."""
     src, dst = timeline.program.copy_src, timeline.program.copy_dst
     chosen = [(src == source) & (dst == reader) for source, reader in PAIRS]
-    return np.array([rate_over_time(timeline, own, edges_s) for own in chosen]) / 1e9
+    rates = [rate_over_time(timeline, own, edges_s, timeline.links) for own in chosen]
+    return np.array(rates) / 1e9
 
 
 rates = [pair_rates(timeline) for timeline in timelines]

@@ -29,8 +29,9 @@ from dwdp_sim.fabric.hypotheses import hypotheses, variants
 from dwdp_sim.fabric.lower_bound import lower_bound_s
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulate import simulate
-from dwdp_sim.job.build import build_config, read_cluster
-from dwdp_sim.job.presets import preset
+from dwdp_sim.job.build import build_layer_job
+from dwdp_sim.job.presets import preset, read_cluster
+from dwdp_sim.job.resolve import resolve
 from dwdp_sim.published.rows import LAYERS, STEP_S
 
 plt.style.use("dwdp.mplstyle")
@@ -148,7 +149,7 @@ def slowdowns(slice_bytes):
         "strategy.slice_bytes": slice_bytes,
     }
     config = preset(values, strategy="batched", model="gpt_oss_120b_mxfp4", cluster="dgx_b200")
-    job = build_config(config, [])
+    job = build_layer_job(resolve(config))
     bound_s = lower_bound_s(job.program, job.constants)
     found = {}
     for machine in variants(
@@ -223,7 +224,7 @@ for text, change in (("256 KiB", finer), ("8 MiB", coarser)):
 # of a published layer (up to 32K tokens a step) to all of it.
 
 # %%
-r1 = build_config(preset(strategy="batched"), [])
+r1 = build_layer_job(resolve(preset(strategy="batched")))
 pulled = r1.program.copy_bytes.sum() / 4
 transfer_ms = 1e3 * lower_bound_s(r1.program, r1.constants)
 window_ms = 1e3 * STEP_S / LAYERS

@@ -28,7 +28,7 @@ from dwdp_hw.validate.validate import Bars, validate
 from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulate import simulate
-from dwdp_sim.job.build import read_cluster
+from dwdp_sim.job.presets import read_cluster
 
 plt.style.use("dwdp.mplstyle")
 OPTIONS = FabricOptions()

@@ -30,8 +30,10 @@ from IPython.display import Markdown
 from dwdp_hw.rows.read import read_recording
 from dwdp_sim.fabric.hypotheses import ARTEFACT_AS_LOSS, EXCLUDED
 from dwdp_sim.fabric.lower_bound import lower_bound_s
-from dwdp_sim.job.build import build_config
+from dwdp_sim.job.build import build_layer_job
+from dwdp_sim.job.build_steps import build_steps_job
 from dwdp_sim.job.presets import preset
+from dwdp_sim.job.resolve import resolve
 from dwdp_sim.published.rows import LAYERS, STEP_S, STEP_TOKENS
 from dwdp_sim.steps.replications import run_replications
 
@@ -140,7 +142,7 @@ PUBLISHED = {  # mean tokens of a step, gain in percent: GB200, N = 4, input len
     "0.8, 16K": (14_753, 1.3),
     "0.8, 32K": (29_475, 1.0),
 }
-layer = build_config(preset(strategy="default"), [])
+layer = build_layer_job(resolve(preset(strategy="default")))
 BOUND_S = lower_bound_s(layer.program, layer.constants)
 published = [
     (STEP_S / LAYERS * tokens / STEP_TOKENS / BOUND_S, gain) for tokens, gain in PUBLISHED.values()
@@ -251,7 +253,7 @@ def scenario(strategy, walk, **values):
         "cluster.constants.in_flight_sources.value": walk,
     }
     config = preset(chosen | values, strategy=strategy, workload="iteration", compute="constant")
-    return build_config(config, []).scenario
+    return build_steps_job(resolve(config)).scenario
 
 
 def longer_ms(slice_bytes, cost_us, ahead=False, walk=2):

@@ -25,16 +25,18 @@ from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.hypotheses import hypotheses
 from dwdp_sim.fabric.lower_bound import lower_bound_s
 from dwdp_sim.fabric.simulate import simulate
-from dwdp_sim.job.build import build_config
+from dwdp_sim.job.build import build_layer_job
+from dwdp_sim.job.build_steps import build_steps_job
 from dwdp_sim.job.presets import preset
+from dwdp_sim.job.resolve import resolve
 from dwdp_sim.model.placement import Placement
-from dwdp_sim.steps.scenario import dep_baseline, replicate
+from dwdp_sim.steps.scenario import dep_baseline, draw, replicate
 
 plt.style.use("dwdp.mplstyle")
-model = build_config(preset(), []).layer.model
+model = build_layer_job(resolve(preset())).layer.model
 print(f"{model.name}: {model.num_experts} experts, {model.num_moe_layers} MoE layers")
 weights = preset({"model.include": ["weight"]})
-share = build_config(weights, []).layer.model.expert_bytes / model.expert_bytes
+share = build_layer_job(resolve(weights)).layer.model.expert_bytes / model.expert_bytes
 print(f"{model.expert_bytes / 1e6:.1f} MB an expert, {share:.0%} of it weights")
 
 # %% [markdown]
@@ -107,10 +109,10 @@ def machine(job, walk, **in_steps):
 
 def readers_seen(timeline):
     """How many readers a reader's source has, mean over time and readers."""
-    source = np.array([flow.src for flow in timeline.flows])
-    times_s = np.array([time_s for time_s, _ in timeline.link_samples])
+    source = np.array([flow.src for flow in timeline.links.flows])
+    times_s = np.array([time_s for time_s, _ in timeline.links.samples])
     seen = watched = 0.0
-    for (_, rates), span_s in zip(timeline.link_samples, np.diff(times_s), strict=False):
+    for (_, rates), span_s in zip(timeline.links.samples, np.diff(times_s), strict=False):
         readers = np.bincount(source[list(rates.flows)]) if rates.flows else np.zeros(1)
         seen += span_s * float((readers**2).sum())
         watched += span_s * float(readers.sum())
@@ -126,7 +128,7 @@ def one_layer(ranks, strategy, walk="as configured"):
     }
     if strategy == "batched":
         values["strategy.slice_bytes"] = "32MiB"
-    job = build_config(preset(values | WEIGHTS, strategy=strategy), [])
+    job = build_layer_job(resolve(preset(values | WEIGHTS, strategy=strategy)))
     constants = machine(job, walk)
     timelines = [
         simulate(job.drawn(draw), constants, job.options, record_links=True)
@@ -196,11 +198,13 @@ def gain_over_dep(ranks, strategy, tokens, walk="as configured"):
     }
     if strategy == "batched":
         values["strategy.slice_bytes"] = "64MiB"
-    job = build_config(preset(values | WEIGHTS, strategy=strategy, workload="iteration"), [])
+    config = preset(values | WEIGHTS, strategy=strategy, workload="iteration")
+    job = build_steps_job(resolve(config))
     steps = replace(job.scenario, constants=machine(job, walk, in_steps=True))
     seeds = range(SEEDS[ranks] if tokens == BUDGETS[0] else 1)
-    dep_s = np.array([each.total_s for each in dep_baseline(steps, list(seeds))])
-    return 100 * (dep_s / [replicate(steps, seed).figures["iteration_s"] for seed in seeds] - 1)
+    draws = [draw(steps, seed) for seed in seeds]
+    dep_s = np.array([each.total_s for each in dep_baseline(steps, draws)])
+    return 100 * (dep_s / [replicate(steps, drawn).figures["iteration_s"] for drawn in draws] - 1)
 
 
 def gains(strategy, walk="as configured"):

@@ -35,10 +35,11 @@ from dwdp_sim.fabric.hypotheses import hypotheses, variants
 from dwdp_sim.fabric.lower_bound import lower_bound_s
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulate import simulate
-from dwdp_sim.job.build import build_config, read_cluster
-from dwdp_sim.job.presets import preset
+from dwdp_sim.job.build import build_layer_job
+from dwdp_sim.job.presets import preset, read_cluster
+from dwdp_sim.job.resolve import resolve
 from dwdp_sim.plan.program_file import program_from_dict
-from dwdp_sim.results.summary import memory_bytes
+from dwdp_sim.results.summary_head import memory_bytes
 
 plt.style.use("dwdp.mplstyle")
 scratch = tempfile.TemporaryDirectory()  # goes with the kernel
@@ -77,17 +78,15 @@ def mine(strategy, **values):
         "workload.max_phase_s": 10e-3,
         "workload.draws": 2,
     }
-    return build_config(
-        preset(chosen | values, model="hf", cluster="hgx_h200", strategy=strategy), []
+    return build_layer_job(
+        resolve(preset(chosen | values, model="hf", cluster="hgx_h200", strategy=strategy))
     )
 
 
 job = mine("batched")
 memory = memory_bytes(job.layer)
 print(f"{job.layer.model.expert_bytes / 1e6:.1f} MB an expert")
-print(
-    f"a GPU: {memory['experts'] / 1e9:.0f} GB of experts, {memory['slots'] / 1e9:.0f} GB of slots"
-)
+print(f"a GPU: {memory.experts / 1e9:.0f} GB of experts, {memory.slots / 1e9:.0f} GB of slots")
 print(f"{job.program.copy_bytes.sum() / 8e9:.2f} GB pulled a layer and rank")
 
 # %% [markdown]

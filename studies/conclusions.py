@@ -23,13 +23,15 @@ from pathlib import Path
 from typing import Any
 
 from dwdp_sim.advise.advice import possible_states
-from dwdp_sim.advise.candidates import Candidate, candidate_of
+from dwdp_sim.advise.candidates import Candidate
 from dwdp_sim.advise.trials import Bench, Lab, Setup, Windows
 from dwdp_sim.advise.window_ratio import measure_load
 from dwdp_sim.base.estimate import paired_gain
 from dwdp_sim.fabric.hypotheses import ARTEFACT_AS_LOSS, EXCLUDED, Hypothesis
-from dwdp_sim.job.build import build_config
+from dwdp_sim.job.build_steps import build_steps_job
 from dwdp_sim.job.presets import preset
+from dwdp_sim.job.resolve import resolve
+from dwdp_sim.plan.kinds import BATCHED, BATCHED_PER_ROUND, DEFAULT, RING
 from dwdp_sim.plan.strategy import Strategy
 from dwdp_sim.steps.coarse_plan import COARSE_SLICES
 from dwdp_sim.steps.replications import workers
@@ -39,15 +41,15 @@ MIB = 2**20
 VARIATION, BEFORE_SHARE = 0.1, 0.4  # of the ranks' steps; of a window before its experts are needed
 
 STRATEGIES: Mapping[str, tuple[Strategy, bool]] = {
-    "default": (Strategy("default"), False),
-    "batched": (Strategy("batched", slice_bytes=2 * MIB), False),
-    "batched 256 KiB": (Strategy("batched", slice_bytes=MIB // 4), False),
-    "batched 8 MiB": (Strategy("batched", slice_bytes=8 * MIB), False),
-    "batched 32 MiB": (Strategy("batched", slice_bytes=32 * MIB), False),
-    "batched, no rotation": (Strategy("batched", implementation="trtllm_vmm", slice_bytes=2 * MIB), False),
-    "ring": (Strategy("ring"), False),
-    "paced rounds": (Strategy("batched_per_round", slice_bytes=None, barrier="group"), False),
-    "batched + carry over": (Strategy("batched", slice_bytes=2 * MIB), True),
+    "default": (Strategy(DEFAULT), False),
+    "batched": (Strategy(BATCHED, slice_bytes=2 * MIB), False),
+    "batched 256 KiB": (Strategy(BATCHED, slice_bytes=MIB // 4), False),
+    "batched 8 MiB": (Strategy(BATCHED, slice_bytes=8 * MIB), False),
+    "batched 32 MiB": (Strategy(BATCHED, slice_bytes=32 * MIB), False),
+    "batched, no rotation": (Strategy(BATCHED, implementation="trtllm_vmm", slice_bytes=2 * MIB), False),
+    "ring": (Strategy(RING), False),
+    "paced rounds": (Strategy(BATCHED_PER_ROUND, slice_bytes=None, barrier="group"), False),
+    "batched + carry over": (Strategy(BATCHED, slice_bytes=2 * MIB), True),
 }
 
 
@@ -195,16 +197,14 @@ def bench_of(subject: Subject) -> Bench:
     values |= {"workload.warmup": 1, "workload.iterations": 1}
     groups = {"model": subject.model, "cluster": subject.cluster, "compute": "constant"}
     config = preset(values, workload="iteration", strategy="default", **groups)
-    job = build_config(config, [])
-    assert job.layer is not None
-    return Bench(config, job.cluster, job.options, job.layer.model, job.layer.placement)
+    return Bench.of(build_steps_job(resolve(config)))
 
 
 def measure(name: str, known: Sequence[Row], pool: Any) -> Iterator[Row]:
     """The gains of one subject that are not known yet, ratio by ratio."""
     subject = SUBJECTS[name]
     bench, seeds = bench_of(subject), range(subject.seeds)
-    have = Candidate(Strategy("default"))
+    have = Candidate(Strategy(DEFAULT))
     load = measure_load(bench, have.strategy, [0])
     hypotheses = [*possible_states(bench, have), *EXCLUDED, ARTEFACT_AS_LOSS]
     done = {(row.ratio, row.strategy, row.hypothesis) for row in known if row.subject == name}
@@ -229,7 +229,7 @@ def measure(name: str, known: Sequence[Row], pool: Any) -> Iterator[Row]:
 
 
 def _setup(strategy: str, hypothesis: Hypothesis, windows: Windows, layers: int) -> Setup:
-    candidate = candidate_of(*STRATEGIES[strategy])
+    candidate = Candidate(*STRATEGIES[strategy])
     return Setup(candidate.strategy, candidate.carry_over, hypothesis, layers, windows=windows, slices=COARSE_SLICES)
 
 

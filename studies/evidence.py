@@ -38,8 +38,10 @@ from dwdp_sim.fabric.hypotheses import (
     variants,
 )
 from dwdp_sim.fabric.simulate import simulate
-from dwdp_sim.job.build import Job, build_config
+from dwdp_sim.job.build_steps import build_steps_job
+from dwdp_sim.job.job import StepsJob
 from dwdp_sim.job.presets import preset
+from dwdp_sim.job.resolve import resolve
 from dwdp_sim.steps.coarse_plan import coarse_constants
 from dwdp_sim.steps.scenario import replicate
 
@@ -211,8 +213,7 @@ def _gain(row: Row, unknown: Unknown, rows: Mapping[str, Row], among: Sequence[H
     taken_s: dict[str, dict[str, float]] = {"default": {}, "batched": {}}
     for strategy in taken_s:
         job = _steps(strategy, ratio, window_s)
-        assert job.coarse is not None
-        plan, scenario = job.coarse
+        plan, scenario = job.coarse.plan, replace(job.scenario, program=job.coarse.program)
         cluster = drawn_both_ways(job.cluster, unknown)
         for machine in variants(among, scenario.program, cluster, job.options):
             steps = replace(scenario, constants=coarse_constants(machine.constants, plan), options=machine.options)
@@ -222,7 +223,7 @@ def _gain(row: Row, unknown: Unknown, rows: Mapping[str, Row], among: Sequence[H
 
 
 @cache
-def _steps(strategy: str, ratio: float, window_s: float) -> Job:
+def _steps(strategy: str, ratio: float, window_s: float) -> StepsJob:
     """Forward steps of DeepSeek-R1 on four GPUs of a GB200 NVL72 at ISL 8K, up to 16,384 tokens; slices of 1 MiB."""
     values: dict[str, Any] = {
         "compute.window_s": window_s,
@@ -234,7 +235,7 @@ def _steps(strategy: str, ratio: float, window_s: float) -> Job:
     }
     if strategy == "batched":
         values["strategy.slice_bytes"] = "1MiB"
-    return build_config(preset(values, workload="iteration", strategy=strategy, compute="constant"), [])
+    return build_steps_job(resolve(preset(values, workload="iteration", strategy=strategy, compute="constant")))
 
 
 def _short(value: float) -> float:

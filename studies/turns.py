@@ -29,9 +29,9 @@ from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulate import simulate
-from dwdp_sim.job.build import read_cluster
+from dwdp_sim.job.presets import read_cluster
 from dwdp_sim.plan.copy_plan import ASYNC, BATCH, NO_BARRIER
-from dwdp_sim.plan.program import HOST, Program
+from dwdp_sim.plan.program import HOST, Program, ProgramStream
 
 KIB, MIB = 2**10, 2**20
 EACH_WAY = 64 * MIB
@@ -62,22 +62,14 @@ class Case:
 
     def program(self) -> Program:
         """As the simulator runs it."""
-        count = len(self.into)
-        calls = count if self.issue == ASYNC else self.streams
-        src = np.where(self.into, HOST, 0).astype(np.int64)
-        return Program(
-            num_gpus=1,
-            stream_gpu=np.zeros(self.streams, dtype=np.int64),
-            stream_start_s=np.zeros(self.streams),
-            stream_queued=np.ones(self.streams, dtype=np.bool_),
-            call_stream=np.repeat(np.arange(self.streams), calls // self.streams),
-            call_issue=np.full(calls, self.issue),
-            call_barrier=np.full(calls, NO_BARRIER),
-            call_first_copy=np.linspace(0, count, calls + 1).astype(np.int64),
-            copy_src=src,
-            copy_dst=np.where(src == HOST, 0, HOST),
-            copy_bytes=np.full(count, self.slice_bytes),
-        )
+        count = len(self.into) // self.streams
+        calls = np.ones(count, dtype=np.int64) if self.issue == ASYNC else np.array([count])
+        ways = np.reshape(self.into, (self.streams, count))
+        streams = [
+            ProgramStream(0, np.where(into, HOST, 0), np.where(into, 0, HOST), self.slice_bytes, calls, self.issue)
+            for into in ways
+        ]
+        return Program.build(1, streams)
 
 
 def cases() -> Iterator[Case]:

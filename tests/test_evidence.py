@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from dwdp_sim.fabric.hypotheses import ARTEFACT_AS_LOSS, AS_CONFIGURED, EXCLUDED, FIFO, SHUFFLED
-from dwdp_sim.job.build import build_config
-from dwdp_sim.job.presets import preset
+from dwdp_sim.job.presets import read_cluster
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "studies"))
@@ -134,7 +133,7 @@ def test_guesses_stay_in_their_range_and_differ() -> None:
 
 def test_numbers_of_the_page_s_text_are_those_of_the_code() -> None:
     text = evidence_page.PAGE.read_text(encoding="utf-8")
-    rows, constants = evidence_rows, build_config(preset(cluster="gb200_nvl72"), []).cluster.constants
+    rows, constants = evidence_rows, read_cluster("gb200_nvl72").constants
     for (low, high), unit, size in [
         (rows.H20_RATE, "GB/s", 1e9),
         (rows.H20_LOCAL_RATE, "TB/s", 1e12),

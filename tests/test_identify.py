@@ -11,7 +11,7 @@ import pytest
 
 from dwdp_sim.fabric.hypotheses import hypotheses
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.job.build import read_cluster
+from dwdp_sim.job.presets import read_cluster
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "studies"))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from wording import cells, percent
 
-from dwdp_sim.job.build import build_model
+from dwdp_sim.job.groups import build_model
 from dwdp_sim.job.presets import preset
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.published.rows import PREFETCH_S, roofline_rows
@@ -44,7 +44,7 @@ def figures() -> dict[str, str]:
 
 def _machine() -> tuple[MoEModel, Peaks]:
     config = preset(compute="roofline_gb200")
-    return build_model(config.model, set()), read_peaks(config.compute)
+    return build_model(config.model), read_peaks(config.compute)
 
 
 def _hidden_from(model: MoEModel, peaks: Peaks) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rows import read_rows
 from wording import percent
 
-from dwdp_sim.job.build import read_cluster
+from dwdp_sim.job.presets import read_cluster
 from dwdp_sim.job.schema import WorkloadConfig
 
 

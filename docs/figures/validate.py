@@ -21,7 +21,7 @@ from dwdp_hw.validate.comparison import AS_ISSUED, QUEUED
 from dwdp_hw.validate.summary import Summary, summarize
 from dwdp_hw.validate.validate import Bars, validate
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.job.build import read_cluster
+from dwdp_sim.job.presets import read_cluster
 
 OUT = ROOT / "docs/data/validations.json"
 SETS: Mapping[str, tuple[str, ...]] = {

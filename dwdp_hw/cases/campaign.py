@@ -8,6 +8,8 @@ from dataclasses import replace
 from dwdp_hw.cases.case import Case, Pipeline
 from dwdp_hw.cases.shapes import GPT_OSS, KIB, MIB, R1, V3_LITE, model_case, pieces_case
 from dwdp_sim.plan.copy_plan import ASYNC, BATCH
+from dwdp_sim.plan.engines import CONTENTION_OPT_SLICE_BYTES
+from dwdp_sim.plan.kinds import BATCHED, DEFAULT
 from dwdp_sim.plan.strategy import Strategy
 
 SLICES = (256 * KIB, MIB, 2 * MIB, 8 * MIB, 64 * MIB)
@@ -22,6 +24,7 @@ SHAPES = (
 _EXPECTED_BYTES_PER_S = 370e9  # only to choose compute windows near the prefetch time
 _HOST_BYTES_PER_S = 54e9
 _LAYERS = 12
+_MAIN_BATCHED = f"{BATCHED.name}_{CONTENTION_OPT_SLICE_BYTES // KIB}K"
 
 
 def link_cases(ranks: int) -> Iterator[Case]:
@@ -42,15 +45,21 @@ def link_cases(ranks: int) -> Iterator[Case]:
 
 def strategies() -> Iterator[tuple[str, Strategy]]:
     """Default, and batched with each slice size."""
-    yield "default", Strategy("default")
+    yield DEFAULT.name, Strategy(DEFAULT)
     for size in SLICES:
-        yield f"batched_{size // KIB}K", Strategy("batched", slice_bytes=size)
+        yield f"{BATCHED.name}_{size // KIB}K", Strategy(BATCHED, slice_bytes=size)
+
+
+def main_strategies() -> dict[str, Strategy]:
+    """Those two whose every detail is recorded: default, and batched as engines have it."""
+    size = CONTENTION_OPT_SLICE_BYTES
+    return {DEFAULT.name: Strategy(DEFAULT), _MAIN_BATCHED: Strategy(BATCHED, slice_bytes=size)}
 
 
 def peer_cases(ranks: int) -> Iterator[Case]:
     """Everything for a node with a GPU for each rank."""
     yield from link_cases(ranks)
-    main = {"default", "batched_2048K"}
+    main = main_strategies()
     for label, shape, pulled in SHAPES:
         for way, strategy in strategies():
             case = model_case(shape, pulled, ranks, strategy)
@@ -65,7 +74,7 @@ def peer_cases(ranks: int) -> Iterator[Case]:
                 )
             if way in main:
                 yield replace(case, name=f"{label}_{way}_queued_solo", ranks=(0,))
-            if way == "batched_2048K":
+            if way == _MAIN_BATCHED:
                 lists = replace(case, issue="lists", issue_mode="as_issued")
                 yield replace(lists, name=f"{label}_{way}_as_issued_lists")
                 cost = replace(case, measure="issue_cost", repeats=15)
@@ -108,13 +117,13 @@ def one_gpu_cases() -> Iterator[Case]:
             for mode in ("queued", "as_issued"):
                 name = f"host_{label}_{way}_{mode}"
                 yield replace(case, name=name, issue_mode=mode, detail=mode == "queued")
-            if way == "batched_2048K":
+            if way == _MAIN_BATCHED:
                 cost = replace(case, measure="issue_cost", repeats=15)
                 yield replace(cost, name=f"host_{label}_{way}_issue_cost_queued")
                 yield replace(cost, name=f"host_{label}_{way}_issue_cost", issue_mode="as_issued")
-        for way, strategy in (("default", Strategy("default")), ("batched_2048K", Strategy("batched"))):
+        for way, strategy in main_strategies().items():
             case = replace(model_case(shape, pulled, 2, strategy), ranks=(0,), home="local")
             yield replace(case, name=f"local_{label}_{way}_queued")
-    for way, strategy in (("default", Strategy("default")), ("batched_2048K", Strategy("batched"))):
+    for way, strategy in main_strategies().items():
         case = replace(model_case(V3_LITE, 36, 2, strategy), ranks=(0,), home="host")
         yield from _pipelines("v3lite36", f"host_{way}", case, _HOST_BYTES_PER_S)

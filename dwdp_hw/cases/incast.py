@@ -11,6 +11,7 @@ import numpy as np
 from dwdp_hw.cases.case import Case, Pipeline
 from dwdp_hw.cases.shapes import GPT_OSS, KIB, MIB, R1, V3_LITE, model_case, pulls_case
 from dwdp_sim.plan.copy_plan import ASYNC, BATCH
+from dwdp_sim.plan.kinds import BATCHED, BATCHED_PER_ROUND, DEFAULT, RING, WAVES
 from dwdp_sim.plan.strategy import Strategy
 
 FEWEST_GPUS = 3
@@ -30,17 +31,16 @@ _TELLING = (
 _FEW_CALLS = 16 * MIB  # from a peer, where 256 KiB pieces of every peer must fit a stream's queue
 # (label, shape, experts of the model)
 _MODELS = (("r1", R1, 256), ("v3lite", V3_LITE, 72), ("gptoss", GPT_OSS, 128))
-_BATCHED = Strategy("batched")
 _WAYS = {
-    "default": Strategy("default"),
-    "default_vmm": Strategy("default", "trtllm_vmm"),
-    "ring": Strategy("ring"),
-    "batched": _BATCHED,
-    "batched_vmm": Strategy("batched", "trtllm_vmm"),
-    "per_round": Strategy("batched_per_round"),
-    "paced": Strategy("batched_per_round", barrier="group"),
-    "waves": Strategy("waves", slice_bytes=8 * MIB),
-    "waves_group": Strategy("waves", slice_bytes=8 * MIB, barrier="group"),
+    DEFAULT.name: Strategy(DEFAULT),
+    f"{DEFAULT.name}_vmm": Strategy(DEFAULT, "trtllm_vmm"),
+    RING.name: Strategy(RING),
+    BATCHED.name: Strategy(BATCHED),
+    f"{BATCHED.name}_vmm": Strategy(BATCHED, "trtllm_vmm"),
+    "per_round": Strategy(BATCHED_PER_ROUND),
+    "paced": Strategy(BATCHED_PER_ROUND, barrier="group"),
+    WAVES.name: Strategy(WAVES, slice_bytes=8 * MIB),
+    f"{WAVES.name}_group": Strategy(WAVES, slice_bytes=8 * MIB, barrier="group"),
 }
 _SLICES = {
     "r1": (8 * MIB, 16 * MIB, 64 * MIB),
@@ -194,10 +194,10 @@ def _layers(gpus: int, shrink: int) -> Iterator[Case]:
     for label, _, _ in _MODELS:
         for way, strategy in _WAYS.items():
             yield replace(_layer(label, way, strategy, gpus, shrink), detail=label == "v3lite")
-        sliced = {f"batched_{size // KIB}K": replace(_BATCHED, slice_bytes=size) for size in _SLICES[label]}
+        sliced = {f"{BATCHED.name}_{size // KIB}K": Strategy(BATCHED, slice_bytes=size) for size in _SLICES[label]}
         for way, strategy in sliced.items():
             yield _layer(label, way, strategy, gpus, shrink)
-        for way in ("default", "batched", "batched_8192K"):
+        for way in (DEFAULT.name, BATCHED.name, f"{BATCHED.name}_8192K"):
             case = _layer(label, way, (_WAYS | sliced)[way], gpus, shrink)
             yield replace(case, name=f"{case.name}_as_issued", issue_mode="as_issued")
 
@@ -205,9 +205,9 @@ def _layers(gpus: int, shrink: int) -> Iterator[Case]:
 def _skewed(gpus: int, shrink: int) -> Iterator[Case]:
     """The ranks begin at different times, neighbours far apart."""
     for label, ways, skews in (
-        ("v3lite", ("default", "ring", "batched", "batched_vmm"), SKEWS_S),
-        ("gptoss", ("default", "batched"), SKEWS_S[1:]),
-        ("r1", ("default", "ring"), SKEWS_S[2:]),
+        ("v3lite", (DEFAULT.name, RING.name, BATCHED.name, f"{BATCHED.name}_vmm"), SKEWS_S),
+        ("gptoss", (DEFAULT.name, BATCHED.name), SKEWS_S[1:]),
+        ("r1", (DEFAULT.name, RING.name), SKEWS_S[2:]),
     ):
         for way in ways:
             for skew_s in skews:
@@ -219,7 +219,10 @@ def _skewed(gpus: int, shrink: int) -> Iterator[Case]:
 def _pipelines(gpus: int, shrink: int) -> Iterator[Case]:
     """Free-running layers with windows around the prefetch time, equal or different by rank and layer."""
     random = np.random.default_rng(0)
-    for label, ways in (("v3lite", ("default", "ring", "batched", "paced")), ("r1", ("default", "waves"))):
+    for label, ways in (
+        ("v3lite", (DEFAULT.name, RING.name, BATCHED.name, "paced")),
+        ("r1", (DEFAULT.name, WAVES.name)),
+    ):
         for window in _WINDOWS if label == "v3lite" else _WINDOWS[1:2]:
             for variation in _VARIATIONS:
                 factors = 1 + variation * random.uniform(-1, 1, (gpus, _LAYERS))

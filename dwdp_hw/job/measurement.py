@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
@@ -18,7 +18,12 @@ from dwdp_hw.executors.cuda.peer_memory import MAPPINGS
 from dwdp_hw.job.schema import BackendConfig, Executor, HwConfig, Measure
 from dwdp_hw.run.launch import started_by_torchrun
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.job.build import Job, Layer, apply_trtllm_yaml, build_job, build_layer, hash_config
+from dwdp_sim.job.build import build_layer_job, check_walk
+from dwdp_sim.job.fingerprint import hash_config
+from dwdp_sim.job.groups import build_model, build_placement, build_strategy
+from dwdp_sim.job.job import Layer, LayerJob
+from dwdp_sim.job.make import make_layer
+from dwdp_sim.job.resolve import explicit_keys, resolve
 from dwdp_sim.job.schema import SimConfig
 from dwdp_sim.plan.program import HOMES, ISSUE_MODES
 
@@ -42,7 +47,7 @@ class Measurement:
     settings: Settings
     group_size: int
     layer: Layer
-    job: Job | None
+    job: LayerJob | None
     no_prediction: str | None
     config: dict[str, Any]
     config_hash: str
@@ -58,7 +63,6 @@ def build_measurement(composed: DictConfig, overrides: Sequence[str]) -> Measure
     for key in sorted(OmegaConf.missing_keys(composed)):
         raise ConfigError(key, "missing", f"must be given, as {key}=…")
     config = cast(HwConfig, OmegaConf.to_object(composed))
-    explicit = {override.lstrip("+").split("=", 1)[0] for override in overrides}
     if config.workload.kind != "layer":
         raise ConfigError("workload.kind", config.workload.kind, "dwdp-hw measures kind=layer")
     if config.workload.start not in ("random", "lockstep"):
@@ -66,12 +70,14 @@ def build_measurement(composed: DictConfig, overrides: Sequence[str]) -> Measure
         raise ConfigError("workload.start", config.workload.start, allowed)
     backend = config.backend
     home, mapping = backend.home or config.cluster.home, backend.mapping or config.cluster.mapping
-    apply_trtllm_yaml(config, explicit)
-    layer = build_layer(config, explicit)
+    explicit = explicit_keys(overrides)
+    config = resolve(config, explicit)
+    model = build_model(config.model)
+    layer = make_layer(model, build_placement(config.dwdp, model), build_strategy(config.strategy))
     _check(config, home, mapping)
     settings = build_settings(backend)
     group_size = _group_size(backend, home, layer.placement.dwdp_size)
-    job, why_not = _prediction(composed, overrides, backend, home, mapping)
+    job, why_not = _prediction(config, explicit, home, mapping)
     return Measurement(
         case=_case(config, layer, home, mapping, group_size),
         settings=settings,
@@ -159,7 +165,7 @@ def _case(config: HwConfig, layer: Layer, home: str, mapping: str, group_size: i
             "model": layer.model.name,
             "strategy": strategy.name,
             "implementation": strategy.implementation,
-            "slice_bytes": strategy.slice_bytes if strategy.slices else None,
+            "slice_bytes": strategy.slice_bytes,
         },
         measure=backend.measure.value,
         issue=backend.issue,
@@ -176,22 +182,18 @@ def _case(config: HwConfig, layer: Layer, home: str, mapping: str, group_size: i
     )
 
 
-def _prediction(
-    composed: DictConfig, overrides: Sequence[str], backend: BackendConfig, home: str, mapping: str
-) -> tuple[Job | None, str | None]:
+def _prediction(config: HwConfig, explicit: Set[str], home: str, mapping: str) -> tuple[LayerJob | None, str | None]:
     """The simulator's job for the same layer, or why there is none."""
+    backend = config.backend
     if backend.measure is not Measure.layer:
         return None, f"no prediction of measure={backend.measure.value}"
     if backend.executor is Executor.host:
         return None, "no prediction of host memory"
     if backend.ranks:
         return None, "no prediction where only some ranks pull"
-    names = [item.name for item in fields(SimConfig)]
-    asked = OmegaConf.merge(OmegaConf.structured(SimConfig), {name: composed[name] for name in names})
-    asked.cluster.home, asked.cluster.mapping = home, mapping
-    own = [o for o in overrides if o.lstrip("+").split("=", 1)[0].split(".")[0] in names]
     try:
-        return build_job(cast(DictConfig, asked), own), None
+        check_walk(config.cluster, explicit)
+        return build_layer_job(replace(config, cluster=replace(config.cluster, home=home, mapping=mapping))), None
     except ConfigError as error:
         return None, str(error)
 

@@ -21,6 +21,7 @@ from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulate import simulate
+from dwdp_sim.results.chrome_trace import Event, counter, name_process, name_thread, sort_process, span, trace_content
 
 STAMP_RESOLUTION_S = 1e-6  # stamps of copies that arrived together differ by up to one round of polling
 
@@ -191,46 +192,32 @@ def timelines_trace(timelines: Sequence[CaseTimeline]) -> dict[str, Any]:
     Both are drawn in the same way: a copy reaches from the arrival before it on its rank to its own, and a counter of
     the predicted process holds the residual at the measured arrival.
     """
-    events: list[dict[str, Any]] = []
+    events: list[Event] = []
     for place, timeline in enumerate(timelines):
         for process, kind in enumerate(("measured", "predicted"), start=2 * place):
-            events.append(_label("process_name", process, 0, "name", f"{kind}: {timeline.case}"))
-            events.append(_label("process_sort_index", process, 0, "sort_index", process))
+            events.append(name_process(process, f"{kind}: {timeline.case}"))
+            events.append(sort_process(process, process))
             for rank in timeline.ranks:
-                events.append(_label("thread_name", process, rank.rank, "name", f"rank {rank.rank}"))
+                events.append(name_thread(process, rank.rank, f"rank {rank.rank}"))
                 events += _arrival_events(rank, rank.measured_s if kind == "measured" else rank.predicted_s, process)
         for rank in timeline.ranks:
             events += [
-                {"ph": "C", "pid": 2 * place + 1, "name": f"predicted − measured, rank {rank.rank}", "ts": time_s * 1e6,
-                 "args": {"µs": residual_s * 1e6}}
+                counter(2 * place + 1, f"predicted − measured, rank {rank.rank}", time_s, "µs", residual_s * 1e6)
                 for time_s, residual_s in zip(rank.measured_s.tolist(), rank.residual_s.tolist(), strict=True)
-            ]  # fmt: skip
+            ]
     statistics = {t.case: [asdict(rank.statistics()) for rank in t.ranks] for t in timelines}
     about = {"zero": "start of each rank's stream", "statistics": statistics}
-    return {"displayTimeUnit": "ns", "otherData": about, "traceEvents": events}
+    return trace_content(events, about, unit="ns")
 
 
-def _arrival_events(rank: RankTimeline, arrival_s: Floats, process: int) -> list[dict[str, Any]]:
+def _arrival_events(rank: RankTimeline, arrival_s: Floats, process: int) -> list[Event]:
     events, before_s = [], 0.0
     for copy in np.argsort(arrival_s, kind="stable").tolist():
         arrived_s = float(arrival_s[copy])
-        events.append(
-            {
-                "ph": "X",
-                "pid": process,
-                "tid": rank.rank,
-                "name": f"copy {rank.number[copy]}",
-                "ts": before_s * 1e6,
-                "dur": (arrived_s - before_s) * 1e6,
-                "args": {"bytes": int(rank.size_bytes[copy]), "residual_us": float(rank.residual_s[copy]) * 1e6},
-            }
-        )
+        said = {"bytes": int(rank.size_bytes[copy]), "residual_us": float(rank.residual_s[copy]) * 1e6}
+        events.append(span(process, rank.rank, f"copy {rank.number[copy]}", before_s, arrived_s, said))
         before_s = arrived_s
     return events
-
-
-def _label(kind: str, process: int, thread: int, key: str, value: str | int) -> dict[str, Any]:
-    return {"ph": "M", "name": kind, "pid": process, "tid": thread, "args": {key: value}}
 
 
 def _fit(columns: Floats, times_s: Floats) -> Floats:

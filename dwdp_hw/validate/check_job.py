@@ -22,7 +22,7 @@ from dwdp_hw.validate.validate import Bars
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.job.build import build_cluster
+from dwdp_sim.job.groups import build_cluster
 
 
 @dataclass(frozen=True)

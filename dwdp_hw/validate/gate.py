@@ -19,7 +19,7 @@ from dwdp_hw.rows.read import read_recording
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.job.build import read_cluster
+from dwdp_sim.job.presets import read_cluster
 
 BAND = 0.005  # an error may move by this much either way
 BANDS_FILE = "bands.json"

@@ -14,6 +14,7 @@ from dwdp_hw.rows.read import Recording, read_recording
 from dwdp_hw.run.campaign import run_campaign
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.plan.copy_plan import ASYNC, BATCH
+from dwdp_sim.plan.kinds import BATCHED, DEFAULT
 from dwdp_sim.plan.strategy import Strategy
 
 _SIZES = (4 * KIB, 64 * KIB, 256 * KIB, MIB, 4 * MIB, 16 * MIB, 64 * MIB, 256 * MIB)
@@ -57,8 +58,8 @@ def validation_cases(gpus: int) -> list[Case]:
     """Layers of real models under both strategies, none of which is used for fitting."""
     ranks, home, pulling = (gpus, "peer", range(gpus)) if gpus > 1 else (2, "host", range(1))
     shapes = (("v3lite36", V3_LITE, 36), ("r1_16", R1, 16), ("gptoss64", GPT_OSS, 64 if gpus > 1 else 32))
-    ways = {"default": Strategy("default")}
-    ways |= {f"batched_{size // KIB}K": Strategy("batched", slice_bytes=size) for size in _SLICES}
+    ways = {DEFAULT.name: Strategy(DEFAULT)}
+    ways |= {f"{BATCHED.name}_{size // KIB}K": Strategy(BATCHED, slice_bytes=size) for size in _SLICES}
     return [
         replace(
             model_case(shape, pulled, ranks, strategy),

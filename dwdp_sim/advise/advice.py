@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from dwdp_sim.advise.break_even import Turning, find_turnings
-from dwdp_sim.advise.candidates import CONTENTION_OPT_SLICE_BYTES, Candidate, candidate_of, pair
+from dwdp_sim.advise.candidates import Candidate, pair
 from dwdp_sim.advise.config import AdviseTree
 from dwdp_sim.advise.placements import PlacementRow, compare_placements
 from dwdp_sim.advise.provenance import used_constants
@@ -16,9 +16,7 @@ from dwdp_sim.advise.search import Effort, Findings, search
 from dwdp_sim.advise.sensitivity import (
     HostCost,
     HostRow,
-    OrderRow,
     SizeRow,
-    compare_orders,
     compare_sizes,
     host_cost,
     sweep_host_cost,
@@ -27,10 +25,13 @@ from dwdp_sim.advise.trials import Bench, Lab, Setup
 from dwdp_sim.advise.window_ratio import Load, measure_load
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis, distinct, hypotheses, samples
-from dwdp_sim.job.build import Job, Layer
+from dwdp_sim.job.job import Job, StepsJob
+from dwdp_sim.plan.engines import CONTENTION_OPT_SLICE_BYTES
+from dwdp_sim.plan.strategy import StrategyKind
+from dwdp_sim.plan.strategy_file import load_kind
 
 _LARGE_SLICE_BYTES = 32 * 2**20
-_SEEDS_BESIDE = 3  # of what is asked besides which candidate is best
+_FEWER_SEEDS = 3  # for host time and placements, whose differences are large
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,6 @@ class Advice:
         costs: Host cost of a layer for each candidate of the final comparison.
         sizes: Every slice size.
         host: Where the host's time counts.
-        orders: Whether rotation matters; empty where the engine has no such choice or two ranks cannot have it.
         turnings: Where batching stops to pay, in several states of the machine.
         placements: The user's, then others.
         wall_s: How long it took.
@@ -56,14 +56,13 @@ class Advice:
     costs: dict[Candidate, HostCost]
     sizes: list[SizeRow]
     host: list[HostRow]
-    orders: list[OrderRow]
     turnings: list[Turning]
     placements: list[PlacementRow]
     wall_s: float
 
 
-def build_bench(job: Job, config: AdviseTree) -> Bench:
-    """What all set-ups have in common.
+def check_advisable(job: Job, config: AdviseTree) -> StepsJob:
+    """The job, if advice can be given for it.
 
     Raises:
         ConfigError: The configuration is of something that no advice can be given for.
@@ -74,65 +73,86 @@ def build_bench(job: Job, config: AdviseTree) -> Bench:
         if getattr(config.advise, name) < least:
             raise ConfigError(f"advise.{name}", getattr(config.advise, name), f"must be at least {least}")
     workload = config.workload
-    if workload.kind != "iteration" or job.layer is None:
+    if not isinstance(job, StepsJob):
         raise ConfigError("workload.kind", workload.kind, "dwdp-advise compares forward steps: workload=iteration")
     if workload.replications < 2:
         raise ConfigError("workload.replications", workload.replications, "an interval takes at least 2")
     if workload.target is not None:
         raise ConfigError("workload.target", workload.target, "dwdp-advise runs all replications: leave it null")
+    kinds_also_compared(config)
     if config.results_dir is not None:
         raise ConfigError("results_dir", config.results_dir, "only dwdp-sim -m writes rows")
     if job.cluster.home != "peer":
         raise ConfigError("cluster.home", job.cluster.home, "dwdp-advise needs peers to pull from")
-    return Bench(config, job.cluster, job.options, job.layer.model, job.layer.placement)
+    return job
+
+
+def kinds_also_compared(config: AdviseTree) -> list[StrategyKind]:
+    """The strategy of the user's own that is compared with those of this project, if there is one.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    return [] if config.advise.also is None else [load_kind(config.advise.also, "advise.also")]
+
+
+def effort_of(config: AdviseTree) -> Effort:
+    """How much is simulated for an advice, as configured."""
+    seeds = range(config.seed, config.seed + config.workload.replications)
+    return Effort(config.advise.screen_layers, tuple(seeds), config.advise.copies, config.advise.samples)
 
 
 def advise(
-    bench: Bench, config: AdviseTree, layer: Layer, pool: Executor | None, progress: Callable[[str, int, int], None]
+    job: StepsJob,
+    effort: Effort,
+    also: Sequence[StrategyKind] = (),
+    pool: Executor | None = None,
+    progress: Callable[[str, int, int], None] = lambda part, done, of: None,
 ) -> Advice:
-    """Find out everything.
+    """Compare every candidate for what the user runs, and ask where the answer turns.
 
     Args:
-        bench: The user's configuration.
-        config: The same, with what is asked of the advice.
-        layer: What the user runs.
+        job: What the user runs.
+        effort: How much is simulated.
+        also: Strategies of the user's own to compare.
         pool: Where to simulate; None for here. No result depends on it.
         progress: Called with what is being done, the number of runs done, and of all in this part.
     """
     began = time.perf_counter()
     part = ["comparing candidates"]
+    bench, have = Bench.of(job), current(job)
     lab = Lab(bench, pool, lambda done, of: progress(part[0], done, of))
-    seeds = tuple(range(config.seed, config.seed + config.workload.replications))
-    few, layers = seeds[:_SEEDS_BESIDE], config.advise.screen_layers
-    have = candidate_of(layer.strategy, config.workload.carry_over)
-    ranks, cluster = bench.placement.dwdp_size, bench.cluster
-    states = possible_states(bench, have, config.advise.samples)
+    seeds, layers = effort.seeds, effort.screen_layers
+    few = seeds[:_FEWER_SEEDS]
+    states = possible_states(bench, have, effort.samples)
     load = measure_load(bench, have.strategy, seeds)
-    findings = search(lab, have, states, Effort(layers, seeds, config.advise.copies))
+    findings = search(lab, have, states, effort, also)
     default, batched = pair(have)
     part[0] = "where it turns"
     telling = telling_states(states) if load.window_s else []
     turnings = find_turnings(lab, batched, default, load, telling, layers, seeds)
     part[0] = "slice sizes and host time"
-    sizes = compare_sizes(lab, cluster, have.strategy, layers, seeds)
+    sizes = compare_sizes(lab, bench.cluster, have.strategy, layers, seeds)
     slices = (CONTENTION_OPT_SLICE_BYTES, _LARGE_SLICE_BYTES)
-    host = sweep_host_cost(lab, cluster, have.strategy, slices, findings.layers, few)
-    rotates = ranks > 2 and have.strategy.implementation != "sglang"
-    orders = compare_orders(lab, have.strategy, layers, few) if rotates else []
+    host = sweep_host_cost(lab, bench.cluster, have.strategy, slices, findings.layers, few)
     part[0] = "placements"
-    placements = compare_placements(lab, cluster, findings.today.candidate, findings.layers, few)
+    placements = compare_placements(lab, bench.cluster, findings.today.candidate, findings.layers, few)
     return Advice(
         load=load,
         findings=findings,
         batched=batched,
-        costs={row.candidate: host_cost(lab, cluster, row.candidate) for row in findings.rows},
+        costs={row.candidate: host_cost(lab, bench.cluster, row.candidate) for row in findings.rows},
         sizes=sizes,
         host=host,
-        orders=orders,
         turnings=turnings,
         placements=placements,
         wall_s=time.perf_counter() - began,
     )
+
+
+def current(job: StepsJob) -> Candidate:
+    """What the user runs, as a candidate."""
+    return Candidate(job.layer.strategy, job.scenario.workload.carry_over)
 
 
 def possible_states(bench: Bench, have: Candidate, draws: int = 0) -> list[Hypothesis]:

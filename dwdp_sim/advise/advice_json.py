@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from dwdp_sim.advise.advice import Advice
@@ -13,25 +14,26 @@ from dwdp_sim.advise.search import Row
 from dwdp_sim.advise.verdict import verdict
 from dwdp_sim.advise.window_ratio import Load
 from dwdp_sim.base.estimate import Estimate
-from dwdp_sim.job.build import Job
-from dwdp_sim.results.summary import layer_head
+from dwdp_sim.job.job import StepsJob
+from dwdp_sim.results.summary_head import layer_head, memory_bytes
 
-ADVICE_SCHEMA_VERSION = 1
+ADVICE_SCHEMA_VERSION = 2
 
 
-def advice_content(job: Job, advice: Advice, found: dict[str, list[str]]) -> dict[str, Any]:
+def advice_content(job: StepsJob, config_hash: str, advice: Advice, found: dict[str, list[str]]) -> dict[str, Any]:
     """Everything that was found.
 
     Args:
         job: What the user runs.
+        config_hash: Of the configuration that the job was made from.
         advice: What was found.
         found: What it rests on.
     """
-    assert job.layer is not None
     findings = advice.findings
-    settings = engine_settings(findings.today.candidate, job.layer.placement, job.config["workload"]["max_num_tokens"])
+    tokens = job.scenario.workload.load.max_num_tokens
+    settings = engine_settings(findings.today.candidate, job.layer.placement, tokens)
     return {
-        **layer_head(job, job.layer),
+        **_head(job, config_hash),
         "schema": ADVICE_SCHEMA_VERSION,
         "verdict": verdict(advice.findings, advice.placements[0]),
         "today": findings.today.candidate.label,
@@ -72,7 +74,6 @@ def advice_content(job: Job, advice: Advice, found: dict[str, list[str]]) -> dic
             }
             for row in advice.host
         ],
-        "rotation": [{"start": row.start, "gain": _estimate(row.gain)} for row in advice.orders],
         "placements": [
             {
                 "num_experts_per_worker": row.placement.num_experts_per_worker,
@@ -89,11 +90,10 @@ def advice_content(job: Job, advice: Advice, found: dict[str, list[str]]) -> dic
     }
 
 
-def map_content(job: Job, points: Sequence[MapPoint], load: Load) -> dict[str, Any]:
+def map_content(job: StepsJob, config_hash: str, points: Sequence[MapPoint], load: Load) -> dict[str, Any]:
     """The map as the content of `map.json`."""
-    assert job.layer is not None
     return {
-        **layer_head(job, job.layer),
+        **_head(job, config_hash),
         "schema": ADVICE_SCHEMA_VERSION,
         "load": _load(load),
         "points": [
@@ -105,6 +105,15 @@ def map_content(job: Job, points: Sequence[MapPoint], load: Load) -> dict[str, A
             for point in points
         ],
     }
+
+
+def _head(job: StepsJob, config_hash: str) -> dict[str, Any]:
+    """What `summary.json` begins with."""
+    layer, cluster = job.layer, job.cluster
+    head = layer_head(
+        layer, config_hash=config_hash, cluster=cluster.name, issue_mode=job.issue_mode, home=cluster.home
+    )
+    return asdict(head) | {"memory_bytes": asdict(memory_bytes(layer, job.scenario.workload.slots))}
 
 
 def _load(load: Load) -> dict[str, float]:

@@ -7,20 +7,27 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import cast
 
 import yaml
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from dwdp_sim.advise.advice import advise, build_bench, possible_states, telling_states
+from dwdp_sim.advise.advice import (
+    advise,
+    check_advisable,
+    current,
+    effort_of,
+    kinds_also_compared,
+    possible_states,
+    telling_states,
+)
 from dwdp_sim.advise.advice_json import advice_content, map_content
-from dwdp_sim.advise.candidates import candidate_of
 from dwdp_sim.advise.config import AdviseTree, register_advise_schemas
 from dwdp_sim.advise.gain_map import RATIOS, VARIATIONS, map_gain
 from dwdp_sim.advise.gain_map_figure import draw_map
@@ -29,11 +36,21 @@ from dwdp_sim.advise.provenance import evidence
 from dwdp_sim.advise.trials import Bench, Lab
 from dwdp_sim.advise.window_ratio import measure_load
 from dwdp_sim.base.atomic_file import write_whole
-from dwdp_sim.job.build import Job, build_config
+from dwdp_sim.job.build import build_run
 from dwdp_sim.job.hydra_app import run_app
+from dwdp_sim.job.job import CheckedRun, StepsJob
 from dwdp_sim.steps.replications import workers
 
 _QUIET_S = 2.0  # anything shorter needs no progress line
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the user runs, and what is asked about it."""
+
+    config: AdviseTree
+    run: CheckedRun
+    job: StepsJob
 
 
 def main() -> None:
@@ -42,39 +59,38 @@ def main() -> None:
     run_app("advise", AdviseTree, _build, _task)
 
 
-def _build(composed: DictConfig, overrides: Sequence[str]) -> tuple[AdviseTree, Job, Bench]:
+def _build(composed: DictConfig, overrides: Sequence[str]) -> Question:
     config = cast(AdviseTree, OmegaConf.to_object(composed))
-    job = build_config(config, overrides)
-    return config, job, build_bench(job, config)
+    run = build_run(config, overrides)
+    return Question(config, run, check_advisable(run.job, config))
 
 
-def _task(composed: DictConfig) -> None:
-    state = HydraConfig.get()
-    config, job, bench = _build(composed, state.overrides.task)
-    run = run_map if config.advise.show == "map" else run_advice
-    run(config, job, bench, Path(state.runtime.output_dir), Console())
+def _task(question: Question, folder: Path) -> None:
+    run = run_map if question.config.advise.show == "map" else run_advice
+    run(question, folder, Console())
 
 
-def run_advice(config: AdviseTree, job: Job, bench: Bench, folder: Path, console: Console) -> None:
+def run_advice(question: Question, folder: Path, console: Console) -> None:
     """Find the advice, write it into `folder` and print it."""
-    assert job.layer is not None
+    config, job = question.config, question.job
     with _progress(console) as progress, workers(config.workers or os.cpu_count() or 1) as pool:
-        advice = advise(bench, config, job.layer, pool, progress)
-    found = evidence(bench, candidate_of(job.layer.strategy, config.workload.carry_over))
-    content = advice_content(job, advice, found)
-    settings = yaml.safe_dump(job.config, sort_keys=False, allow_unicode=True)
+        advice = advise(job, effort_of(config), kinds_also_compared(config), pool, progress)
+    found = evidence(Bench.of(job), current(job))
+    content = advice_content(job, question.run.config_hash, advice, found)
+    settings = yaml.safe_dump(question.run.config, sort_keys=False, allow_unicode=True)
     written = [
         write_whole(folder / "config.yaml", lambda path: path.write_text(settings)),
         write_whole(folder / "advice.json", lambda path: path.write_text(json.dumps(content, indent=2) + "\n")),
     ]
-    print_advice(console, job, job.layer, advice, found, written)
+    print_advice(console, job, advice, found, written)
 
 
-def run_map(config: AdviseTree, job: Job, bench: Bench, folder: Path, console: Console) -> None:
+def run_map(question: Question, folder: Path, console: Console) -> None:
     """Draw the gain of batching over window and variation into `folder`."""
-    assert job.layer is not None
+    config, job = question.config, question.job
+    bench = Bench.of(job)
     seeds = range(config.seed, config.seed + config.workload.replications)
-    have = candidate_of(job.layer.strategy, config.workload.carry_over)
+    have = current(job)
     load = measure_load(bench, have.strategy, seeds)
     size = bench.placement.dwdp_size
     states = telling_states(possible_states(bench, have))
@@ -83,7 +99,7 @@ def run_map(config: AdviseTree, job: Job, bench: Bench, folder: Path, console: C
         lab = Lab(bench, pool, partial(progress, "map"))
         points = map_gain(lab, have, load, places, states, config.advise.screen_layers, seeds)
     title = f"{bench.model.name} on {bench.cluster.name}, N = {size}, {have.strategy.implementation}"
-    content = json.dumps(map_content(job, points, load), indent=2) + "\n"
+    content = json.dumps(map_content(job, question.run.config_hash, points, load), indent=2) + "\n"
     written = [
         write_whole(folder / "map.png", lambda path: draw_map(path, title, points, load)),
         write_whole(folder / "map.json", lambda path: path.write_text(content)),

@@ -15,6 +15,8 @@ class AdviseConfig:
 
     show: str = "advice"
     """advice (one screen) or map (a picture of the gain over compute window and variation)."""
+    also: str | None = None
+    """A strategy of your own that is compared too: a Python file and a StrategyKind's name, as my_strategy.py:name."""
     screen_layers: int = 12
     """MoE layers of a step when all candidates are compared, and in the map."""
     copies: int = 8_000_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dwdp_sim.advise.candidates import Candidate
 from dwdp_sim.model.placement import Placement
+from dwdp_sim.plan.kinds import BATCHED
 
 
 def engine_settings(candidate: Candidate, placement: Placement, max_num_tokens: int) -> str:
@@ -25,5 +26,5 @@ def engine_settings(candidate: Candidate, placement: Placement, max_num_tokens: 
         f"  dwdp_size: {size}\n"
         f"  num_experts_per_worker: {placement.num_experts_per_worker}\n"
         f"  num_prefetch_experts: {placement.num_prefetch_experts}\n"
-        f"  contention_opt: {'true' if candidate.strategy.name == 'batched' else 'false'}"
+        f"  contention_opt: {'true' if candidate.strategy.kind == BATCHED else 'false'}"
     )

@@ -10,10 +10,9 @@ from dwdp_sim.advise.search import setup_of
 from dwdp_sim.advise.trials import Lab
 from dwdp_sim.base.estimate import Estimate, paired_gain
 from dwdp_sim.fabric.cluster import Cluster
-from dwdp_sim.job.build import Layer
+from dwdp_sim.job.make import make_layer
 from dwdp_sim.model.placement import Placement
-from dwdp_sim.plan.strategy import IMPLEMENTATIONS, build_plan
-from dwdp_sim.results.summary import memory_bytes
+from dwdp_sim.results.summary_head import memory_bytes
 from dwdp_sim.steps.coarse_plan import COARSE_SLICES
 
 _SHARES = (1.0, 0.75, 0.5, 0.25)  # of the experts that are pulled from each peer where none overlap
@@ -51,7 +50,7 @@ def compare_placements(
         seeds: At least two.
     """
     own = lab.bench.placement
-    others = _others(own) if IMPLEMENTATIONS[candidate.strategy.implementation].allows_overlap else []
+    others = _others(own) if candidate.strategy.engine.allows_overlap else []
     rows = {placement: _row(lab, cluster, candidate, placement) for placement in (own, *others)}
     runs = {
         placement: replace(
@@ -80,8 +79,8 @@ def _others(own: Placement) -> list[Placement]:
 
 def _row(lab: Lab, cluster: Cluster, candidate: Candidate, placement: Placement) -> PlacementRow:
     model, strategy = lab.bench.model, replace(candidate.strategy, slice_bytes=None)
-    layer = Layer(model, placement, strategy, build_plan(model, placement, strategy))
-    need = sum(memory_bytes(layer, lab.bench.config.workload.slots).values())
+    layer = make_layer(model, placement, strategy)
+    need = memory_bytes(layer, lab.bench.workload.slots).total
     size = cluster.constants.get("gpu_memory_bytes")
     fits = None if size is None or size.value is None else need <= size.value
     return PlacementRow(placement, need, fits, max(layer.plan.bytes_per_rank()), None)

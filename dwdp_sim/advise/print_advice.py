@@ -18,20 +18,21 @@ from dwdp_sim.advise.search import ALIKE
 from dwdp_sim.advise.verdict import percent, percent_range, turning_lines, verdict
 from dwdp_sim.base.estimate import Estimate
 from dwdp_sim.base.units import format_bytes, format_seconds, format_slice
-from dwdp_sim.job.build import Job, Layer
+from dwdp_sim.job.job import StepsJob
+from dwdp_sim.plan.engines import CONTENTION_OPT_SLICE_BYTES
+from dwdp_sim.results.tables import files_line
 
 _PLAIN_WIDTH = 120
 
 
 def print_advice(
-    console: Console, job: Job, layer: Layer, advice: Advice, found: dict[str, list[str]], written: list[Path]
+    console: Console, job: StepsJob, advice: Advice, found: dict[str, list[str]], written: list[Path]
 ) -> None:
     """Print the verdict first, then what it rests on.
 
     Args:
         console: Where.
         job: What the user runs.
-        layer: The same, of one layer.
         advice: What was found.
         found: Constants by where they came from.
         written: Files of the run.
@@ -40,36 +41,32 @@ def print_advice(
         console = Console(width=_PLAIN_WIDTH, file=console.file)
     for sentence in verdict(advice.findings, advice.placements[0]):
         console.print(sentence, style="bold", highlight=False)
-    console.print(_candidates(job, layer, advice))
+    console.print(_candidates(job, advice))
+    load, today = job.scenario.workload.load, advice.findings.today.candidate
     for heading, lines in (
         ("where it turns", [_load_line(advice), *turning_lines(advice.turnings)]),
-        ("slice size", [_slice_line(advice), *_rotation_lines(advice)]),
+        ("slice size", [_slice_line(advice)]),
         ("if the host's time counts (issue_mode=as_issued), batched over default", _host_lines(advice)),
         ("placement", _placement_lines(advice)),
-        ("rests on", [*source_lines(found, job.config["compute"]), _method_line(advice)]),
-        ("to paste", engine_settings(advice.findings.today.candidate, layer.placement, _tokens(job)).split("\n")),
+        ("rests on", [*source_lines(found, job.scenario.workload.compute), _method_line(advice)]),
+        ("to paste", engine_settings(today, job.layer.placement, load.max_num_tokens).split("\n")),
     ):
         if lines:
             console.print(heading, style="bold", highlight=False)
             console.print(Padding(escape("\n".join(lines)), (0, 0, 0, 2)), highlight=False)
-    names = ", ".join(file.name for file in written)
-    console.print(
-        f"[dim]written to {escape(str(written[0].parent))}: {escape(names)}[/dim]", highlight=False, soft_wrap=True
-    )
+    if written:
+        console.print(files_line(written), highlight=False, soft_wrap=True)
 
 
-def _tokens(job: Job) -> int:
-    return int(job.config["workload"]["max_num_tokens"])
-
-
-def _candidates(job: Job, layer: Layer, advice: Advice) -> Table:
-    placement, workload = layer.placement, job.config["workload"]
-    inputs = "from a file" if workload["lengths"] else f"{workload['ratio']:g}–1 × {workload['isl']} tokens"
+def _candidates(job: StepsJob, advice: Advice) -> Table:
+    layer, workload = job.layer, job.scenario.workload
+    placement, load = layer.placement, workload.load
+    inputs = "from a file" if load.lengths else f"{load.ratio:g}–1 × {load.isl} tokens"
     table = Table(
         title=f"{layer.model.name} on {job.cluster.name}, {layer.strategy.implementation}, "
         f"N = {placement.dwdp_size}, L = {placement.num_experts_per_worker}, P = {placement.num_prefetch_experts}\n"
-        f"inputs {inputs}, at most {workload['max_num_tokens']} tokens a step, "
-        f"compute {job.config['compute']['name']}, issue mode {job.issue_mode}",
+        f"inputs {inputs}, at most {load.max_num_tokens} tokens a step, "
+        f"compute {workload.compute.name}, issue mode {job.issue_mode}",
         title_justify="left",
         box=box.SIMPLE_HEAD,
     )
@@ -102,17 +99,15 @@ def _load_line(advice: Advice) -> str:
 def _slice_line(advice: Advice) -> str:
     """How flat the optimum is."""
     alike = [row for row in advice.sizes if abs(row.gain.mean) < ALIKE or not row.gain.excludes_zero]
-    names = [_size(row.slice_bytes) for row in alike]
-    others = [f"{_size(row.slice_bytes)} {100 * row.gain.mean:+.1f} %" for row in advice.sizes if row not in alike]
+    names = [format_slice(row.slice_bytes) for row in alike]
+    others = [
+        f"{format_slice(row.slice_bytes)} {100 * row.gain.mean:+.1f} %" for row in advice.sizes if row not in alike
+    ]
     hosts = [row.cost.seconds for row in alike]
     host = f"host {format_seconds(max(hosts))} to {format_seconds(min(hosts))} a layer"
     text = f"{names[0]} to {names[-1]} are alike ({host})"
-    against = f"; against 2 MiB: {', '.join(others)}" if others else ""
+    against = f"; against {format_slice(CONTENTION_OPT_SLICE_BYTES)}: {', '.join(others)}" if others else ""
     return f"batched, as configured: {text}{against}. Where an engine counts bytes in flight, larger slices lose"
-
-
-def _rotation_lines(advice: Advice) -> list[str]:
-    return [f"rotation (trtllm_ipc over trtllm_vmm), {row.start} start: {_gain(row.gain)}" for row in advice.orders]
 
 
 def _host_lines(advice: Advice) -> list[str]:
@@ -124,7 +119,7 @@ def _host_lines(advice: Advice) -> list[str]:
         layers = " / ".join(f"{1e3 * row.host_s:.2g}" for row in rows)
         ahead, behind = (" / ".join(_short(getattr(row, name)) for row in rows) for name in ("ahead", "behind"))
         lines.append(
-            f"{_size(size)} at {costs} µs a slice = {layers} ms a layer: {ahead} % with a host that runs ahead, "
+            f"{format_slice(size)} at {costs} µs a slice = {layers} ms a layer: {ahead} % with a host that runs ahead, "
             f"{behind} % with one that does not"
         )
     return lines
@@ -155,10 +150,6 @@ def _method_line(advice: Advice) -> str:
         f"{len(findings.rows)} compared over {findings.layers} MoE layers and {findings.rows[0].iteration.count} seeds "
         f"in the {extreme} that came out extreme; small slices simulated as larger ones"
     )
-
-
-def _size(size: int | None) -> str:
-    return "whole pulls" if size is None else format_slice(size)
 
 
 def _gain(gain: Estimate) -> str:

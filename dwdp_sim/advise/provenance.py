@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from dwdp_sim.advise.candidates import Candidate, pair
 from dwdp_sim.advise.trials import Bench, Setup
+from dwdp_sim.steps.compute import ComputeConfig
 
 
 def used_constants(bench: Bench, have: Candidate) -> set[str]:
@@ -35,20 +35,20 @@ def evidence(bench: Bench, have: Candidate) -> dict[str, list[str]]:
     return found
 
 
-def source_lines(found: Mapping[str, list[str]], compute: Mapping[str, Any]) -> list[str]:
+def source_lines(found: Mapping[str, list[str]], compute: ComputeConfig) -> list[str]:
     """As lines for people; the best first.
 
     Args:
         found: From `evidence`.
-        compute: The `compute` group.
+        compute: How long the user's layers compute.
     """
     order = ("measured", "public", "vendor", "assumed")
     lines = [f"{kind}: {', '.join(found[kind])}" for kind in order if kind in found]
-    if compute["kind"] == "roofline":
+    if compute.kind == "roofline":
         lines.append(
-            f"compute {compute['name']}: a lower bound. Real windows are longer, and gains then smaller; "
+            f"compute {compute.name}: a lower bound. Real windows are longer, and gains then smaller; "
             "give your own: compute=constant compute.window_s=…"
         )
     else:
-        lines.append(f"compute {compute['kind']}: your windows")
+        lines.append(f"compute {compute.kind}: your windows")
     return lines

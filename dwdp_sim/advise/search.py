@@ -11,6 +11,7 @@ from dwdp_sim.advise.candidates import Candidate, candidates, changes, offered, 
 from dwdp_sim.advise.trials import Lab, Setup
 from dwdp_sim.base.estimate import Estimate, paired_gain
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis
+from dwdp_sim.plan.strategy import StrategyKind
 from dwdp_sim.steps.coarse_plan import COARSE_SLICES, SLICES_A_PULL
 
 ALIKE = 0.005  # gains below half a percent are not worth a change
@@ -30,11 +31,13 @@ class Effort:
         screen_layers: MoE layers of a step when all candidates are compared.
         seeds: Seeds of the final comparison, in the state that is configured.
         copies: Slice transfers that the final comparison may take; it runs with fewer layers where all take more.
+        samples: Draws of fitted constants from their intervals, where the cluster has any.
     """
 
-    screen_layers: int
-    seeds: tuple[int, ...]
-    copies: int
+    screen_layers: int = 12
+    seeds: tuple[int, ...] = (0, 1, 2)
+    copies: int = 8_000_000
+    samples: int = 4
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,9 @@ class Findings:
     layers: int
 
 
-def search(lab: Lab, have: Candidate, states: Sequence[Hypothesis], effort: Effort) -> Findings:
+def search(
+    lab: Lab, have: Candidate, states: Sequence[Hypothesis], effort: Effort, also: Sequence[StrategyKind] = ()
+) -> Findings:
     """Compare everything with what the user has.
 
     The choice is the candidate that is never far from the best, whatever is true of the machine: its worst regret over
@@ -108,14 +113,15 @@ def search(lab: Lab, have: Candidate, states: Sequence[Hypothesis], effort: Effo
         have: What the user runs.
         states: What may be true of the machine, as configured first.
         effort: How much is simulated.
+        also: Strategies beside those of this project; each reaches the final comparison.
     """
-    first = _screen(lab, candidates(have), [AS_CONFIGURED], effort)
+    first = _screen(lab, candidates(have, also), [AS_CONFIGURED], effort)
     short = _shortlist(lab, first, have)
     other = [Candidate(candidate.strategy, not have.carry_over) for candidate in short]
     first |= _screen(lab, other, [AS_CONFIGURED], effort)
     shorter = [c for c, one in zip(other, short, strict=True) if _at(first, c) < (1.0 - _NOISE) * _at(first, one)]
     times = _screen(lab, [*short, *shorter], states, effort)
-    finalists = _finalists(lab, times, have)
+    finalists = _finalists(lab, times, have, also)
     extreme = _extreme_states({c: times[c] for c in finalists})
     layers = _affordable_layers(lab, finalists, len(extreme), effort)
     rows = _final(lab, finalists, extreme, layers, effort)
@@ -173,11 +179,15 @@ def _always(have: Candidate) -> list[Candidate]:
     return list(dict.fromkeys([*offered(have), pair(have)[1]]))
 
 
-def _finalists(lab: Lab, times: Mapping[Candidate, Times], have: Candidate) -> list[Candidate]:
-    """What is always compared, and of what is somewhere better than all of that: the one that is never far from the
-    best, then the fastest as configured; of each strategy one, with the fewest copies of those that are alike.
+def _finalists(
+    lab: Lab, times: Mapping[Candidate, Times], have: Candidate, also: Sequence[StrategyKind]
+) -> list[Candidate]:
+    """What is always compared, the best of each of `also`, and of what is somewhere better than all of that: the one
+    that is never far from the best, then the fastest as configured; of each strategy one, with the fewest copies of
+    those that are alike.
     """
-    chosen = _always(have)
+    of_also = (min(_of_kind(times, kind), key=lambda c: _at(times, c)) for kind in also)
+    chosen = list(dict.fromkeys([*_always(have), *of_also]))
     means = {c: {s: float(np.mean(values)) for s, values in by.items()} for c, by in times.items()}
     today = {state: min(means[c][state] for c in chosen) for state in means[have]}
     better = [c for c in means if any(means[c][s] < (1.0 - _NOISE) * today[s] for s in today)]
@@ -194,6 +204,10 @@ def _finalists(lab: Lab, times: Mapping[Candidate, Times], have: Candidate) -> l
             chosen.append(candidate)
             kinds.add((candidate.kind, candidate.carry_over))
     return chosen
+
+
+def _of_kind(chosen: Iterable[Candidate], kind: StrategyKind) -> list[Candidate]:
+    return [candidate for candidate in chosen if candidate.strategy.kind == kind]
 
 
 def _extreme_states(times: Mapping[Candidate, Times]) -> list[Hypothesis]:
@@ -216,7 +230,7 @@ def _regrets(times: Mapping[Candidate, Mapping[Hypothesis, float]]) -> dict[Cand
 
 def _affordable_layers(lab: Lab, finalists: Sequence[Candidate], states: int, effort: Effort) -> int:
     """As many layers as `effort.copies` allows, from the screening's up to all."""
-    workload, every = lab.bench.config.workload, lab.bench.model.num_moe_layers
+    workload, every = lab.bench.workload, lab.bench.model.num_moe_layers
     runs = len(effort.seeds) + (states - 1) * _SEEDS_A_STATE
     a_layer = sum(lab.twin(setup_of(candidate)).simulated for candidate in finalists)
     copies = a_layer * runs * (workload.warmup + workload.iterations)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from dwdp_sim.advise.candidates import CONTENTION_OPT_SLICE_BYTES, ONE_BY_ONE, SLICES, Candidate
+from dwdp_sim.advise.candidates import SLICES, Candidate
 from dwdp_sim.advise.search import setup_of
 from dwdp_sim.advise.trials import Host, Lab
 from dwdp_sim.base.estimate import Estimate, paired_gain
 from dwdp_sim.fabric.cluster import Cluster
+from dwdp_sim.fabric.issue_costs import IssueCosts
+from dwdp_sim.plan.copy_plan import ASYNC
+from dwdp_sim.plan.engines import CONTENTION_OPT_SLICE_BYTES
+from dwdp_sim.plan.kinds import BATCHED, DEFAULT
 from dwdp_sim.plan.strategy import Strategy
 from dwdp_sim.steps.coarse_plan import COARSE_SLICES
 
@@ -76,10 +80,8 @@ def host_cost(lab: Lab, cluster: Cluster, candidate: Candidate, issue_slice_s: f
     """
     twin, ranks = lab.twin(setup_of(candidate)), lab.bench.placement.dwdp_size
     copies, calls = twin.copies / ranks, twin.calls / ranks
-    if candidate.strategy.name in ONE_BY_ONE:
-        return HostCost(copies, calls, calls * cluster.number("issue_async_s"))
-    slice_s = cluster.number("issue_slice_s") if issue_slice_s is None else issue_slice_s
-    return HostCost(copies, calls, calls * cluster.number("issue_batch_s") + copies * slice_s)
+    costs = IssueCosts.of_cluster(cluster, issue_slice_s)
+    return HostCost(copies, calls, costs.of(calls, copies, batched=candidate.strategy.kind.issue != ASYNC))
 
 
 def compare_sizes(lab: Lab, cluster: Cluster, base: Strategy, layers: int, seeds: Sequence[int]) -> list[SizeRow]:
@@ -92,49 +94,13 @@ def compare_sizes(lab: Lab, cluster: Cluster, base: Strategy, layers: int, seeds
         layers: MoE layers of a step.
         seeds: At least two.
     """
-    sizes = {size: Candidate(replace(base, name="batched", slice_bytes=size, barrier="none")) for size in SLICES}
+    sizes = {size: Candidate(replace(base, kind=BATCHED, slice_bytes=size)) for size in SLICES}
     setups = {size: setup_of(candidate, layers=layers) for size, candidate in sizes.items()}
     lab.run((setup, seed) for setup in setups.values() for seed in seeds)
     reference = lab.times(setups[CONTENTION_OPT_SLICE_BYTES], seeds)
     return [
         SizeRow(size, host_cost(lab, cluster, candidate), paired_gain(lab.times(setups[size], seeds), reference))
         for size, candidate in sizes.items()
-    ]
-
-
-@dataclass(frozen=True)
-class OrderRow:
-    """The batched order with rotation (TensorRT-LLM over CUDA IPC) against the one without (over VMM).
-
-    Attributes:
-        start: `random` or `lockstep`: how ranks begin.
-        gain: How much less time the rotated order takes.
-    """
-
-    start: str
-    gain: Estimate
-
-
-def compare_orders(lab: Lab, base: Strategy, layers: int, seeds: Sequence[int]) -> list[OrderRow]:
-    """Whether it matters that a rank's batch begins with the peer after it.
-
-    Args:
-        lab: Runs set-ups.
-        base: The user's strategy.
-        layers: MoE layers of a step.
-        seeds: At least two.
-    """
-    batched = replace(base, name="batched", slice_bytes=CONTENTION_OPT_SLICE_BYTES, barrier="none")
-    setups = {
-        (start, order): replace(setup_of(Candidate(replace(batched, implementation=order)), layers=layers), start=start)
-        for start in ("random", "lockstep")
-        for order in ("trtllm_ipc", "trtllm_vmm")
-    }
-    lab.run((setup, seed) for setup in setups.values() for seed in seeds)
-    times = {key: lab.times(setup, seeds) for key, setup in setups.items()}
-    return [
-        OrderRow(start, paired_gain(times[start, "trtllm_ipc"], times[start, "trtllm_vmm"]))
-        for start in ("random", "lockstep")
     ]
 
 
@@ -151,8 +117,8 @@ def sweep_host_cost(
         layers: MoE layers of a step; None: all.
         seeds: At least two.
     """
-    default = Candidate(replace(base, name="default", slice_bytes=None, barrier="none"))
-    batched = {size: Candidate(replace(default.strategy, name="batched", slice_bytes=size)) for size in sizes}
+    default = Candidate(replace(base, kind=DEFAULT))
+    batched = {size: Candidate(replace(default.strategy, kind=BATCHED, slice_bytes=size)) for size in sizes}
     setups = {
         (size, cost, ahead): replace(
             setup_of(batched[size], layers=layers, slices=COARSE_SLICES), host=Host("as_issued", ahead, cost)

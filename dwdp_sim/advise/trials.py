@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from copy import deepcopy
 from dataclasses import dataclass, replace
 
-from dwdp_sim.advise.candidates import ONE_BY_ONE
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis, without_walk
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.job.build import Layer, build_program
-from dwdp_sim.job.build_steps import build_scenario
-from dwdp_sim.job.schema import SimConfig
+from dwdp_sim.job.job import StepsJob
+from dwdp_sim.job.make import make_scenario
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.model.placement import Placement
-from dwdp_sim.plan.strategy import Strategy, build_plan
+from dwdp_sim.plan.strategy import Strategy
 from dwdp_sim.steps.coarse_plan import SLICES_A_PULL, CoarsePlan, coarse_constants, make_coarse_plan
 from dwdp_sim.steps.compute import ComputeConfig
 from dwdp_sim.steps.scenario import Scenario, draw, figures
 from dwdp_sim.steps.simulate_steps import simulate_steps
+from dwdp_sim.steps.workload import StepsWorkload
 
 
 @dataclass(frozen=True)
@@ -84,13 +82,21 @@ class Setup:
 
 @dataclass(frozen=True)
 class Bench:
-    """What all set-ups of a lab have in common: the user's configuration, with everything unset filled in."""
+    """What all set-ups of a lab have in common: the user's forward steps, but for the strategy."""
 
-    config: SimConfig
     cluster: Cluster
     options: FabricOptions
     model: MoEModel
     placement: Placement
+    workload: StepsWorkload
+    issue_mode: str
+    seed: int
+
+    @classmethod
+    def of(cls, job: StepsJob) -> Bench:
+        """The bench of the user's job."""
+        layer, workload = job.layer, job.scenario.workload
+        return cls(job.cluster, job.options, layer.model, layer.placement, workload, job.issue_mode, job.seed)
 
     def placed(self, setup: Setup) -> Placement:
         """Who holds what."""
@@ -103,9 +109,13 @@ class Bench:
         """What is simulated for `setup`."""
         return make_coarse_plan(self.model, self.placed(setup), setup.strategy, setup.slices)
 
+    def issue_mode_of(self, setup: Setup) -> str:
+        """`queued` or `as_issued`."""
+        return setup.host.issue_mode if setup.host else self.issue_mode
+
     def hides_host(self, setup: Setup) -> bool:
         """Whether host time counts nothing."""
-        return (setup.host.issue_mode if setup.host else self.config.issue_mode) == "queued"
+        return self.issue_mode_of(setup) == "queued"
 
     def scenario(self, setup: Setup) -> Scenario:
         """The forward steps of `setup`.
@@ -113,36 +123,41 @@ class Bench:
         Raises:
             ConfigError: They cannot run.
         """
-        config, model = self._configured(setup), self._shortened(setup)
-        cluster, options = setup.state.machine(self.cluster, self.options, config.seed)
-        twin, placement = self.twin(setup), self.placed(setup)
-        layer = Layer(model, placement, twin.strategy, build_plan(model, placement, twin.strategy))
-        scenario = build_scenario(config, cluster, model, build_program(config, cluster, layer), options)
+        cluster, options = setup.state.machine(self.cluster, self.options, self.seed)
+        twin = self.twin(setup)
+        scenario = make_scenario(
+            self._shortened(setup),
+            twin.plan,
+            cluster,
+            self._workload(setup),
+            options,
+            issue_mode=self.issue_mode_of(setup),
+            seed=self.seed,
+        )
         constants = scenario.constants
         if setup.host is not None and setup.host.issue_slice_s is not None:
             constants = replace(constants, issue_slice_s=setup.host.issue_slice_s)
-        pace = replace(scenario.pace, carry_over=setup.carry_over)
-        return replace(scenario, constants=coarse_constants(constants, twin), pace=pace)
+        return replace(scenario, constants=coarse_constants(constants, twin))
 
-    def _configured(self, setup: Setup) -> SimConfig:
-        config = deepcopy(self.config)
+    def _workload(self, setup: Setup) -> StepsWorkload:
+        workload = replace(self.workload, start=setup.start or self.workload.start, carry_over=setup.carry_over)
         if setup.host is not None:
-            config.issue_mode, config.workload.ahead = setup.host.issue_mode, setup.host.ahead
-        config.workload.start = setup.start or config.workload.start
-        if setup.windows is not None:
-            config.compute = ComputeConfig(
-                kind="constant",
-                name="constant",
-                constants={"interference": config.compute.constants["interference"]},
-                window_s=setup.windows.window_s,
-                before_share=setup.windows.before_share,
-                variation=setup.windows.cv,
-            )
-        return config
+            workload = replace(workload, ahead=setup.host.ahead)
+        if setup.windows is None:
+            return workload
+        compute = ComputeConfig(
+            kind="constant",
+            name="constant",
+            constants={"interference": workload.compute.constants["interference"]},
+            window_s=setup.windows.window_s,
+            before_share=setup.windows.before_share,
+            variation=setup.windows.cv,
+        )
+        return replace(workload, compute=compute)
 
     def _shortened(self, setup: Setup) -> MoEModel:
         model = self.model
-        from_file = self.config.compute.kind == "file" and setup.windows is None  # it has all layers
+        from_file = self.workload.compute.kind == "file" and setup.windows is None  # it has all layers
         if setup.layers is None or setup.layers >= model.num_moe_layers or from_file:
             return model
         return replace(model, num_layers=model.num_dense_layers + setup.layers, num_moe_layers=setup.layers)
@@ -191,9 +206,7 @@ class Lab:
         """Equal for two set-ups that come to the same simulation."""
         twin = self.twin(setup)
         scales = () if self.bench.hides_host(setup) and twin.calls_scale == 1.0 else (twin.copies, twin.calls)
-        one_source = twin.strategy.name in ONE_BY_ONE or (
-            twin.strategy.name == "batched_per_round" and twin.strategy.call_rounds == 1
-        )
+        one_source = twin.plan.reads_one_source_a_call()
         state = without_walk(setup.state) if one_source else setup.state
         by_bytes = dict(state.constants).get("refill", self._refill) == "bytes" and not one_source
         state = replace(state, name="")
@@ -218,8 +231,8 @@ def iteration_s(task: tuple[Bench, Setup, int]) -> float:
         windows,
         scenario.constants,
         scenario.options,
-        scenario.pace,
+        scenario.workload.pace(),
         start_s=factor * drawn.start_s,
         seed=seed,
     )
-    return figures(timeline, windows, scenario.warmup)["iteration_s"]
+    return figures(timeline, windows, scenario.workload.warmup)["iteration_s"]

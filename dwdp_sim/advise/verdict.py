@@ -6,12 +6,10 @@ import math
 from collections.abc import Sequence
 
 from dwdp_sim.advise.break_even import Turning
-from dwdp_sim.advise.candidates import OFFERED, pair
+from dwdp_sim.advise.candidates import Candidate, pair
 from dwdp_sim.advise.placements import PlacementRow
 from dwdp_sim.advise.search import ALIKE, Findings, Row
 from dwdp_sim.base.units import format_bytes, format_seconds
-
-_SWITCH = {("default", None): "contention_opt: false", ("batched", 2 * 2**20): "contention_opt: true"}
 
 
 def verdict(findings: Findings, own: PlacementRow) -> list[str]:
@@ -40,15 +38,14 @@ def _room(own: PlacementRow) -> str:
 
 def _today(findings: Findings) -> str:
     have, today = findings.rows[0], findings.today
-    offers = OFFERED[have.candidate.strategy.implementation]
-    if len(offers) == 1:
+    if not have.candidate.strategy.engine.batches:
         batched = next(row for row in findings.rows if row.candidate == pair(have.candidate)[1])
         return (
             f"Nothing to choose today: {have.candidate.strategy.implementation} offers its default copies only. "
             f"A batched path would give {percent(batched)} tokens a second ({percent_range(batched)} over what is not "
             "known of the machine)."
         )
-    name = _SWITCH.get((today.candidate.kind, today.candidate.slice_bytes), today.candidate.label)
+    name = _switch(today.candidate)
     if today is have:
         others = [row for row in findings.rows[1:] if not row.changes]
         real = [row for row in others if row.gain.excludes_zero and abs(row.gain.mean) >= ALIKE]
@@ -65,6 +62,15 @@ def _today(findings: Findings) -> str:
         f"{format_seconds(have.iteration.mean)}, {percent(today)} tokens a second, {percent_range(today)} over what "
         "is not known of the machine."
     )
+
+
+def _switch(candidate: Candidate) -> str:
+    """TensorRT-LLM's setting for a candidate, or its label where there is none."""
+    strategy = candidate.strategy
+    for choice, text in zip(pair(candidate), ("contention_opt: false", "contention_opt: true"), strict=True):
+        if (choice.strategy.kind, choice.strategy.slice_bytes) == (strategy.kind, strategy.slice_bytes):
+            return text
+    return candidate.label
 
 
 def _in_the_worst_case(findings: Findings) -> str:

@@ -42,6 +42,15 @@ def parse_bytes(value: object, key: str) -> int:
     return int(size)
 
 
+def parse_slice(value: object, key: str) -> int | None:
+    """Read a slice size: as `parse_bytes`, or None for whole pulls.
+
+    Raises:
+        ConfigError: As `parse_bytes`.
+    """
+    return None if value is None else parse_bytes(value, key)
+
+
 def format_bytes(size: float) -> str:
     """Bytes in decimal units with three or four significant figures: ``4.756 GB``."""
     for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
@@ -50,8 +59,10 @@ def format_bytes(size: float) -> str:
     return f"{size:.0f} B"
 
 
-def format_slice(size: int) -> str:
-    """A slice size in binary units where it is whole: ``2 MiB``."""
+def format_slice(size: int | None) -> str:
+    """A slice size in binary units where it is whole: ``2 MiB``; None, which cuts nothing, is ``whole pulls``."""
+    if size is None:
+        return "whole pulls"
     for unit, scale in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if size >= scale and size % scale == 0:
             return f"{size // scale} {unit}"

@@ -14,7 +14,7 @@ from dwdp_sim.fabric.fabric_constants import FabricConstants
 from dwdp_sim.fabric.host_issue import issue_by_host
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulation import Machine
-from dwdp_sim.fabric.timeline import Timeline
+from dwdp_sim.fabric.timeline import LinkRates, SimulatedTimeline
 from dwdp_sim.plan.program import Program
 
 
@@ -26,7 +26,7 @@ def simulate(
     seed: int = 0,
     record_links: bool = False,
     progress: Callable[[int], None] = lambda finished: None,
-) -> Timeline:
+) -> SimulatedTimeline:
     """Predict when every copy of `program` starts and ends.
 
     Args:
@@ -63,15 +63,18 @@ def simulate(
     return _timeline(program, machine, streams, calls)
 
 
-def _later(timeline: Timeline, program: Program, first_s: float) -> Timeline:
+def _later(timeline: SimulatedTimeline, program: Program, first_s: float) -> SimulatedTimeline:
     """The timeline of `program`, from that of the same program starting `first_s` earlier."""
+    links = timeline.links
+    if links is not None:
+        links = replace(links, samples=[(time_s + first_s, rates) for time_s, rates in links.samples])
     return replace(
         timeline,
         program=program,
         copy_issue_s=timeline.copy_issue_s + first_s,
         copy_start_s=timeline.copy_start_s + first_s,
         copy_end_s=timeline.copy_end_s + first_s,
-        link_samples=[(time_s + first_s, rates) for time_s, rates in timeline.link_samples],
+        links=links,
     )
 
 
@@ -92,7 +95,7 @@ def _host_thread(
             yield from issue_by_host(env, call, constants)
 
 
-def _timeline(program: Program, machine: Machine, streams: list[Stream], calls: list[Call]) -> Timeline:
+def _timeline(program: Program, machine: Machine, streams: list[Stream], calls: list[Call]) -> SimulatedTimeline:
     """Collect what happened, with the copies back in the program's order."""
     copies, order = machine.copies, machine.order
     start, end = np.empty(len(order)), np.empty(len(order))
@@ -104,7 +107,8 @@ def _timeline(program: Program, machine: Machine, streams: list[Stream], calls: 
     issue_s = np.empty(len(calls))
     issue_s[np.argsort(program.call_stream, kind="stable")] = [call.issue_s for call in calls]
     parts = np.array([(s.host_s, s.gap_s, s.transfer_s, s.contention_s) for s in streams]).reshape(-1, 4).T
-    return Timeline(
+    samples = machine.fabric.samples
+    return SimulatedTimeline(
         program=program,
         copy_issue_s=issue_s[program.copy_call],
         copy_start_s=start,
@@ -114,6 +118,5 @@ def _timeline(program: Program, machine: Machine, streams: list[Stream], calls: 
         gap_s=parts[1],
         transfer_s=parts[2],
         contention_s=parts[3],
-        link_samples=machine.fabric.samples or [],
-        flows=machine.flows,
+        links=None if samples is None else LinkRates(samples, machine.flows),
     )

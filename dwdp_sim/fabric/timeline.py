@@ -1,4 +1,4 @@
-"""When each copy of a layer moved, as any executor found it."""
+"""When each copy of a program moved: what every executor finds, and what only the simulator can add."""
 
 from __future__ import annotations
 
@@ -12,18 +12,14 @@ from dwdp_sim.plan.program import Program
 
 @dataclass(frozen=True)
 class Timeline:
-    """What happened, in seconds on one clock that starts at zero.
+    """When the copies of a program moved, simulated or measured, in seconds on one clock.
 
     Attributes:
         program: What was run; the copy columns below are in its order.
-        copy_issue_s: When each copy's call was complete.
+        copy_issue_s: When each copy's call was complete, shape (copies,).
         copy_start_s: When its first byte moved.
         copy_end_s: When its last byte arrived.
-        stream_elapsed_s: From each stream's start to its last completion.
-        host_s, gap_s, transfer_s, contention_s: A partition of each stream's elapsed time. The wait for an engine that
-            serves another stream is contention.
-        link_samples: (time, rates from then on) if asked for, else empty.
-        flows: The flows that the samples number.
+        stream_elapsed_s: From each stream's start to its last completion, shape (streams,).
     """
 
     program: Program
@@ -31,9 +27,33 @@ class Timeline:
     copy_start_s: Floats
     copy_end_s: Floats
     stream_elapsed_s: Floats
+
+
+@dataclass(frozen=True)
+class LinkRates:
+    """How fast every flow moved at every moment.
+
+    Attributes:
+        samples: (time in seconds, rates from then on), in the order of time.
+        flows: The flows that the rates number.
+    """
+
+    samples: list[tuple[float, RateSet]]
+    flows: list[Flow]
+
+
+@dataclass(frozen=True)
+class SimulatedTimeline(Timeline):
+    """A timeline of the simulator, which also knows why it took so long.
+
+    Attributes:
+        host_s, gap_s, transfer_s, contention_s: A partition of each stream's elapsed time, shape (streams,). The wait
+            for an engine that serves another stream is contention.
+        links: Rates over time; None if they were not asked for.
+    """
+
     host_s: Floats
     gap_s: Floats
     transfer_s: Floats
     contention_s: Floats
-    link_samples: list[tuple[float, RateSet]]
-    flows: list[Flow]
+    links: LinkRates | None

@@ -1,123 +1,62 @@
-"""From a checked layer and a composed configuration to forward steps that can run."""
+"""From a resolved configuration to forward steps that can run."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
-
-import numpy as np
-
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.fabric.cluster import Cluster
-from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.job.schema import SimConfig
-from dwdp_sim.model.moe import MoEModel
-from dwdp_sim.plan.copy_plan import ASYNC, NO_BARRIER
-from dwdp_sim.plan.program import Program
-from dwdp_sim.steps.compute import read_interference
+from dwdp_sim.job.groups import build_cluster, build_model, build_placement, build_starts, build_strategy
+from dwdp_sim.job.job import StepsJob
+from dwdp_sim.job.make import make_steps_job
+from dwdp_sim.job.schema import SimConfig, WorkloadConfig
 from dwdp_sim.steps.requests import RequestLoad, read_lengths
-from dwdp_sim.steps.scenario import Scenario, draw
-from dwdp_sim.steps.simulate_steps import Pace
-
-_BACKGROUND_COPY_BYTES = 16 * 2**20  # KV blocks move in pieces; only their sum matters here
-_STARTS = ("random", "lockstep")
-_MOST_STEPS = 10_000  # also of seeds: more is a typing error
-_MOST_BACKGROUND_BYTES = 1e8  # of a token: a thousand times a large model's KV cache
+from dwdp_sim.steps.workload import MOST_STEPS, StepsWorkload
 
 
-def build_scenario(
-    config: SimConfig, cluster: Cluster, model: MoEModel, program: Program, options: FabricOptions
-) -> Scenario:
-    """Forward steps whose every MoE layer is prefetched by `program`.
-
-    Args:
-        config: Composed configuration; `workload` and `compute` are read.
-        cluster: The machine.
-        model: Whose layers compute.
-        program: The prefetch of one layer, one stream a rank.
-        options: Alternatives of the contention model.
+def build_steps_job(config: SimConfig) -> StepsJob:
+    """The job of a resolved configuration of forward steps (workload=iteration).
 
     Raises:
         ConfigError: Something in it cannot be used.
     """
-    workload = config.workload
-    if cluster.gpu and config.compute.gpu and cluster.gpu != config.compute.gpu:
-        raise ConfigError(
-            "compute",
-            config.compute.name,
-            f"is for {config.compute.gpu}, but cluster {cluster.name} has {cluster.gpu}; choose another with compute=…",
-        )
-    for name, least in (("iterations", 1), ("warmup", 0), ("replications", 1)):
-        if not least <= getattr(workload, name) <= _MOST_STEPS:
-            raise ConfigError(f"workload.{name}", getattr(workload, name), f"must be from {least} to {_MOST_STEPS}")
-    if workload.start not in _STARTS:
-        raise ConfigError("workload.start", workload.start, f"allowed for forward steps: {', '.join(_STARTS)}")
+    build_starts(config.workload)
+    _check_seeds(config.workload)
+    model = build_model(config.model)
+    return make_steps_job(
+        model,
+        build_placement(config.dwdp, model),
+        build_strategy(config.strategy),
+        build_cluster(config.cluster),
+        build_workload(config),
+        FabricOptions(**vars(config.fabric)),
+        issue_mode=config.issue_mode,
+        seed=config.seed,
+    )
+
+
+def build_workload(config: SimConfig) -> StepsWorkload:
+    """What the `workload` and `compute` groups say of forward steps.
+
+    Raises:
+        ConfigError: A value is out of range, or the file of lengths cannot be read.
+    """
+    group = config.workload
+    lengths = () if group.lengths is None else read_lengths(group.lengths)
+    return StepsWorkload(
+        compute=config.compute,
+        load=RequestLoad(group.isl, group.ratio, group.max_num_tokens, lengths),
+        iterations=group.iterations,
+        warmup=group.warmup,
+        start=group.start,
+        slots=group.slots,
+        launch_s=group.launch_s,
+        ahead=group.ahead,
+        carry_over=group.carry_over,
+        background_bytes_per_token=group.background_bytes_per_token,
+    )
+
+
+def _check_seeds(workload: WorkloadConfig) -> None:
+    if not 1 <= workload.replications <= MOST_STEPS:
+        raise ConfigError("workload.replications", workload.replications, f"must be from 1 to {MOST_STEPS}")
     if workload.target is not None and not 0 < workload.target < 1:
         raise ConfigError("workload.target", workload.target, "a share above 0 and below 1 is wanted, or null")
-    lengths = () if workload.lengths is None else read_lengths(workload.lengths)
-    scenario = Scenario(
-        program=program,
-        constants=constants_for(cluster, program, options, in_steps=True),
-        options=options,
-        pace=Pace(
-            slots=workload.slots,
-            launch_s=workload.launch_s,
-            ahead=workload.ahead,
-            carry_over=workload.carry_over,
-            interference=read_interference(config.compute),
-        ),
-        model=model,
-        compute=config.compute,
-        load=RequestLoad(workload.isl, workload.ratio, workload.max_num_tokens, lengths),
-        ranks=len(program.stream_gpu),
-        iterations=workload.iterations,
-        warmup=workload.warmup,
-        start=workload.start,
-    )
-    tokens = float(draw(scenario, config.seed).windows.tokens.mean())  # whatever is wrong with compute shows here
-    if not 0 <= workload.background_bytes_per_token <= _MOST_BACKGROUND_BYTES:
-        raise ConfigError(
-            "workload.background_bytes_per_token",
-            workload.background_bytes_per_token,
-            f"bytes from 0 to {_MOST_BACKGROUND_BYTES:g} are wanted",
-        )
-    taken = round(workload.background_bytes_per_token * tokens)
-    if not taken:
-        return scenario
-    if cluster.home == "peer" and 2 * scenario.ranks > cluster.num_gpus:
-        raise ConfigError(
-            "workload.background_bytes_per_token",
-            workload.background_bytes_per_token,
-            f"one more GPU for each of {scenario.ranks} ranks is wanted; cluster {cluster.name} has {cluster.num_gpus}",
-        )
-    program = with_background(program, taken)
-    return replace(scenario, program=program, constants=constants_for(cluster, program, options, in_steps=True))
-
-
-def with_background(program: Program, taken: int) -> Program:
-    """The program with a further GPU for each rank, which pulls `taken` bytes from it: its KV cache.
-
-    Args:
-        program: One stream a rank, GPU r for rank r.
-        taken: Bytes a step.
-    """
-    ranks = len(program.stream_gpu)
-    copies = math.ceil(taken / _BACKGROUND_COPY_BYTES)
-    sizes = np.full(copies, _BACKGROUND_COPY_BYTES, dtype=np.int64)
-    sizes[-1] = taken - (copies - 1) * _BACKGROUND_COPY_BYTES
-    rank = np.repeat(np.arange(ranks, dtype=np.int64), copies)
-    calls = np.full(len(rank), 1, dtype=np.int64)
-    return Program(
-        num_gpus=program.num_gpus + ranks,
-        stream_gpu=np.r_[program.stream_gpu, program.num_gpus + np.arange(ranks)],
-        stream_start_s=np.r_[program.stream_start_s, np.zeros(ranks)],
-        stream_queued=np.r_[program.stream_queued, np.ones(ranks, dtype=np.bool_)],
-        call_stream=np.r_[program.call_stream, ranks + rank],
-        call_issue=np.r_[program.call_issue, ASYNC * calls],
-        call_barrier=np.r_[program.call_barrier, NO_BARRIER * calls],
-        call_first_copy=np.r_[program.call_first_copy, program.call_first_copy[-1] + 1 + np.arange(len(rank))],
-        copy_src=np.r_[program.copy_src, rank],
-        copy_dst=np.r_[program.copy_dst, program.num_gpus + rank],
-        copy_bytes=np.r_[program.copy_bytes, np.tile(sizes, ranks)],
-    )

@@ -1,13 +1,17 @@
-"""Shipped configurations by name, composed without Hydra: for analyses that need several at once."""
+"""Shipped configurations by name: for analyses that need several at once."""
 
 from __future__ import annotations
 
+import copy
+import functools
 from typing import Any, cast
 
-import yaml
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from dwdp_sim.job.schema import SimConfig, config_dir
+from dwdp_sim.fabric.cluster import Cluster
+from dwdp_sim.job.compose import compose
+from dwdp_sim.job.groups import build_cluster
+from dwdp_sim.job.schema import ClusterConfig, SimConfig, config_dir, register_schemas
 
 
 def preset(values: dict[str, Any] | None = None, **groups: str) -> SimConfig:
@@ -17,13 +21,24 @@ def preset(values: dict[str, Any] | None = None, **groups: str) -> SimConfig:
         values: By dotted key, as `{"workload.isl": 4096}`.
         groups: An option of `conf/GROUP` each: model, cluster, strategy, workload, compute.
     """
-    defaults = yaml.safe_load((config_dir() / "config.yaml").read_text(encoding="utf-8"))["defaults"]
-    chosen = {group: name for entry in defaults if isinstance(entry, dict) for group, name in entry.items()} | groups
-    layers: list[Any] = [OmegaConf.structured(SimConfig)]
-    for group, name in chosen.items():
-        content = yaml.safe_load((config_dir() / group / f"{name}.yaml").read_text(encoding="utf-8"))
-        layers.append({group: content})
-    merged = OmegaConf.merge(*layers)
+    composed = copy.deepcopy(_composed(tuple(f"{group}={name}" for group, name in groups.items())))
     for key, value in (values or {}).items():
-        OmegaConf.update(merged, key, value)
-    return cast(SimConfig, OmegaConf.to_object(merged))
+        OmegaConf.update(composed, key, value)
+    return cast(SimConfig, OmegaConf.to_object(composed))
+
+
+@functools.cache  # Hydra takes half a second; shipped files stay as they are
+def _composed(overrides: tuple[str, ...]) -> DictConfig:
+    register_schemas()
+    return compose("config", SimConfig, overrides, [str(config_dir())])
+
+
+def read_cluster(name: str) -> Cluster:
+    """A cluster of `conf/cluster`.
+
+    Raises:
+        ConfigError: Something in its file is out of range.
+    """
+    content = OmegaConf.load(config_dir() / "cluster" / f"{name}.yaml")
+    group = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(ClusterConfig), content))
+    return build_cluster(cast(ClusterConfig, group))

@@ -10,6 +10,7 @@ from hydra.core.config_store import ConfigStore
 
 from dwdp_sim.fabric.constant import ConstantConfig
 from dwdp_sim.model.moe import KINDS
+from dwdp_sim.plan.kinds import DEFAULT
 from dwdp_sim.steps.compute import ComputeConfig
 
 
@@ -101,10 +102,12 @@ class ClusterConfig:
 
 @dataclass
 class StrategyConfig:
-    """How a layer is pulled; see `strategies.Strategy`."""
+    """How a layer is pulled; see `dwdp_sim.plan.strategy.Strategy`."""
 
-    name: str = "default"
-    """One of `strategies.STRATEGIES`."""
+    name: str = DEFAULT.name
+    """default, batched, ring, batched_per_round or waves (`dwdp_sim.plan.kinds`); custom: the one that path names."""
+    path: str | None = None
+    """A strategy of your own: a Python file and the name of a StrategyKind in it, as my_strategy.py:name."""
     implementation: str = "trtllm_ipc"
     """trtllm_ipc, trtllm_vmm or sglang: whose copies and whose order."""
     slice_bytes: Any = None

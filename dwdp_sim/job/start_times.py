@@ -2,60 +2,67 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.job.schema import WorkloadConfig
 from dwdp_sim.plan.program import LATEST_START_S, LONGEST_SPREAD_S, check_spread
 
 STARTS = ("random", "offsets", "lockstep", "file")
 MOST_DRAWS = 10_000
 
 
-def check_starts(workload: WorkloadConfig) -> None:
-    """Refuse what the kind of workload does not have, and offsets that nothing reads.
+@dataclass(frozen=True)
+class Starts:
+    """How the starts of a layer's ranks, or of a program's streams, are drawn.
+
+    Attributes:
+        kind: `random` (each at random within `max_phase_s`), `offsets`, `lockstep` (all at once: a singular case), or
+            `file` (as a program says; for a replay only).
+        draws: Starts that are drawn where they are random.
+        max_phase_s: Ranks start within so many seconds (`random`).
+        offsets_s: Start of each rank in seconds (`offsets`).
 
     Raises:
-        ConfigError: Such a value is given.
+        ConfigError: Too few or too many draws, or an unknown kind.
     """
-    if not 1 <= workload.draws <= MOST_DRAWS:
-        raise ConfigError("workload.draws", workload.draws, f"from 1 to {MOST_DRAWS} draws are wanted")
-    if workload.start not in STARTS:
-        raise ConfigError("workload.start", workload.start, f"allowed: {', '.join(STARTS)}")
-    if workload.start == "file" and workload.kind != "replay":
-        raise ConfigError("workload.start", "file", "only workload=replay has starts in a file")
-    if workload.kind == "replay" and workload.start not in ("file", "random"):
-        allowed = "allowed for a replay: file (as the program says), random (later by up to max_phase_s)"
-        raise ConfigError("workload.start", workload.start, allowed)
-    if workload.offsets_s and (workload.kind, workload.start) != ("layer", "offsets"):
-        raise ConfigError("workload.offsets_s", workload.offsets_s, "only workload.start=offsets of a layer reads them")
 
+    kind: str = "random"
+    draws: int = 8
+    max_phase_s: float = 1.6e-6
+    offsets_s: tuple[float, ...] = ()
 
-def draw_starts_s(workload: WorkloadConfig, size: int, seed: int) -> list[list[float]]:
-    """When each rank's clock starts, in seconds, for each draw; a single draw where nothing is random.
+    def __post_init__(self) -> None:
+        if not 1 <= self.draws <= MOST_DRAWS:
+            raise ConfigError("workload.draws", self.draws, f"from 1 to {MOST_DRAWS} draws are wanted")
+        if self.kind not in STARTS:
+            raise ConfigError("workload.start", self.kind, f"allowed: {', '.join(STARTS)}")
 
-    Draw i depends on `seed` + i alone, so that strategies are compared on the same starts.
+    def draw_s(self, size: int, seed: int) -> list[list[float]]:
+        """When each clock starts, in seconds, for each draw; a single draw where nothing is random.
 
-    Args:
-        workload: Says how.
-        size: Ranks.
-        seed: Of the first draw.
+        Draw i depends on `seed` + i alone, so that strategies are compared on the same starts.
 
-    Raises:
-        ConfigError: Something in it cannot be used.
-    """
-    match workload.start:
-        case "lockstep" | "file":
-            return [[0.0] * size]
-        case "offsets":
-            if len(workload.offsets_s) != size or not all(0 <= s <= LATEST_START_S for s in workload.offsets_s):
-                allowed = f"{size} seconds from 0 to {LATEST_START_S:g} are wanted, one a rank"
-                raise ConfigError("workload.offsets_s", workload.offsets_s, allowed)
-            check_spread("workload.offsets_s", workload.offsets_s)
-            return [list(workload.offsets_s)]
-        case _:
-            if not 0 < workload.max_phase_s <= LONGEST_SPREAD_S:
-                allowed = f"seconds above zero and up to {LONGEST_SPREAD_S:g} are wanted"
-                raise ConfigError("workload.max_phase_s", workload.max_phase_s, allowed)
-            seeds = range(seed, seed + workload.draws)
-            return [np.random.default_rng(s).uniform(0.0, workload.max_phase_s, size).tolist() for s in seeds]
+        Args:
+            size: Ranks or streams.
+            seed: Of the first draw.
+
+        Raises:
+            ConfigError: The offsets or the phase cannot be used.
+        """
+        match self.kind:
+            case "lockstep" | "file":
+                return [[0.0] * size]
+            case "offsets":
+                if len(self.offsets_s) != size or not all(0 <= s <= LATEST_START_S for s in self.offsets_s):
+                    allowed = f"{size} seconds from 0 to {LATEST_START_S:g} are wanted, one a rank"
+                    raise ConfigError("workload.offsets_s", list(self.offsets_s), allowed)
+                check_spread("workload.offsets_s", self.offsets_s)
+                return [list(self.offsets_s)]
+            case _:
+                if not 0 < self.max_phase_s <= LONGEST_SPREAD_S:
+                    allowed = f"seconds above zero and up to {LONGEST_SPREAD_S:g} are wanted"
+                    raise ConfigError("workload.max_phase_s", self.max_phase_s, allowed)
+                seeds = range(seed, seed + self.draws)
+                return [np.random.default_rng(s).uniform(0.0, self.max_phase_s, size).tolist() for s in seeds]

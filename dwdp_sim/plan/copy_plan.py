@@ -65,6 +65,32 @@ class CopyPlan:
         np.add.at(totals, self.copy_rank, self.copy_bytes)
         return [int(n) for n in totals]
 
+    def reads_one_source_a_call(self) -> bool:
+        """Whether every call reads one peer only, so that it does not matter how a batch goes through its sources."""
+        same_call = self.copy_call[1:] == self.copy_call[:-1]
+        return bool((self.copy_peer[1:] == self.copy_peer[:-1])[same_call].all())
+
+    def is_complete(self) -> bool:
+        """Whether every rank pulls every byte of its remote experts once, each from where its peer holds it."""
+        held, pulled = self.placement.num_experts_per_worker, self.placement.num_prefetch_experts
+        remote = self.placement.num_experts - held
+        sizes = np.array([p.bytes for p in self.parameters])[self.copy_parameter]
+        order = np.lexsort((self.copy_dst_offset, self.copy_parameter, self.copy_rank))
+        buffer = (self.copy_rank * len(self.parameters) + self.copy_parameter)[order]
+        begins, ends = self.copy_dst_offset[order], (self.copy_dst_offset + self.copy_bytes)[order]
+        fills = np.flatnonzero(np.r_[buffer[1:] != buffer[:-1], True])
+        before = np.r_[0, ends[:-1]]
+        before[np.r_[0, fills[:-1] + 1]] = 0  # each buffer is filled from its beginning …
+        full = len(fills) == self.placement.dwdp_size * len(self.parameters)
+        full = full and bool((begins == before).all() and (ends[fills] == remote * sizes[order][fills]).all())
+        for byte in (0, self.copy_bytes - 1):  # … and a copy's first and last byte come from the right expert
+            place, inside = np.divmod(self.copy_dst_offset + byte, sizes)
+            expert = place + held * (place >= self.copy_rank * pulled)
+            index = expert - self.copy_peer * pulled
+            right = self.copy_src_offset + byte == index * sizes + inside
+            full = full and bool((right & (index >= 0) & (index < held)).all())
+        return full
+
     def slot_bytes(self) -> int:
         """Bytes of one slot: the remote experts of one layer."""
         remote = self.placement.num_experts - self.placement.num_experts_per_worker

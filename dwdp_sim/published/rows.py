@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.base.estimate import Estimate, paired_gain
-from dwdp_sim.job.build import build_config
+from dwdp_sim.job.build_steps import build_steps_job
 from dwdp_sim.job.presets import preset
+from dwdp_sim.job.resolve import resolve
+from dwdp_sim.plan.kinds import BATCHED, DEFAULT
 from dwdp_sim.steps.compute import read_peaks
 from dwdp_sim.steps.dep import dep_layer, dep_step
 from dwdp_sim.steps.replications import run_replications
@@ -122,7 +123,7 @@ def synchronization_rows() -> list[PublishedRow]:
 
 def peer_copy_rows(pool: Executor | None) -> list[PublishedRow]:
     """Time that a layer's copies take, default strategy, 32,768 tokens."""
-    scenario = gain_scenario("default", 0.8, 32768, STEP_S / LAYERS)
+    scenario = gain_scenario(DEFAULT.name, 0.8, 32768, STEP_S / LAYERS)
     copy = _estimates(scenario, pool)["copy_s"]
     note = "window: the published iteration ÷ 58 layers, half of it before the wait, in proportion to tokens"
     return [
@@ -136,7 +137,7 @@ def peer_copy_rows(pool: Executor | None) -> list[PublishedRow]:
 def mitigation_rows(ratio: float, max_num_tokens: int, pool: Executor | None) -> list[PublishedRow]:
     """Gain of batched over default in tokens a second."""
     window_s = STEP_S / LAYERS * _MEAN_TOKENS[ratio, max_num_tokens] / STEP_TOKENS
-    scenarios = [gain_scenario(name, ratio, max_num_tokens, window_s) for name in ("default", "batched")]
+    scenarios = [gain_scenario(name, ratio, max_num_tokens, window_s) for name in (DEFAULT.name, BATCHED.name)]
     runs = run_replications([(scenario, seed) for scenario in scenarios for seed in _SEEDS], pool)
     times = [run.figures["iteration_s"] for run in runs]
     gain = paired_gain(times[len(_SEEDS) :], times[: len(_SEEDS)])
@@ -165,7 +166,7 @@ def gain_scenario(
         "workload.iterations": 2,
         "workload.warmup": 1,
     }
-    if strategy == "batched":
+    if strategy == BATCHED.name:
         chosen["strategy.slice_bytes"] = "16MiB"
     return _scenario(chosen | (values or {}), strategy=strategy, compute="constant")
 
@@ -177,7 +178,7 @@ def sglang_rows() -> list[PublishedRow]:
     for isl, published in _SGLANG_GAIN.items():
         values = {"workload.isl": isl, "workload.ratio": 1.0, "strategy.implementation": "sglang"}
         scenario = _scenario(
-            values, model="gpt_oss_120b_mxfp4", cluster="dgx_b200", compute="roofline_b200", strategy="default"
+            values, model="gpt_oss_120b_mxfp4", cluster="dgx_b200", compute="roofline_b200", strategy=DEFAULT.name
         )
         step_s = run_replications([(scenario, 0)], None)[0].figures["iteration_s"]
         steps = draw_steps(RequestLoad(isl, 1.0, 16384), 4, 2, 0)
@@ -197,7 +198,4 @@ def _estimates(scenario: Scenario, pool: Executor | None) -> dict[str, Estimate]
 
 
 def _scenario(values: dict[str, Any], **groups: str) -> Scenario:
-    scenario = build_config(preset(values, workload="iteration", **groups), []).scenario
-    if scenario is None:
-        raise ConfigError("workload.kind", "layer", "forward steps are wanted")
-    return scenario
+    return build_steps_job(resolve(preset(values, workload="iteration", **groups))).scenario

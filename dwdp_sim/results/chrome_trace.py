@@ -1,58 +1,110 @@
-"""The run as a Chrome trace (JSON), which ui.perfetto.dev opens: one process a GPU, its copy engine, link counters."""
+"""A run as a Chrome trace (JSON), which ui.perfetto.dev opens: one process a GPU, its copy engine, link counters.
+
+The functions that make single events serve every trace of this toolkit. Their times are in seconds; in a trace they
+stand in microseconds.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from dwdp_sim.fabric.timeline import Timeline
-from dwdp_sim.job.build import Job
+from dwdp_sim.base.arrays import Floats, Ints
+from dwdp_sim.fabric.timeline import LinkRates, Timeline
+from dwdp_sim.plan.copy_plan import CopyPlan
 from dwdp_sim.plan.program import HOST
-from dwdp_sim.results.rate_over_time import lanes, rate_over_time
+from dwdp_sim.results.rate_over_time import rate_over_time
+
+Event = dict[str, Any]
 
 _COUNTER_BINS = 1000
 
 
-def chrome_trace(job: Job, timeline: Timeline) -> dict[str, Any]:
-    """Trace events in microseconds.
+def chrome_trace(
+    timeline: Timeline, about: Mapping[str, Any], *, plan: CopyPlan | None = None, links: LinkRates | None = None
+) -> dict[str, Any]:
+    """The trace of a program.
 
     A copy engine has one track; where it has several copies in flight at once, the further ones stand on tracks below.
+
+    Args:
+        timeline: When its copies moved.
+        about: What was run; stands in the trace's `otherData`.
+        plan: What the program was made from, if from a plan; it names the parameter that each copy carries.
+        links: The simulator's rates, if they were recorded; see `rate_over_time`.
     """
-    program = job.program
+    program = timeline.program
     gpu = program.stream_gpu[program.call_stream[program.copy_call]]
-    events: list[dict[str, Any]] = []
-    edges = np.linspace(0.0, max(float(timeline.copy_end_s.max(initial=0.0)), 1e-9), _COUNTER_BINS + 1)
+    events: list[Event] = []
+    edges_s = np.linspace(0.0, max(float(timeline.copy_end_s.max(initial=0.0)), 1e-9), _COUNTER_BINS + 1)
     for number in range(program.num_gpus):
-        events.append(name_event("process_name", number, 0, f"GPU {number}"))
-        own = np.flatnonzero(gpu == number)
-        events += _engine_events(job, timeline, number, own)
+        events.append(name_process(number, f"GPU {number}"))
+        events += _engine_events(timeline, plan, number, np.flatnonzero(gpu == number))
         for label, side in (("egress", program.copy_src), ("ingress", program.copy_dst)):
-            rate = rate_over_time(timeline, side == number, edges) / 1e9
+            rate = rate_over_time(timeline, side == number, edges_s, links) / 1e9
             changed = np.flatnonzero(np.diff(rate, prepend=-1.0) != 0)
-            events += [
-                {"ph": "C", "pid": number, "name": f"{label} GB/s", "ts": edges[i] * 1e6, "args": {"GB/s": rate[i]}}
-                for i in changed.tolist()
-            ]
-    about = {"cluster": job.cluster.name, "config_hash": job.config_hash, "issue_mode": job.issue_mode}
-    return {"displayTimeUnit": "ns", "otherData": about, "traceEvents": events}
+            events += [counter(number, f"{label} GB/s", edges_s[i], "GB/s", rate[i]) for i in changed.tolist()]
+    return trace_content(events, about, unit="ns")
 
 
-def _engine_events(job: Job, timeline: Timeline, number: int, own: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
-    program = job.program
-    plan = job.layer.plan if job.layer else None
-    start, end = timeline.copy_start_s[own], timeline.copy_end_s[own]
-    lane = lanes(start, end)
+def trace_content(events: list[Event], about: Mapping[str, Any], *, unit: str) -> dict[str, Any]:
+    """The content of a trace file.
+
+    Args:
+        events: What happened.
+        about: What was run.
+        unit: `ns` or `ms`: in which the viewer shows times.
+    """
+    return {"displayTimeUnit": unit, "otherData": dict(about), "traceEvents": events}
+
+
+def name_process(process: int, name: str) -> Event:
+    """The event that names a process."""
+    return _metadata("process_name", process, 0, {"name": name})
+
+
+def sort_process(process: int, place: int) -> Event:
+    """The event that puts a process at a place in the viewer's list."""
+    return _metadata("process_sort_index", process, 0, {"sort_index": place})
+
+
+def name_thread(process: int, thread: int, name: str) -> Event:
+    """The event that names a track of a process."""
+    return _metadata("thread_name", process, thread, {"name": name})
+
+
+def span(process: int, thread: int, name: str, begin_s: float, end_s: float, arguments: Mapping[str, Any]) -> Event:
+    """Something that lasts, on a track of a process."""
+    times = {"ts": begin_s * 1e6, "dur": (end_s - begin_s) * 1e6}
+    return {"ph": "X", "pid": process, "tid": thread, "name": name, **times, "args": dict(arguments)}
+
+
+def counter(process: int, name: str, time_s: float, unit: str, value: float) -> Event:
+    """The value of a process's counter from `time_s` on."""
+    return {"ph": "C", "pid": process, "name": name, "ts": time_s * 1e6, "args": {unit: value}}
+
+
+def _metadata(kind: str, process: int, thread: int, arguments: dict[str, Any]) -> Event:
+    return {"ph": "M", "name": kind, "pid": process, "tid": thread, "args": arguments}
+
+
+def _engine_events(timeline: Timeline, plan: CopyPlan | None, gpu: int, own: Ints) -> list[Event]:
+    """The copies that a GPU's engine moves."""
+    program = timeline.program
+    start_s, end_s = timeline.copy_start_s[own], timeline.copy_end_s[own]
+    lane = lanes(start_s, end_s)
     events = [
-        name_event("thread_name", number, track, "copy engine" if track == 0 else f"copy engine, in flight {track + 1}")
+        name_thread(gpu, track, "copy engine" if track == 0 else f"copy engine, in flight {track + 1}")
         for track in range(int(lane.max(initial=-1)) + 1)
     ]
     names = [p.name for p in plan.parameters] if plan else ["copy"]
     kind = plan.copy_parameter[own] if plan else np.zeros_like(own)
     columns = (
         lane,
-        start,
-        end,
+        start_s,
+        end_s,
         program.copy_src[own],
         program.copy_dst[own],
         program.copy_bytes[own],
@@ -60,23 +112,25 @@ def _engine_events(job: Job, timeline: Timeline, number: int, own: np.ndarray[An
         kind,
     )
     for track, begin, until, src, dst, size, call, what in zip(*(c.tolist() for c in columns), strict=True):
-        other = dst if src == number else src
-        arguments = {"bytes": size, "call": call, "what": names[what]}
-        way = "to" if src == number and dst != number else "from"
-        events.append(
-            {
-                "ph": "X",
-                "pid": number,
-                "tid": track,
-                "name": f"{way} {'host' if other == HOST else f'GPU {other}'}",
-                "ts": begin * 1e6,
-                "dur": (until - begin) * 1e6,
-                "args": arguments,
-            }
-        )
+        other = dst if src == gpu else src
+        way = "to" if src == gpu and dst != gpu else "from"
+        name = f"{way} {'host' if other == HOST else f'GPU {other}'}"
+        events.append(span(gpu, track, name, begin, until, {"bytes": size, "call": call, "what": names[what]}))
     return events
 
 
-def name_event(kind: str, process: int, thread: int, name: str) -> dict[str, Any]:
-    """The event that names a process (`process_name`) or one of its threads (`thread_name`)."""
-    return {"ph": "M", "name": kind, "pid": process, "tid": thread, "args": {"name": name}}
+def lanes(start_s: Floats, end_s: Floats) -> Ints:
+    """For copies of one engine: the first lane, counted from 0, in which each does not overlap an earlier one."""
+    free: list[float] = []
+    lane = np.zeros(len(start_s), dtype=np.int64)
+    for index in np.argsort(start_s, kind="stable").tolist():
+        begin = start_s[index]
+        for number, until in enumerate(free):
+            if until <= begin + 1e-12:
+                lane[index] = number
+                free[number] = end_s[index]
+                break
+        else:
+            lane[index] = len(free)
+            free.append(end_s[index])
+    return lane

@@ -16,9 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, StepPatch
 
 from dwdp_sim.base.arrays import Floats, Ints
-from dwdp_sim.base.units import format_seconds, format_slice
-from dwdp_sim.fabric.timeline import Timeline
-from dwdp_sim.job.build import Job
+from dwdp_sim.base.units import format_seconds
+from dwdp_sim.fabric.timeline import LinkRates, Timeline
 from dwdp_sim.plan.program import HOST
 from dwdp_sim.results.intervals import Chosen, call_edges_s
 from dwdp_sim.results.rate_over_time import rate_over_time
@@ -36,10 +35,26 @@ _TIME_UNITS = ((1.0, "s"), (1e3, "ms"), (1e6, "µs"))
 
 
 @dataclass(frozen=True)
+class Picture:
+    """How a timeline is drawn.
+
+    Attributes:
+        title: What was run.
+        highest_bytes_per_s: The top of each lane.
+        lane: What a lane is: `rank` or `GPU`.
+    """
+
+    title: str
+    highest_bytes_per_s: float
+    lane: str = "rank"
+
+
+@dataclass(frozen=True)
 class _Scene:
     """What all lanes share: the run, its span, axis units a second, each endpoint's colour, bins over the span."""
 
     timeline: Timeline
+    links: LinkRates | None
     first_s: float
     last_s: float
     scale: float
@@ -59,44 +74,51 @@ class _Scene:
         pushed: Chosen = (program.copy_src == self.issuer) & (program.copy_dst != program.copy_src)
         return pushed
 
+    def rate(self, chosen: Chosen, edges_s: Floats) -> Floats:
+        """Mean rate of some copies in each interval, in GB/s."""
+        return rate_over_time(self.timeline, chosen, edges_s, self.links) / 1e9
+
     def x(self, time_s: Any) -> Any:
         """Times on the axis."""
         return (time_s - self.first_s) * self.scale
 
 
-def draw_timeline(path: Path, job: Job, timeline: Timeline) -> None:
-    """Write the picture of a run as a PNG."""
-    figure = timeline_figure(job, timeline)
+def draw_timeline(path: Path, timeline: Timeline, picture: Picture, links: LinkRates | None = None) -> None:
+    """Write `timeline_figure` as a PNG."""
+    figure = timeline_figure(timeline, picture, links)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # in names of a script that the font lacks
         figure.savefig(path, dpi=110, metadata={"Software": None})
 
 
-def timeline_figure(job: Job, timeline: Timeline) -> Figure:
+def timeline_figure(timeline: Timeline, picture: Picture, links: LinkRates | None = None) -> Figure:
     """The picture of a run.
 
     The height of a lane is the rate of the copies that a rank issues, stacked by their other end: where pulled bytes
     come from and, hatched, where pushed bytes go. Below, each source has a row, as high as the rate that leaves it.
     With more than 16 ranks or sources, 16 of them, evenly chosen, are shown.
+
+    Args:
+        timeline: Predicted or measured.
+        picture: How it is drawn.
+        links: The simulator's rates, if they were recorded; see `rate_over_time`.
     """
     program = timeline.program
     first_s = float(program.stream_start_s.min())
     last_s = max(float(timeline.copy_end_s.max(initial=0.0)), first_s + 1e-9)
     scale, unit = next(unit for unit in _TIME_UNITS if (last_s - first_s) * unit[0] >= 1 or unit is _TIME_UNITS[-1])
     colours = _colours(sorted({*program.copy_src.tolist(), *program.copy_dst.tolist()}))
-    scene = _Scene(timeline, first_s, last_s, scale, colours, _bins(timeline))
+    scene = _Scene(timeline, links, first_s, last_s, scale, colours, _bins(timeline))
     ranks, sources = _evenly(program.stream_gpu), _evenly(program.copy_src)
     heights = [_LANE_INCHES] * len(ranks) + [_ROW_INCHES * len(sources) + 0.1]
     figure = Figure(figsize=(11, 1.8 + sum(heights)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
-    best = max(job.constants.rates.values(), default=1.0)
-    word = "rank" if job.layer else "GPU"
-    shown = set().union(*(_draw_lane(axis, scene, rank, best, word) for axis, rank in zip(axes, ranks, strict=False)))
+    shown = set().union(*(_draw_lane(axis, scene, picture, rank) for axis, rank in zip(axes, ranks, strict=False)))
     _draw_sources(axes[-1], scene, sources)
     axes[-1].set_xlabel(f"time since the first start ({unit})")
     axes[-1].set_xlim(0, scene.x(last_s) * 1.02)
-    figure.suptitle(_title(job), x=0.01, ha="left", fontsize=11, parse_math=False)
+    figure.suptitle(picture.title, x=0.01, ha="left", fontsize=11, parse_math=False)
     _legend(figure, colours, sorted({*shown, *sources}), bool(scene.pushed.any()))
     return figure
 
@@ -118,7 +140,7 @@ def _evenly(endpoints: Ints) -> list[int]:
     return [found[i] for i in np.linspace(0, len(found) - 1, _MOST_LANES).round().astype(int)]
 
 
-def _draw_lane(axis: Axes, scene: _Scene, rank: int, best: float, word: str) -> set[int]:
+def _draw_lane(axis: Axes, scene: _Scene, picture: Picture, rank: int) -> set[int]:
     """What a rank's copies move; returns their other ends."""
     timeline, program = scene.timeline, scene.timeline.program
     own, pushed = scene.issuer == rank, scene.pushed
@@ -128,15 +150,15 @@ def _draw_lane(axis: Axes, scene: _Scene, rank: int, best: float, word: str) -> 
     start_s = float(program.stream_start_s[streams].min())
     end_s = float(program.stream_start_s[last] + timeline.stream_elapsed_s[last])
     edges_s = _edges_s(scene, own, start_s, end_s)
-    base = np.zeros(len(edges_s) - 1)
+    base, highest = np.zeros(len(edges_s) - 1), picture.highest_bytes_per_s / 1e9
     for peer, push in sorted(set(zip(other[own].tolist(), pushed[own].tolist(), strict=True))):
-        top = base + rate_over_time(timeline, own & (other == peer) & (pushed == push), edges_s) / 1e9
+        top = base + scene.rate(own & (other == peer) & (pushed == push), edges_s)
         _fill(axis, scene.x(edges_s), base, top, scene.colours[peer], hatched=push)
         base = top
     axis.axvline(scene.x(end_s), color="black", linewidth=1)
     axis.annotate(
         format_seconds(float(timeline.stream_elapsed_s[last])),
-        (scene.x(end_s), best / 1e9),
+        (scene.x(end_s), highest),
         xytext=(-4, -2),
         textcoords="offset points",
         ha="right",
@@ -144,8 +166,8 @@ def _draw_lane(axis: Axes, scene: _Scene, rank: int, best: float, word: str) -> 
         fontsize=8,
         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1},
     )
-    axis.set_ylim(0, best * 1.05 / 1e9)
-    axis.set_ylabel(f"{word} {rank}\nGB/s", fontsize=8)
+    axis.set_ylim(0, highest * 1.05)
+    axis.set_ylabel(f"{picture.lane} {rank}\nGB/s", fontsize=8)
     _tidy(axis)
     return set(other[own].tolist())
 
@@ -157,21 +179,19 @@ def _draw_sources(axis: Axes, scene: _Scene, sources: list[int]) -> None:
     for source in sources:
         read = program.copy_src == source
         edges_s = _edges_s(scene, read, scene.first_s, scene.last_s)
-        rates[source] = edges_s, rate_over_time(scene.timeline, read, edges_s)
-    highest = max([1.0, *(float(rate.max()) for _, rate in rates.values())])
+        rates[source] = edges_s, scene.rate(read, edges_s)
+    highest = max([1e-9, *(float(rate.max()) for _, rate in rates.values())])
     for row, (source, (edges_s, rate)) in enumerate(rates.items()):
         base = np.full(len(rate), len(sources) - 1.0 - row)
         _fill(axis, scene.x(edges_s), base, base + _ROW_FILL * rate / highest, scene.colours[source])
     axis.set_yticks(np.arange(len(sources))[::-1] + _ROW_FILL / 2, [_name(source) for source in sources])
     axis.set_ylim(0, len(sources))
-    axis.set_ylabel(f"leaving (full\nrow {highest / 1e9:.0f} GB/s)", fontsize=8)
+    axis.set_ylabel(f"leaving (full\nrow {highest:.0f} GB/s)", fontsize=8)
     _tidy(axis)
     axis.tick_params(axis="y", length=0)
 
 
-def _edges_s(
-    scene: _Scene, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]], first_s: float, last_s: float
-) -> Floats:
+def _edges_s(scene: _Scene, chosen: Chosen, first_s: float, last_s: float) -> Floats:
     share = (last_s - first_s) / (scene.last_s - scene.first_s)
     return call_edges_s(scene.timeline, chosen, first_s, last_s, max(round(scene.bins * share), 1))
 
@@ -215,14 +235,3 @@ def _legend(figure: Figure, colours: Mapping[int, Any], used: list[int], pushed:
 
 def _name(endpoint: int) -> str:
     return "host" if endpoint == HOST else f"GPU {endpoint}"
-
-
-def _title(job: Job) -> str:
-    if job.layer is None:
-        return f"copy program on {job.cluster.name}"
-    strategy, model = job.layer.strategy, job.layer.model
-    slices = f", {format_slice(strategy.slice_bytes)} slices" if strategy.slices and strategy.slice_bytes else ""
-    return (
-        f"{model.name}: one layer's prefetch on {job.cluster.name}, N = {job.layer.placement.dwdp_size}\n"
-        f"{strategy.name} ({strategy.implementation}{slices}), {job.issue_mode}"
-    )

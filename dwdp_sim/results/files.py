@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,58 +12,107 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from dwdp_sim.base.arrays import Ints
 from dwdp_sim.base.atomic_file import write_whole
-from dwdp_sim.fabric.timeline import Timeline
-from dwdp_sim.job.build import Job
+from dwdp_sim.fabric.timeline import SimulatedTimeline, Timeline
+from dwdp_sim.plan.copy_plan import CopyPlan
 from dwdp_sim.plan.program import HOST
 from dwdp_sim.results.chrome_trace import chrome_trace
-from dwdp_sim.results.figure import draw_timeline
+from dwdp_sim.results.figure import Picture, draw_timeline
+from dwdp_sim.results.summary import LayerSummary, ReplaySummary
+from dwdp_sim.results.summary_head import RunHead
 
-COPIES_SCHEMA_VERSION = 1
+COPIES_SCHEMA_VERSION = 2
 
 
-def write_results(folder: Path, job: Job, timeline: Timeline, summary: dict[str, Any]) -> list[Path]:
+def write_results(
+    folder: Path,
+    config: Mapping[str, Any],
+    timeline: SimulatedTimeline,
+    summary: LayerSummary | ReplaySummary,
+    picture: Picture,
+    plan: CopyPlan | None = None,
+) -> list[Path]:
     """Write configuration, copies, picture, trace and, last, `summary.json` into `folder`.
+
+    Args:
+        folder: Where.
+        config: The resolved configuration.
+        timeline: What is drawn and listed copy by copy.
+        summary: What was found.
+        picture: How it is drawn.
+        plan: What the program was made from, if from a plan.
 
     Returns:
         The files, in the order of writing. `summary.json` is last: where it stands, the others are complete.
     """
     writers: dict[str, Callable[[Path], object]] = {
-        "config.yaml": lambda path: path.write_text(yaml.safe_dump(job.config, sort_keys=False, allow_unicode=True)),
-        "copies.parquet": lambda path: pq.write_table(copies_table(job, timeline), path, compression="zstd"),
-        "timeline.png": lambda path: draw_timeline(path, job, timeline),
-        "trace.json": lambda path: path.write_text(json.dumps(chrome_trace(job, timeline), separators=(",", ":"))),
-        "summary.json": lambda path: path.write_text(json.dumps(summary, indent=2) + "\n"),
+        "config.yaml": lambda path: write_config(path, config),
+        "copies.parquet": lambda path: write_copies(path, timeline, summary.head.config_hash, plan),
+        "timeline.png": lambda path: draw_timeline(path, timeline, picture, timeline.links),
+        "trace.json": lambda path: write_trace(
+            path, chrome_trace(timeline, trace_head(summary.head), plan=plan, links=timeline.links)
+        ),
+        "summary.json": lambda path: write_summary(path, summary.to_dict()),
     }
     return [write_whole(folder / name, write) for name, write in writers.items()]
 
 
-def copies_table(job: Job, timeline: Timeline) -> pa.Table:
-    """One row a copy, in issue order; docs/results.md describes the columns."""
-    program = job.program
+def write_config(path: Path, config: Mapping[str, Any]) -> None:
+    """Write a resolved configuration."""
+    path.write_text(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def write_summary(path: Path, content: Mapping[str, Any]) -> None:
+    """Write the content of a `summary.json`."""
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def write_trace(path: Path, content: Mapping[str, Any]) -> None:
+    """Write the content of a `trace.json`."""
+    path.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
+
+
+def write_copies(path: Path, timeline: Timeline, config_hash: str, plan: CopyPlan | None) -> None:
+    """Write `copies_table` as Parquet."""
+    pq.write_table(copies_table(timeline, config_hash, plan), path, compression="zstd")
+
+
+def trace_head(head: RunHead) -> dict[str, str]:
+    """What a trace says of what was run."""
+    return {"cluster": head.cluster, "config_hash": head.config_hash, "issue_mode": head.issue_mode}
+
+
+def copies_table(timeline: Timeline, config_hash: str, plan: CopyPlan | None = None) -> pa.Table:
+    """One row a copy, in issue order; docs/results.md describes the columns.
+
+    Args:
+        timeline: When the copies moved.
+        config_hash: Of the resolved configuration; stands in the table's metadata.
+        plan: What the program was made from, if from a plan; it says what each copy carries.
+    """
+    program = timeline.program
     count = len(program.copy_bytes)
     columns: dict[str, Any] = {"rank": program.stream_gpu[program.call_stream[program.copy_call]].astype(np.int32)}
-    if job.layer is not None:
-        plan = job.layer.plan
+    if plan is not None:
         names = np.array([p.name for p in plan.parameters])
         columns |= {
-            "layer": np.zeros(count, dtype=np.int32),
             "peer": plan.copy_peer[:count].astype(np.int32),
             "parameter": pa.array(names[plan.copy_parameter[:count]]).dictionary_encode(),
         }
-    endpoints = {"src": program.copy_src, "dst": program.copy_dst}
-    columns |= {name: _endpoint_names(column) for name, column in endpoints.items()}
     columns |= {
+        "src": _endpoint_names(program.copy_src),
+        "dst": _endpoint_names(program.copy_dst),
         "call": program.copy_call.astype(np.int64),
         "bytes": program.copy_bytes,
         "issue_s": timeline.copy_issue_s,
         "start_s": timeline.copy_start_s,
         "end_s": timeline.copy_end_s,
     }
-    metadata = {"schema_version": str(COPIES_SCHEMA_VERSION), "config_hash": job.config_hash}
+    metadata = {"schema_version": str(COPIES_SCHEMA_VERSION), "config_hash": config_hash}
     return pa.table(columns).replace_schema_metadata(metadata)
 
 
-def _endpoint_names(column: np.ndarray[Any, np.dtype[np.int64]]) -> pa.DictionaryArray:
+def _endpoint_names(column: Ints) -> pa.DictionaryArray:
     names = ["host", *(f"gpu{gpu}" for gpu in range(max(int(column.max(initial=0)), 0) + 1))]
     return pa.DictionaryArray.from_arrays(pa.array((column - HOST).astype(np.int32)), pa.array(names))

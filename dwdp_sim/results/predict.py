@@ -4,32 +4,62 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import overload
 
 import numpy as np
 
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.fabric.hypotheses import Variant, hypotheses, variants
+from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Variant, hypotheses, variants
+from dwdp_sim.fabric.lower_bound import lower_bound_s
 from dwdp_sim.fabric.simulate import simulate
-from dwdp_sim.fabric.timeline import Timeline
-from dwdp_sim.job.build import Job
-from dwdp_sim.results.predict_steps import predict_iteration
-from dwdp_sim.results.step_summary import summarize_iteration
-from dwdp_sim.results.summary import Runs, summarize
+from dwdp_sim.fabric.timeline import SimulatedTimeline
+from dwdp_sim.job.job import CheckedRun, LayerJob, ReplayJob, StepsJob
+from dwdp_sim.results.predict_steps import predict_configured, summary_of_steps
+from dwdp_sim.results.step_summary import StepsSummary
+from dwdp_sim.results.summary import (
+    Basis,
+    LayerSummary,
+    ReplaySummary,
+    Runs,
+    draw_spread,
+    summarize_layer,
+    summarize_replay,
+)
+from dwdp_sim.results.summary_head import SUMMARY_SCHEMA, RunHead, layer_head, memory_bytes
+
+Progress = Callable[[int, int], None]
 
 _MOST_RANGE_DRAWS = 3  # of the starts, for each hypothesis; fewer where a draw takes many copies
 _RANGE_COPIES = 40_000
 _MOST_SAMPLED = 200_000  # copies of a run whose link rates are kept for its picture
 
 
+@overload
 def predict(
-    job: Job, progress: Callable[[int, int], None] = lambda done, all_copies: None
-) -> tuple[Timeline, dict[str, Any]]:
-    """Simulate `job` for all its draws of starts and, if its range is wanted, under every hypothesis.
+    job: LayerJob, *, with_range: bool = ..., config_hash: str = ..., progress: Progress = ...
+) -> tuple[SimulatedTimeline, LayerSummary]: ...
+
+
+@overload
+def predict(
+    job: ReplayJob, *, with_range: bool = ..., config_hash: str = ..., progress: Progress = ...
+) -> tuple[SimulatedTimeline, ReplaySummary]: ...
+
+
+def predict(
+    job: LayerJob | ReplayJob,
+    *,
+    with_range: bool = True,
+    config_hash: str = "",
+    progress: Progress = lambda done, all_copies: None,
+) -> tuple[SimulatedTimeline, LayerSummary | ReplaySummary]:
+    """Simulate `job` for all its draws of starts and, if a range is wanted, under every hypothesis.
 
     Args:
         job: What to run.
+        with_range: Whether the range over hypotheses is wanted.
+        config_hash: Of the configuration that the job was made from, for the summary.
         progress: Called now and then with the number of copies that have arrived, and will have at the end.
 
     Returns:
@@ -37,14 +67,13 @@ def predict(
     """
     began = time.perf_counter()
     draws = len(job.starts_s)
-    machines = variants(hypotheses(job.cluster, job.options), job.program, job.cluster, job.options)
-    others = machines[1:] if job.config["workload"]["range"] else []
+    configured, *others = _machines(job) if with_range else [_configured(job)]
     copies = len(job.program.copy_bytes)
     shared = min(draws, _MOST_RANGE_DRAWS, max(_RANGE_COPIES // max(copies, 1), 1))
     runs = draws + 1 + len(others) * shared
     done = 0
 
-    def run(draw: int, machine: Variant, *, shown: bool = False) -> Timeline:
+    def run(draw: int, machine: Variant, *, shown: bool = False) -> SimulatedTimeline:
         nonlocal done
         timeline = simulate(
             job.drawn(draw),
@@ -59,33 +88,67 @@ def predict(
 
     elapsed_s, parts_s = [], []
     for draw in range(draws):
-        timeline = run(draw, machines[0], shown=draws == 1)
+        timeline = run(draw, configured, shown=draws == 1)
         elapsed_s.append(timeline.stream_elapsed_s)
         parts_s.append(_parts(timeline))
     means_s = [float(latencies.mean()) if latencies.size else 0.0 for latencies in elapsed_s]
     typical = int(np.argsort(means_s, kind="stable")[(draws - 1) // 2])
-    shown = timeline if draws == 1 else run(typical, machines[0], shown=True)
+    shown = timeline if draws == 1 else run(typical, configured, shown=True)
     under = None
-    if job.config["workload"]["range"]:
+    if with_range:
         alike = [(machine, np.array([run(d, machine).stream_elapsed_s for d in range(shared)])) for machine in others]
-        under = [(machines[0], np.array(elapsed_s[:shared])), *alike]
+        under = [(configured, np.array(elapsed_s[:shared])), *alike]
     parts = {name: np.array([each[name] for each in parts_s]) for name in parts_s[0]}
     found = Runs(np.array(elapsed_s), parts, under)
-    return shown, summarize(job, found, time.perf_counter() - began)
+    return shown, _summarize(job, found, config_hash, time.perf_counter() - began)
 
 
-def _parts(timeline: Timeline) -> dict[str, Floats]:
+def _configured(job: LayerJob | ReplayJob) -> Variant:
+    return Variant((AS_CONFIGURED.name,), job.constants, job.options)
+
+
+def _machines(job: LayerJob | ReplayJob) -> list[Variant]:
+    """The machines that the program can tell apart, what is configured first."""
+    return variants(hypotheses(job.cluster, job.options), job.program, job.cluster, job.options)
+
+
+def _parts(timeline: SimulatedTimeline) -> dict[str, Floats]:
     return {name: getattr(timeline, name) for name in ("host_s", "gap_s", "transfer_s", "contention_s")}
 
 
-def summarize_job(job: Job) -> dict[str, Any]:
-    """The summary of any job that has one.
+def _summarize(job: LayerJob | ReplayJob, runs: Runs, config_hash: str, wall_s: float) -> LayerSummary | ReplaySummary:
+    basis = Basis(
+        start=job.starts.kind,
+        draws=len(runs.elapsed_s),
+        draw_spread=draw_spread(runs.elapsed_s),
+        lower_bound_s=lower_bound_s(job.program, job.constants),
+        assumed_constants=list(job.constants.assumed),
+        wall_s=wall_s,
+    )
+    cluster = job.cluster
+    if isinstance(job, ReplayJob):
+        head = RunHead(SUMMARY_SCHEMA, config_hash, cluster.name, job.issue_mode)
+        return summarize_replay(head, job.program.stream_gpu, runs, basis)
+    of_layer = layer_head(
+        job.layer, config_hash=config_hash, cluster=cluster.name, issue_mode=job.issue_mode, home=cluster.home
+    )
+    memory = memory_bytes(job.layer, job.slots)
+    return summarize_layer(of_layer, memory, runs, basis)
+
+
+def summarize_run(run: CheckedRun) -> LayerSummary | ReplaySummary | StepsSummary:
+    """The summary of any run that has one.
 
     Raises:
         ConfigError: It is a comparison of many jobs, not one.
     """
-    if job.config["workload"]["kind"] == "published":
+    job, workload = run.job, run.config["workload"]
+    if workload["kind"] == "published":
         raise ConfigError("workload.kind", "published", "it makes a page of its own: run it without results_dir")
-    if job.scenario is not None and job.layer is not None:
-        return summarize_iteration(job, job.layer, job.scenario, predict_iteration(job, job.scenario))
-    return predict(job)[1]
+    match job:
+        case StepsJob():
+            return summary_of_steps(job, predict_configured(run, job), run.config_hash)
+        case LayerJob():
+            return predict(job, with_range=workload["range"], config_hash=run.config_hash)[1]
+        case ReplayJob():
+            return predict(job, with_range=workload["range"], config_hash=run.config_hash)[1]

@@ -9,8 +9,9 @@ from dataclasses import replace
 from functools import partial
 
 from dwdp_sim.fabric.hypotheses import Variant, hypotheses, variants
-from dwdp_sim.job.build import Job
-from dwdp_sim.results.step_summary import IterationResult
+from dwdp_sim.job.job import CheckedRun, StepsJob
+from dwdp_sim.results.step_summary import IterationResult, StepsSummary, summarize_steps
+from dwdp_sim.results.summary_head import layer_head, memory_bytes
 from dwdp_sim.steps.bubbles import worst_bubbles
 from dwdp_sim.steps.coarse_plan import coarse_constants
 from dwdp_sim.steps.contention import split_contention
@@ -21,46 +22,85 @@ _WORST_BUBBLES = 10
 
 
 def predict_iteration(
-    job: Job, scenario: Scenario, progress: Callable[[int, int], None] = lambda done, of: None
+    job: StepsJob,
+    *,
+    replications: int = 3,
+    target: float | None = None,
+    with_range: bool = True,
+    processes: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> IterationResult:
-    """Run `scenario` for the job's seeds.
+    """Run the job's forward steps for several seeds.
 
     The first seed runs here, with its links recorded, so that its bubbles can be explained and drawn.
 
     Args:
-        job: Says how many seeds, how well the time is wanted, and how many processes may run.
-        scenario: The job's forward steps.
+        job: What to run.
+        replications: Seeds: the job's own, then the following ones.
+        target: Stop once the iteration time is known this well: half width of its 95 % interval ÷ mean.
+        with_range: Also run every hypothesis about what nobody has measured.
+        processes: Processes to use; one a core when unset. Results do not depend on it.
         progress: Called with the number of replications done, and of all there are at most.
     """
     began = time.perf_counter()
-    workload = job.config["workload"]
-    machines, others = _under_hypotheses(job) if workload["range"] else ([], [])
-    seeds = range(job.seed, job.seed + workload["replications"])
+    machines, others = _under_hypotheses(job) if with_range else ([], [])
+    seeds = range(job.seed, job.seed + replications)
     most = len(seeds) + len(others)
-    first = replicate(scenario, job.seed, record_links=True)
+    first = replicate(job.scenario, job.first, record_links=True)
     progress(1, most)
-    enough = partial(_enough, workload["target"], first)
-    tasks = [(other, job.seed) for other in others]
-    rest = [(scenario, seed) for seed in seeds[1:]]
-    with workers(min(job.config["workers"] or os.cpu_count() or 1, max(len(tasks) + len(rest), 1))) as pool:
+    enough = partial(_enough, target, first)
+    tasks = [(other, job.first) for other in others]
+    rest = [(job.scenario, seed) for seed in seeds[1:]]
+    with workers(min(processes or os.cpu_count() or 1, max(len(tasks) + len(rest), 1))) as pool:
         further = run_replications(rest, pool, lambda n: progress(1 + n, most), enough)
         unmeasured = run_replications(tasks, pool, lambda n: progress(len(seeds) + n, most))
-    replications = [first, *further]
+    runs = [first, *further]
     blame = split_contention(first.timeline, job.options.sharing)
     bubbles = worst_bubbles(first.timeline, blame, _WORST_BUBBLES, from_layer=1)
-    dep = dep_baseline(scenario, [replication.seed for replication in replications])
+    dep = dep_baseline(job.scenario, [run.drawn for run in runs])
     under = list(zip(machines, unmeasured, strict=True))
-    return IterationResult(replications, under or None, dep, blame, bubbles, time.perf_counter() - began)
+    return IterationResult(runs, under or None, dep, blame, bubbles, time.perf_counter() - began)
 
 
-def _under_hypotheses(job: Job) -> tuple[list[Variant], list[Scenario]]:
+def predict_configured(
+    run: CheckedRun, job: StepsJob, progress: Callable[[int, int], None] = lambda done, of: None
+) -> IterationResult:
+    """Run the forward steps of `job`, the job of `run`, as often as the configuration says."""
+    workload = run.config["workload"]
+    return predict_iteration(
+        job,
+        replications=workload["replications"],
+        target=workload["target"],
+        with_range=workload["range"],
+        processes=run.config["workers"],
+        progress=progress,
+    )
+
+
+def _under_hypotheses(job: StepsJob) -> tuple[list[Variant], list[Scenario]]:
     """The machines that the steps can tell apart, what is configured first, and the steps on each, in larger slices."""
-    assert job.coarse is not None
-    plan, scenario = job.coarse
-    machines = variants(hypotheses(job.cluster, job.options), scenario.program, job.cluster, job.options, in_steps=True)
+    plan, program = job.coarse.plan, job.coarse.program
+    machines = variants(hypotheses(job.cluster, job.options), program, job.cluster, job.options, in_steps=True)
+    scenario = replace(job.scenario, program=program)
     steps = [replace(scenario, constants=coarse_constants(m.constants, plan), options=m.options) for m in machines]
     return machines, steps
 
 
 def _enough(target: float | None, first: Replication, others: Sequence[Replication]) -> bool:
     return target is not None and known_within(target, [first, *others])
+
+
+def summary_of_steps(job: StepsJob, result: IterationResult, config_hash: str = "") -> StepsSummary:
+    """The summary of a job of forward steps.
+
+    Args:
+        job: What was run.
+        result: What was found.
+        config_hash: Of the configuration that the job was made from.
+    """
+    cluster = job.cluster
+    head = layer_head(
+        job.layer, config_hash=config_hash, cluster=cluster.name, issue_mode=job.issue_mode, home=cluster.home
+    )
+    memory = memory_bytes(job.layer, job.scenario.workload.slots)
+    return summarize_steps(head, memory, job.scenario, result)

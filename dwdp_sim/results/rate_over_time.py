@@ -7,24 +7,26 @@ from collections.abc import Collection
 
 import numpy as np
 
-from dwdp_sim.base.arrays import Floats, Ints
-from dwdp_sim.fabric.timeline import Timeline
+from dwdp_sim.base.arrays import Bools, Floats
+from dwdp_sim.fabric.timeline import LinkRates, Timeline
+from dwdp_sim.plan.program import Program
 from dwdp_sim.steps.step_timeline import StepTimeline
 
 
-def rate_over_time(timeline: Timeline, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]], edges_s: Floats) -> Floats:
+def rate_over_time(timeline: Timeline, chosen: Bools, edges_s: Floats, links: LinkRates | None = None) -> Floats:
     """Mean rate of some copies in each interval between `edges_s`, in bytes per second.
 
-    Where the timeline has link samples, copies count with the rates at which they moved, together with all others of
-    the same GPU, source and destination; elsewhere each counts with its mean rate from its first byte to its last.
+    With link rates, copies count with the rates at which they moved, together with all others of the same GPU, source
+    and destination; without, each counts with its mean rate from its first byte to its last.
 
     Args:
         timeline: What happened.
         chosen: Which copies, shape (copies,).
         edges_s: Rising times, shape (bins + 1,).
+        links: The simulator's rates, if they were recorded.
     """
-    if timeline.link_samples:
-        return _sampled_rate(timeline, chosen, edges_s)
+    if links is not None and links.samples:
+        return _sampled_rate(timeline.program, links, chosen, edges_s)
     start, end = timeline.copy_start_s[chosen], timeline.copy_end_s[chosen]
     size = timeline.program.copy_bytes[chosen].astype(np.float64)
     # Bytes that have arrived by t: a sum of ramps. The slope changes by +rate at a start and by −rate at an end.
@@ -40,17 +42,16 @@ def rate_over_time(timeline: Timeline, chosen: np.ndarray[tuple[int], np.dtype[n
     return rates
 
 
-def _sampled_rate(timeline: Timeline, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]], edges_s: Floats) -> Floats:
-    program = timeline.program
+def _sampled_rate(program: Program, links: LinkRates, chosen: Bools, edges_s: Floats) -> Floats:
     gpu = program.stream_gpu[program.call_stream[program.copy_call]]
     ends = set(zip(*(column[chosen].tolist() for column in (gpu, program.copy_src, program.copy_dst)), strict=True))
-    wanted = {number for number, flow in enumerate(timeline.flows) if (flow.gpu, flow.src, flow.dst) in ends}
+    wanted = {number for number, flow in enumerate(links.flows) if (flow.gpu, flow.src, flow.dst) in ends}
     total = {
         id(solved): sum(rate for number, rate in zip(solved.flows, solved.rates, strict=True) if number in wanted)
-        for solved in {id(solved): solved for _, solved in timeline.link_samples}.values()
+        for solved in {id(solved): solved for _, solved in links.samples}.values()
     }
-    times = np.array([time_s for time_s, _ in timeline.link_samples])
-    rate = np.array([total[id(solved)] for _, solved in timeline.link_samples])
+    times = np.array([time_s for time_s, _ in links.samples])
+    rate = np.array([total[id(solved)] for _, solved in links.samples])
     arrived = np.append(0.0, np.cumsum(rate[:-1] * np.diff(times)))
     rates: Floats = np.diff(np.interp(edges_s, times, arrived)) / np.diff(edges_s)
     return rates
@@ -62,19 +63,20 @@ def arrivals_over_time(
     """Mean rate at which some ranks' engines fetch in each interval between `edges_s`, in bytes per second.
 
     Args:
-        timeline: Steps with link samples.
+        timeline: Steps with link rates.
         ranks: Whose.
         edges_s: Rising times, shape (bins + 1,).
 
     Returns:
         Rates by rank and source, shape (bins,); only pairs between which bytes move in that time.
     """
-    times = np.array([time_s for time_s, _ in timeline.link_samples])
+    samples = timeline.recorded_links.samples
+    times = np.array([time_s for time_s, _ in samples])
     first, last = max(int(np.searchsorted(times, edges_s[0])) - 1, 0), int(np.searchsorted(times, edges_s[-1]))
     times = np.append(times[first:last], edges_s[-1])
     fetched = _fetched(timeline, ranks)
     rates: dict[tuple[int, int], Floats] = defaultdict(lambda: np.zeros(last - first))
-    for index, (_, solved) in enumerate(timeline.link_samples[first:last]):
+    for index, (_, solved) in enumerate(samples[first:last]):
         for number, rate in zip(solved.flows, solved.rates, strict=True):
             if number in fetched:
                 rates[fetched[number]][index] += rate
@@ -86,7 +88,7 @@ def most_alone(timeline: StepTimeline, ranks: Collection[int]) -> float:
     """The highest rate at which one of some ranks' engines would have fetched alone, in bytes per second."""
     fetched = _fetched(timeline, ranks)
     highest = 0.0
-    for solved in {id(rates): rates for _, rates in timeline.link_samples}.values():
+    for solved in {id(rates): rates for _, rates in timeline.recorded_links.samples}.values():
         alone: dict[int, float] = defaultdict(float)
         for number, rate in zip(solved.flows, solved.alone, strict=True):
             if number in fetched:
@@ -99,23 +101,6 @@ def _fetched(timeline: StepTimeline, ranks: Collection[int]) -> dict[int, tuple[
     """Rank and source of the flows that some ranks' engines fetch by, by number."""
     return {
         number: (flow.dst, flow.src)
-        for number, flow in enumerate(timeline.flows)
+        for number, flow in enumerate(timeline.recorded_links.flows)
         if flow.gpu == flow.dst and flow.dst in ranks
     }
-
-
-def lanes(start_s: Floats, end_s: Floats) -> Ints:
-    """For copies of one engine: the first lane, counted from 0, in which each does not overlap an earlier one."""
-    free: list[float] = []
-    lane = np.zeros(len(start_s), dtype=np.int64)
-    for index in np.argsort(start_s, kind="stable").tolist():
-        begin = start_s[index]
-        for number, until in enumerate(free):
-            if until <= begin + 1e-12:
-                lane[index] = number
-                free[number] = end_s[index]
-                break
-        else:
-            lane[index] = len(free)
-            free.append(end_s[index])
-    return lane

@@ -184,7 +184,7 @@ def _draw_zoom(
 
 
 def _bins(timeline: StepTimeline, span_s: tuple[float, float]) -> int:
-    times = [time_s for time_s, _ in timeline.link_samples]
+    times = [time_s for time_s, _ in timeline.recorded_links.samples]
     changes = (bisect(times, span_s[1]) - bisect(times, span_s[0])) / len(timeline.bubble_s)
     return _MOST_BINS if changes < _MOST_BINS / 2 else int(np.clip(changes / _CHANGES_PER_BIN, 100, _MOST_BINS))
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from dwdp_sim.base.estimate import Estimate
 from dwdp_sim.base.units import format_seconds
-from dwdp_sim.job.build import Job, Layer
 from dwdp_sim.results.step_rows import bubbles_table, ranks_table
-from dwdp_sim.results.step_summary import IterationResult
-from dwdp_sim.results.tables import layer_title, memory_line
+from dwdp_sim.results.step_summary import IterationResult, StepsSummary
+from dwdp_sim.results.summary import Span
+from dwdp_sim.results.tables import assumed_line, files_line, memory_line
 from dwdp_sim.steps.scenario import FIGURES, Scenario
 
 _PLAIN_WIDTH = 120
@@ -22,66 +22,77 @@ _BUBBLES_SHOWN = 5
 _ROUNDING = 1e-9
 
 
-def print_iteration(
-    console: Console, job: Job, layer: Layer, result: IterationResult, summary: dict[str, Any], written: list[Path]
+def print_steps(
+    console: Console,
+    summary: StepsSummary,
+    result: IterationResult,
+    scenario: Scenario,
+    title: str,
+    gpu_bytes: float | None,
+    files: list[Path],
 ) -> None:
-    """Print the iteration time, where it goes, each rank, the longest bubbles, DEP beside it, and what it rests on."""
-    assert job.scenario is not None
+    """Print the iteration time, where it goes, each rank, the longest bubbles, DEP beside it, and what it rests on.
+
+    Args:
+        console: Where.
+        summary: What was found.
+        result: What was run.
+        scenario: The forward steps.
+        title: What was run, for rich.
+        gpu_bytes: Memory of a GPU; None if unknown.
+        files: What was written, in one folder.
+    """
     if not console.is_terminal:
         console = Console(width=_PLAIN_WIDTH, file=console.file)
-    console.print(_figures(job, layer, job.scenario, summary))
-    console.print(ranks_table(result.replications[0].timeline, job.scenario.warmup))
+    console.print(_figures(summary, scenario, title))
+    console.print(ranks_table(result.replications[0].timeline, scenario.workload.warmup))
     console.print(bubbles_table(result.bubbles[:_BUBBLES_SHOWN]))
-    for line in (*_comparisons(summary), memory_line(job, summary["memory_bytes"])):
+    for line in (*_comparisons(summary), memory_line(summary.memory_bytes, gpu_bytes)):
         console.print(line, highlight=False)
-    assumed = ", ".join(summary["assumed_constants"])
-    console.print(f"rests on assumed constants: {assumed}" if assumed else "rests on no assumed constant", style="dim")
-    names = ", ".join(file.name for file in written)
-    folder = escape(str(written[0].parent))
-    console.print(f"[dim]written to {folder}: {escape(names)}[/dim]", highlight=False, soft_wrap=True)
+    console.print(assumed_line(summary.assumed_constants), style="dim")
+    console.print(files_line(files), highlight=False, soft_wrap=True)
 
 
-def _figures(job: Job, layer: Layer, scenario: Scenario, summary: dict[str, Any]) -> Table:
-    load = scenario.load
+def _figures(summary: StepsSummary, scenario: Scenario, title: str) -> Table:
+    load = scenario.workload.load
     inputs = "from a file" if load.lengths else f"{load.ratio:g}–1 × {load.isl} tokens"
     title = (
-        f"Forward steps of {layer_title(job, layer)}\n"
-        f"{layer.model.num_moe_layers} MoE layers, inputs {inputs}, at most {load.max_num_tokens} tokens a step, "
-        f"compute {summary['compute']}, {summary['replications']} seeds × {scenario.iterations} steps"
+        f"Forward steps of {title}\n"
+        f"{scenario.model.num_moe_layers} MoE layers, inputs {inputs}, at most {load.max_num_tokens} tokens a step, "
+        f"compute {summary.compute}, {summary.replications} seeds × {scenario.workload.iterations} steps"
     )
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for heading, justify in (("", "left"), ("mean", "right"), ("± (95 %)", "right"), ("range over rules", "right")):
         table.add_column(heading, justify="right" if justify == "right" else "left")
     for name, meaning in FIGURES.items():
-        figure = summary["figures"][name]
+        figure = summary.figures[name]
         show = format_seconds if name.endswith("_s") and name != "tokens_per_s" else _count
-        half = "" if figure["half_width"] is None else show(_unless_rounding(figure["half_width"], figure["mean"]))
-        low_high = summary.get("range_s", {}).get(name)
-        ranged = " – ".join(show(value) for value in low_high) if low_high else ""
-        table.add_row(meaning, show(figure["mean"]), half, ranged)
+        half = "" if math.isnan(figure.half_width) else show(_unless_rounding(figure))
+        span: Span | None = getattr(summary.range_s, name, None)  # hypotheses say something of a few figures only
+        ranged = " – ".join(show(value) for value in span) if span else ""
+        table.add_row(meaning, show(figure.mean), half, ranged)
     return table
 
 
-def _unless_rounding(half_width: float, mean: float) -> float:
-    """0 where seeds differ by the last digits of a sum only."""
-    return half_width if half_width > _ROUNDING * abs(mean) else 0.0
+def _unless_rounding(figure: Estimate) -> float:
+    """The half width; 0 if seeds differ by the last digits of a sum only."""
+    return figure.half_width if figure.half_width > _ROUNDING * abs(figure.mean) else 0.0
 
 
-def _comparisons(summary: dict[str, Any]) -> list[str]:
-    figures, bound = summary["figures"], summary["lower_bound_s"]
-    mean = figures["iteration_s"]["mean"]
+def _comparisons(summary: StepsSummary) -> list[str]:
+    mean, bound = summary.figures["iteration_s"].mean, summary.lower_bound_s
     lines = [
         f"a step takes {mean / bound:.3f} × its lower bound, {format_seconds(bound)} "
         "(its compute, or all bytes over the busiest link)",
-        f"time to first token {format_seconds(summary['time_to_first_token_s'])} without queueing",
+        f"time to first token {format_seconds(summary.time_to_first_token_s)} without queueing",
     ]
-    if "dep" in summary:
-        dep, gain = summary["dep"], summary["dep"]["gain"]
-        half = "" if gain["half_width"] is None else f" ± {100 * gain['half_width']:.1f}"
+    if summary.dep is not None:
+        dep, gain = summary.dep, summary.dep.gain
+        half = "" if math.isnan(gain.half_width) else f" ± {100 * gain.half_width:.1f}"
         lines.append(
-            f"DEP would take {format_seconds(dep['iteration_s']['mean'])} (compute "
-            f"{format_seconds(dep['compute_s'])}, exchanges {format_seconds(dep['communication_s'])}, waiting for the "
-            f"slowest rank {format_seconds(dep['synchronization_s'])}): DWDP gives {100 * gain['mean']:+.1f}{half} % "
+            f"DEP would take {format_seconds(dep.iteration_s.mean)} (compute "
+            f"{format_seconds(dep.compute_s)}, exchanges {format_seconds(dep.communication_s)}, waiting for the "
+            f"slowest rank {format_seconds(dep.synchronization_s)}): DWDP gives {100 * gain.mean:+.1f}{half} % "
             "tokens a second"
         )
     return lines

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dwdp_sim.plan.program import HOST
-from dwdp_sim.results.chrome_trace import name_event
+from dwdp_sim.results.chrome_trace import Event, name_process, name_thread, span, trace_content
 from dwdp_sim.steps.bubbles import explain
 from dwdp_sim.steps.contention import OWN_LINKS, Blame
 from dwdp_sim.steps.step_timeline import StepTimeline
@@ -30,23 +30,23 @@ def chrome_steps_trace(timeline: StepTimeline, blame: Blame, about: dict[str, An
         blame: Their contention, split.
         about: What was run; stands in the trace's `otherData`.
     """
-    events: list[dict[str, Any]] = []
+    events: list[Event] = []
     for rank in range(len(timeline.step_begin_s)):
-        events.append(name_event("process_name", rank, 0, f"rank {rank}"))
-        events += [name_event("thread_name", rank, number, name) for number, name in enumerate(_THREADS)]
+        events.append(name_process(rank, f"rank {rank}"))
+        events += [name_thread(rank, number, name) for number, name in enumerate(_THREADS)]
         events += _step_events(timeline, rank)
         for step, layer in np.ndindex(timeline.bubble_s.shape[1:]):
             events += _layer_events(timeline, blame, rank, step, layer)
-    return {"displayTimeUnit": "ms", "otherData": about, "traceEvents": events}
+    return trace_content(events, about, unit="ms")
 
 
-def _step_events(timeline: StepTimeline, rank: int) -> Iterator[dict[str, Any]]:
+def _step_events(timeline: StepTimeline, rank: int) -> Iterator[Event]:
     columns = (timeline.step_begin_s[rank].tolist(), timeline.step_lead_end_s[rank].tolist())
     for step, (begin_s, end_s) in enumerate(zip(*columns, strict=True)):
         yield from _span(rank, _COMPUTE, f"step {step}: dense layers", begin_s, end_s, {"step": step})
 
 
-def _layer_events(timeline: StepTimeline, blame: Blame, rank: int, step: int, layer: int) -> Iterator[dict[str, Any]]:
+def _layer_events(timeline: StepTimeline, blame: Blame, rank: int, step: int, layer: int) -> Iterator[Event]:
     at, place = (rank, step, layer), {"step": step, "layer": layer}
     clock = {name: float(getattr(timeline, name)[at]) for name in _CLOCKS}
     launched_s = clock["ready_s"] + float(timeline.launch_wait_s[at])
@@ -67,8 +67,7 @@ def _layer_events(timeline: StepTimeline, blame: Blame, rank: int, step: int, la
 
 def _span(
     rank: int, thread: int, name: str, begin_s: float, end_s: float, arguments: dict[str, Any]
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Event]:
     """An event, if it has a length."""
     if end_s > begin_s:
-        times = {"ts": begin_s * 1e6, "dur": (end_s - begin_s) * 1e6}
-        yield {"ph": "X", "pid": rank, "tid": thread, "name": name, **times, "args": arguments}
+        yield span(rank, thread, name, begin_s, end_s, arguments)

@@ -1,19 +1,168 @@
-"""From a timeline to the figures people ask for: latency, its lower bound, its parts."""
+"""What a prediction of one layer, or of a replayed program, says: the content of `summary.json`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from dwdp_sim.base.arrays import Floats
+from dwdp_sim.base.arrays import Floats, Ints
 from dwdp_sim.fabric.hypotheses import Variant
-from dwdp_sim.fabric.lower_bound import lower_bound_s
-from dwdp_sim.job.build import Job, Layer
+from dwdp_sim.results.summary_head import LayerHead, MemoryBytes, RunHead
 
-SUMMARY_SCHEMA = 2
+Span = tuple[float, float]  # lowest, highest
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Mean, median, 95th percentile and maximum over draws and ranks, in seconds."""
+
+    mean: float
+    p50: float
+    p95: float
+    max: float
+
+    @classmethod
+    def of(cls, elapsed_s: Floats) -> Latency:
+        """From latencies in seconds, of any shape."""
+        p50, p95 = (float(np.percentile(elapsed_s, share)) for share in (50, 95))
+        return cls(float(elapsed_s.mean()), p50, p95, float(elapsed_s.max()))
+
+
+@dataclass(frozen=True)
+class RankLatency:
+    """A rank's mean latency over draws, and the parts that it is the sum of, in seconds."""
+
+    rank: int
+    prefetch_latency_s: float
+    host_s: float
+    gap_s: float
+    transfer_s: float
+    contention_s: float
+
+
+@dataclass(frozen=True)
+class StreamLatency:
+    """A replayed stream's GPU, and its mean time over draws from its start to its last completion, in seconds."""
+
+    gpu: int
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class UnderHypotheses:
+    """The mean latency, in seconds, on a machine that some hypotheses allow."""
+
+    hypotheses: list[str]
+    mean_s: float
+
+
+@dataclass(frozen=True)
+class LatencyRange:
+    """Lowest and highest latency over hypotheses, in seconds.
+
+    Attributes:
+        mean, p50, p95, max: Of each figure.
+        each: Of the mean of each rank, or of each stream.
+        lowest, highest: The hypotheses with the lowest and the highest mean.
+        draws: Starts that were drawn for each machine.
+        under: Every machine, what is configured first.
+    """
+
+    mean: Span
+    p50: Span
+    p95: Span
+    max: Span
+    each: list[Span]
+    lowest: str
+    highest: str
+    draws: int
+    under: list[UnderHypotheses]
+
+    def to_dict(self, streams: str) -> dict[str, Any]:
+        """The same with `each` under the name of what the streams are: `ranks` or `streams`."""
+        return {streams if name == "each" else name: value for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What a prediction rests on, and how sure it is.
+
+    Attributes:
+        start: How the starts were chosen.
+        draws: How many starts.
+        draw_spread: From the function of that name.
+        lower_bound_s: Bytes over the busiest link.
+        assumed_constants: Names of those that were used and nobody measured or published.
+        wall_s: How long the simulation took.
+    """
+
+    start: str
+    draws: int
+    draw_spread: float | None
+    lower_bound_s: float
+    assumed_constants: list[str]
+    wall_s: float
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """The prediction of a layer's prefetch.
+
+    Attributes:
+        head: What was run.
+        memory_bytes: Of each GPU.
+        prefetch_latency_s: Over draws and ranks.
+        ranks: Each rank's.
+        range_s: Over hypotheses; None where no range was wanted.
+        basis: What it rests on.
+    """
+
+    head: LayerHead
+    memory_bytes: MemoryBytes
+    prefetch_latency_s: Latency
+    ranks: list[RankLatency]
+    range_s: LatencyRange | None
+    basis: Basis
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of `summary.json`; docs/results.md describes each key."""
+        return {
+            **asdict(self.head),
+            "memory_bytes": asdict(self.memory_bytes),
+            "prefetch_latency_s": asdict(self.prefetch_latency_s),
+            "ranks": [asdict(rank) for rank in self.ranks],
+            **({} if self.range_s is None else {"range_s": self.range_s.to_dict("ranks")}),
+            **asdict(self.basis),
+        }
+
+
+@dataclass(frozen=True)
+class ReplaySummary:
+    """The prediction of a replayed program.
+
+    Attributes:
+        head: What was run.
+        streams: In the file's order.
+        range_s: Over hypotheses; None where no range was wanted.
+        basis: What it rests on.
+    """
+
+    head: RunHead
+    streams: list[StreamLatency]
+    range_s: LatencyRange | None
+    basis: Basis
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of `summary.json`; docs/results.md describes each key."""
+        return {
+            **asdict(self.head),
+            "streams": [asdict(stream) for stream in self.streams],
+            **({} if self.range_s is None else {"range_s": self.range_s.to_dict("streams")}),
+            **asdict(self.basis),
+        }
 
 
 @dataclass(frozen=True)
@@ -32,39 +181,62 @@ class Runs:
     under: list[tuple[Variant, Floats]] | None
 
 
-def latency(elapsed_s: Floats) -> dict[str, float]:
-    """Mean, median, 95th percentile and maximum over draws and ranks, in seconds."""
-    return {
-        "mean": float(elapsed_s.mean()),
-        "p50": float(np.percentile(elapsed_s, 50)),
-        "p95": float(np.percentile(elapsed_s, 95)),
-        "max": float(elapsed_s.max()),
-    }
+def summarize_layer(head: LayerHead, memory: MemoryBytes, runs: Runs, basis: Basis) -> LayerSummary:
+    """The summary of a layer's prefetch, whose streams are its ranks.
+
+    Args:
+        head: What was run.
+        memory: What it needs.
+        runs: What its simulations gave.
+        basis: What they rest on.
+    """
+    parts_s = {name: part.mean(axis=0).tolist() for name, part in runs.parts_s.items()}
+    ranks = [
+        RankLatency(rank, latency_s, **{name: part[rank] for name, part in parts_s.items()})
+        for rank, latency_s in enumerate(runs.elapsed_s.mean(axis=0).tolist())
+    ]
+    return LayerSummary(head, memory, Latency.of(runs.elapsed_s), ranks, latency_range(runs.under), basis)
 
 
-def latency_range(under: Sequence[tuple[Variant, Floats]], streams: str) -> dict[str, Any]:
+def summarize_replay(head: RunHead, stream_gpu: Ints, runs: Runs, basis: Basis) -> ReplaySummary:
+    """The summary of a replayed program.
+
+    Args:
+        head: What was run.
+        stream_gpu: GPU of each stream.
+        runs: What its simulations gave.
+        basis: What they rest on.
+    """
+    elapsed_s = runs.elapsed_s.mean(axis=0).tolist()
+    streams = [StreamLatency(gpu, seconds) for gpu, seconds in zip(stream_gpu.tolist(), elapsed_s, strict=True)]
+    return ReplaySummary(head, streams, latency_range(runs.under), basis)
+
+
+def latency_range(under: Sequence[tuple[Variant, Floats]] | None) -> LatencyRange | None:
     """Lowest and highest of each latency figure, and of each stream's mean, over hypotheses; and who says so.
 
     Args:
-        under: For each machine, latencies in seconds over some draws, shape (draws, streams), what is configured first.
-        streams: What the streams are: `ranks` or `streams`.
+        under: For each machine, latencies in seconds over some draws, shape (draws, streams), what is configured first;
+            None where no range is wanted.
     """
-    figures = [latency(elapsed_s) for _, elapsed_s in under]
+    if under is None:
+        return None
+    figures = [Latency.of(elapsed_s) for _, elapsed_s in under]
     means_s = np.array([elapsed_s.mean(axis=0) for _, elapsed_s in under])
-    whole = [figure["mean"] for figure in figures]
-    return {
-        **{name: [min(f[name] for f in figures), max(f[name] for f in figures)] for name in figures[0]},
-        streams: [
-            [float(low), float(high)] for low, high in zip(means_s.min(axis=0), means_s.max(axis=0), strict=True)
+    whole = [figure.mean for figure in figures]
+    return LatencyRange(
+        mean=_span(whole),
+        p50=_span([figure.p50 for figure in figures]),
+        p95=_span([figure.p95 for figure in figures]),
+        max=_span([figure.max for figure in figures]),
+        each=list(zip(means_s.min(axis=0).tolist(), means_s.max(axis=0).tolist(), strict=True)),
+        lowest=under[int(np.argmin(whole))][0].hypotheses[0],
+        highest=under[int(np.argmax(whole))][0].hypotheses[0],
+        draws=len(under[0][1]),
+        under=[
+            UnderHypotheses(list(machine.hypotheses), mean) for (machine, _), mean in zip(under, whole, strict=True)
         ],
-        "lowest": under[int(np.argmin(whole))][0].hypotheses[0],
-        "highest": under[int(np.argmax(whole))][0].hypotheses[0],
-        "draws": len(under[0][1]),
-        "under": [
-            {"hypotheses": list(machine.hypotheses), "mean_s": mean}
-            for (machine, _), mean in zip(under, whole, strict=True)
-        ],
-    }
+    )
 
 
 def draw_spread(elapsed_s: Floats) -> float | None:
@@ -82,79 +254,5 @@ def draw_spread(elapsed_s: Floats) -> float | None:
     return float(np.abs(means_s / means_s.mean() - 1.0).max())
 
 
-def memory_bytes(layer: Layer, slots: int = 2) -> dict[str, int]:
-    """Bytes a GPU needs: resident experts of all MoE layers, and `slots` slots of remote experts."""
-    model, placement = layer.model, layer.placement
-    return {
-        "experts": model.num_moe_layers * placement.num_experts_per_worker * model.expert_bytes,
-        "slots": slots * layer.plan.slot_bytes(),
-    }
-
-
-def summarize(job: Job, runs: Runs, wall_s: float) -> dict[str, Any]:
-    """The content of `summary.json` (docs/results.md describes each key).
-
-    Args:
-        job: What was run.
-        runs: What its simulations gave.
-        wall_s: How long they took.
-    """
-    means_s = runs.elapsed_s.mean(axis=0)
-    body: dict[str, Any]
-    if job.layer is None:
-        head, streams = _head(job), "streams"
-        body = {
-            "streams": [
-                {"gpu": gpu, "elapsed_s": seconds}
-                for gpu, seconds in zip(job.program.stream_gpu.tolist(), means_s.tolist(), strict=True)
-            ]
-        }
-    else:
-        head, streams = layer_head(job, job.layer), "ranks"
-        parts = {"prefetch_latency_s": means_s, **{name: part.mean(axis=0) for name, part in runs.parts_s.items()}}
-        body = {
-            "prefetch_latency_s": latency(runs.elapsed_s),
-            "ranks": [
-                {"rank": rank, **{name: float(part[rank]) for name, part in parts.items()}}
-                for rank in range(len(means_s))
-            ],
-        }
-    if runs.under is not None:
-        body["range_s"] = latency_range(runs.under, streams)
-    return {
-        **head,
-        **body,
-        "start": job.config["workload"]["start"],
-        "draws": len(runs.elapsed_s),
-        "draw_spread": draw_spread(runs.elapsed_s),
-        "lower_bound_s": lower_bound_s(job.program, job.constants),
-        "assumed_constants": list(job.constants.assumed),
-        "wall_s": wall_s,
-    }
-
-
-def _head(job: Job) -> dict[str, Any]:
-    return {
-        "schema": SUMMARY_SCHEMA,
-        "config_hash": job.config_hash,
-        "cluster": job.cluster.name,
-        "issue_mode": job.issue_mode,
-    }
-
-
-def layer_head(job: Job, layer: Layer) -> dict[str, Any]:
-    """What every summary says of the prefetch of a layer: who, how, how many copies, how much memory."""
-    return {
-        **_head(job),
-        "model": layer.model.name,
-        "strategy": layer.strategy.name,
-        "implementation": layer.strategy.implementation,
-        "dwdp_size": layer.placement.dwdp_size,
-        "home": job.cluster.home,
-        "plan": {
-            "copies_per_rank": layer.plan.copies_per_rank(),
-            "bytes_per_rank": layer.plan.bytes_per_rank(),
-            "calls_per_rank": layer.plan.calls_per_rank(),
-        },
-        "memory_bytes": memory_bytes(layer, job.config["workload"]["slots"]),
-    }
+def _span(values: Sequence[float]) -> Span:
+    return min(values), max(values)

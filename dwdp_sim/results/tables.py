@@ -10,140 +10,164 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dwdp_sim.base.units import format_bytes, format_seconds, format_slice
-from dwdp_sim.job.build import Job, Layer
+from dwdp_sim.base.units import format_bytes, format_seconds
+from dwdp_sim.plan.program import Program
+from dwdp_sim.results.summary import Basis, LatencyRange, LayerSummary, RankLatency, ReplaySummary, Span
+from dwdp_sim.results.summary_head import MemoryBytes
 
 _PLAIN_WIDTH = 120
 _MOST_ROWS = 16
 
 
-def print_prediction(console: Console, job: Job, summary: dict[str, Any], folder: Path, files: list[Path]) -> None:
-    """Print what was predicted, where the time goes, what it rests on, and where the files are."""
-    if not console.is_terminal:
-        console = Console(width=_PLAIN_WIDTH, file=console.file)
-    if job.layer is None:
-        _print_streams(console, job, summary)
-        for line in (*start_lines(summary), *range_lines(summary)):
-            console.print(line, highlight=False)
-    else:
-        _print_layer(console, job, job.layer, summary)
-    bound = summary["lower_bound_s"]
-    console.print(f"lower bound {format_seconds(bound)} (bytes over the busiest link)", highlight=False)
-    assumed = ", ".join(summary["assumed_constants"])
-    console.print(
-        f"rests on assumed constants: {assumed}" if assumed else "rests on no assumed constant", highlight=False
-    )
-    names = ", ".join(file.name for file in files)
-    console.print(f"[dim]written to {escape(str(folder))}: {escape(names)}[/dim]", highlight=False, soft_wrap=True)
+def print_replay(console: Console, summary: ReplaySummary, program: Program, files: list[Path]) -> None:
+    """Print how long each stream of a replayed program takes, what that rests on, and where the files are.
 
-
-def _print_streams(console: Console, job: Job, summary: dict[str, Any]) -> None:
-    table = Table(title=f"copy program on {escape(job.cluster.name)}", title_justify="left", box=box.SIMPLE_HEAD)
+    Args:
+        console: Where.
+        summary: What was predicted.
+        program: What was run.
+        files: What was written, in one folder.
+    """
+    console = _plain(console)
+    title = f"copy program on {escape(summary.head.cluster)}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("stream", "gpu", "copies", "bytes", "elapsed"):
         table.add_column(heading, justify="right")
-    program = job.program
     owner = program.call_stream[program.copy_call]
-    for index, stream in enumerate(summary["streams"][:_MOST_ROWS]):
+    for index, stream in enumerate(summary.streams[:_MOST_ROWS]):
         size = program.copy_bytes[owner == index]
-        cells = (str(index), str(stream["gpu"]), str(len(size)), format_bytes(int(size.sum())))
-        table.add_row(*cells, format_seconds(stream["elapsed_s"]))
+        cells = (str(index), str(stream.gpu), str(len(size)), format_bytes(int(size.sum())))
+        table.add_row(*cells, format_seconds(stream.elapsed_s))
     console.print(table)
+    _print_basis(console, summary.basis, summary.range_s)
+    _print_end(console, summary.basis, files)
 
 
-def _print_layer(console: Console, job: Job, layer: Layer, summary: dict[str, Any]) -> None:
-    table = Table(title=f"One MoE layer of {layer_title(job, layer)}", title_justify="left", box=box.SIMPLE_HEAD)
-    for heading in ("rank", "prefetch latency", "host issue", "gaps", "transfer", "contention"):
-        table.add_column(heading, justify="right")
-    ranged = "range_s" in summary
-    if ranged:
-        table.add_column("range over hypotheses", justify="right")
-    rows = summary["ranks"]
-    for row in rows if len(rows) <= _MOST_ROWS else rows[: _MOST_ROWS - 1]:
-        cells = [str(row["rank"])]
-        cells += [format_seconds(row[f"{p}_s"]) for p in ("prefetch_latency", "host", "gap", "transfer", "contention")]
-        table.add_row(*cells, *([_range(summary["range_s"]["ranks"][row["rank"]])] if ranged else []))
-    if len(rows) > _MOST_ROWS:
-        table.add_row(f"… {len(rows) - _MOST_ROWS + 1} more")
-    mean = summary["prefetch_latency_s"]["mean"]
-    table.add_section()
-    table.add_row(
-        "mean",
-        format_seconds(mean),
-        *[_mean(rows, p) for p in ("host", "gap", "transfer", "contention")],
-        *([_range(summary["range_s"]["mean"])] if ranged else []),
-    )
-    console.print(table)
-    plan, memory = summary["plan"], summary["memory_bytes"]
-    if summary["lower_bound_s"] > 0:
-        console.print(f"mean latency is {mean / summary['lower_bound_s']:.3f} × the lower bound", highlight=False)
-    calls = _spread(plan["calls_per_rank"], str)
+def print_layer(
+    console: Console, summary: LayerSummary, title: str, gpu_bytes: float | None, files: list[Path]
+) -> None:
+    """Print how long a layer's prefetch takes, where the time goes, what it rests on, and where the files are.
+
+    Args:
+        console: Where.
+        summary: What was predicted.
+        title: What was run, for rich.
+        gpu_bytes: Memory of a GPU; None if unknown.
+        files: What was written, in one folder.
+    """
+    console = _plain(console)
+    console.print(_ranks(summary, f"One MoE layer of {title}"))
+    plan, bound_s = summary.head.plan, summary.basis.lower_bound_s
+    if bound_s > 0:
+        ratio = summary.prefetch_latency_s.mean / bound_s
+        console.print(f"mean latency is {ratio:.3f} × the lower bound", highlight=False)
+    calls = _spread(plan.calls_per_rank, str)
     console.print(
-        f"each rank pulls {_spread(plan['bytes_per_rank'], format_bytes)} in {_spread(plan['copies_per_rank'], str)} "
+        f"each rank pulls {_spread(plan.bytes_per_rank, format_bytes)} in {_spread(plan.copies_per_rank, str)} "
         f"copies, issued in {calls} {'call' if calls == '1' else 'calls'}",
         highlight=False,
     )
-    console.print(memory_line(job, memory), highlight=False)
-    for line in (*start_lines(summary), *range_lines(summary)):
+    console.print(memory_line(summary.memory_bytes, gpu_bytes), highlight=False)
+    _print_basis(console, summary.basis, summary.range_s)
+    if summary.head.home != "peer":
+        console.print(f"experts come from {summary.head.home} memory: not over NVLink", highlight=False)
+    _print_end(console, summary.basis, files)
+
+
+def _plain(console: Console) -> Console:
+    return console if console.is_terminal else Console(width=_PLAIN_WIDTH, file=console.file)
+
+
+def _ranks(summary: LayerSummary, title: str) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in ("rank", "prefetch latency", "host issue", "gaps", "transfer", "contention"):
+        table.add_column(heading, justify="right")
+    range_s, rows = summary.range_s, summary.ranks
+    if range_s:
+        table.add_column("range over hypotheses", justify="right")
+    for row in rows if len(rows) <= _MOST_ROWS else rows[: _MOST_ROWS - 1]:
+        times_s = (row.prefetch_latency_s, row.host_s, row.gap_s, row.transfer_s, row.contention_s)
+        ranged = [_range(range_s.each[row.rank])] if range_s else []
+        table.add_row(str(row.rank), *map(format_seconds, times_s), *ranged)
+    if len(rows) > _MOST_ROWS:
+        table.add_row(f"… {len(rows) - _MOST_ROWS + 1} more")
+    table.add_section()
+    parts = [_mean(rows, part) for part in ("host_s", "gap_s", "transfer_s", "contention_s")]
+    ranged = [_range(range_s.mean)] if range_s else []
+    table.add_row("mean", format_seconds(summary.prefetch_latency_s.mean), *parts, *ranged)
+    return table
+
+
+def _print_basis(console: Console, basis: Basis, range_s: LatencyRange | None) -> None:
+    for line in (*start_lines(basis), *range_lines(range_s)):
         console.print(line, highlight=False)
-    if job.cluster.home != "peer":
-        console.print(f"experts come from {job.cluster.home} memory: not over NVLink", highlight=False)
 
 
-def layer_title(job: Job, layer: Layer) -> str:
-    """Model, machine, strategy and group, in two lines, for rich."""
-    strategy, placement = layer.strategy, layer.placement
-    slices = f", {format_slice(strategy.slice_bytes)} slices" if strategy.slices and strategy.slice_bytes else ""
-    hypothetical = ", hypothetical: no engine offers it" if strategy.hypothetical else ""
-    return (
-        f"{escape(layer.model.name)} on {escape(job.cluster.name)}: {strategy.name} "
-        f"({strategy.implementation}{slices}{hypothetical})\n"
-        f"N = {placement.dwdp_size}, L = {placement.num_experts_per_worker}, P = {placement.num_prefetch_experts}, "
-        f"issue mode {job.issue_mode}"
-    )
+def _print_end(console: Console, basis: Basis, files: list[Path]) -> None:
+    bound = format_seconds(basis.lower_bound_s)
+    console.print(f"lower bound {bound} (bytes over the busiest link)", highlight=False)
+    console.print(assumed_line(basis.assumed_constants), highlight=False)
+    console.print(files_line(files), highlight=False, soft_wrap=True)
 
 
-def start_lines(summary: dict[str, Any]) -> list[str]:
+def assumed_line(names: list[str]) -> str:
+    """Which assumed constants a prediction rests on."""
+    return f"rests on assumed constants: {', '.join(names)}" if names else "rests on no assumed constant"
+
+
+def files_line(files: list[Path]) -> str:
+    """Where the files of a run are, for rich.
+
+    Args:
+        files: At least one, all in one folder.
+    """
+    names = ", ".join(file.name for file in files)
+    return f"[dim]written to {escape(str(files[0].parent))}: {escape(names)}[/dim]"
+
+
+def start_lines(basis: Basis) -> list[str]:
     """How the starts were chosen, and how far single runs lie apart."""
-    draws, spread = summary["draws"], summary["draw_spread"]
-    if spread is not None:
-        return [f"mean over {draws} draws of the starts; single runs differ from it by up to {100 * spread:.1f} %"]
-    if summary["start"] == "lockstep":
+    if basis.draw_spread is not None:
+        apart = f"single runs differ from it by up to {100 * basis.draw_spread:.1f} %"
+        return [f"mean over {basis.draws} draws of the starts; {apart}"]
+    if basis.start == "lockstep":
         return ["lock step: a singular case; starts a microsecond apart can add half to it (workload.start=random)"]
-    if summary["start"] == "file":
+    if basis.start == "file":
         return ["starts exactly as in the file; workload.start=random shifts them by what was measured"]
     return []
 
 
-def range_lines(summary: dict[str, Any]) -> list[str]:
+def range_lines(found: LatencyRange | None) -> list[str]:
     """Under which hypotheses about what nobody has measured the latency is lowest and highest."""
-    found = summary.get("range_s")
     if found is None:
         return []
-    low, high = found["mean"]
-    if len(found["under"]) == 1:
+    if len(found.under) == 1:
         return ["range: no hypothesis about what nobody has measured touches this program"]
     return [
-        f"range over {len(found['under'])} machines that hypotheses allow: {_range([low, high])} in the mean; lowest "
-        f'with "{found["lowest"]}", highest with "{found["highest"]}"'
+        f"range over {len(found.under)} machines that hypotheses allow: {_range(found.mean)} in the mean; lowest "
+        f'with "{found.lowest}", highest with "{found.highest}"'
     ]
 
 
-def memory_line(job: Job, memory: dict[str, int]) -> str:
-    """What a GPU must hold, and whether it can."""
-    need = memory["experts"] + memory["slots"]
-    text = f"memory a GPU: experts {format_bytes(memory['experts'])} + slots {format_bytes(memory['slots'])}"
-    size = job.cluster.memory_bytes
-    if size is None:
+def memory_line(need: MemoryBytes, gpu_bytes: float | None) -> str:
+    """What a GPU must hold, and whether it can.
+
+    Args:
+        need: What it must hold.
+        gpu_bytes: Its memory; None if unknown.
+    """
+    text = f"memory a GPU: experts {format_bytes(need.experts)} + slots {format_bytes(need.slots)}"
+    if gpu_bytes is None:
         return text
-    verdict = "fits" if need <= size else "does NOT fit"
-    return f"{text}: {verdict} in {format_bytes(size)}"
+    verdict = "fits" if need.total <= gpu_bytes else "does NOT fit"
+    return f"{text}: {verdict} in {format_bytes(gpu_bytes)}"
 
 
-def _mean(rows: list[dict[str, float]], part: str) -> str:
-    return format_seconds(sum(row[f"{part}_s"] for row in rows) / len(rows))
+def _mean(rows: list[RankLatency], part: str) -> str:
+    return format_seconds(sum(getattr(row, part) for row in rows) / len(rows))
 
 
-def _range(low_high: list[float]) -> str:
+def _range(low_high: Span) -> str:
     low, high = (format_seconds(value) for value in low_high)
     return low if low == high else f"{low} – {high}"
 

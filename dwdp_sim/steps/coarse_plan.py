@@ -7,16 +7,16 @@ between calls, barriers. docs/advice.md gives the error of doing so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from dwdp_sim.base.arrays import Ints
 from dwdp_sim.fabric.fabric_constants import FabricConstants, LinkTiming
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.model.placement import Placement
-from dwdp_sim.plan.strategy import Strategy, build_plan
+from dwdp_sim.plan.build_plan import build_plan, count_calls, pulls_of
+from dwdp_sim.plan.copy_plan import CopyPlan
+from dwdp_sim.plan.strategy import Strategy
 
 SLICES_A_PULL = 32  # at least so many of the largest pull
 COARSE_SLICES = 12  # where a percent does not matter
@@ -28,21 +28,32 @@ class CoarsePlan:
 
     Attributes:
         strategy: As simulated.
+        plan: Of one layer, as simulated.
         slice_bytes: The real slice; None for whole pulls.
         copies: Real copies of one layer, all ranks together.
         calls: Real calls of one layer, all ranks together.
-        simulated: Simulated copies of one layer, all ranks together.
-        copies_scale: Real copies ÷ simulated ones.
-        calls_scale: Real calls ÷ simulated ones.
     """
 
     strategy: Strategy
+    plan: CopyPlan = field(repr=False, compare=False)
     slice_bytes: int | None
     copies: int
     calls: int
-    simulated: int
-    copies_scale: float
-    calls_scale: float
+
+    @property
+    def simulated(self) -> int:
+        """Simulated copies of one layer, all ranks together."""
+        return len(self.plan.copy_bytes)
+
+    @property
+    def copies_scale(self) -> float:
+        """Real copies ÷ simulated ones."""
+        return self.copies / self.simulated
+
+    @property
+    def calls_scale(self) -> float:
+        """Real calls ÷ simulated ones."""
+        return self.calls / len(self.plan.call_rank)
 
     @property
     def slice_scale(self) -> float:
@@ -60,39 +71,16 @@ def make_coarse_plan(
         placement: Who pulls from whom.
         strategy: The real one.
         slices: Pieces of the largest pull; up to twice as many are simulated, since slices are powers of two.
+
+    Raises:
+        ConfigError: No plan can be made.
     """
-    whole = build_plan(model, placement, replace(strategy, slice_bytes=None))
-    pulls = [whole.copy_bytes[whole.copy_rank == rank] for rank in range(placement.dwdp_size)]
-    coarse = 2 ** int(np.log2(max(int(whole.copy_bytes.max()) // slices, 1)))
-    size = strategy.slice_bytes if strategy.slices else None
-    simulated = size if size is None else max(size, coarse)
-    copies, calls = _count(pulls, strategy, size)
-    simulated_copies, simulated_calls = _count(pulls, strategy, simulated)
-    return CoarsePlan(
-        strategy=replace(strategy, slice_bytes=simulated),
-        slice_bytes=size,
-        copies=copies,
-        calls=calls,
-        simulated=simulated_copies,
-        copies_scale=copies / simulated_copies,
-        calls_scale=calls / simulated_calls,
-    )
-
-
-def _count(pulls: Sequence[Ints], strategy: Strategy, slice_bytes: int | None) -> tuple[int, int]:
-    """Copies and calls of one layer over all ranks, whose pulls have these bytes."""
-    copies = [len(sizes) if slice_bytes is None else int((-(-sizes // slice_bytes)).sum()) for sizes in pulls]
-    rounds = -(-(len(pulls) - 1) // strategy.call_rounds)
-    match strategy.name:
-        case "default" | "ring":
-            calls = copies
-        case "batched":
-            calls = [1] * len(pulls)
-        case "batched_per_round":
-            calls = [rounds] * len(pulls)
-        case _:
-            calls = [-(-count // strategy.wave_copies) for count in copies]
-    return sum(copies), sum(calls)
+    pulls = pulls_of(model, placement, strategy)
+    coarse = 2 ** int(np.log2(max(int(pulls.bytes.max()) // slices, 1)))
+    size = strategy.slice_bytes
+    simulated = replace(strategy, slice_bytes=None if size is None else max(size, coarse))
+    copies, calls = count_calls(pulls, strategy)
+    return CoarsePlan(simulated, build_plan(model, placement, simulated), size, copies, calls)
 
 
 def coarse_constants(constants: FabricConstants, twin: CoarsePlan) -> FabricConstants:

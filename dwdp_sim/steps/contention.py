@@ -59,19 +59,18 @@ def split_contention(timeline: StepTimeline, sharing: str = "fair") -> Blame:
         sharing: The `FabricOptions.sharing` it was run with; `fifo` is not split.
 
     Raises:
-        ValueError: The timeline has no link samples.
+        ValueError: The timeline has no link rates.
     """
     contention_s = np.nan_to_num(timeline.contention_s)  # NaN: a rank that prefetches nothing
-    if sharing == "fifo" or not timeline.flows:
+    links = None if sharing == "fifo" else timeline.recorded_links
+    if links is None or not links.flows:
         none = np.zeros(0, dtype=np.int64)
         return Blame(none, none, none, np.zeros(0), contention_s, is_split=sharing != "fifo")
-    if not timeline.link_samples:
-        raise ValueError("without link samples nobody knows who read what: simulate with record_links=True")
-    begin_s = np.array([time_s for time_s, _ in timeline.link_samples])
+    begin_s = np.array([time_s for time_s, _ in links.samples])
     # A solved set is one object for as long as it is remembered, so that its identity tells it from others.
-    identity = [id(rates) for _, rates in timeline.link_samples]
+    identity = [id(rates) for _, rates in links.samples]
     _, first, number = np.unique(identity, return_index=True, return_inverse=True)
-    losses = _losses([timeline.link_samples[index][1] for index in first.tolist()], timeline.flows)
+    losses = _losses([links.samples[index][1] for index in first.tolist()], links.flows)
     bounds = np.searchsorted(losses.rank, np.arange(len(contention_s) + 1))
     parts = []
     for rank, end_s in enumerate(timeline.prefetch_end_s.reshape(len(contention_s), -1)):

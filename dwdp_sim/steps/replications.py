@@ -8,7 +8,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 
 from dwdp_sim.base.estimate import Estimate
-from dwdp_sim.steps.scenario import Replication, Scenario, replicate
+from dwdp_sim.steps.scenario import Draw, Replication, Scenario, replicate
 
 _FEWEST_FOR_STOPPING = 3
 
@@ -27,12 +27,12 @@ def workers(count: int) -> Iterator[Executor | None]:
 
 
 def run_replications(
-    tasks: Sequence[tuple[Scenario, int]],
+    tasks: Sequence[tuple[Scenario, int | Draw]],
     pool: Executor | None,
     done: Callable[[int], None] = lambda count: None,
     enough: Callable[[Sequence[Replication]], bool] = lambda finished: False,
 ) -> list[Replication]:
-    """Run (scenario, seed) pairs; the results stand in the order of the tasks and do not depend on who ran them.
+    """Run (scenario, seed or what it drew) pairs; results stand in the order of the tasks, whoever ran them.
 
     Args:
         tasks: What to run.
@@ -56,5 +56,5 @@ def known_within(target: float, finished: Sequence[Replication]) -> bool:
     return len(finished) >= _FEWEST_FOR_STOPPING and estimate.half_width <= target * estimate.mean
 
 
-def _run(task: tuple[Scenario, int]) -> Replication:
+def _run(task: tuple[Scenario, int | Draw]) -> Replication:
     return replicate(*task)

@@ -12,44 +12,35 @@ from dwdp_sim.fabric.fabric_constants import FabricConstants
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.plan.program import Program
-from dwdp_sim.steps.compute import ComputeConfig, build_windows, read_peaks
+from dwdp_sim.steps.compute import build_windows, read_peaks
 from dwdp_sim.steps.dep import DepTimes, dep_step
-from dwdp_sim.steps.requests import RequestLoad, Step, draw_steps
+from dwdp_sim.steps.requests import Step, draw_steps
 from dwdp_sim.steps.roofline import Peaks
-from dwdp_sim.steps.simulate_steps import Pace, simulate_steps
+from dwdp_sim.steps.simulate_steps import simulate_steps
 from dwdp_sim.steps.step_timeline import StepTimeline
 from dwdp_sim.steps.windows import StepWindows
+from dwdp_sim.steps.workload import StepsWorkload
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """Forward steps of a group, up to what a seed draws.
+    """Forward steps of a group on a machine, up to what a seed draws.
 
     Attributes:
         program: The prefetch of one layer; its first `ranks` streams are the ranks'.
         constants: Of the machine, for `program`.
         options: Alternatives of the contention model.
-        pace: Slots, host and interference.
         model: Whose layers compute.
-        compute: How long they compute.
-        load: Which requests a step processes.
         ranks: Ranks of the group.
-        iterations: Steps of each rank that count.
-        warmup: Steps before them that do not.
-        start: `random` (each rank begins within the first step's compute time) or `lockstep`.
+        workload: Requests, compute, and how many steps.
     """
 
     program: Program
     constants: FabricConstants
     options: FabricOptions
-    pace: Pace
     model: MoEModel
-    compute: ComputeConfig
-    load: RequestLoad
     ranks: int
-    iterations: int
-    warmup: int
-    start: str
+    workload: StepsWorkload
 
 
 @dataclass(frozen=True)
@@ -57,11 +48,13 @@ class Draw:
     """What a seed decides: the same for every strategy, so that strategies are compared on equal requests.
 
     Attributes:
+        seed: The seed.
         steps: For each rank the chunks of each of its steps.
         windows: Compute times.
         start_s: When each rank's first step begins, shape (ranks,).
     """
 
+    seed: int
     steps: list[list[Step]]
     windows: StepWindows
     start_s: Floats
@@ -72,16 +65,24 @@ class Replication:
     """What one seed gave.
 
     Attributes:
-        seed: The seed.
+        drawn: What the seed decided.
         figures: Means over ranks and counted steps; `FIGURES` says what each is.
-        timeline: What happened, all steps; without link samples.
-        windows: Compute times of all steps.
+        timeline: What happened, all steps; without link rates.
     """
 
-    seed: int
+    drawn: Draw
     figures: dict[str, float]
     timeline: StepTimeline
-    windows: StepWindows
+
+    @property
+    def seed(self) -> int:
+        """The seed."""
+        return self.drawn.seed
+
+    @property
+    def windows(self) -> StepWindows:
+        """Compute times of all steps."""
+        return self.drawn.windows
 
 
 FIGURES = {
@@ -108,19 +109,33 @@ def draw(scenario: Scenario, seed: int) -> Draw:
     Raises:
         ConfigError: The compute times cannot be had.
     """
-    count = scenario.warmup + scenario.iterations
-    steps = draw_steps(scenario.load, scenario.ranks, count, seed)
-    windows = build_windows(scenario.compute, scenario.model, steps, seed)
-    start_s = np.zeros(scenario.ranks)
-    if scenario.start == "random":
+    return draw_workload(scenario.workload, scenario.model, scenario.ranks, seed)
+
+
+def draw_workload(workload: StepsWorkload, model: MoEModel, ranks: int, seed: int) -> Draw:
+    """As `draw`, of forward steps that no machine has been chosen for.
+
+    Args:
+        workload: Requests, compute, and how many steps.
+        model: Whose layers compute.
+        ranks: Ranks of the group.
+        seed: Of everything random.
+
+    Raises:
+        ConfigError: The compute times cannot be had.
+    """
+    steps = draw_steps(workload.load, ranks, workload.warmup + workload.iterations, seed)
+    windows = build_windows(workload.compute, model, steps, seed)
+    start_s = np.zeros(ranks)
+    if workload.start == "random":
         first_s = windows.lead_s[:, 0] + (windows.before_s + windows.moe_s)[:, 0].sum(axis=1)
-        start_s = np.random.default_rng([seed, 1]).uniform(0.0, 1.0, scenario.ranks) * float(first_s.mean())
-    return Draw(steps, windows, start_s)
+        start_s = np.random.default_rng([seed, 1]).uniform(0.0, 1.0, ranks) * float(first_s.mean())
+    return Draw(seed, steps, windows, start_s)
 
 
 def replicate(
     scenario: Scenario,
-    seed: int,
+    seed: int | Draw,
     *,
     record_links: bool = False,
     progress: Callable[[int], None] = lambda finished: None,
@@ -129,23 +144,23 @@ def replicate(
 
     Args:
         scenario: What runs.
-        seed: Of everything random.
+        seed: Of everything random; or what it has drawn already.
         record_links: Keep the rates between events in the timeline.
         progress: Called now and then with the number of copies that have arrived.
     """
-    drawn = draw(scenario, seed)
+    drawn = seed if isinstance(seed, Draw) else draw(scenario, seed)
     timeline = simulate_steps(
         scenario.program,
         drawn.windows,
         scenario.constants,
         scenario.options,
-        scenario.pace,
+        scenario.workload.pace(),
         start_s=drawn.start_s,
-        seed=seed,
+        seed=drawn.seed,
         record_links=record_links,
         progress=progress,
     )
-    return Replication(seed, figures(timeline, drawn.windows, scenario.warmup), timeline, drawn.windows)
+    return Replication(drawn, figures(timeline, drawn.windows, scenario.workload.warmup), timeline)
 
 
 def figures(timeline: StepTimeline, windows: StepWindows, warmup: int) -> dict[str, float]:
@@ -179,15 +194,17 @@ def figures(timeline: StepTimeline, windows: StepWindows, warmup: int) -> dict[s
     }
 
 
-def dep_baseline(scenario: Scenario, seeds: Sequence[int]) -> list[DepTimes] | None:
-    """Mean forward step of the same requests under DEP, for each seed; None without a roofline to take it from."""
-    if scenario.compute.kind != "roofline":
+def dep_baseline(scenario: Scenario, draws: Sequence[Draw]) -> list[DepTimes] | None:
+    """Mean forward step of the same requests under DEP, for each draw; None without a roofline to take it from."""
+    compute = scenario.workload.compute
+    if compute.kind != "roofline":
         return None
-    peaks = read_peaks(scenario.compute)
-    return [_mean_dep(scenario, draw(scenario, seed).steps, peaks) for seed in seeds]
+    peaks = read_peaks(compute)
+    return [_mean_dep(scenario, drawn.steps, peaks) for drawn in draws]
 
 
 def _mean_dep(scenario: Scenario, steps: list[list[Step]], peaks: Peaks) -> DepTimes:
-    together = [dep_step(scenario.model, peaks, ranks) for ranks in list(zip(*steps, strict=True))[scenario.warmup :]]
+    counted = list(zip(*steps, strict=True))[scenario.workload.warmup :]
+    together = [dep_step(scenario.model, peaks, ranks) for ranks in counted]
     columns = [(t.compute_s, t.communication_s, t.synchronization_s) for t in together]
     return DepTimes(*(float(np.mean(column)) for column in zip(*columns, strict=True)))

@@ -17,6 +17,7 @@ from dwdp_sim.fabric.fabric_constants import FabricConstants
 from dwdp_sim.fabric.host_issue import issue_by_host
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulation import Barriers, Machine
+from dwdp_sim.fabric.timeline import LinkRates
 from dwdp_sim.plan.program import Program
 from dwdp_sim.steps.step_timeline import StepTimeline
 from dwdp_sim.steps.windows import LONGEST_S, StepWindows
@@ -266,7 +267,7 @@ class _Rank:
 
 def _empty(shape: tuple[int, ...], machine: Machine) -> StepTimeline:
     """A timeline to be filled in; what is not filled in shows as NaN."""
-    names = {field.name for field in fields(StepTimeline)} - {"link_samples", "flows"}
+    names = {field.name for field in fields(StepTimeline)} - {"links"}
     columns = {name: np.full(shape[:2] if name.startswith("step_") else shape, np.nan) for name in names}
     samples = machine.fabric.samples
-    return StepTimeline(**columns, link_samples=[] if samples is None else samples, flows=machine.flows)
+    return StepTimeline(**columns, links=None if samples is None else LinkRates(samples, machine.flows))

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dwdp_sim.base.arrays import Floats
-from dwdp_sim.fabric.max_min import Flow
-from dwdp_sim.fabric.rates import RateSet
+from dwdp_sim.fabric.timeline import LinkRates
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,8 @@ class StepTimeline:
         prefetch_begin_s: The later of: the host begins its first call, the slot is free.
         prefetch_end_s: Arrival of its last byte.
         own_engine_s: Seconds in which the rank's engine was still busy with an earlier layer.
-        host_s, gap_s, transfer_s, contention_s: As in `simulate.Timeline`.
-        link_samples, flows: As in `simulate.Timeline`.
+        host_s, gap_s, transfer_s, contention_s: As in `SimulatedTimeline`.
+        links: Rates over time; None if they were not asked for.
     """
 
     step_begin_s: Floats
@@ -48,8 +47,18 @@ class StepTimeline:
     gap_s: Floats
     transfer_s: Floats
     contention_s: Floats
-    link_samples: list[tuple[float, RateSet]]
-    flows: list[Flow]
+    links: LinkRates | None
+
+    @property
+    def recorded_links(self) -> LinkRates:
+        """Rates over time.
+
+        Raises:
+            ValueError: They were not asked for.
+        """
+        if self.links is None:
+            raise ValueError("without link rates nobody knows who read what: simulate with record_links=True")
+        return self.links
 
     @property
     def bubble_s(self) -> Floats:

@@ -25,7 +25,8 @@ class Column:
         name: With its unit: `_s` seconds, `_bytes`, `_bytes_per_s`; none for counts, names and ratios.
         type: Arrow type; every column may be null.
         meaning: For people, without the name.
-        source: Where its value comes from: a path in the job's configuration, summary or rank; empty for others.
+        source: Where its value comes from: a path with dots in the configuration, for a parameter, or in the content of
+            `summary.json`, for a metric, where `{rank}` stands for a rank's number; empty for others.
     """
 
     name: str
@@ -126,17 +127,22 @@ STEP_METRICS = (
 )
 
 RANK_METRICS = (
-    Column("rank", WHOLE, "rank; of a replay, the stream's number in its file; else null", "rank"),
-    Column("prefetch_latency_s", REAL, "from the rank's start to the arrival of its last byte", "prefetch_latency_s"),
-    Column("host_s", REAL, "part of the latency: the host had not issued", "host_s"),
-    Column("gap_s", REAL, "part of the latency: fixed parts and gaps between copies", "gap_s"),
-    Column("transfer_s", REAL, "part of the latency: what the bytes would take alone", "transfer_s"),
-    Column("contention_s", REAL, "part of the latency: sharing, incast, both-ways loss", "contention_s"),
-    Column("range_low_s", REAL, "lowest latency over hypotheses", "range_s.0"),
-    Column("range_high_s", REAL, "highest latency over hypotheses", "range_s.1"),
-    Column("pulled_bytes", WHOLE, "bytes that the rank pulls", "plan.bytes_per_rank"),
-    Column("copies", WHOLE, "copies that it issues", "plan.copies_per_rank"),
-    Column("calls", WHOLE, "driver calls that it makes", "plan.calls_per_rank"),
+    Column("rank", WHOLE, "rank; of a replay, the stream's number in its file; else null", "ranks.{rank}.rank"),
+    Column(
+        "prefetch_latency_s",
+        REAL,
+        "from the rank's start to the arrival of its last byte",
+        "ranks.{rank}.prefetch_latency_s",
+    ),
+    Column("host_s", REAL, "part of the latency: the host had not issued", "ranks.{rank}.host_s"),
+    Column("gap_s", REAL, "part of the latency: fixed parts and gaps between copies", "ranks.{rank}.gap_s"),
+    Column("transfer_s", REAL, "part of the latency: what the bytes would take alone", "ranks.{rank}.transfer_s"),
+    Column("contention_s", REAL, "part of the latency: sharing, incast, both-ways loss", "ranks.{rank}.contention_s"),
+    Column("range_low_s", REAL, "lowest latency over hypotheses", "range_s.ranks.{rank}.0"),
+    Column("range_high_s", REAL, "highest latency over hypotheses", "range_s.ranks.{rank}.1"),
+    Column("pulled_bytes", WHOLE, "bytes that the rank pulls", "plan.bytes_per_rank.{rank}"),
+    Column("copies", WHOLE, "copies that it issues", "plan.copies_per_rank.{rank}"),
+    Column("calls", WHOLE, "driver calls that it makes", "plan.calls_per_rank.{rank}"),
 )
 
 RUN = (
@@ -167,7 +173,7 @@ def find(tree: Mapping[str, Any], path: str) -> Any:
     for key in path.split("."):
         if isinstance(value, Mapping):
             value = value.get(key)
-        elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+        elif isinstance(value, (list, tuple)) and key.isdecimal() and int(key) < len(value):
             value = value[int(key)]
         else:
             return None

@@ -1,23 +1,20 @@
-"""The jobs of a sweep: every combination of the asked-for values, each with the name that its results go by."""
+"""The jobs of a sweep: each with the name that its results go by."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import cast
 
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.job.build import hash_config
+from dwdp_sim.job.fingerprint import hash_config
+from dwdp_sim.job.resolve import explicit_keys
 from dwdp_sim.job.schema import SimConfig
 from dwdp_sim.sweep.columns import SCHEMA_VERSION
 from dwdp_sim.sweep.compose_many import Composer
@@ -33,38 +30,13 @@ class Asked:
         job: Name of its files.
         asked_hash: What it asks for, under whatever code.
         overrides: What sets it apart on the command line.
-        config: Composed, nothing filled in. Jobs share what is equal in it: copy it before changing it.
+        config: Composed, nothing filled in. Jobs share what is equal in it.
     """
 
     job: str
     asked_hash: str
     overrides: tuple[str, ...]
     config: SimConfig
-
-
-def combinations(params: Mapping[str, str], overrides: Sequence[str], loader: ConfigLoader) -> list[list[str]]:
-    """Override lists of all jobs, the last key changing fastest.
-
-    Args:
-        params: `hydra.sweeper.params` of an experiment; an override of the same key replaces one.
-        overrides: The command line's.
-        loader: Finds files for `glob(…)`.
-
-    Raises:
-        ConfigError: A sweep over a continuous interval.
-        HydraException: Not an override.
-    """
-    texts = [*(f"{key}={value}" for key, value in params.items()), *overrides]
-    choices: dict[str, list[str]] = {}
-    for override in OverridesParser.create(config_loader=loader).parse_overrides(texts):
-        key = override.get_key_element()
-        if not override.is_sweep_override():
-            choices[key] = [override.input_line or ""]
-        elif override.is_discrete_sweep():
-            choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
-        else:
-            raise ConfigError(key, override.get_value_string(), "a list of values, range(…) or glob(…) is wanted")
-    return [list(combination) for combination in itertools.product(*choices.values())]
 
 
 def asked_jobs(composer: Composer, override_lists: Sequence[Sequence[str]]) -> list[Asked]:
@@ -92,8 +64,9 @@ def asked_hash(config: SimConfig, overrides: Sequence[str]) -> str:
     except OSError as error:  # the job will fail and say so
         content = json.dumps([asdict(config), str(error)], sort_keys=True, default=str)
     reads_file = config.dwdp.trtllm_yaml is not None or config.model.config_json is not None
-    keys = {override.lstrip("+").split("=", 1)[0] for override in overrides}
-    explicit = sorted(key for key in keys if key.split(".")[0] in _CONTRADICTABLE) if reads_file else []
+    explicit = (
+        sorted(key for key in explicit_keys(overrides) if key.split(".")[0] in _CONTRADICTABLE) if reads_file else []
+    )
     return _short_hash(content, explicit)
 
 

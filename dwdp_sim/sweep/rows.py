@@ -15,7 +15,10 @@ import pyarrow.parquet as pq
 
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.errors import visible
-from dwdp_sim.job.build import NOT_HASHED, Job
+from dwdp_sim.job.fingerprint import NOT_HASHED
+from dwdp_sim.job.job import CheckedRun
+from dwdp_sim.results.step_summary import StepsSummary
+from dwdp_sim.results.summary import LayerSummary, ReplaySummary
 from dwdp_sim.sweep.columns import JOB_METRICS, RANK_METRICS, SCHEMA, SCHEMA_VERSION, STEP_METRICS, find, parameters
 from dwdp_sim.sweep.jobs import Asked, code_version
 
@@ -31,20 +34,23 @@ class Run:
     wall_s: float
 
 
-def result_rows(asked: Asked, job: Job, summary: Mapping[str, Any], run: Run) -> pa.Table:
+def result_rows(
+    asked: Asked, checked: CheckedRun, summary: LayerSummary | ReplaySummary | StepsSummary, run: Run
+) -> pa.Table:
     """One row a rank; of a replay, one a stream; of forward steps, one in all."""
-    metrics = {column.name: find(summary, column.source) for column in (*JOB_METRICS, *STEP_METRICS)}
-    metrics["assumed_constants"] = ",".join(summary["assumed_constants"])
+    said = summary.to_dict()
+    metrics = {column.name: find(said, column.source) for column in (*JOB_METRICS, *STEP_METRICS)}
+    metrics["assumed_constants"] = ",".join(said["assumed_constants"])
     head = {
         **_identity(asked, "ok"),
-        "config_hash": job.config_hash,
-        **parameters(job.config),
-        "issue_mode": job.issue_mode,
+        "config_hash": checked.config_hash,
+        **parameters(checked.config),
+        "issue_mode": checked.job.issue_mode,
         **metrics,
         **_run(asked, run),
     }
-    first, *others = _ranks(summary)
-    config = json.dumps(_result_config(job.config), sort_keys=True)
+    first, *others = _ranks(said)
+    config = json.dumps(_result_config(checked.config), sort_keys=True)
     rows = [{**head, **first, "config_json": config}, *({**head, **rank} for rank in others)]
     return pa.Table.from_pylist(rows, SCHEMA)
 
@@ -151,20 +157,10 @@ def _result_config(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key not in NOT_HASHED}
 
 
-def _ranks(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
-    if "streams" in summary:
-        return [{"rank": n, "prefetch_latency_s": one["elapsed_s"]} for n, one in enumerate(summary["streams"])]
-    if "ranks" not in summary:
-        return [{}]
-    return [
-        {column.name: _rank_value(summary, column.source, rank) for column in RANK_METRICS}
-        for rank in range(len(summary["ranks"]))
-    ]
-
-
-def _rank_value(summary: Mapping[str, Any], source: str, rank: int) -> Any:
-    if source.startswith("plan."):
-        return find(summary, f"{source}.{rank}")
-    if source.startswith("range_s."):
-        return find(summary, f"range_s.ranks.{rank}.{source.removeprefix('range_s.')}")
-    return find(summary, f"ranks.{rank}.{source}")
+def _ranks(said: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The columns of each rank, or stream; of forward steps, one row without."""
+    if "streams" in said:
+        return [{"rank": n, "prefetch_latency_s": one["elapsed_s"]} for n, one in enumerate(said["streams"])]
+    ranks = range(len(said.get("ranks", ())))
+    rows = [{column.name: find(said, column.source.format(rank=rank)) for column in RANK_METRICS} for rank in ranks]
+    return rows or [{}]

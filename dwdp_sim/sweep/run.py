@@ -12,19 +12,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from rich.console import Console
 from rich.markup import escape
 
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.job.hydra_app import check_overrides, compose, config_folders, search_path
+from dwdp_sim.job.compose import check_overrides, compose, config_folders, search_path
+from dwdp_sim.job.multirun import combinations
 from dwdp_sim.job.schema import SimConfig
 from dwdp_sim.sweep.claims import claim, starts
 from dwdp_sim.sweep.compact import compacted_jobs
 from dwdp_sim.sweep.compose_many import Composer
-from dwdp_sim.sweep.jobs import Asked, asked_jobs, combinations
+from dwdp_sim.sweep.jobs import Asked, asked_jobs
 from dwdp_sim.sweep.launchers import Launcher
 from dwdp_sim.sweep.progress import progress, working
 from dwdp_sim.sweep.results_folder import Folder
@@ -56,9 +56,10 @@ def run(config_name: str, line: argparse.Namespace, folder: Folder, sweep: str) 
     parsed = OverridesParser.create().parse_overrides(line.overrides)
     for_hydra = [text for text, one in zip(line.overrides, parsed, strict=True) if one.is_hydra_override()]
     for_jobs = [text for text in line.overrides if text not in for_hydra]
-    launcher = Launcher(config_name, config_folders(line)[0], [*for_hydra, *search_path(line)], str(folder.launcher))
+    folders = config_folders(line)
+    launcher = Launcher(config_name, folders[0], [*for_hydra, *search_path(folders)], str(folder.launcher))
     with working("composing the jobs"):
-        jobs = jobs_of(config_name, line, for_jobs)
+        jobs = jobs_of(config_name, for_jobs, folders)
     began = time.monotonic()
     how = jobs[0].config.sweep
     console = Console(quiet=how.quiet)
@@ -88,24 +89,23 @@ def run(config_name: str, line: argparse.Namespace, folder: Folder, sweep: str) 
     return _report(console, folder, pending, time.monotonic() - began)
 
 
-def jobs_of(config_name: str, line: argparse.Namespace, overrides: Sequence[str]) -> list[Asked]:
+def jobs_of(config_name: str, overrides: Sequence[str], folders: Sequence[str]) -> list[Asked]:
     """All jobs of a sweep, in order.
 
     Args:
         config_name: Primary configuration.
-        line: The command line, for its folders.
         overrides: Without those of Hydra's own node.
+        folders: Where configuration files are.
     """
-    folders = config_folders(line)
     check_overrides(overrides, SimConfig, folders)
+    first = [*combinations(overrides, folders)[0], *search_path(folders)]
     with hydra.initialize_config_dir(folders[0], version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        first = combinations({}, overrides, loader)[0]
-        params = hydra.compose(config_name, [*first, *search_path(line)], return_hydra_config=True).hydra.sweeper.params
-        lists = combinations(params or {}, overrides, loader)
+        params = hydra.compose(config_name, first, return_hydra_config=True).hydra.sweeper.params
+    of_experiment = [f"{key}={value}" for key, value in (params or {}).items()]
+    lists = combinations([*of_experiment, *overrides], folders)
     if len({text for texts in lists for text in texts if text.startswith("+experiment=")}) > 1:
         raise ConfigError("experiment", "several", "one experiment at a time: each names its own sweep")
-    composer = Composer(lambda texts: compose(config_name, SimConfig, texts, line), [Path(one) for one in folders])
+    composer = Composer(lambda texts: compose(config_name, SimConfig, texts, folders), [Path(one) for one in folders])
     return asked_jobs(composer, lists)
 
 

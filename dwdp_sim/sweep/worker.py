@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import pickle
 import socket
@@ -10,14 +9,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from dwdp_sim.job.build import build_config
-from dwdp_sim.results.predict import summarize_job
+from dwdp_sim.job.build import build_run
+from dwdp_sim.results.predict import summarize_run
 from dwdp_sim.sweep.claims import claim, is_held, record, starts
 from dwdp_sim.sweep.jobs import Asked
 from dwdp_sim.sweep.results_folder import Folder
@@ -94,10 +93,11 @@ class Worker:
     def _run(self, asked: Asked) -> None:
         began, started_at = time.perf_counter(), datetime.now(UTC)
         try:
-            config = copy.deepcopy(asked.config)
-            config.workers = 1  # processes of a job are for jobs that run alone
-            job = build_config(config, asked.overrides)
-            rows = result_rows(asked, job, summarize_job(job), Run(self.sweep, started_at, time.perf_counter() - began))
+            alone = replace(asked.config, workers=1)  # the sweep's workers run side by side already
+            checked = build_run(alone, asked.overrides)
+            rows = result_rows(
+                asked, checked, summarize_run(checked), Run(self.sweep, started_at, time.perf_counter() - began)
+            )
             write_rows(self.folder.rows(asked.job), rows)
         except Exception as error:  # whatever it is, it costs this job alone
             kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dwdp_sim.job.build import read_cluster
+from dwdp_sim.job.presets import read_cluster
 from studies.turns import EACH_WAY, KIB, MIB, SLICES, Case, cases, expected_s
 
 MEASUREMENTS = Path(__file__).resolve().parents[2] / "measurements"

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from omegaconf import OmegaConf
 
-from dwdp_sim.job.build import build_model
+from dwdp_sim.job.groups import build_model
 from dwdp_sim.job.schema import ModelConfig, config_dir
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.steps.compute import ComputeConfig, read_peaks
@@ -15,7 +15,7 @@ from dwdp_sim.steps.roofline import Peaks
 
 def preset_model(name: str) -> MoEModel:
     """The model of `conf/model/NAME.yaml`."""
-    return build_model(cast(ModelConfig, _load("model", name, ModelConfig)), set())
+    return build_model(cast(ModelConfig, _load("model", name, ModelConfig)))
 
 
 def preset_compute(name: str) -> ComputeConfig:

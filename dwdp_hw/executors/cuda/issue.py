@@ -12,6 +12,7 @@ from dwdp_hw.executors.cuda.gpu import Gpu
 from dwdp_hw.executors.layout import RankCopies
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.plan.copy_plan import BATCH
+from dwdp_sim.plan.kinds import BATCHED
 
 if TYPE_CHECKING:
     from cuda.core import Stream
@@ -51,7 +52,7 @@ def prepare_calls(
     if issue not in ISSUES:
         raise ConfigError("backend.issue", issue, f"allowed: {', '.join(ISSUES)}")
     if BATCH in copies.call_issue and gpu.versions.batch_missing:
-        raise ConfigError("strategy.name", "batched", gpu.versions.batch_missing)
+        raise ConfigError("strategy.name", BATCHED.name, gpu.versions.batch_missing)
     base_of = np.zeros(max(bases, default=0) + 1, dtype=np.uint64)
     for peer, address in bases.items():
         base_of[peer] = address

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from dwdp_sim.plan.kinds import DEFAULT
 from dwdp_sim.sweep.columns import PARAMETERS
 from dwdp_sim.sweep.page.labels import Value, label_of, text_of
 from dwdp_sim.sweep.page.sweep_jobs import SweepJobs
@@ -161,5 +162,5 @@ def _order(value: Value) -> tuple[int, float, str]:
     if value is None:
         return (3, 0.0, "")
     if isinstance(value, str):
-        return (1 if value in ("default", "none") else 2, 0.0, value)
+        return (1 if value in (DEFAULT.name, "none") else 2, 0.0, value)
     return (0, float(value), "")

@@ -43,7 +43,7 @@ def label_of(name: str) -> str:
 def text_of(name: str, value: Value) -> str:
     """A value for people, with its unit."""
     if value is None:
-        return "whole pulls" if name == "slice_bytes" else "–"
+        return format_slice(None) if name == "slice_bytes" else "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):

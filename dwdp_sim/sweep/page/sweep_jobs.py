@@ -12,20 +12,17 @@ import duckdb
 import pandas as pd
 
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.plan.strategy import STRATEGIES, Strategy
+from dwdp_sim.plan.kinds import STRATEGIES
+from dwdp_sim.plan.strategy import READABLE
 from dwdp_sim.sweep.columns import RANK_METRICS
 from dwdp_sim.sweep.query import connect
 
 PARTS = ("host_s", "gap_s", "transfer_s", "contention_s")  # of a rank's prefetch latency
 _BATCH = 256  # configurations in memory at once
 
-# What a job looks at only under these strategies (strategies.Strategy) and workloads: jobs that differ in it alone are
-# otherwise the same.
+# What a job looks at only under these strategies, starts, refills and workloads: others that differ in it are the same.
 USED_UNDER = {
-    "slice_bytes": ("strategy", tuple(name for name in STRATEGIES if Strategy(name).slices)),
-    "wave_copies": ("strategy", ("waves",)),
-    "call_rounds": ("strategy", ("batched_per_round",)),
-    "barrier": ("strategy", ("waves", "batched_per_round")),
+    **{key: ("strategy", tuple(name for name, kind in STRATEGIES.items() if key in kind.reads)) for key in READABLE},
     "max_phase_s": ("start", ("random",)),
     "draws": ("start", ("random",)),
     "in_flight_bytes": ("refill", ("bytes",)),
@@ -94,10 +91,12 @@ def read_jobs(path: Path) -> SweepJobs:
 
 
 def _as_used(jobs: pd.DataFrame) -> pd.DataFrame:
-    """Without the parameters that a job never looks at."""
-    return jobs.assign(
-        **{name: jobs[name].where(jobs[owner].isin(values)) for name, (owner, values) in USED_UNDER.items()}
-    )
+    """Without the parameters that a job never looks at; what a strategy of the user's own reads, nothing here says."""
+    own = jobs["strategy"].notna() & ~jobs["strategy"].isin(STRATEGIES)
+    used = {
+        name: jobs[owner].isin(values) | (own & (owner == "strategy")) for name, (owner, values) in USED_UNDER.items()
+    }
+    return jobs.assign(**{name: jobs[name].where(looked_at) for name, looked_at in used.items()})
 
 
 def _with_figures(jobs: pd.DataFrame, ranks: pd.DataFrame) -> pd.DataFrame:

@@ -25,7 +25,7 @@ from dwdp_hw.rows.write import measured_row
 from dwdp_hw.run.expectations import Expectation, expect, expected_s
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, FIFO, hypotheses
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.job.build import read_cluster
+from dwdp_sim.job.presets import read_cluster
 from dwdp_sim.plan.copy_plan import ASYNC, BATCH
 
 HGX = read_cluster("hgx_h200")

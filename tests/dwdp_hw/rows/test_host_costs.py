@@ -18,7 +18,7 @@ from dwdp_hw.validate.comparison import AS_ISSUED
 from dwdp_hw.validate.summary import summarize
 from dwdp_hw.validate.validate import Bars, validate
 from dwdp_sim.fabric.cluster import Cluster
-from dwdp_sim.job.build import read_cluster
+from dwdp_sim.job.presets import read_cluster
 from tests.dwdp_hw.simulated_machine import CASES, KIB, OPTIONS, PULL, Case, job, record
 
 ISSUED: dict[str, Case] = {

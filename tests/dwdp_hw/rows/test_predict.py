@@ -11,7 +11,7 @@ import pytest
 from dwdp_hw.rows.predict import predict_mean_s
 from dwdp_hw.rows.read import read_recording
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.job.build import read_cluster
+from dwdp_sim.job.presets import read_cluster
 
 ROOT = Path(__file__).resolve().parents[3]
 MEASUREMENTS = ROOT / "measurements"

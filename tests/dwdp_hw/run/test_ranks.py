@@ -95,9 +95,11 @@ from dwdp_hw.run.launch import run_group
 from dwdp_hw.run.worker import Work
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.model.placement import Placement
-from dwdp_sim.plan.strategy import Strategy, build_plan
+from dwdp_sim.plan.build_plan import build_plan
+from dwdp_sim.plan.kinds import STRATEGIES
+from dwdp_sim.plan.strategy import Strategy
 model = MoEModel("small", 64, 32, 8, 1, 4, 4, "nvfp4")
-plan = build_plan(model, Placement.create(8, 2), Strategy("batched"))
+plan = build_plan(model, Placement.create(8, 2), Strategy(STRATEGIES["batched"]))
 cases = tuple(Case(f"case{n}", plan, {}, ranks=(0, 1), repeats=n) for n in (1, 10**7))
 settings = Settings(executor="host", wait_s=4.0, shared_folder=sys.argv[1])
 run_group(Work(cases, settings), 2, lambda *_: print("going", flush=True),

@@ -6,8 +6,10 @@ from typing import Any
 
 from dwdp_sim.advise.config import AdviseTree
 from dwdp_sim.advise.trials import Bench
-from dwdp_sim.job.build import Job, build_config
+from dwdp_sim.job.build_steps import build_steps_job
+from dwdp_sim.job.job import StepsJob
 from dwdp_sim.job.presets import preset
+from dwdp_sim.job.resolve import resolve
 
 # Three layers of 8 experts a rank: 8 × 6.6 MB from each peer, 0.1 ms windows.
 SMALL = {
@@ -28,15 +30,13 @@ def small_config(**values: Any) -> AdviseTree:
     return AdviseTree(**vars(preset(chosen, workload="iteration", **groups)))
 
 
-def small_job(**values: Any) -> tuple[AdviseTree, Job]:
+def small_job(**values: Any) -> tuple[AdviseTree, StepsJob]:
     config = small_config(**values)
-    return config, build_config(config, [])
+    return config, build_steps_job(resolve(config))
 
 
 def small_bench(**values: Any) -> Bench:
-    config, job = small_job(**values)
-    assert job.layer is not None
-    return Bench(config, job.cluster, job.options, job.layer.model, job.layer.placement)
+    return Bench.of(small_job(**values)[1])
 
 
 def free(rate: float = 1e9, **constants: Any) -> dict[str, Any]:

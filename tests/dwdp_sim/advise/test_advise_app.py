@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from dwdp_sim.advise.app import main
-from dwdp_sim.advise.candidates import candidate_of
+from dwdp_sim.advise.candidates import Candidate
 from dwdp_sim.advise.engine_settings import engine_settings
 from dwdp_sim.job.trtllm_file import DwdpBlock, read_dwdp_block
 from dwdp_sim.model.placement import Placement
+from dwdp_sim.plan.kinds import STRATEGIES
 from dwdp_sim.plan.strategy import Strategy
 from tests.dwdp_sim.advise.bases import SMALL
 
@@ -101,11 +102,11 @@ def test_a_map_is_a_picture_and_its_numbers(
 
 @pytest.mark.parametrize("name", ["default", "batched"])
 def test_what_to_paste_for_tensorrt_llm_is_what_it_reads(name: str, tmp_path: Path) -> None:
-    candidate = candidate_of(Strategy(name), False)
+    candidate = Candidate(Strategy(STRATEGIES[name]), False)
     (tmp_path / "extra.yaml").write_text(engine_settings(candidate, Placement.create(256, 3), 8192))
     assert read_dwdp_block(str(tmp_path / "extra.yaml")) == DwdpBlock(3, 86, 85, name == "batched")
 
 
 def test_what_to_paste_for_sglang_are_its_flags() -> None:
-    line = engine_settings(candidate_of(Strategy("default", "sglang"), False), Placement.create(128, 4), 16384)
+    line = engine_settings(Candidate(Strategy(STRATEGIES["default"], "sglang"), False), Placement.create(128, 4), 16384)
     assert "--tp-size 4 --dwdp-size 4 --disaggregation-mode prefill --chunked-prefill-size 16384" in line

@@ -7,15 +7,16 @@ import math
 import pytest
 
 from dwdp_sim.advise.break_even import RATIOS, Turning, find_turnings
-from dwdp_sim.advise.candidates import Candidate, candidate_of, pair
+from dwdp_sim.advise.candidates import Candidate, pair
 from dwdp_sim.advise.gain_map import map_gain
 from dwdp_sim.advise.trials import Bench, Lab
 from dwdp_sim.advise.window_ratio import Load, measure_load
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED
+from dwdp_sim.plan.kinds import STRATEGIES
 from dwdp_sim.plan.strategy import Strategy
 from tests.dwdp_sim.advise.bases import free, small_bench
 
-HAVE = candidate_of(Strategy("default"), False)
+HAVE = Candidate(Strategy(STRATEGIES["default"]), False)
 LAYER_S = 8 * 6_635_528 / 1e9  # two ranks, 1 GB/s
 
 

@@ -6,14 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from dwdp_sim.advise.candidates import SLICES, Candidate, candidate_of, candidates, changes, offered
-from dwdp_sim.plan.strategy import IMPLEMENTATIONS, Strategy
+from dwdp_sim.advise.candidates import SLICES, Candidate, candidates, changes, offered
+from dwdp_sim.plan.engines import IMPLEMENTATIONS
+from dwdp_sim.plan.kinds import STRATEGIES
+from dwdp_sim.plan.strategy import Strategy
 
 MIB = 2**20
 
 
 def default(implementation: str = "trtllm_ipc") -> Candidate:
-    return candidate_of(Strategy("default", implementation), False)
+    return Candidate(Strategy(STRATEGIES["default"], implementation), False)
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
@@ -27,13 +29,13 @@ def test_every_candidate_comes_once_the_user_s_own_first(implementation: str) ->
 
 
 def test_a_slice_that_the_user_has_is_compared_too() -> None:
-    have = candidate_of(Strategy("batched", slice_bytes=3 * MIB), True)
+    have = Candidate(Strategy(STRATEGIES["batched"], slice_bytes=3 * MIB), True)
     assert {c.slice_bytes for c in candidates(have) if c.kind == "waves"} == {*SLICES, 3 * MIB}
     assert changes(have, have) == []
 
 
 def test_what_a_strategy_does_not_read_makes_no_candidate_of_its_own() -> None:
-    assert candidate_of(Strategy("default", slice_bytes=MIB, barrier="group"), False) == default()
+    assert Candidate(Strategy(STRATEGIES["default"], slice_bytes=MIB, barrier="group"), False) == default()
 
 
 @pytest.mark.parametrize(
@@ -51,13 +53,13 @@ def test_what_an_engine_offers_needs_no_change(implementation: str, choices: lis
 
 
 def test_what_no_engine_offers_is_named() -> None:
-    have, batched = default(), candidate_of(Strategy("batched"), False)
+    have, batched = default(), Candidate(Strategy(STRATEGIES["batched"]), False)
     larger = Candidate(replace(batched.strategy, slice_bytes=8 * MIB))
-    paced = Candidate(Strategy("batched_per_round", barrier="group"))
+    paced = Candidate(Strategy(STRATEGIES["batched_per_round"], barrier="group"))
     assert changes(larger, have) == ["the slice size"]
     assert changes(Candidate(batched.strategy, True), have) == ["prefetch over the step boundary"]
     assert changes(paced, have) == ["one batch for each peer", "a barrier of the group"]
-    assert changes(Candidate(Strategy("ring", slice_bytes=None)), have) == ["the order of peers"]
+    assert changes(Candidate(Strategy(STRATEGIES["ring"], slice_bytes=None)), have) == ["the order of peers"]
     in_sglang = Candidate(replace(batched.strategy, implementation="sglang"))
     assert changes(in_sglang, default("sglang")) == ["a batched path"]
     assert paced.label == "paced_rounds 2 MiB"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from dwdp_sim.advise.candidates import candidate_of
+from dwdp_sim.advise.candidates import Candidate
 from dwdp_sim.advise.placements import compare_placements
 from dwdp_sim.advise.trials import Lab
+from dwdp_sim.plan.kinds import STRATEGIES
 from dwdp_sim.plan.strategy import Strategy
 from tests.dwdp_sim.advise.bases import free, small_bench
 
 EXPERT = 6_635_528
-HAVE = candidate_of(Strategy("default"), False)
+HAVE = Candidate(Strategy(STRATEGIES["default"]), False)
 
 
 def test_fewer_pulled_experts_take_more_memory_and_shorten_a_step_that_copies_bound() -> None:
@@ -39,6 +40,6 @@ def test_what_does_not_fit_is_not_simulated() -> None:
 def test_an_engine_without_overlap_has_one_placement() -> None:
     bench = small_bench(strategy__implementation="sglang")
     rows = compare_placements(
-        Lab(bench, None), bench.cluster, candidate_of(Strategy("default", "sglang"), False), 3, (0, 1)
+        Lab(bench, None), bench.cluster, Candidate(Strategy(STRATEGIES["default"], "sglang"), False), 3, (0, 1)
     )
     assert len(rows) == 1

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from dwdp_sim.advise.candidates import Candidate, candidate_of, candidates, changes
+from dwdp_sim.advise.candidates import Candidate, candidates, changes
 from dwdp_sim.advise.search import Effort, Findings, Row, _choose, search
 from dwdp_sim.advise.trials import Lab
 from dwdp_sim.base.estimate import Estimate
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, WALKS, Hypothesis
+from dwdp_sim.plan.kinds import STRATEGIES
 from dwdp_sim.plan.strategy import Strategy
 from tests.dwdp_sim.advise.bases import free, small_bench
 
 ONE, THREE = (Hypothesis(name, constants=WALKS[name]) for name in ("1 source", "3 sources, any"))
-DEFAULT = candidate_of(Strategy("default"), False)
+DEFAULT = Candidate(Strategy(STRATEGIES["default"]), False)
 EFFORT = Effort(2, (0, 1), 10**6)
 
 
 def row(name: str, *gains: float) -> Row:
-    candidate = candidate_of(Strategy(name), False)
+    candidate = Candidate(Strategy(STRATEGIES[name]), False)
     by_state = dict(zip((AS_CONFIGURED, ONE, THREE), gains, strict=True))
     return Row(candidate, Estimate(1.0, 0.0, 2), Estimate(gains[0], 0.0, 2), by_state, ())
 

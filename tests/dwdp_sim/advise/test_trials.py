@@ -8,18 +8,18 @@ import pytest
 
 from dwdp_sim.advise.trials import Host, Lab, Setup, Windows, iteration_s
 from dwdp_sim.fabric.hypotheses import WALKS, Hypothesis
+from dwdp_sim.plan.kinds import STRATEGIES
 from dwdp_sim.plan.strategy import Strategy
 from dwdp_sim.steps.replications import workers
 from dwdp_sim.steps.scenario import replicate
 from tests.dwdp_sim.advise.bases import free, small_bench, small_job
 
-DEFAULT, BATCHED = Setup(Strategy("default", slice_bytes=None)), Setup(Strategy("batched"))
-SMALL_SLICES = replace(BATCHED, strategy=Strategy("batched", slice_bytes=2**16))
+DEFAULT, BATCHED = Setup(Strategy(STRATEGIES["default"], slice_bytes=None)), Setup(Strategy(STRATEGIES["batched"]))
+SMALL_SLICES = replace(BATCHED, strategy=Strategy(STRATEGIES["batched"], slice_bytes=2**16))
 
 
 def test_what_the_user_has_takes_as_long_as_dwdp_sim_says() -> None:
     _, job = small_job()
-    assert job.scenario is not None
     expected = replicate(job.scenario, 3).figures["iteration_s"]
     assert iteration_s((small_bench(), DEFAULT, 3)) == expected
 
@@ -39,7 +39,9 @@ def test_set_ups_that_come_to_the_same_simulation_run_once() -> None:
     lab.run((setup, 0) for setup in (DEFAULT, replace(DEFAULT, state=rule), BATCHED, BATCHED))
     assert counted == [2, 2]  # of two runs, told after each
     assert lab.times(replace(DEFAULT, state=rule), [0]) == lab.times(DEFAULT, [0])
-    lab.run([(SMALL_SLICES, 0), (replace(SMALL_SLICES, strategy=Strategy("batched", slice_bytes=2**17)), 0)])
+    lab.run(
+        [(SMALL_SLICES, 0), (replace(SMALL_SLICES, strategy=Strategy(STRATEGIES["batched"], slice_bytes=2**17)), 0)]
+    )
     assert counted == [2, 2, 1]
 
 

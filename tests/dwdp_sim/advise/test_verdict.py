@@ -7,18 +7,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dwdp_sim.advise.break_even import Turning
-from dwdp_sim.advise.candidates import Candidate, candidate_of, changes
+from dwdp_sim.advise.candidates import Candidate, changes
 from dwdp_sim.advise.placements import PlacementRow
 from dwdp_sim.advise.search import Findings, Row
 from dwdp_sim.advise.verdict import turning_lines, verdict
 from dwdp_sim.base.estimate import Estimate
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, WALKS, Hypothesis
 from dwdp_sim.model.placement import Placement
+from dwdp_sim.plan.kinds import STRATEGIES
 from dwdp_sim.plan.strategy import Strategy
 
 FITS = PlacementRow(Placement.create(256, 4), 10**11, True, 10**9, None)
 ONE = Hypothesis("1 source", constants=WALKS["1 source"])
-DEFAULT, BATCHED = (candidate_of(Strategy(name), False) for name in ("default", "batched"))
+DEFAULT, BATCHED = (Candidate(Strategy(STRATEGIES[name]), False) for name in ("default", "batched"))
 
 
 def row(candidate: Candidate, gain: float, half_width: float, in_one: float, have: Candidate = DEFAULT) -> Row:
@@ -61,7 +62,7 @@ def test_what_does_not_fit_is_said_first() -> None:
 
 
 def test_a_changed_engine_is_named_only_where_it_gives_more() -> None:
-    paced = candidate_of(Strategy("batched_per_round", barrier="group", slice_bytes=None), False)
+    paced = Candidate(Strategy(STRATEGIES["batched_per_round"], barrier="group", slice_bytes=None), False)
     rows = [row(DEFAULT, 0.0, 0.0, 0.0), row(BATCHED, 0.25, 0.02, 0.2), row(paced, 0.5, 0.02, 0.4)]
     assert said(rows, 1, 2)[1] == (
         "With a changed engine (one batch for each peer, a barrier of the group), paced_rounds whole pulls takes "
@@ -72,8 +73,8 @@ def test_a_changed_engine_is_named_only_where_it_gives_more() -> None:
 
 
 def test_sglang_is_told_what_a_batched_path_would_give() -> None:
-    have = candidate_of(Strategy("default", "sglang"), False)
-    batched = candidate_of(Strategy("batched", "sglang"), False)
+    have = Candidate(Strategy(STRATEGIES["default"], "sglang"), False)
+    batched = Candidate(Strategy(STRATEGIES["batched"], "sglang"), False)
     rows = [row(have, 0.0, 0.0, 0.0, have), row(batched, 0.1, 0.01, 0.0, have)]
     assert said(rows, 0, 0) == [
         "Nothing to choose today: sglang offers its default copies only. A batched path would give +10.0 ± 1.0 % "

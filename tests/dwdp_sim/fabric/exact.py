@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.fabric.timeline import Timeline
+from dwdp_sim.fabric.timeline import SimulatedTimeline
 from tests.dwdp_sim.fabric.exact_calls import Call, HostThread, calls_of, flow_of, from_table
 from tests.dwdp_sim.fabric.exact_fabric import Fabric, Flow
 from tests.dwdp_sim.fabric.exact_walks import Walk, walks
@@ -48,7 +48,7 @@ class Exact:
         ties: How often `checked` had to say what goes first.
     """
 
-    def __init__(self, checked: Timeline, values: dict[str, Any], options: FabricOptions) -> None:
+    def __init__(self, checked: SimulatedTimeline, values: dict[str, Any], options: FabricOptions) -> None:
         self.start_s: dict[int, Fraction] = {}
         self.end_s: dict[int, Fraction] = {}
         self.ties = 0

@@ -10,8 +10,10 @@ import pytest
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.model.placement import Placement
+from dwdp_sim.plan.build_plan import build_plan
+from dwdp_sim.plan.kinds import STRATEGIES
 from dwdp_sim.plan.program import program_from_plan
-from dwdp_sim.plan.strategy import Strategy, build_plan
+from dwdp_sim.plan.strategy import Strategy
 from tests.dwdp_sim.programs import ends, links, program, queue, run, single
 
 R1 = MoEModel("DeepSeek-R1", 7168, 2048, 256, 8, 61, 58, "nvfp4")
@@ -65,7 +67,7 @@ def test_lock_step_default_of_four_ranks_in_peer_order() -> None:
     5 to 6 T    rank 2 reads 3, rank 3 reads 2; both end at 6 T
     """
     expected = [1.0, 5 / 3, 2.0, 2.0]
-    assert times_the_bound(Strategy("default")) == pytest.approx(expected, rel=1e-9)
+    assert times_the_bound(Strategy(STRATEGIES["default"])) == pytest.approx(expected, rel=1e-9)
 
 
 def test_lock_step_default_of_four_ranks_with_incast_loss() -> None:
@@ -77,7 +79,7 @@ def test_lock_step_default_of_four_ranks_with_incast_loss() -> None:
     6.5 to 7.5 T  rank 2 reads 3, rank 3 reads 2
     """
     expected = [3 / 3, 6 / 3, 7.5 / 3, 7.5 / 3]
-    got = times_the_bound(Strategy("default"), incast_factor_2=0.8, incast_factor_3=0.75)
+    got = times_the_bound(Strategy(STRATEGIES["default"]), incast_factor_2=0.8, incast_factor_3=0.75)
     assert got == pytest.approx(expected, rel=1e-9)
 
 
@@ -93,12 +95,12 @@ def test_lock_step_default_of_four_ranks_in_parameter_order_ends_elsewhere() -> 
     14 to 17   rank 2: b of 1, b of 3, ends at 16; rank 3: b of 0, 1, 2, ends at 17
     """
     expected = [11 / 9, 14 / 9, 16 / 9, 17 / 9]
-    assert times_the_bound(Strategy("default", "sglang")) == pytest.approx(expected, rel=1e-9)
+    assert times_the_bound(Strategy(STRATEGIES["default"], "sglang")) == pytest.approx(expected, rel=1e-9)
 
 
 def test_lock_step_ring_of_four_ranks_meets_the_bound() -> None:
     # Rank r reads r + 1, r + 2, r + 3: at any time each source has one reader.
-    assert times_the_bound(Strategy("ring")) == pytest.approx([1.0] * 4, rel=1e-9)
+    assert times_the_bound(Strategy(STRATEGIES["ring"])) == pytest.approx([1.0] * 4, rel=1e-9)
 
 
 @pytest.mark.parametrize("places", [1, 3])
@@ -106,11 +108,11 @@ def test_lock_step_ring_of_four_ranks_meets_the_bound() -> None:
 def test_lock_step_batched_meets_the_bound_with_one_source_or_all_in_flight(places: int, refill: str) -> None:
     # One: slice i of every rank comes from rotation 1 + i mod 3, one reader a source, and all slices of a round are
     # equal. Three: every source feeds all three others, a third each.
-    got = times_the_bound(Strategy("batched"), in_flight_sources=places, refill=refill)
+    got = times_the_bound(Strategy(STRATEGIES["batched"]), in_flight_sources=places, refill=refill)
     assert got == pytest.approx([1.0] * 4, rel=1e-9)
 
 
 def test_lock_step_of_two_ranks_meets_the_bound_whatever_the_order() -> None:
-    plan = build_plan(R1, Placement.create(256, 2), Strategy("batched"))
+    plan = build_plan(R1, Placement.create(256, 2), Strategy(STRATEGIES["batched"]))
     timeline = run(program_from_plan(plan), **links(4e11))
     assert ends(timeline) == pytest.approx([plan.bytes_per_rank()[0] / 4e11] * 2, rel=1e-9)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.fabric.timeline import Timeline
+from dwdp_sim.fabric.timeline import SimulatedTimeline
 from dwdp_sim.plan.program import LATEST_START_S, LONGEST_SPREAD_S, Program
 from tests.dwdp_sim.fabric.exact import Exact
 from tests.dwdp_sim.programs import FREE, ends, links, program, queue, run, single
@@ -51,7 +51,7 @@ def in_another_unit(of: Program, values: dict[str, Any], factor: float) -> tuple
     return dataclasses.replace(of, stream_start_s=of.stream_start_s * factor), constants
 
 
-def times(timeline: Timeline, factor: float = 1.0) -> dict[str, Any]:
+def times(timeline: SimulatedTimeline, factor: float = 1.0) -> dict[str, Any]:
     return {name: getattr(timeline, name) / factor for name in (*TIMES, *PARTS)}
 
 

@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.fabric.timeline import Timeline
+from dwdp_sim.fabric.timeline import SimulatedTimeline
 from dwdp_sim.plan.program import Program
 from tests.dwdp_sim.fabric.exact import Exact
 from tests.dwdp_sim.programs import FREE, batch, program, queue, run
@@ -120,7 +120,7 @@ def test_where_nothing_happens_together_the_page_alone_says_what_happens(
     assume(exact.ties == 0)  # few have any; most would be refused by hypothesis
 
 
-def batches_from_one_source_at_a_time(starts_s: list[float], slices: int) -> tuple[Timeline, list[Fraction]]:
+def batches_from_one_source_at_a_time(starts_s: list[float], slices: int) -> tuple[SimulatedTimeline, list[Fraction]]:
     """Four ranks with one batch each, one slice in flight; the times at which slices arrive, simulated and exact."""
     of = program(
         *(

@@ -26,7 +26,8 @@ from dwdp_sim.fabric.hypotheses import (
     without_walk,
 )
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.job.build import Job, read_cluster
+from dwdp_sim.job.job import LayerJob
+from dwdp_sim.job.presets import read_cluster
 from tests.dwdp_sim.composing import job
 
 GB200, H200 = read_cluster("gb200_nvl72"), read_cluster("h200_x2")
@@ -46,7 +47,7 @@ def names(found: list[Hypothesis]) -> set[str]:
     return {hypothesis.name for hypothesis in found}
 
 
-def told_apart(built: Job) -> set[tuple[str, ...]]:
+def told_apart(built: LayerJob) -> set[tuple[str, ...]]:
     found = variants(hypotheses(built.cluster, built.options), built.program, built.cluster, built.options)
     return {variant.hypotheses for variant in found}
 

@@ -15,7 +15,7 @@ from dwdp_sim.fabric.links import Fabric
 from dwdp_sim.fabric.max_min import Flow
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.rates import RateModel
-from dwdp_sim.fabric.timeline import Timeline
+from dwdp_sim.fabric.timeline import SimulatedTimeline
 from dwdp_sim.plan.program import Program
 from tests.dwdp_sim.programs import batch, constants, ends, links, program, queue, resources, run, single
 from tests.dwdp_sim.random_programs import ALL_KINDS, OPTIONS, incast_left, machines, programs
@@ -23,13 +23,13 @@ from tests.dwdp_sim.random_programs import ALL_KINDS, OPTIONS, incast_left, mach
 FIFO = FabricOptions(sharing="fifo")
 
 
-def moved_bytes(timeline: Timeline) -> dict[tuple[int, int, int], float]:
+def moved_bytes(timeline: SimulatedTimeline) -> dict[tuple[int, int, int], float]:
     """Integral of the sampled rates by (GPU of the engine, source, destination)."""
     moved: dict[tuple[int, int, int], float] = {}
-    samples = timeline.link_samples
+    samples = timeline.links.samples
     for (begin, rates), (end, _) in pairwise(samples):
         for flow, rate in zip(rates.flows, rates.rates, strict=True):
-            key = timeline.flows[flow][1:]
+            key = timeline.links.flows[flow][1:]
             moved[key] = moved.get(key, 0.0) + rate * (end - begin)
     return moved
 
@@ -48,8 +48,8 @@ def test_every_flow_moves_exactly_the_bytes_of_its_copies(
 ) -> None:
     timeline = run(of, options, record_links=True, **values)
     assert moved_bytes(timeline) == pytest.approx(copied_bytes(of), rel=1e-9, abs=1e-6)
-    if timeline.link_samples:
-        assert timeline.link_samples[-1][1].flows == ()
+    if timeline.links.samples:
+        assert timeline.links.samples[-1][1].flows == ()
 
 
 @given(programs(max_gpus=6), machines(), OPTIONS)
@@ -61,8 +61,8 @@ def test_no_resource_is_ever_over_what_its_losses_leave(
     Under `demand` a source may carry its full egress.
     """
     timeline = run(of, options, record_links=True, **values)
-    for _, rates in timeline.link_samples:
-        flows = [timeline.flows[number] for number in rates.flows]
+    for _, rates in timeline.links.samples:
+        flows = [timeline.links.flows[number] for number in rates.flows]
         load: dict[tuple[str, int, int], float] = {}
         for flow, rate in zip(flows, rates.rates, strict=True):
             for resource in resources(flow.src, flow.dst):
@@ -82,8 +82,8 @@ def test_fifo_serves_one_copy_of_a_source_at_a_time_in_the_order_of_arrival(
     of: Program, values: dict[str, Any]
 ) -> None:
     timeline = run(of, FIFO, record_links=True, **values)
-    for _, rates in timeline.link_samples:
-        sources = [timeline.flows[flow].src for flow in rates.flows]
+    for _, rates in timeline.links.samples:
+        sources = [timeline.links.flows[flow].src for flow in rates.flows]
         assert len(sources) == len(set(sources))
     for source in set(of.copy_src.tolist()):
         own = np.flatnonzero(of.copy_src == source)
@@ -132,7 +132,7 @@ def test_ties_that_rounding_would_split_are_one_event() -> None:
     timeline = run(of, record_links=True, **links(3.0))
     assert timeline.copy_end_s[6] == timeline.copy_end_s[8] == pytest.approx(2 + 20 / 3)
     assert timeline.copy_end_s[5] == timeline.copy_end_s[7]
-    assert len({seconds for seconds, _ in timeline.link_samples}) == 8  # the start, six ends, the last end
+    assert len({seconds for seconds, _ in timeline.links.samples}) == 8  # the start, six ends, the last end
 
 
 def test_a_timer_of_an_older_set_ends_nothing() -> None:
@@ -168,8 +168,8 @@ def test_events_are_as_few_as_instants_at_which_something_finishes(sizes: list[i
     """A batch of n copies costs two SimPy events a copy at most, so a speed-up cannot change meaning unseen."""
     of = program(queue(0, batch(*((1 + i % 3, 0, size) for i, size in enumerate(sizes)))))
     timeline = run(of, record_links=True, in_flight_sources=places)
-    assert len(timeline.link_samples) <= 1 + len(sizes)
-    assert [seconds for seconds, _ in timeline.link_samples[1:]] == sorted(set(timeline.copy_end_s.tolist()))
+    assert len(timeline.links.samples) <= 1 + len(sizes)
+    assert [seconds for seconds, _ in timeline.links.samples[1:]] == sorted(set(timeline.copy_end_s.tolist()))
 
 
 def test_the_fabric_alone_calls_back_with_the_token() -> None:

@@ -55,17 +55,17 @@ def test_at_every_instant_each_flow_has_a_full_resource_where_it_is_fastest(
 ) -> None:
     """Sharing is max-min and work-conserving over time, not only when a set is solved."""
     timeline = run(of, NO_LOSS, record_links=True, **values)
-    for _, rates in timeline.link_samples:
+    for _, rates in timeline.links.samples:
         load: dict[tuple[str, int, int], float] = {}
         fastest: dict[tuple[str, int, int], float] = {}
         for flow, rate in zip(rates.flows, rates.rates, strict=True):
-            for resource in resources(timeline.flows[flow].src, timeline.flows[flow].dst):
+            for resource in resources(timeline.links.flows[flow].src, timeline.links.flows[flow].dst):
                 load[resource] = load.get(resource, 0.0) + rate
                 fastest[resource] = max(fastest.get(resource, 0.0), rate)
         for flow, rate in zip(rates.flows, rates.rates, strict=True):
             assert any(
                 load[r] >= values[f"{r[0]}_bytes_per_s"] * (1 - 1e-9) and rate >= fastest[r] * (1 - 1e-9)
-                for r in resources(timeline.flows[flow].src, timeline.flows[flow].dst)
+                for r in resources(timeline.links.flows[flow].src, timeline.links.flows[flow].dst)
             )
 
 
@@ -210,7 +210,7 @@ for order in ("kept", "swapped", "random"):
                 incast_factor_2=0.9, incast_factor_3=0.8, pair_bytes_per_s=77.7, issue_slice_s=0.01)
         for column in (t.copy_issue_s, t.copy_start_s, t.copy_end_s, t.host_s, t.gap_s, t.transfer_s, t.contention_s):
             out.update(column.tobytes())
-        out.update(repr(t.link_samples).encode())
+        out.update(repr(t.links.samples).encode())
 print(out.hexdigest())
 """
 
@@ -262,8 +262,8 @@ def test_progress_counts_every_copy() -> None:
 
 def test_links_are_recorded_only_if_asked_for() -> None:
     of = program(queue(0, single(1, 0, 100)))
-    assert run(of).link_samples == []
-    assert [seconds for seconds, _ in run(of, record_links=True).link_samples] == [0.0, 1.0]
+    assert run(of).links is None
+    assert [seconds for seconds, _ in run(of, record_links=True).links.samples] == [0.0, 1.0]
 
 
 @given(programs(kinds=("pull",), max_batch=8), machines(losses=False))

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.fabric_constants import constants_for
+from dwdp_sim.job.groups import CUSTOM
 from dwdp_sim.job.schema import config_dir
-from tests.dwdp_sim.composing import job
+from tests.dwdp_sim.composing import checked, job
 
 CLUSTERS = sorted(path.stem for path in (config_dir() / "cluster").glob("*.yaml"))
 MODELS = sorted(path.stem for path in (config_dir() / "model").glob("*.yaml") if path.stem != "hf")
-STRATEGIES = sorted(path.stem for path in (config_dir() / "strategy").glob("*.yaml"))
+STRATEGIES = sorted({path.stem for path in (config_dir() / "strategy").glob("*.yaml")} - {CUSTOM})
 
 
 @pytest.mark.parametrize("cluster", CLUSTERS)
@@ -42,7 +43,6 @@ def test_every_constant_says_where_it_comes_from(cluster: str) -> None:
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_shipped_model_runs_under_every_strategy(model: str, strategy: str) -> None:
     layer = job(f"model={model}", f"strategy={strategy}", "strategy.implementation=trtllm_vmm").layer
-    assert layer is not None
     remote = layer.placement.num_experts - layer.placement.num_experts_per_worker
     pulled = sum(p.bytes for p in layer.plan.parameters) * remote
     assert layer.plan.bytes_per_rank() == [pulled] * 4
@@ -84,11 +84,11 @@ def test_only_what_a_run_needs_is_asked_for() -> None:
 
 
 def test_equal_configurations_have_equal_hashes_and_different_ones_different() -> None:
-    base = job().config_hash
-    assert job("dwdp.dwdp_size=4", "strategy.slice_bytes=2097152", "seed=0").config_hash == base
-    assert job("dwdp.num_experts_per_worker=64").config_hash == base
+    base = checked().config_hash
+    assert checked("dwdp.dwdp_size=4", "strategy.slice_bytes=2097152", "seed=0").config_hash == base
+    assert checked("dwdp.num_experts_per_worker=64").config_hash == base
     others = [
-        job(override).config_hash
+        checked(override).config_hash
         for override in ("seed=1", "strategy.slice_bytes=1MiB", "cluster.constants.in_flight_sources.value=1")
     ]
     assert len({base, *others}) == 4
@@ -100,12 +100,12 @@ def test_a_hash_covers_what_a_file_says_and_not_where_it_is(tmp_path: Path) -> N
     for name, text in texts.items():
         path = tmp_path / f"{name}.yaml"
         path.write_text(f"dwdp_config:\n  {text}\n")
-        hashes[name] = job(f"dwdp.trtllm_yaml={path}").config_hash
+        hashes[name] = checked(f"dwdp.trtllm_yaml={path}").config_hash
     assert hashes["a"] == hashes["b"] != hashes["c"]
 
 
 def test_hydra_s_own_settings_do_not_change_the_hash() -> None:
-    assert job("hydra.run.dir=/tmp/somewhere").config_hash == job().config_hash
+    assert checked("hydra.run.dir=/tmp/somewhere").config_hash == checked().config_hash
 
 
 def test_ranks_start_where_they_are_told() -> None:
@@ -130,7 +130,6 @@ def test_starts_are_drawn_within_what_was_measured_and_draw_by_draw() -> None:
 def test_experts_in_host_memory_run_as_many_ranks_as_there_are_gpus() -> None:
     host = job("cluster=h100_x1_host", "model=deepseek_v3_lite_nvfp4")
     assert len(host.program.stream_gpu) == 1
-    assert host.layer is not None
     assert len(host.program.copy_bytes) == host.layer.plan.copies_per_rank()[0]
     assert set(host.constants.rates) == {"host_in"}
 

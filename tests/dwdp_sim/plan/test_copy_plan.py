@@ -6,14 +6,17 @@ import pytest
 
 from dwdp_sim.model.moe import KINDS, MoEModel
 from dwdp_sim.model.placement import Placement
+from dwdp_sim.plan.build_plan import build_plan
 from dwdp_sim.plan.copy_plan import CopyPlan
-from dwdp_sim.plan.strategy import IMPLEMENTATIONS, Strategy, build_plan
+from dwdp_sim.plan.engines import IMPLEMENTATIONS
+from dwdp_sim.plan.kinds import STRATEGIES
+from dwdp_sim.plan.strategy import Strategy
 
 R1 = MoEModel("DeepSeek-R1", 7168, 2048, 256, 8, 61, 58, "nvfp4")
 
 
 def plan(name: str, implementation: str, size: int, model: MoEModel = R1) -> CopyPlan:
-    return build_plan(model, Placement.create(model.num_experts, size), Strategy(name, implementation))
+    return build_plan(model, Placement.create(model.num_experts, size), Strategy(STRATEGIES[name], implementation))
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.model.placement import Placement
+from dwdp_sim.plan.build_plan import build_plan
 from dwdp_sim.plan.copy_plan import ASYNC, BATCH, NO_BARRIER, CopyPlan
-from dwdp_sim.plan.strategy import BARRIERS, IMPLEMENTATIONS, STRATEGIES, Strategy, build_plan
+from dwdp_sim.plan.engines import IMPLEMENTATIONS
+from dwdp_sim.plan.kinds import BATCHED, STRATEGIES, is_hypothetical, kind_named
+from dwdp_sim.plan.strategy import BARRIERS, Strategy
 from tests.dwdp_sim.model.test_placement import PLACEMENTS
 
 # (peer, parameter, source offset, bytes) of a copy
@@ -22,7 +25,7 @@ SMALL = MoEModel("small", 32, 16, 1, 1, 1, 1, "nvfp4")  # tensors of 512, 256, 6
 SLICES = st.one_of(st.sampled_from([1, 4, 100, 512, 10**9]), st.integers(20, 4000), st.none())
 DRAWN = st.builds(
     Strategy,
-    name=st.sampled_from(STRATEGIES),
+    kind=st.sampled_from(list(STRATEGIES.values())),
     implementation=st.sampled_from(sorted(IMPLEMENTATIONS)),
     slice_bytes=SLICES,
     wave_copies=st.integers(1, 9),
@@ -117,7 +120,7 @@ def test_no_copy_is_larger_than_a_slice_and_only_the_last_of_a_pull_is_smaller(
 def test_one_by_one_orders(placement: Placement, implementation: str, name: str) -> None:
     """trtllm_ipc: for each peer, for each tensor; the others: tensor, then peer. ring starts at rank + 1."""
     placement = allowed(placement, implementation)
-    plan = build_plan(SMALL, placement, Strategy(name, implementation))
+    plan = build_plan(SMALL, placement, Strategy(STRATEGIES[name], implementation))
     size = placement.dwdp_size
     for rank in range(size):
         peers = range(size) if name == "default" else [(rank + step) % size for step in range(1, size)]
@@ -138,7 +141,7 @@ def test_batched_takes_one_slice_of_each_rotated_peer_in_turn(
 ) -> None:
     """trtllm_ipc: for each tensor, for each slice, for peers rank + 1, rank + 2, …"""
     placement = allowed(placement, implementation)
-    plan = build_plan(SMALL, placement, Strategy("batched", implementation, limit))
+    plan = build_plan(SMALL, placement, Strategy(STRATEGIES["batched"], implementation, limit))
     size = placement.dwdp_size
     for rank in range(size):
         expected = []
@@ -156,7 +159,7 @@ def test_vmm_batched_takes_turns_over_the_peers_lists_and_drops_those_that_are_d
     placement: Placement, limit: int
 ) -> None:
     """Each peer's list: all its slices, tensor by tensor. Turns over the peers ascending, without rotation."""
-    plan = build_plan(SMALL, placement, Strategy("batched", "trtllm_vmm", limit))
+    plan = build_plan(SMALL, placement, Strategy(STRATEGIES["batched"], "trtllm_vmm", limit))
     for rank in range(placement.dwdp_size):
         lists: dict[int, list[Row]] = {}
         for (peer, number), (offset, total) in pulls(plan, "trtllm_vmm", rank).items():
@@ -167,7 +170,7 @@ def test_vmm_batched_takes_turns_over_the_peers_lists_and_drops_those_that_are_d
 
 @pytest.mark.parametrize(("rounds", "calls"), [(1, [[1], [2], [3]]), (2, [[1, 2], [3]]), (5, [[1, 2, 3]])])
 def test_rounds_of_peers_share_a_call_and_a_barrier_of_the_group(rounds: int, calls: list[list[int]]) -> None:
-    strategy = Strategy("batched_per_round", slice_bytes=None, call_rounds=rounds, barrier="group")
+    strategy = Strategy(STRATEGIES["batched_per_round"], slice_bytes=None, call_rounds=rounds, barrier="group")
     plan = build_plan(SMALL, Placement.create(8, 4), strategy)
     for rank in range(4):
         own = np.flatnonzero(plan.call_rank == rank)
@@ -181,7 +184,7 @@ def test_batched_per_round_is_one_batch_a_peer_in_ring_order(
     placement: Placement, implementation: str, limit: int
 ) -> None:
     placement = allowed(placement, implementation)
-    plan = build_plan(SMALL, placement, Strategy("batched_per_round", implementation, limit))
+    plan = build_plan(SMALL, placement, Strategy(STRATEGIES["batched_per_round"], implementation, limit))
     size = placement.dwdp_size
     for rank in range(size):
         every = pulls(plan, implementation, rank)
@@ -198,8 +201,10 @@ def test_batched_per_round_is_one_batch_a_peer_in_ring_order(
 
 @given(PLACEMENTS, st.integers(1, 9), st.sampled_from(BARRIERS))
 def test_waves_are_the_batched_order_in_calls_of_k_copies(placement: Placement, copies: int, barrier: str) -> None:
-    waves = build_plan(SMALL, placement, Strategy("waves", slice_bytes=300, wave_copies=copies, barrier=barrier))
-    batched = build_plan(SMALL, placement, Strategy("batched", slice_bytes=300))
+    waves = build_plan(
+        SMALL, placement, Strategy(STRATEGIES["waves"], slice_bytes=300, wave_copies=copies, barrier=barrier)
+    )
+    batched = build_plan(SMALL, placement, Strategy(STRATEGIES["batched"], slice_bytes=300))
     for rank in range(placement.dwdp_size):
         own = rows(waves, rank)
         assert own == rows(batched, rank)
@@ -210,32 +215,33 @@ def test_waves_are_the_batched_order_in_calls_of_k_copies(placement: Placement, 
         assert barriers == (list(range(len(calls))) if barrier == "group" else [NO_BARRIER] * len(calls))
 
 
-@given(PLACEMENTS, st.sampled_from(STRATEGIES))
+@given(PLACEMENTS, st.sampled_from(list(STRATEGIES)))
 def test_only_waves_with_a_group_barrier_have_barriers(placement: Placement, name: str) -> None:
-    plan = build_plan(SMALL, placement, Strategy(name, slice_bytes=500))
+    plan = build_plan(SMALL, placement, Strategy(STRATEGIES[name], slice_bytes=500))
     assert set(plan.call_barrier.tolist()) == {NO_BARRIER}
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_slices_of_none_copy_whole_pulls(name: str) -> None:
-    plan = build_plan(SMALL, Placement.create(8, 4), Strategy(name, slice_bytes=None))
+    plan = build_plan(SMALL, Placement.create(8, 4), Strategy(STRATEGIES[name], slice_bytes=None))
     assert plan.copies_per_rank() == [18] * 4
 
 
 def test_sglang_allows_no_overlap() -> None:
     with pytest.raises(ConfigError, match="overlapping experts"):
-        build_plan(SMALL, Placement(256, 4, 70, 62), Strategy("default", "sglang"))
+        build_plan(SMALL, Placement(256, 4, 70, 62), Strategy(STRATEGIES["default"], "sglang"))
 
 
 def test_only_what_sglang_does_not_offer_is_hypothetical() -> None:
-    hypothetical = {(n, i) for n in STRATEGIES for i in IMPLEMENTATIONS if Strategy(n, i).hypothetical}
+    hypothetical = {
+        (n, i) for n, kind in STRATEGIES.items() for i in IMPLEMENTATIONS if is_hypothetical(Strategy(kind, i))
+    }
     assert hypothetical == {(name, "sglang") for name in STRATEGIES if name != "default"}
 
 
 @pytest.mark.parametrize(
     ("change", "key"),
     [
-        ({"name": "fastest"}, "strategy.name"),
         ({"implementation": "vllm"}, "strategy.implementation"),
         ({"slice_bytes": 0}, "strategy.slice_bytes"),
         ({"wave_copies": 0}, "strategy.wave_copies"),
@@ -244,6 +250,11 @@ def test_only_what_sglang_does_not_offer_is_hypothetical() -> None:
 )
 def test_a_bad_strategy_is_named(change: dict[str, object], key: str) -> None:
     with pytest.raises(ConfigError) as error:
-        Strategy(**({"name": "batched"} | change))  # type: ignore[arg-type]
+        Strategy(BATCHED, **change)  # type: ignore[arg-type]
     assert error.value.key == key
     assert "\n" not in str(error.value)
+
+
+def test_an_unknown_strategy_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(ConfigError, match=r"strategy.name=fastest: allowed: default, batched, ring"):
+        kind_named("fastest")

@@ -13,20 +13,20 @@ from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 
 from dwdp_sim.fabric.simulate import simulate
-from dwdp_sim.fabric.timeline import Timeline
-from dwdp_sim.job.build import Job
-from dwdp_sim.results.figure import draw_timeline, timeline_figure
+from dwdp_sim.fabric.timeline import SimulatedTimeline
+from dwdp_sim.results.figure import Picture, draw_timeline, timeline_figure
+from dwdp_sim.results.job_files import job_picture
 from tests.dwdp_sim.composing import job
 
 LITE = "model=deepseek_v3_lite_nvfp4"
 
 
-def run(*overrides: str) -> tuple[Job, Timeline]:
+def run(*overrides: str) -> tuple[SimulatedTimeline, Picture]:
     built = job(*overrides)
-    return built, simulate(built.drawn(0), built.constants, built.options)
+    return simulate(built.drawn(0), built.constants, built.options), job_picture(built)
 
 
-def replay(folder: Path, *streams: dict[str, Any]) -> tuple[Job, Timeline]:
+def replay(folder: Path, *streams: dict[str, Any]) -> tuple[SimulatedTimeline, Picture]:
     path = folder / "program.json"
     path.write_text(json.dumps({"streams": streams}))
     return run("workload=replay", f"workload.file={path}")
@@ -71,16 +71,16 @@ def test_nothing_written_lies_on_a_lane(size: int) -> None:
 
 
 def test_every_lane_ends_where_its_last_copy_does_and_holds_its_bytes() -> None:
-    built, timeline = run(
+    timeline, picture = run(
         "strategy=default", LITE, "workload.start=offsets", "workload.offsets_s=[1e-3,2e-3,3e-3,1e-3]"
     )
-    figure = timeline_figure(built, timeline)
+    figure = timeline_figure(timeline, picture)
     for rank, axis in enumerate(figure.axes[:4]):
         steps = [patch.get_data() for patch in axis.get_children() if isinstance(patch, StepPatch)]
-        own = built.program.copy_dst == rank
+        own = timeline.program.copy_dst == rank
         assert steps[-1].edges[-1] == pytest.approx((timeline.copy_end_s[own].max() - 1e-3) * 1e3, rel=1e-12)
         moved = sum(((step.values - step.baseline) * np.diff(step.edges)).sum() for step in steps)  # GB/s × ms: MB
-        assert moved == pytest.approx(built.program.copy_bytes[own].sum() / 1e6, rel=1e-9)
+        assert moved == pytest.approx(timeline.program.copy_bytes[own].sum() / 1e6, rel=1e-9)
 
 
 def test_sources_that_send_alike_have_rows_of_their_own() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,25 +12,34 @@ import pytest
 
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.fabric.simulate import simulate
-from dwdp_sim.results.chrome_trace import chrome_trace
-from dwdp_sim.results.files import write_results
-from dwdp_sim.results.rate_over_time import lanes, rate_over_time
-from tests.dwdp_sim.composing import job
+from dwdp_sim.job.job import LayerJob
+from dwdp_sim.results.chrome_trace import chrome_trace, lanes
+from dwdp_sim.results.job_files import write_prediction
+from dwdp_sim.results.predict import predict
+from dwdp_sim.results.rate_over_time import rate_over_time
+from tests.dwdp_sim.composing import checked, job
 
-BATCHED = ("model=deepseek_v3_lite_nvfp4", "strategy.slice_bytes=8MiB")
+BATCHED = ("model=deepseek_v3_lite_nvfp4", "strategy.slice_bytes=8MiB", "workload.draws=1")
+
+
+def write(folder: Path, *overrides: str) -> tuple[LayerJob, list[Path]]:
+    run = checked(*BATCHED, *overrides)
+    timeline, summary = predict(run.job, with_range=False, config_hash=run.config_hash)
+    timeless = replace(summary, basis=replace(summary.basis, wall_s=0.0))
+    return run.job, write_prediction(folder, run, run.job, timeline, timeless)
 
 
 def test_a_run_s_files_hold_what_happened_copy_by_copy(tmp_path: Path) -> None:
-    built = job(*BATCHED)
-    timeline = simulate(built.program, built.constants, built.options)
-    files = write_results(tmp_path, built, timeline, {"schema": 1})
+    built, files = write(tmp_path)
     assert [file.name for file in files] == [
         "config.yaml", "copies.parquet", "timeline.png", "trace.json", "summary.json",
     ]  # fmt: skip
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(file.name for file in files)
     table = pq.read_table(tmp_path / "copies.parquet")
     assert table.num_rows == len(built.program.copy_bytes)
-    assert {"rank", "layer", "peer", "parameter", "bytes", "issue_s", "start_s", "end_s"} <= set(table.column_names)
+    assert table.column_names == [
+        "rank", "peer", "parameter", "src", "dst", "call", "bytes", "issue_s", "start_s", "end_s",
+    ]  # fmt: skip
     frame = {name: np.array(table[name].to_pylist()) for name in ("rank", "peer", "bytes", "start_s", "end_s")}
     assert np.all(frame["end_s"] > frame["start_s"])
     assert np.all(frame["peer"] != frame["rank"])
@@ -40,9 +50,7 @@ def test_a_run_s_files_hold_what_happened_copy_by_copy(tmp_path: Path) -> None:
 
 def test_equal_runs_write_equal_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        built = job(*BATCHED, "fabric.batch_order=random", "seed=3")
-        timeline = simulate(built.program, built.constants, built.options, seed=built.seed)
-        write_results(tmp_path / name, built, timeline, {"schema": 1})
+        write(tmp_path / name, "fabric.batch_order=random", "seed=3")
     for file in (tmp_path / "a").iterdir():
         assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes(), file.name
 
@@ -72,7 +80,8 @@ def test_a_write_that_fails_names_the_file_that_was_wanted(tmp_path: Path) -> No
 def test_a_trace_has_a_process_a_gpu_and_copies_of_a_track_do_not_overlap() -> None:
     built = job(*BATCHED)
     timeline = simulate(built.program, built.constants, built.options)
-    trace = json.loads(json.dumps(chrome_trace(built, timeline)))
+    trace = json.loads(json.dumps(chrome_trace(timeline, {"cluster": "test"}, plan=built.layer.plan)))
+    assert trace["otherData"] == {"cluster": "test"}
     events = trace["traceEvents"]
     names = {e["pid"]: e["args"]["name"] for e in events if e["name"] == "process_name"}
     assert names == {gpu: f"GPU {gpu}" for gpu in range(4)}
@@ -107,7 +116,7 @@ def test_recorded_rates_integrate_to_the_bytes_moved_and_no_source_sends_more_th
     edges = np.linspace(0.0, timeline.copy_end_s.max(), 501)
     for source in range(4):
         chosen = built.program.copy_src == source
-        rates = rate_over_time(timeline, chosen, edges)
+        rates = rate_over_time(timeline, chosen, edges, timeline.links)
         assert (rates * np.diff(edges)).sum() == pytest.approx(built.program.copy_bytes[chosen].sum(), rel=1e-9)
         assert rates.max() <= built.constants.rates["egress"] * (1 + 1e-9)
 

@@ -7,7 +7,8 @@ from dwdp_sim.fabric.hypotheses import Variant
 from dwdp_sim.fabric.lower_bound import lower_bound_s
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.results.predict import predict
-from dwdp_sim.results.summary import draw_spread, latency, latency_range, memory_bytes
+from dwdp_sim.results.summary import Latency, LayerSummary, draw_spread, latency_range
+from dwdp_sim.results.summary_head import MemoryBytes, memory_bytes
 from tests.dwdp_sim.composing import job
 
 
@@ -27,31 +28,26 @@ def test_with_experts_in_host_memory_the_bound_is_the_host_link_s() -> None:
 def test_memory_is_resident_experts_of_all_layers_and_two_slots() -> None:
     # 58 layers × 64 experts × 24,772,616 bytes; two slots of 192 experts.
     layer = job().layer
-    assert layer is not None
-    assert memory_bytes(layer) == {"experts": 58 * 64 * 24_772_616, "slots": 2 * 192 * 24_772_616}
+    assert memory_bytes(layer) == MemoryBytes(experts=58 * 64 * 24_772_616, slots=2 * 192 * 24_772_616)
 
 
 def test_latency_figures_are_those_of_the_ranks() -> None:
-    assert latency(np.array([1.0, 2.0, 3.0, 10.0])) == {
-        "mean": 4.0,
-        "p50": 2.5,
-        "p95": pytest.approx(8.95),
-        "max": 10.0,
-    }
+    found = Latency.of(np.array([1.0, 2.0, 3.0, 10.0]))
+    assert (found.mean, found.p50, found.max) == (4.0, 2.5, 10.0)
+    assert found.p95 == pytest.approx(8.95)
 
 
 def test_a_range_spans_all_machines_figure_by_figure_and_names_the_ends() -> None:
     # Two draws of two ranks on two machines: means 2.5 and 2, largest 4 and 2.
     of = job().constants
     first, second = (Variant((name,), of, FabricOptions()) for name in ("as configured", "fast"))
-    found = latency_range(
-        [(first, np.array([[1.0, 4.0], [3.0, 2.0]])), (second, np.array([[2.0, 2.0], [2.0, 2.0]]))], "ranks"
-    )
-    assert found["mean"] == [2.0, 2.5]
-    assert found["max"] == [2.0, 4.0]
-    assert found["ranks"] == [[2.0, 2.0], [2.0, 3.0]]
-    assert (found["lowest"], found["highest"], found["draws"]) == ("fast", "as configured", 2)
-    assert [row["mean_s"] for row in found["under"]] == [2.5, 2.0]
+    found = latency_range([(first, np.array([[1.0, 4.0], [3.0, 2.0]])), (second, np.array([[2.0, 2.0], [2.0, 2.0]]))])
+    assert found is not None
+    assert (found.mean, found.max) == ((2.0, 2.5), (2.0, 4.0))
+    assert found.each == [(2.0, 2.0), (2.0, 3.0)]
+    assert (found.lowest, found.highest, found.draws) == ("fast", "as configured", 2)
+    assert [row.mean_s for row in found.under] == [2.5, 2.0]
+    assert list(found.to_dict("streams"))[:5] == ["mean", "p50", "p95", "max", "streams"]
 
 
 def test_the_spread_of_draws_is_the_largest_distance_of_one_from_their_mean() -> None:
@@ -63,14 +59,15 @@ def test_the_spread_of_draws_is_the_largest_distance_of_one_from_their_mean() ->
 def test_a_summary_s_breakdown_adds_up_and_holds_every_documented_key() -> None:
     built = job("strategy=default", "issue_mode=as_issued")
     _, summary = predict(built)
-    assert set(summary) == {
+    assert isinstance(summary, LayerSummary)
+    assert set(summary.to_dict()) == {
         "schema", "config_hash", "cluster", "model", "strategy", "implementation", "dwdp_size", "issue_mode", "home",
         "plan", "memory_bytes", "lower_bound_s", "prefetch_latency_s", "ranks", "assumed_constants", "range_s",
         "wall_s", "start", "draws", "draw_spread",
     }  # fmt: skip
-    for row in summary["ranks"]:
-        parts = [row[f"{part}_s"] for part in ("host", "gap", "transfer", "contention")]
-        assert sum(parts) == pytest.approx(row["prefetch_latency_s"], rel=1e-12)
+    for row in summary.ranks:
+        parts = (row.host_s, row.gap_s, row.transfer_s, row.contention_s)
+        assert sum(parts) == pytest.approx(row.prefetch_latency_s, rel=1e-12)
         assert min(parts) >= 0
-        assert row["prefetch_latency_s"] >= summary["lower_bound_s"]
-    assert summary["ranks"][0]["host_s"] > 0
+        assert row.prefetch_latency_s >= summary.basis.lower_bound_s
+    assert summary.ranks[0].host_s > 0

@@ -13,22 +13,25 @@ from dwdp_sim.advise.trials import Setup, iteration_s
 from dwdp_sim.fabric.hypotheses import WALKS, Hypothesis
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.model.placement import Placement
+from dwdp_sim.plan.build_plan import build_plan
 from dwdp_sim.plan.copy_plan import BATCH
+from dwdp_sim.plan.engines import IMPLEMENTATIONS
+from dwdp_sim.plan.kinds import STRATEGIES
 from dwdp_sim.plan.program import program_from_plan
-from dwdp_sim.plan.strategy import IMPLEMENTATIONS, STRATEGIES, Strategy, build_plan
+from dwdp_sim.plan.strategy import Strategy
 from dwdp_sim.steps.coarse_plan import SLICES_A_PULL, coarse_constants, make_coarse_plan
 from tests.dwdp_sim import programs as builders
 from tests.dwdp_sim.advise.bases import small_bench
 
 MODEL = MoEModel("small", 256, 128, 24, 1, 1, 1, "nvfp4")
-CUT = [Strategy("batched"), Strategy("batched_per_round"), Strategy("waves")]
+CUT = [Strategy(STRATEGIES["batched"]), Strategy(STRATEGIES["batched_per_round"]), Strategy(STRATEGIES["waves"])]
 RULES = [Hypothesis(name, constants=settings) for name, settings in WALKS.items()]
 
 
 @given(
     strategy=st.builds(
         Strategy,
-        name=st.sampled_from(STRATEGIES),
+        kind=st.sampled_from(list(STRATEGIES.values())),
         implementation=st.sampled_from(sorted(IMPLEMENTATIONS)),
         slice_bytes=st.one_of(st.none(), st.integers(100, 100_000)),
         wave_copies=st.integers(1, 9),
@@ -55,11 +58,13 @@ def test_only_small_slices_are_made_larger() -> None:
     # 8 experts a peer: the largest pull, w3_w1, is 8 · 2·1536·1280 = 31.5 MB: 32 slices of it are just below 1 MiB.
     model, placement = small_bench().model, small_bench().placement
     sizes = {
-        size: make_coarse_plan(model, placement, Strategy("batched", slice_bytes=size), 32).strategy.slice_bytes
+        size: make_coarse_plan(
+            model, placement, Strategy(STRATEGIES["batched"], slice_bytes=size), 32
+        ).strategy.slice_bytes
         for size in (2**16, 2**19, 2**20, 2**23, None)
     }
     assert sizes == {2**16: 2**19, 2**19: 2**19, 2**20: 2**20, 2**23: 2**23, None: None}
-    assert make_coarse_plan(model, placement, Strategy("default", slice_bytes=None)).copies_scale == 1.0
+    assert make_coarse_plan(model, placement, Strategy(STRATEGIES["default"], slice_bytes=None)).copies_scale == 1.0
 
 
 @pytest.mark.parametrize("strategy", CUT)
@@ -83,7 +88,7 @@ def test_a_twin_costs_the_host_what_the_real_one_does(strategy: Strategy) -> Non
 def test_a_step_of_a_twin_takes_as_long_as_one_of_the_real_slices_within_two_percent(rule: Hypothesis) -> None:
     # Four ranks at random phases: 64 KiB slices, 240 a pull, against 60 of 256 KiB.
     bench = small_bench(dwdp__dwdp_size=4, model__num_experts=16, compute__window_s=3e-5, compute__variation=0.1)
-    setup = Setup(Strategy("batched", slice_bytes=2**16), state=rule)
+    setup = Setup(Strategy(STRATEGIES["batched"], slice_bytes=2**16), state=rule)
     fine, coarse = (replace(setup, slices=count) for count in (10**9, SLICES_A_PULL))
     times = np.array([[iteration_s((bench, one, seed)) for seed in (0, 1, 2)] for one in (fine, coarse)])
     assert bench.twin(coarse).copies_scale > 3

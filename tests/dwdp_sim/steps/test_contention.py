@@ -133,7 +133,7 @@ def test_first_in_first_out_is_not_split() -> None:
     assert blame.rest_s.ravel().tolist() == timeline.contention_s.ravel().tolist() == [0.0, 1.0]
 
 
-def test_without_link_samples_nothing_is_made_up() -> None:
+def test_without_link_rates_nothing_is_made_up() -> None:
     of = program(queue(0, single(1, 0, 100)))
     with pytest.raises(ValueError, match="record_links"):
         split_contention(simulate_steps(of, once(1), constants(of)))
@@ -180,8 +180,8 @@ def during(timeline: StepTimeline, rank: int) -> list[tuple[int, float, set[tupl
     ends = timeline.prefetch_end_s[rank].ravel().tolist()
     return [
         (next(i for i, end in enumerate(ends) if begin < end), until - begin, pairs)
-        for (begin, rates), (until, _) in pairwise(timeline.link_samples)
-        if begin < ends[-1] and (pairs := {timeline.flows[number][2:] for number in rates.flows})
+        for (begin, rates), (until, _) in pairwise(timeline.links.samples)
+        if begin < ends[-1] and (pairs := {timeline.links.flows[number][2:] for number in rates.flows})
     ]
 
 

@@ -15,10 +15,12 @@ import pytest
 from dwdp_sim.app import main
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.base.estimate import Estimate, paired_gain
-from dwdp_sim.job.build import Job, build_config
-from dwdp_sim.job.build_steps import with_background
+from dwdp_sim.job.build_steps import build_steps_job
+from dwdp_sim.job.job import StepsJob
 from dwdp_sim.job.presets import preset
-from dwdp_sim.results.step_summary import steps_table
+from dwdp_sim.job.resolve import resolve
+from dwdp_sim.results.step_files import steps_table
+from dwdp_sim.steps.background import with_background
 from dwdp_sim.steps.replications import known_within, run_replications, workers
 from dwdp_sim.steps.scenario import FIGURES, Scenario, draw, replicate
 from tests.dwdp_sim.programs import program, queue, single
@@ -32,17 +34,15 @@ SMALL = {
 }
 
 
-def small_job(strategy: str = "batched", **values: Any) -> Job:
+def small_job(strategy: str = "batched", **values: Any) -> StepsJob:
     """Four layers of V3-Lite; `values` with `__` for dots."""
     chosen = SMALL | {key.replace("__", "."): value for key, value in values.items()}
     config = preset(chosen, model="deepseek_v3_lite_nvfp4", strategy=strategy, workload="iteration")
-    return build_config(config, [])
+    return build_steps_job(resolve(config))
 
 
 def small(strategy: str = "batched", **values: Any) -> Scenario:
-    scenario = small_job(strategy, **values).scenario
-    assert scenario is not None
-    return scenario
+    return small_job(strategy, **values).scenario
 
 
 @pytest.mark.parametrize(
@@ -154,8 +154,7 @@ def test_kv_cache_on_the_way_out_slows_the_prefetch() -> None:
 
 def test_rows_hold_every_seed_rank_step_and_layer_once() -> None:
     job = small_job()
-    assert job.scenario is not None
-    table = steps_table(job, [replicate(job.scenario, seed) for seed in (0, 1)])
+    table = steps_table("a" * 64, [replicate(job.scenario, seed) for seed in (0, 1)])
     keys = set(zip(*(table[name].to_pylist() for name in ("seed", "rank", "step", "layer")), strict=True))
     assert table.num_rows == len(keys) == 2 * 4 * 3 * 4
 

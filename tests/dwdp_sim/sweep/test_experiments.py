@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dwdp_sim.job.build import build_config
-from dwdp_sim.job.hydra_flags import read_command_line
+from dwdp_sim.job.build import build_run
 from dwdp_sim.job.schema import config_dir, register_schemas
-from dwdp_sim.results.predict import summarize_job
+from dwdp_sim.results.predict import summarize_run
 from dwdp_sim.sweep.run import jobs_of
 
 EXPERIMENTS = sorted((config_dir() / "experiment").glob("*.yaml"))
@@ -22,13 +21,12 @@ SIMULATED = [path for path in EXPERIMENTS if path.stem not in ON_HARDWARE]
 def test_an_experiment_s_jobs_are_composed_and_its_first_one_runs(path: Path) -> None:
     register_schemas()
     overrides = [f"+experiment={path.stem}"]
-    jobs = jobs_of("config", read_command_line(["-m", *overrides]), overrides)
+    jobs = jobs_of("config", overrides, [str(config_dir())])
     assert len(jobs) > 10
     assert {asked.config.results_dir for asked in jobs} == {f"results/{path.stem}"}
     first = jobs[0]
-    config = copy.deepcopy(first.config)
-    config.workers = 1
-    assert summarize_job(build_config(config, first.overrides))["wall_s"] > 0
+    config = replace(first.config, workers=1)
+    assert summarize_run(build_run(config, first.overrides)).to_dict()["wall_s"] > 0
 
 
 def test_every_experiment_says_which_question_it_answers() -> None:

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import hydra
 import pytest
-from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
 from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.job.multirun import combinations
 from dwdp_sim.job.schema import config_dir, register_schemas
 from dwdp_sim.sweep import jobs as jobs_module
 from dwdp_sim.sweep.compose_many import Composer
-from dwdp_sim.sweep.jobs import asked_hash, asked_jobs, combinations, job_name
+from dwdp_sim.sweep.jobs import asked_hash, asked_jobs, job_name
 from tests.dwdp_sim.composing import config_object
 
 
@@ -34,8 +34,8 @@ def composer() -> Composer:
 
 
 def expand(params: dict[str, str], *overrides: str) -> list[list[str]]:
-    with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return combinations(params, overrides, GlobalHydra.instance().config_loader())
+    of_experiment = [f"{key}={value}" for key, value in params.items()]
+    return combinations([*of_experiment, *overrides], [str(config_dir())])
 
 
 CHOICES = {

@@ -13,8 +13,8 @@ import pytest
 
 from dwdp_sim import report_app as report
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.job.build import build_config
-from dwdp_sim.results.predict import summarize_job
+from dwdp_sim.job.build import build_run
+from dwdp_sim.results.predict import summarize_run
 from dwdp_sim.sweep.claims import claim
 from dwdp_sim.sweep.compact import compact, compacted_jobs, read_folder
 from dwdp_sim.sweep.jobs import Asked
@@ -36,8 +36,8 @@ def asked(name: str) -> Asked:
 
 @pytest.fixture(scope="module")
 def rows() -> pa.Table:
-    job = build_config(config_object(*SMALL), SMALL)
-    return result_rows(asked("a"), job, summarize_job(job), at(0))
+    job = build_run(config_object(*SMALL), SMALL)
+    return result_rows(asked("a"), job, summarize_run(job), at(0))
 
 
 def rename(rows: pa.Table, **values: object) -> pa.Table:

@@ -6,6 +6,7 @@ import contextlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dwdp_sim.job.build import Job, build_config
-from dwdp_sim.results.predict import summarize_job
+from dwdp_sim.job.build import build_run
+from dwdp_sim.job.job import CheckedRun
+from dwdp_sim.results.predict import summarize_run
 from dwdp_sim.sweep.columns import COLUMNS, SCHEMA_VERSION, data_dictionary
 from dwdp_sim.sweep.jobs import Asked
 from dwdp_sim.sweep.rows import (
@@ -36,11 +38,11 @@ def asked(*overrides: str) -> Asked:
     return Asked("a" * 32, "b" * 32, overrides, config_object(*overrides))
 
 
-def rows_of(*overrides: str) -> tuple[pa.Table, Job, dict[str, object]]:
+def rows_of(*overrides: str) -> tuple[pa.Table, CheckedRun, dict[str, Any]]:
     one = asked(*overrides)
-    job = build_config(config_object(*overrides), overrides)
-    summary = summarize_job(job)
-    return result_rows(one, job, summary, RUN), job, summary
+    job = build_run(config_object(*overrides), overrides)
+    summary = summarize_run(job)
+    return result_rows(one, job, summary, RUN), job, summary.to_dict()
 
 
 def test_rows_say_what_the_summary_says() -> None:
@@ -51,7 +53,7 @@ def test_rows_say_what_the_summary_says() -> None:
         assert rows.column(name).to_pylist() == [rank[key] for rank in summary["ranks"]]
     assert rows.column("pulled_bytes").to_pylist() == [358_318_512] * 4
     assert rows.column("prefetch_latency_mean_s")[0].as_py() == summary["prefetch_latency_s"]["mean"]
-    assert [rows.column(f"range_{end}_s")[2].as_py() for end in ("low", "high")] == summary["range_s"]["ranks"][2]
+    assert [rows.column(f"range_{end}_s")[2].as_py() for end in ("low", "high")] == list(summary["range_s"]["ranks"][2])
     assert rows.column("slice_bytes")[0].as_py() == 8 * 2**20
     assert rows.column("num_prefetch_experts")[0].as_py() == 18  # filled in: 72 experts over 4 ranks
     assert rows.column("in_flight_sources")[0].as_py() == 2

@@ -9,6 +9,7 @@ import pytest
 
 from dwdp_hw.cases.shapes import V3_LITE, model_case
 from dwdp_hw.executors.cuda.cupti import read_trace
+from dwdp_sim.plan.kinds import STRATEGIES
 from dwdp_sim.plan.strategy import Strategy
 
 TRACES = Path(__file__).parents[4] / "measurements" / "traces"
@@ -35,7 +36,7 @@ def test_a_trace_without_copies_says_so() -> None:
 
 @pytest.mark.parametrize(("strategy", "records"), [("default", 6), ("batched", 1)])
 def test_a_real_trace_holds_all_bytes_of_the_layer_and_a_batch_as_one_record(strategy: str, records: int) -> None:
-    case = model_case(V3_LITE, 36, 2, Strategy(strategy))
+    case = model_case(V3_LITE, 36, 2, Strategy(STRATEGIES[strategy]))
     witness = read_trace((TRACES / f"h200_x2_v3lite36_{strategy}_rank0.json").read_text())
     assert len(witness.copies) == records
     assert sum(copy.size for copy in witness.copies) == case.plan.bytes_per_rank()[0]

@@ -29,6 +29,7 @@ from dwdp_hw.run.launch import run_group
 from dwdp_hw.run.worker import Work
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.plan.copy_plan import ASYNC
+from dwdp_sim.plan.kinds import STRATEGIES
 from dwdp_sim.plan.strategy import Strategy
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("default")]
@@ -112,7 +113,11 @@ def test_default_and_batched_layers_from_host_memory_are_right_and_their_arrival
     cases = [
         from_host(shape, 12, strategy, f"{shape[0]}_{strategy.name}_{mode}", detail=True, issue_mode=mode)
         for shape in (V3_LITE, GPT_OSS)
-        for strategy in (Strategy("default"), Strategy("batched"), Strategy("waves"))
+        for strategy in (
+            Strategy(STRATEGIES["default"]),
+            Strategy(STRATEGIES["batched"]),
+            Strategy(STRATEGIES["waves"]),
+        )
         for mode in ("queued", "as_issued")
     ]
     for (row, results), case in zip(measure(cases), cases, strict=True):
@@ -127,14 +132,14 @@ def test_default_and_batched_layers_from_host_memory_are_right_and_their_arrival
 
 
 def test_lists_and_arrays_and_the_same_gpu_move_the_same_bytes() -> None:
-    base = from_host(V3_LITE, 6, Strategy("batched", slice_bytes=300_001), "x", repeats=3)
+    base = from_host(V3_LITE, 6, Strategy(STRATEGIES["batched"], slice_bytes=300_001), "x", repeats=3)
     cases = [replace(base, name=way, issue=way) for way in ("arrays", "lists", "built_lists")]
     cases.append(replace(base, name="local", home="local"))
     assert [row["verified_runs"] for row, _ in measure(cases)] == [[5]] * 4
 
 
 def test_a_wrong_plan_is_caught_on_the_gpu_and_the_slice_named() -> None:
-    case = from_host(V3_LITE, 6, Strategy("batched"), "shifted")
+    case = from_host(V3_LITE, 6, Strategy(STRATEGIES["batched"]), "shifted")
     src = case.plan.copy_src_offset.copy()
     src[2] += 4
     wrong = replace(case, plan=replace(case.plan, copy_src_offset=src))
@@ -143,7 +148,7 @@ def test_a_wrong_plan_is_caught_on_the_gpu_and_the_slice_named() -> None:
 
 
 def test_issuing_from_arrays_costs_less_than_from_lists() -> None:
-    case = from_host(V3_LITE, 36, Strategy("batched"), "cost", measure="issue_cost", repeats=25)
+    case = from_host(V3_LITE, 36, Strategy(STRATEGIES["batched"]), "cost", measure="issue_cost", repeats=25)
     ((_row, results),) = measure([case])
     cost = {way: statistics.median(runs) for way, runs in results[0].issue_cost_s.items()}
     assert cost["arrays"] <= 0.8 * cost["lists"], cost
@@ -161,7 +166,7 @@ def test_more_calls_than_a_stream_holds_do_not_deadlock_behind_a_gate() -> None:
 def test_a_pipeline_computes_each_layer_after_its_experts_and_copies_after_its_slot_is_free(window: str) -> None:
     if window == "matmul":
         pytest.importorskip("torch")
-    case = from_host(V3_LITE, 12, Strategy("batched"), "steps", measure="pipeline", layers=6, repeats=3)
+    case = from_host(V3_LITE, 12, Strategy(STRATEGIES["batched"]), "steps", measure="pipeline", layers=6, repeats=3)
     prefetch_s = case.plan.bytes_per_rank()[0] / 50e9
     ((row, results),) = measure([replace(case, pipeline=Pipeline((1.5 * prefetch_s,), window=window))])
     assert row["verified_runs"] == [1 + 2 * 5]
@@ -175,7 +180,7 @@ def test_a_pipeline_computes_each_layer_after_its_experts_and_copies_after_its_s
 
 
 def test_a_kernel_that_does_not_end_stops_the_run_at_the_deadline_and_names_the_rank() -> None:
-    case = from_host(V3_LITE, 6, Strategy("default"), "hanging")
+    case = from_host(V3_LITE, 6, Strategy(STRATEGIES["default"]), "hanging")
     began = time.monotonic()
     with pytest.raises(RankFault, match=r"rank 0 on .*case hanging, layer 0, in the end of the copies.*within 2 s"):
         measure([case], Settings(wait_s=2.0, hang_rank=0))
@@ -183,7 +188,7 @@ def test_a_kernel_that_does_not_end_stops_the_run_at_the_deadline_and_names_the_
 
 
 def test_more_ranks_than_gpus_is_an_error_that_says_why() -> None:
-    case = model_case(V3_LITE, 6, count_gpus() + 1, Strategy("default"))
+    case = model_case(V3_LITE, 6, count_gpus() + 1, Strategy(STRATEGIES["default"]))
     with pytest.raises(RankFault, match="two processes on one GPU take turns"):
         run_group(Work((replace(case, name="crowd"),), Settings()), count_gpus() + 1, lambda *_: None)
 
@@ -206,7 +211,11 @@ def test_peers_memory_arrives_over_nvlink_under_every_mapping(mapping: str) -> N
     _needs_two()
     cases = [
         replace(model_case(V3_LITE, 12, 2, strategy), name=f"{strategy.name}_{mode}", mapping=mapping, issue_mode=mode)
-        for strategy in (Strategy("default"), Strategy("batched"), Strategy("waves", barrier="group"))
+        for strategy in (
+            Strategy(STRATEGIES["default"]),
+            Strategy(STRATEGIES["batched"]),
+            Strategy(STRATEGIES["waves"], barrier="group"),
+        )
         for mode in ("queued", "as_issued")
     ]
     found: list[dict[str, Any]] = []
@@ -221,7 +230,8 @@ def test_peers_memory_arrives_over_nvlink_under_every_mapping(mapping: str) -> N
 def test_a_rank_with_fewer_waves_holds_nobody_up() -> None:
     _needs_two()
     many, few = (
-        model_case(V3_LITE, 12, 2, Strategy("waves", slice_bytes=size, barrier="group")).plan for size in (MIB, 4 * MIB)
+        model_case(V3_LITE, 12, 2, Strategy(STRATEGIES["waves"], slice_bytes=size, barrier="group")).plan
+        for size in (MIB, 4 * MIB)
     )
     columns = {
         name: np.concatenate(
@@ -236,7 +246,7 @@ def test_a_rank_with_fewer_waves_holds_nobody_up() -> None:
     call = np.concatenate([first, second - second[0] + first[-1] + 1])
     plan = replace(many, **columns, copy_call=call)
     assert plan.calls_per_rank()[0] > plan.calls_per_rank()[1] + 2
-    case = replace(model_case(V3_LITE, 12, 2, Strategy("default")), name="uneven", plan=plan)
+    case = replace(model_case(V3_LITE, 12, 2, Strategy(STRATEGIES["default"])), name="uneven", plan=plan)
     found: list[dict[str, Any]] = []
     run_group(Work((case,), Settings()), 2, lambda case, results: found.append(measured_row(case, results)))
     assert found[0]["verified_runs"] == [9, 9]
@@ -250,7 +260,7 @@ def test_a_killed_rank_stops_the_other_and_leaves_no_gpu_memory_behind(gpu: Gpu)
     def strike(pids: list[int]) -> None:
         threading.Timer(12.0, lambda: os.kill(pids[1], signal.SIGKILL)).start()
 
-    case = replace(model_case(V3_LITE, 12, 2, Strategy("batched")), name="endless", repeats=10**7)
+    case = replace(model_case(V3_LITE, 12, 2, Strategy(STRATEGIES["batched"])), name="endless", repeats=10**7)
     with pytest.raises(RankFault, match=r"rank 1 on .*case endless.*ended by SIGKILL"):
         run_group(Work((case,), Settings(wait_s=5.0)), 2, lambda *_: None, strike)
     after, _total = gpu.call(gpu.runtime.cudaMemGetInfo)
@@ -261,7 +271,7 @@ def test_a_profiler_beside_the_run_counts_the_same_bytes() -> None:
     pytest.importorskip("torch")
     cases = [
         from_host(V3_LITE, 12, strategy, strategy.name, witness=True, repeats=3)
-        for strategy in (Strategy("default"), Strategy("batched"))
+        for strategy in (Strategy(STRATEGIES["default"]), Strategy(STRATEGIES["batched"]))
     ]
     for (row, _results), case in zip(measure(cases), cases, strict=True):
         (said,) = row["cupti"]

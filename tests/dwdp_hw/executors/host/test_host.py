@@ -14,8 +14,10 @@ from dwdp_hw.executors.layout import GUARD_BYTES, Layout
 from dwdp_hw.executors.pattern import Bytes, pattern_bytes, seed_of
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.model.placement import Placement
+from dwdp_sim.plan.build_plan import build_plan
 from dwdp_sim.plan.copy_plan import CopyPlan
-from dwdp_sim.plan.strategy import STRATEGIES, Strategy, build_plan
+from dwdp_sim.plan.kinds import STRATEGIES
+from dwdp_sim.plan.strategy import Strategy
 
 LAYERS = 3
 
@@ -33,9 +35,11 @@ def plans(draw: st.DrawFn) -> CopyPlan:
     implementation = draw(
         st.sampled_from(("trtllm_ipc", "trtllm_vmm") if placement.overlaps else ("trtllm_ipc", "sglang"))
     )
-    name = draw(st.sampled_from(STRATEGIES))
+    name = draw(st.sampled_from(list(STRATEGIES)))
     slice_bytes = draw(st.one_of(st.none(), st.integers(1, 3000)))
-    return build_plan(model, placement, Strategy(name, implementation, slice_bytes, draw(st.integers(1, 9))))
+    return build_plan(
+        model, placement, Strategy(STRATEGIES[name], implementation, slice_bytes, draw(st.integers(1, 9)))
+    )
 
 
 def run(plan: CopyPlan, layer: int, executed: CopyPlan | None = None) -> list[tuple[Bytes, Bytes, str | None]]:
@@ -105,7 +109,7 @@ def test_a_slice_written_one_byte_off_is_caught(plan: CopyPlan, data: st.DataObj
 def test_a_missing_slice_is_named_as_a_place_that_no_slice_writes() -> None:
     placement = Placement.create(4, 2)
     model = MoEModel("small", 32, 32, 4, 1, 1, 1, "bf16")
-    plan = build_plan(model, placement, Strategy("batched", slice_bytes=1024))
+    plan = build_plan(model, placement, Strategy(STRATEGIES["batched"], slice_bytes=1024))
     size = plan.copy_bytes.copy()
     size[1] -= 8
     message = run(plan, 0, executed=replace(plan, copy_bytes=size))[0][2]

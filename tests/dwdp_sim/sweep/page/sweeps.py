@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from dwdp_sim.job.build import build_config
-from dwdp_sim.results.predict import summarize_job
+from dwdp_sim.job.build import build_run
+from dwdp_sim.results.predict import summarize_run
 from dwdp_sim.sweep.columns import SCHEMA
 from dwdp_sim.sweep.jobs import Asked
 from dwdp_sim.sweep.results_folder import Folder
@@ -35,8 +35,8 @@ def write_sweep(path: Path, lines: Sequence[Sequence[str]]) -> Path:
         asked = Asked(job, job, tuple(overrides), config_object(*overrides))
         run = Run("sweep", BEGAN + timedelta(seconds=number), 0.25)
         try:
-            built = build_config(config_object(*overrides), overrides)
-            write_rows(folder.rows(job), result_rows(asked, built, summarize_job(built), run))
+            built = build_run(config_object(*overrides), overrides)
+            write_rows(folder.rows(job), result_rows(asked, built, summarize_run(built), run))
         except ValueError as error:
             write_rows(folder.failure(job), failure_rows(asked, str(error), run))
     return path
@@ -45,8 +45,8 @@ def write_sweep(path: Path, lines: Sequence[Sequence[str]]) -> Path:
 def write_many(path: Path, jobs: int) -> Path:
     """A merged file of `jobs` jobs of four ranks: one real job again and again, with other seeds and times."""
     overrides = ("model=deepseek_v3_lite_nvfp4", "strategy.slice_bytes=8MiB")
-    built = build_config(config_object(*overrides), overrides)
-    summary = summarize_job(built)
+    built = build_run(config_object(*overrides), overrides)
+    summary = summarize_run(built)
     asked = Asked("", "", overrides, config_object(*overrides))
     rows = result_rows(asked, built, summary, Run("sweep", BEGAN, 0.25)).to_pylist()
     many = []

@@ -1,0 +1,94 @@
+"""The one way to compose a configuration: Hydra's, with every override and every key checked."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import hydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf
+
+from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.job.known_keys import check_keys, is_flag
+from dwdp_sim.job.schema import config_dir
+
+
+def compose(config_name: str, schema: type, overrides: Sequence[str], folders: Sequence[str]) -> DictConfig:
+    """The configuration as Hydra composes it, every key known, without Hydra's own node.
+
+    Args:
+        config_name: Primary config in the first of `folders`.
+        schema: Dataclass of the whole tree.
+        overrides: As on the command line, none of them swept.
+        folders: Where configuration files are: the main folder, then perhaps the user's own.
+
+    Raises:
+        ConfigError, HydraException, OmegaConfBaseException: It cannot be composed.
+    """
+    check_overrides(overrides, schema, folders)
+    with hydra.initialize_config_dir(folders[0], version_base="1.3"):
+        try:
+            config = hydra.compose(config_name, [*overrides, *search_path(folders)])
+        except UnicodeDecodeError as error:
+            raise ConfigError("--config-dir", folders[-1], f"a file in it is not UTF-8 text: {error}") from error
+    found = OmegaConf.get_type(config)
+    if found is None or not issubclass(found, schema):
+        raise ConfigError("--config-name", config_name, "its defaults must name the schema first, as those in conf/ do")
+    check_keys(config, schema)
+    return config
+
+
+def config_folders(line: argparse.Namespace) -> list[str]:
+    """Where configuration files are: the main folder, then the user's own."""
+    if line.config_dir is not None and not os.path.isdir(line.config_dir):
+        raise ConfigError("--config-dir", line.config_dir, "there is no such folder")
+    main = line.config_path or str(config_dir())
+    if not os.path.isabs(main) or not os.path.isdir(main):
+        raise ConfigError("--config-path", main, "an absolute path of a folder is wanted")
+    return [main, *([line.config_dir] if line.config_dir else [])]
+
+
+def search_path(folders: Sequence[str]) -> list[str]:
+    """The override that makes Hydra's programming interface look in all of `folders`, not only in the first."""
+    quoted = ["'file://" + os.path.abspath(folder).replace("'", "\\'") + "'" for folder in folders[1:]]
+    return [f"hydra.searchpath=[{','.join(quoted)}]"] if quoted else []
+
+
+def check_overrides(overrides: Sequence[str], schema: type, folders: Sequence[str]) -> None:
+    """Refuse what Hydra takes or has no message for: a flag that is a number, a group that is no file's name."""
+    for override in parse_overrides(overrides):
+        if override.is_delete() or override.is_sweep_override():
+            continue
+        key, value = override.key_or_group, override.value()
+        if not key:
+            raise ConfigError(key, override.get_value_string(), "the key before the = is missing")
+        if is_flag(key, schema) and isinstance(value, int) and not isinstance(value, bool):
+            raise ConfigError(key, value, "true or false is wanted")
+        options = group_options(key, folders)
+        if options and not isinstance(value, str | list):
+            raise ConfigError(key, override.get_value_string(), f"allowed: {', '.join(options)}")
+
+
+def parse_overrides(overrides: Sequence[str]) -> list[Override]:
+    """The overrides as Hydra reads them.
+
+    Raises:
+        ConfigError, HydraException: One cannot be read.
+    """
+    parser, parsed = OverridesParser.create(), list[Override]()
+    for override in overrides:
+        try:
+            parsed += parser.parse_overrides([override])
+        except ValueError as error:  # a number of thousands of digits
+            key, _, value = override.partition("=")
+            raise ConfigError(key, value, str(error)) from error
+    return parsed
+
+
+def group_options(group: str, folders: Sequence[str]) -> list[str]:
+    """Names of a group's files."""
+    return sorted({file.stem for folder in folders for file in (Path(folder) / group).glob("*.yaml")})

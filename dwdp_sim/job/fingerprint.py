@@ -1,0 +1,35 @@
+"""The hash by which equal configurations are known."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from dwdp_sim.job.schema import SimConfig
+from dwdp_sim.plan.strategy_file import hash_kind
+
+NOT_HASHED = ("results_dir", "sweep", "workers")  # where rows go, and who makes them
+_FILE_KEYS = (
+    ("model", "config_json"),
+    ("dwdp", "trtllm_yaml"),
+    ("workload", "file"),
+    ("workload", "lengths"),
+    ("compute", "file"),
+)
+
+
+def hash_config(config: SimConfig) -> str:
+    """SHA-256 over a configuration; a file counts by its contents, not by its path, and where rows go not at all."""
+    content = asdict(config)
+    for key in NOT_HASHED:
+        del content[key]
+    for group, key in _FILE_KEYS:
+        path = content[group][key]
+        if path is not None:
+            content[group][key] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    path = content["strategy"].pop("path")
+    if path is not None:
+        content["strategy"]["file"] = hash_kind(path, "strategy.path")
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,41 @@
+"""What was run, in the words of titles."""
+
+from __future__ import annotations
+
+from rich.markup import escape
+
+from dwdp_sim.base.units import format_slice
+from dwdp_sim.job.job import Layer
+from dwdp_sim.model.placement import Placement
+from dwdp_sim.plan.kinds import is_hypothetical
+from dwdp_sim.plan.strategy import Strategy
+
+
+def layer_title(layer: Layer, cluster: str, issue_mode: str) -> str:
+    """Model, machine, strategy and group, in two lines, for rich."""
+    return (
+        f"{escape(layer.model.name)} on {escape(cluster)}: {strategy_words(layer.strategy, offered=True)}\n"
+        f"{group_words(layer.placement)}, issue mode {issue_mode}"
+    )
+
+
+def picture_title(layer: Layer | None, cluster: str, issue_mode: str) -> str:
+    """The same for a picture; of a replayed program (no layer), only where it ran."""
+    if layer is None:
+        return f"copy program on {cluster}"
+    return (
+        f"{layer.model.name}: one layer's prefetch on {cluster}, N = {layer.placement.dwdp_size}\n"
+        f"{strategy_words(layer.strategy)}, {issue_mode}"
+    )
+
+
+def strategy_words(strategy: Strategy, *, offered: bool = False) -> str:
+    """Name, implementation and slice size of a strategy, and if wanted whether an engine offers it."""
+    slices = f", {format_slice(strategy.slice_bytes)} slices" if strategy.slice_bytes else ""
+    hypothetical = ", hypothetical: no engine offers it" if offered and is_hypothetical(strategy) else ""
+    return f"{strategy.name} ({strategy.implementation}{slices}{hypothetical})"
+
+
+def group_words(placement: Placement) -> str:
+    """Ranks, experts that each holds, and experts that it pulls from each peer."""
+    return f"N = {placement.dwdp_size}, L = {placement.num_experts_per_worker}, P = {placement.num_prefetch_experts}"

@@ -1,0 +1,70 @@
+"""What the ranks of a group do in forward steps: which requests, how long they compute, when they prefetch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.steps.compute import ComputeConfig, read_interference
+from dwdp_sim.steps.requests import RequestLoad
+from dwdp_sim.steps.simulate_steps import Pace
+
+STEP_STARTS = ("random", "lockstep")
+MOST_STEPS = 10_000  # more is a typing error
+_MOST_BACKGROUND_BYTES = 1e8  # of a token: a thousand times a large model's KV cache
+
+
+@dataclass(frozen=True)
+class StepsWorkload:
+    """Forward steps that every rank makes.
+
+    Attributes:
+        compute: How long the layers compute.
+        load: Which requests arrive.
+        iterations: Steps of each rank that count.
+        warmup: Steps before them that do not.
+        start: `random` (each rank begins within the first step's compute time) or `lockstep`.
+        slots: Slots for prefetched layers.
+        launch_s: Host seconds to launch one layer's kernels.
+        ahead: Whether the host may be one step ahead of the GPU.
+        carry_over: Whether the next step's first layers are prefetched as soon as slots are free.
+        background_bytes_per_token: Bytes that another GPU pulls from each rank after a step, for each of its tokens.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    compute: ComputeConfig
+    load: RequestLoad = field(default_factory=RequestLoad)
+    iterations: int = 2
+    warmup: int = 1
+    start: str = "random"
+    slots: int = 2
+    launch_s: float = 0.0
+    ahead: bool = True
+    carry_over: bool = False
+    background_bytes_per_token: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, least in (("iterations", 1), ("warmup", 0)):
+            if not least <= getattr(self, name) <= MOST_STEPS:
+                raise ConfigError(f"workload.{name}", getattr(self, name), f"must be from {least} to {MOST_STEPS}")
+        if self.start not in STEP_STARTS:
+            raise ConfigError("workload.start", self.start, f"allowed for forward steps: {', '.join(STEP_STARTS)}")
+        self.pace()  # refuses slots, a launch time or an interference that cannot be
+        if not 0 <= self.background_bytes_per_token <= _MOST_BACKGROUND_BYTES:
+            raise ConfigError(
+                "workload.background_bytes_per_token",
+                self.background_bytes_per_token,
+                f"bytes from 0 to {_MOST_BACKGROUND_BYTES:g} are wanted",
+            )
+
+    def pace(self) -> Pace:
+        """What paces a step besides its compute windows."""
+        return Pace(
+            slots=self.slots,
+            launch_s=self.launch_s,
+            ahead=self.ahead,
+            carry_over=self.carry_over,
+            interference=read_interference(self.compute),
+        )
