@@ -11,7 +11,8 @@ import re
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -44,18 +45,18 @@ class FakeCuda:
         self.log: list[tuple[str, dict[str, Any]]] = []
         self.broken: list[Exception] = []
         self.streams: dict[int, Stream] = {}
-        self._counts: Counter[str] = Counter()
+        self._handles = count(0x1000)
+        self._counts: dict[str, Iterator[int]] = {}  # an iterator counts in one step, also between threads
         self.memory = Memory()
         self._prototypes: list[Any] = []  # kept alive for C
 
     @property
     def live(self) -> Counter[str]:
-        return +self.memory.live
+        return self.memory.live
 
-    def count(self, name: str, *, core: bool = False) -> bool:
+    def note_call(self, name: str, *, core: bool = False) -> bool:
         """Note a call; whether it shall fail. cuda.core raises, the bindings return a code."""
-        failing = self._counts[name] >= self.fails.get(name, 1 << 60)
-        self._counts[name] += 1
+        failing = next(self._counts.setdefault(name, count())) >= self.fails.get(name, 1 << 60)
         if failing and core:
             raise CoreError(f"CUDA_{Status.ERROR_LAUNCH_FAILURE.name}: the GPU is lost")
         return failing
@@ -113,19 +114,19 @@ class FakeCuda:
 
     def stream(self) -> Stream:
         """A new stream."""
-        self.count("cuStreamCreate", core=True)
-        handle = 0x1000 + len(self.streams)
+        self.note_call("cuStreamCreate", core=True)
+        handle = next(self._handles)
         self.streams[handle] = Stream(self, handle)
         return self.streams[handle]
 
     def _event(self, timed: bool) -> Event:
         assert timed
-        self.count("cuEventCreate", core=True)
+        self.note_call("cuEventCreate", core=True)
         return Event(self)
 
     def _launch(self, stream: Stream, config: tuple[Any, Any], kernel: tuple[str, list[Any]], *arguments: Any) -> None:
         name, parameters = kernel
-        self.count(f"cuLaunchKernel of {name}", core=True)
+        self.note_call(f"cuLaunchKernel of {name}", core=True)
         assert [type(argument) for argument in arguments] == parameters, f"{name} takes {parameters}"
         values = [int(getattr(argument, "value", argument)) for argument in arguments]
         grid = config[0] if isinstance(config[0], tuple) else (config[0], 1)
@@ -143,7 +144,7 @@ class FakeCuda:
 
     def _checked(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> tuple[Any, ...]:
-            if self.count(name):
+            if self.note_call(name):
                 # The count of values a binding returns beside the status stays the same when it fails.
                 return (Status.ERROR_LAUNCH_FAILURE, *((3,) if self._reports_index(name) else ()))
             found = function(self, *arguments)
@@ -175,7 +176,7 @@ class FakeCuda:
         def batch(
             dsts: int, srcs: int, sizes: int, count: int, attributes: int, first: int, number: int, *tail: int
         ) -> int:
-            if self.count("cuMemcpyBatchAsync"):
+            if self.note_call("cuMemcpyBatchAsync"):
                 return int(Status.ERROR_LAUNCH_FAILURE)
             columns = [list((ctypes.c_uint64 * count).from_address(address)) for address in (dsts, srcs, sizes)]
             seen = {

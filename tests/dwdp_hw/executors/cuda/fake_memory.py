@@ -21,19 +21,21 @@ class Memory:
     """Counts what is live by kind; giving back what was not taken fails."""
 
     def __init__(self) -> None:
-        self.live: Counter[str] = Counter()
         self._taken: dict[tuple[str, int], list[object]] = {}
+
+    @property
+    def live(self) -> Counter[str]:
+        """What is taken and not given back, by kind."""
+        return Counter(kind for (kind, _key), taken in list(self._taken.items()) for _ in taken)
 
     def note(self, kind: str, key: int, content: object = None) -> int:
         """Something of `kind` is taken."""
-        self.live[kind] += 1
         self._taken.setdefault((kind, key), []).append(content)
         return key
 
     def forget(self, kind: str, key: int) -> None:
         """It is given back."""
         self._taken[kind, key].pop()
-        self.live[kind] -= 1
 
     def take(self, kind: str, size: int) -> int:
         """The address of new bytes, none of them as they should be."""

@@ -67,13 +67,13 @@ class Stream:
 
     def record(self, event: Event) -> None:
         """See cuda.core."""
-        self._cuda.count("cuEventRecord", core=True)
+        self._cuda.note_call("cuEventRecord", core=True)
         event.happened.clear()
         self.take("record", event.happen)
 
     def wait(self, event: Event) -> None:
         """See cuda.core."""
-        self._cuda.count("cuStreamWaitEvent", core=True)
+        self._cuda.note_call("cuStreamWaitEvent", core=True)
         self.take("wait", lambda: event.happened.wait(_LONGEST_S))
 
 
@@ -91,7 +91,7 @@ class Event:
     @property
     def is_done(self) -> bool:
         """See cuda.core."""
-        self._cuda.count("cuEventQuery", core=True)
+        self._cuda.note_call("cuEventQuery", core=True)
         return self.happened.is_set()
 
     def __sub__(self, other: Event) -> float:
