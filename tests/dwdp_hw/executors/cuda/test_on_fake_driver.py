@@ -149,7 +149,7 @@ def test_a_call_that_fails_in_a_run_is_named_with_its_code(
     cuda: FakeCuda, measure: Measure, call: str, issue: str, said: str
 ) -> None:
     cuda.fails[call] = 4 if call == "cuEventQuery" else 1 if "gate" in call else 0
-    strategy = Strategy(DEFAULT if call == "cudaMemcpyAsync" else "batched")
+    strategy = Strategy(DEFAULT if call == "cudaMemcpyAsync" else BATCHED)
     with pytest.raises(RankFault, match=f"rank 0 on .*: {said}") as raised:
         measure(small_layer(strategy, issue=issue), gate_timeout_s=0.5)
     assert raised.value.rank == 0
