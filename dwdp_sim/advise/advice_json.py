@@ -53,7 +53,7 @@ def advice_content(job: StepsJob, config_hash: str, advice: Advice, found: dict[
                 "ends_at": _finite(turning.ends_at),
                 "costs": turning.costs,
             }
-            for turning in advice.turnings
+            for turning in advice.break_evens
         ],
         "slices": [
             {

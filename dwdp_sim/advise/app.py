@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from dwdp_sim.advise.advice import (
     advise,
     check_advisable,
-    current,
+    current_candidate,
     effort_of,
     kinds_also_compared,
     possible_states,
@@ -33,7 +33,7 @@ from dwdp_sim.advise.gain_map import RATIOS, VARIATIONS, map_gain
 from dwdp_sim.advise.gain_map_figure import draw_map
 from dwdp_sim.advise.print_advice import print_advice
 from dwdp_sim.advise.provenance import evidence
-from dwdp_sim.advise.trials import Bench, Lab
+from dwdp_sim.advise.trials import Baseline, Trials
 from dwdp_sim.advise.window_ratio import measure_load
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.job.build import build_run
@@ -75,7 +75,7 @@ def run_advice(question: Question, folder: Path, console: Console) -> None:
     config, job = question.config, question.job
     with _progress(console) as progress, workers(config.workers or os.cpu_count() or 1) as pool:
         advice = advise(job, effort_of(config), kinds_also_compared(config), pool, progress)
-    found = evidence(Bench.of(job), current(job))
+    found = evidence(Baseline.of(job), current_candidate(job))
     content = advice_content(job, question.run.config_hash, advice, found)
     settings = yaml.safe_dump(question.run.config, sort_keys=False, allow_unicode=True)
     written = [
@@ -88,17 +88,17 @@ def run_advice(question: Question, folder: Path, console: Console) -> None:
 def run_map(question: Question, folder: Path, console: Console) -> None:
     """Draw the gain of batching over window and variation into `folder`."""
     config, job = question.config, question.job
-    bench = Bench.of(job)
+    baseline = Baseline.of(job)
     seeds = range(config.seed, config.seed + config.workload.replications)
-    have = current(job)
-    load = measure_load(bench, have.strategy, seeds)
-    size = bench.placement.dwdp_size
-    states = telling_states(possible_states(bench, have))
+    current = current_candidate(job)
+    load = measure_load(baseline, current.strategy, seeds)
+    size = baseline.placement.dwdp_size
+    states = telling_states(possible_states(baseline, current))
     places = list(product(RATIOS, VARIATIONS))
     with _progress(console) as progress, workers(config.workers or os.cpu_count() or 1) as pool:
-        lab = Lab(bench, pool, partial(progress, "map"))
-        points = map_gain(lab, have, load, places, states, config.advise.screen_layers, seeds)
-    title = f"{bench.model.name} on {bench.cluster.name}, N = {size}, {have.strategy.implementation}"
+        runner = Trials(baseline, pool, partial(progress, "map"))
+        points = map_gain(runner, current, load, places, states, config.advise.screen_layers, seeds)
+    title = f"{baseline.model.name} on {baseline.cluster.name}, N = {size}, {current.strategy.implementation}"
     content = json.dumps(map_content(job, question.run.config_hash, points, load), indent=2) + "\n"
     written = [
         write_whole(folder / "map.png", lambda path: draw_map(path, title, points, load)),

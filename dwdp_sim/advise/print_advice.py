@@ -15,7 +15,7 @@ from dwdp_sim.advise.advice import Advice
 from dwdp_sim.advise.engine_settings import engine_settings
 from dwdp_sim.advise.provenance import source_lines
 from dwdp_sim.advise.search import ALIKE
-from dwdp_sim.advise.verdict import percent, percent_range, turning_lines, verdict
+from dwdp_sim.advise.verdict import break_even_lines, percent, percent_range, verdict
 from dwdp_sim.base.estimate import Estimate
 from dwdp_sim.base.units import format_bytes, format_seconds, format_slice
 from dwdp_sim.job.job import StepsJob
@@ -44,7 +44,7 @@ def print_advice(
     console.print(_candidates(job, advice))
     load, today = job.scenario.workload.load, advice.findings.today.candidate
     for heading, lines in (
-        ("where it turns", [_load_line(advice), *turning_lines(advice.turnings)]),
+        ("where it turns", [_load_line(advice), *break_even_lines(advice.break_evens)]),
         ("slice size", [_slice_line(advice)]),
         ("if the host's time counts (issue_mode=as_issued), batched over default", _host_lines(advice)),
         ("placement", _placement_lines(advice)),
@@ -74,9 +74,9 @@ def _candidates(job: StepsJob, advice: Advice) -> Table:
     for heading in ("forward step", "gain ± 95 %", "range over rules", "host a layer"):
         table.add_column(heading, justify="right")
     table.add_column("engine must change")
-    have = advice.findings.rows[0]
+    current = advice.findings.rows[0]
     for row in advice.findings.rows:
-        own = row is have
+        own = row is current
         table.add_row(
             row.candidate.label + (" (yours)" if own else ""),
             format_seconds(row.iteration.mean),
