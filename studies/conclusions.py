@@ -22,10 +22,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dwdp_sim.advise.advice import possible_states
-from dwdp_sim.advise.candidates import Candidate
-from dwdp_sim.advise.trials import Baseline, Trial, Trials, Windows
-from dwdp_sim.advise.window_ratio import measure_load
+from dwdp_sim.advice.advice import possible_states
+from dwdp_sim.advice.candidates import Candidate
+from dwdp_sim.advice.trials import Baseline, Trial, Trials, Windows
+from dwdp_sim.advice.window_ratio import measure_load
 from dwdp_sim.base.estimate import paired_gain
 from dwdp_sim.fabric.hypotheses import ARTEFACT_AS_LOSS, EXCLUDED, Hypothesis
 from dwdp_sim.job.build_steps import build_steps_job

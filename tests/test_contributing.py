@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from dwdp_sim.advise.candidates import Candidate, candidates, changes
+from dwdp_sim.advice.candidates import Candidate, candidates, changes
 from dwdp_sim.model.placement import Placement
 from dwdp_sim.plan.kinds import DEFAULT
 from dwdp_sim.plan.strategy import Strategy
 from dwdp_sim.plan.strategy_file import load_kind
 from dwdp_sim.steps.coarse_plan import make_coarse_plan
 from dwdp_sim.sweep.page.sweep_jobs import read_jobs
-from tests.dwdp_sim.advise.bases import small_baseline
+from tests.dwdp_sim.advice.bases import small_baseline
 from tests.recipe import write_recipe
 from tests.test_docs import ROOT
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dwdp_sim.advise.trials import Trial, iteration_s
+from dwdp_sim.advice.trials import Trial, iteration_s
 from dwdp_sim.fabric.hypotheses import WALKS, Hypothesis
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.model.placement import Placement
@@ -21,7 +21,7 @@ from dwdp_sim.plan.program import program_from_plan
 from dwdp_sim.plan.strategy import Strategy
 from dwdp_sim.steps.coarse_plan import SLICES_A_PULL, coarse_constants, make_coarse_plan
 from tests.dwdp_sim import programs as builders
-from tests.dwdp_sim.advise.bases import small_baseline
+from tests.dwdp_sim.advice.bases import small_baseline
 
 MODEL = MoEModel("small", 256, 128, 24, 1, 1, 1, "nvfp4")
 CUT = [Strategy(STRATEGIES["batched"]), Strategy(STRATEGIES["batched_per_round"]), Strategy(STRATEGIES["waves"])]
