@@ -30,7 +30,7 @@ def test_every_candidate_comes_once_the_user_s_own_first(implementation: str) ->
 
 def test_a_slice_that_the_user_has_is_compared_too() -> None:
     have = Candidate(Strategy(STRATEGIES["batched"], slice_bytes=3 * MIB), True)
-    assert {c.slice_bytes for c in candidates(have) if c.kind == "waves"} == {*SLICES, 3 * MIB}
+    assert {c.strategy.slice_bytes for c in candidates(have) if c.kind == "waves"} == {*SLICES, 3 * MIB}
     assert changes(have, have) == []
 
 
