@@ -21,7 +21,7 @@ from dwdp_sim.job.job import LayerJob
 from dwdp_sim.job.presets import preset
 from dwdp_sim.job.resolve import resolve
 from dwdp_sim.plan.copy_plan import ASYNC, BATCH, NO_BARRIER
-from dwdp_sim.plan.program import LONGEST_SPREAD_S, Program
+from dwdp_sim.plan.program import LONGEST_SPREAD_S, Program, ProgramStream
 
 MEASUREMENTS = Path(__file__).resolve().parents[1] / "measurements"
 PUSHING_RANKS = 16  # of 64: with 64 every figure that was tried is within 3 %, at a hundred times the time
@@ -130,7 +130,7 @@ def machine_of(machine: str, unknown: Unknown) -> Cluster:
         "gb300_nvl72",
     ):  # pushes of 780 GB/s and pulls of 798 are known, not what a GPU's
         rate = unknown.within(1, 780e9, 798e9)  # pushes reach together, nor whether pulls beside compute reach 798
-        cluster = with_values(cluster, {f"{name}_bytes_per_s": rate for name in ("egress", "ingress", "pair")})
+        cluster = cluster.with_values({f"{name}_bytes_per_s": rate for name in ("egress", "ingress", "pair")})
     return drawn_both_ways(cluster, unknown)
 
 
@@ -141,13 +141,7 @@ def drawn_both_ways(cluster: Cluster, unknown: Unknown) -> Cluster:
         interval = cluster.constants[name].interval
         if cluster.constants[name].provenance == "assumed" and interval is not None:
             values[name] = {kind: unknown.within(0, *ends) for kind, ends in interval.items()}
-    return with_values(cluster, values)
-
-
-def with_values(cluster: Cluster, values: Mapping[str, Any]) -> Cluster:
-    """The cluster with other values of some constants."""
-    changed = {name: replace(cluster.constants[name], value=value) for name, value in values.items()}
-    return replace(cluster, constants={**cluster.constants, **changed})
+    return cluster.with_values(values)
 
 
 def program_of(
@@ -162,21 +156,13 @@ def program_of(
         issue: `ASYNC` or `BATCH`, of every call.
         barriers: Whether all ranks wait for one another between calls.
     """
-    calls = [(stream, number, call) for stream, own in enumerate(streams) for number, call in enumerate(own)]
-    copies = np.array([copy for _, _, call in calls for copy in call], dtype=np.int64).reshape(-1, 3)
-    return Program(
-        num_gpus=gpus,
-        stream_gpu=np.arange(len(streams)),
-        stream_start_s=np.array(starts_s, dtype=np.float64),
-        stream_queued=np.ones(len(streams), dtype=np.bool_),
-        call_stream=np.array([stream for stream, _, _ in calls]),
-        call_issue=np.full(len(calls), issue),
-        call_barrier=np.array([number if barriers else NO_BARRIER for _, number, _ in calls]),
-        call_first_copy=np.r_[0, np.cumsum([len(call) for _, _, call in calls])],
-        copy_src=copies[:, 0],
-        copy_dst=copies[:, 1],
-        copy_bytes=copies[:, 2],
-    )
+    found = []
+    for gpu, (calls, start_s) in enumerate(zip(streams, starts_s, strict=True)):
+        src, dst, size = np.array([copy for call in calls for copy in call], dtype=np.int64).reshape(-1, 3).T
+        copies = np.array([len(call) for call in calls])
+        barrier = np.arange(len(calls)) if barriers else NO_BARRIER
+        found.append(ProgramStream(gpu, src, dst, size, copies, issue, barrier, start_s))
+    return Program.build(gpus, found)
 
 
 def _shipped(machine: str, unknown: Unknown) -> Cluster:
@@ -198,7 +184,7 @@ def _h20(unknown: Unknown) -> Cluster:
     }
     cluster = replace(cluster, constants={**cluster.constants, **more})
     rates = {f"{name}_bytes_per_s": rate for name in ("egress", "ingress", "pair")}
-    return with_values(cluster, {**rates, "push_bytes_per_s": H20_RATE[0]})
+    return cluster.with_values({**rates, "push_bytes_per_s": H20_RATE[0]})
 
 
 def _ascending_pulls(cluster: Cluster, ranks: int, size: int, unknown: Unknown) -> Replay:

@@ -29,9 +29,10 @@ from dwdp_hw.cases.case import Case
 from dwdp_hw.cases.incast import incast_cases
 from dwdp_hw.cases.program import case_program
 from dwdp_hw.cases.start_offsets import LATEST_S
+from dwdp_hw.rows.file import measurement_file
 from dwdp_hw.rows.read import read_recording
+from dwdp_hw.rows.schema import MeasuredRow
 from dwdp_hw.rows.streams_codec import fold_streams
-from dwdp_hw.rows.write import FORMAT
 from dwdp_hw.run.expectations import Expectation, expect_all
 from dwdp_hw.validate.rule_scores import place_of, score_hypotheses
 from dwdp_hw.validate.validate import Bars, validate
@@ -106,7 +107,7 @@ class Runs:
         ]  # fmt: skip
         return cls(program, starts_s, np.array(elapsed_s))
 
-    def row(self, name: str, random: np.random.Generator, *, recorded: bool) -> dict[str, Any]:
+    def row(self, name: str, random: np.random.Generator, *, recorded: bool) -> MeasuredRow:
         """A measured row: some of the draws with noise; the starts as clocks see them, or none."""
         chosen = random.choice(DRAWS, RUNS, replace=False)
         times = 1e6 * self.elapsed_s[chosen] * (1 + NOISE * random.standard_normal((RUNS, self.elapsed_s.shape[1])))
@@ -123,9 +124,11 @@ class Runs:
                 for runs in times.T
             ],
             "host_us": [],
+            "start_skew_us": None,
             "start_us_runs": seen_us.T.tolist() if recorded else None,
             "clock_uncertainty_us": 1e6 * CLOCK_S,
             "stable": True,
+            "unstable_reason": None,
         }
 
 
@@ -199,7 +202,7 @@ def _validate(
     header = {"gpu": "simulated", "gpus": machine.gpus, "driver": "none"}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.json"
-        path.write_text(json.dumps({"format": FORMAT, "machine": header, "failed": [], "rows": rows}))
+        path.write_text(measurement_file(header, "", rows, []))
         result = validate([read_recording(str(path))], cluster, options, set(), Bars())
     return result.passed, result.failures
 

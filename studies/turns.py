@@ -31,7 +31,7 @@ from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulate import simulate
 from dwdp_sim.job.presets import read_cluster
 from dwdp_sim.plan.copy_plan import ASYNC, BATCH, NO_BARRIER
-from dwdp_sim.plan.program import HOST, Program
+from dwdp_sim.plan.program import HOST, Program, ProgramStream
 
 KIB, MIB = 2**10, 2**20
 EACH_WAY = 64 * MIB
@@ -62,22 +62,14 @@ class Case:
 
     def program(self) -> Program:
         """As the simulator runs it."""
-        count = len(self.into)
-        calls = count if self.issue == ASYNC else self.streams
-        src = np.where(self.into, HOST, 0).astype(np.int64)
-        return Program(
-            num_gpus=1,
-            stream_gpu=np.zeros(self.streams, dtype=np.int64),
-            stream_start_s=np.zeros(self.streams),
-            stream_queued=np.ones(self.streams, dtype=np.bool_),
-            call_stream=np.repeat(np.arange(self.streams), calls // self.streams),
-            call_issue=np.full(calls, self.issue),
-            call_barrier=np.full(calls, NO_BARRIER),
-            call_first_copy=np.linspace(0, count, calls + 1).astype(np.int64),
-            copy_src=src,
-            copy_dst=np.where(src == HOST, 0, HOST),
-            copy_bytes=np.full(count, self.slice_bytes),
-        )
+        count = len(self.into) // self.streams
+        calls = np.ones(count, dtype=np.int64) if self.issue == ASYNC else np.array([count])
+        ways = np.reshape(self.into, (self.streams, count))
+        streams = [
+            ProgramStream(0, np.where(into, HOST, 0), np.where(into, 0, HOST), self.slice_bytes, calls, self.issue)
+            for into in ways
+        ]
+        return Program.build(1, streams)
 
 
 def cases() -> Iterator[Case]:
@@ -104,7 +96,7 @@ class Bench:
     def __init__(self, gpu: Gpu) -> None:
         self._gpu = gpu
         self._host = int(gpu.call(gpu.runtime.cudaMallocHost, BLOCKER))
-        self._device = int(gpu.call(gpu.runtime.cudaMalloc, BLOCKER))
+        self._device = gpu.allocate(BLOCKER)
         self._streams = [gpu.stream() for _ in range(4)]
         self.late, self.issue_s = 0, 0.0
 
@@ -114,20 +106,20 @@ class Bench:
         begin, end = gpu.event(), gpu.event()
         calls = [self._calls(case, number) for number in range(case.streams)]
         kind = gpu.runtime.cudaMemcpyKind.cudaMemcpyHostToDevice
-        gpu.call(gpu.runtime.cudaMemcpyAsync, self._device, self._host, BLOCKER, kind, first)
+        gpu.call(gpu.runtime.cudaMemcpyAsync, self._device, self._host, BLOCKER, kind, int(first.handle))
         gpu.record(begin, first)
         for stream in self._streams[1 : case.streams]:
-            gpu.call(gpu.runtime.cudaStreamWaitEvent, stream, begin, 0)
+            gpu.hold(stream, begin)
         began = time.perf_counter()
         for own in calls:
             for call in own:
                 call()
         self.issue_s = max(self.issue_s, time.perf_counter() - began)
-        late = gpu.runtime.cudaEventQuery(begin)[0] == gpu.runtime.cudaError_t.cudaSuccess
+        late = bool(begin.is_done)
         for stream in self._streams[1 : case.streams]:
             done = gpu.event()
             gpu.record(done, stream)
-            gpu.call(gpu.runtime.cudaStreamWaitEvent, first, done, 0)
+            gpu.hold(first, done)
         gpu.record(end, first)
         gpu.wait_event(end, case.name)
         self.late += late

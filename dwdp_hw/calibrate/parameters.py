@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -85,13 +85,12 @@ def most_readers(rows: Sequence[RecordedRow]) -> int:
 
 def with_values(cluster: Cluster, parameters: Sequence[Parameter], values: Floats) -> Cluster:
     """The cluster with the parameters' constants set to `values`."""
-    constants = dict(cluster.constants)
+    changed: dict[str, Any] = {}
     for parameter, value in zip(parameters, values, strict=True):
         for name in parameter.constants:
-            constants[name] = replace(
-                constants[name], value=_placed(constants[name].value, parameter.key, float(value))
-            )
-    return replace(cluster, constants=constants)
+            old = changed.get(name, cluster.constants[name].value)
+            changed[name] = _placed(old, parameter.key, float(value))
+    return cluster.with_values(changed)
 
 
 def _placed(old: Any, key: float | str | None, value: float) -> Any:
@@ -110,8 +109,7 @@ def _with_measured_sizes(cluster: Cluster, kind: str, rows: Sequence[RecordedRow
         return cluster
     table = cluster.gap_table(name)
     gaps = np.interp(np.log(sizes), [np.log(size) for size, _ in table], [gap for _, gap in table])
-    value = [[size, float(gap)] for size, gap in zip(sizes, gaps, strict=True)]
-    return replace(cluster, constants={**cluster.constants, name: replace(cluster.constants[name], value=value)})
+    return cluster.with_values({name: [[size, float(gap)] for size, gap in zip(sizes, gaps, strict=True)]})
 
 
 def _link_kind(row: RecordedRow) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
 from dwdp_sim.plan.copy_plan import CopyPlan
 
@@ -12,6 +11,15 @@ MEASURES = ("layer", "pipeline", "issue_cost")
 WINDOWS = ("spin", "matmul")
 # About 1,000 commands fill a stream; the next call blocks until the GPU makes progress, which a closed gate forbids.
 QUEUE_LIMIT_CALLS = 800
+
+
+class Labels(TypedDict):
+    """What a plan was made from; None where it was made from nothing that has a name."""
+
+    model: str | None
+    strategy: str | None
+    implementation: str | None
+    slice_bytes: int | None
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ class Case:
 
     name: str
     plan: CopyPlan = field(repr=False)
-    labels: Mapping[str, Any]
+    labels: Labels
     measure: str = "layer"
     issue: str = "arrays"
     issue_mode: str = "queued"

@@ -99,18 +99,17 @@ class Reading:
         power_w: Power drawn.
         temperature_c: Temperature of the GPU.
         slowdowns: Reasons for which the GPU is slowed down just now.
-        nvlink_rx_bytes, nvlink_tx_bytes: Data moved over all its links since the driver was loaded.
+        nvlink_rx_bytes: Data that came in over all its links since the driver was loaded.
         nvlink_errors: Sum of the links' error counters.
     """
 
-    sm_clock_hz: float | None
-    memory_clock_hz: float | None
-    power_w: float | None
-    temperature_c: float | None
-    slowdowns: tuple[str, ...]
-    nvlink_rx_bytes: int | None
-    nvlink_tx_bytes: int | None
-    nvlink_errors: int | None
+    sm_clock_hz: float | None = None
+    memory_clock_hz: float | None = None
+    power_w: float | None = None
+    temperature_c: float | None = None
+    slowdowns: tuple[str, ...] = ()
+    nvlink_rx_bytes: int | None = None
+    nvlink_errors: int | None = None
 
 
 @dataclass(frozen=True)

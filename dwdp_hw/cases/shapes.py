@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 
-from dwdp_hw.cases.case import Case
+from dwdp_hw.cases.case import Case, Labels
 from dwdp_sim.model.moe import MoEModel, Parameter
 from dwdp_sim.model.placement import Placement
 from dwdp_sim.plan.build_plan import build_plan
@@ -26,7 +26,7 @@ def model_case(shape: tuple[str, int, int, str], pulled: int, ranks: int, strate
     include = ("weight",) if weight_format == "mxfp4" else ("weight", "scale", "alpha")
     model = MoEModel(name, hidden, inner, pulled * ranks, 1, 1, 1, weight_format, include=include)
     plan = build_plan(model, Placement.create(model.num_experts, ranks), strategy)
-    labels = {
+    labels: Labels = {
         "model": name,
         "strategy": strategy.name,
         "implementation": strategy.implementation,
@@ -88,6 +88,6 @@ def pulls_case(
         call_issue=np.full(calls, issue, dtype=np.int64),
         call_barrier=np.full(calls, NO_BARRIER, dtype=np.int64),
     )
-    labels = {"model": None, "strategy": None, "implementation": None, "slice_bytes": max(piece_bytes)}
+    labels: Labels = {"model": None, "strategy": None, "implementation": None, "slice_bytes": max(piece_bytes)}
     sources = tuple(tuple(pulls.get(rank, ())) for rank in range(ranks))
     return Case(name, plan, labels, ranks=tuple(pulling), layers=1, repeats=9, sources=sources)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from dwdp_sim.base.arrays import Floats
+from dwdp_sim.fabric.fabric_constants import FabricConstants
 from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.fabric.simulate import simulate
 from dwdp_sim.job.start_times import Starts
+from dwdp_sim.plan.program import Program
+from dwdp_sim.steps.simulate_steps import Pace, simulate_steps
+from dwdp_sim.steps.windows import StepWindows
 
 DRAWS = 8
 LATEST_S = Starts.max_phase_s
 _ENOUGH = 3  # draws, where they agree
 _ALIKE = 1e-3  # relative difference of a stream's times from draw to draw that calls for no more draws
+_ONE_STEP = Pace(goes_on=False)
 
 Run = Callable[[Floats, int], Floats]
 """From the starts of the streams and a seed to the seconds that each stream takes from its own start."""
@@ -26,6 +33,37 @@ def drawn_starts_s(streams: int, options: FabricOptions, seed: int = 0) -> Float
     """
     draws = DRAWS if streams > 1 or options.batch_order != "kept" else 1
     return np.array(Starts(draws=draws).draw_s(streams, seed))
+
+
+def program_draws_s(
+    program: Program,
+    constants: FabricConstants,
+    options: FabricOptions,
+    starts_s: Floats,
+    seed: int = 0,
+    windows: StepWindows | None = None,
+) -> Floats:
+    """Simulated seconds of each stream from its own start, for each draw of starts; shape (draws, streams).
+
+    Args:
+        program: What runs: once, or as the prefetch of each layer of a forward step.
+        constants: For it; with `windows`, those of forward steps.
+        options: The model's alternatives.
+        starts_s: Starts of the streams beyond their planned ones, shape (draws, streams).
+        seed: Of the first draw.
+        windows: Compute windows of the forward step that is timed, if it is one.
+    """
+
+    def once(later_s: Floats, number: int) -> Floats:
+        drawn = replace(program, stream_start_s=program.stream_start_s + later_s)
+        return simulate(drawn, constants, options, seed=number).stream_elapsed_s
+
+    def step(later_s: Floats, number: int) -> Floats:
+        assert windows is not None
+        steps = simulate_steps(program, windows, constants, options, _ONE_STEP, start_s=later_s, seed=number)
+        return np.asarray(steps.step_end_s[:, 0] - later_s)
+
+    return over_starts(once if windows is None else step, starts_s, seed)
 
 
 def over_starts(run: Run, starts_s: Floats, seed: int = 0) -> Floats:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from dwdp_hw.job.measurement import Measurement
+from dwdp_hw.rows.schema import MeasuredRow
 from dwdp_sim.fabric.simulate import simulate
 from dwdp_sim.job.job import LayerJob
 from dwdp_sim.results.summary import Latency
@@ -70,7 +70,7 @@ class MeasurementSummary:
     prefetch_latency_s: Latency | None
     ranks: list[MeasuredRank]
     no_prediction: str | None
-    row: Mapping[str, Any]
+    row: MeasuredRow
 
     def to_dict(self) -> dict[str, Any]:
         """The content of `summary.json`; docs/results.md and docs/hardware.md describe the keys."""
@@ -93,7 +93,7 @@ class MeasurementSummary:
         }
 
 
-def summarize_measurement(measurement: Measurement, row: Mapping[str, Any]) -> MeasurementSummary:
+def summarize_measurement(measurement: Measurement, row: MeasuredRow) -> MeasurementSummary:
     """What was measured, and what was predicted beside it.
 
     Args:

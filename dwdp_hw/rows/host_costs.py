@@ -7,12 +7,12 @@ A core runs at one of two speeds, a factor of two apart, and changes between the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from dwdp_hw.rows.row import RecordedRow
 from dwdp_sim.fabric.cluster import Cluster
+from dwdp_sim.fabric.issue_costs import IssueCosts
 from dwdp_sim.plan.copy_plan import ASYNC, BATCH
 from dwdp_sim.plan.program import Program
 
@@ -34,9 +34,8 @@ def measured_host_s(row: RecordedRow) -> tuple[float, ...]:
 
 def predicted_host_s(program: Program, cluster: Cluster) -> list[float]:
     """Host seconds of each stream's calls at the constants' values."""
-    single, batch, piece = (cluster.number(name) for name in HOST_COSTS)
-    cost = np.where(program.call_issue == ASYNC, single, batch + piece * np.diff(program.call_first_copy))
-    return [float(total) for total in np.bincount(program.call_stream, cost, len(program.stream_gpu))]
+    found: list[float] = IssueCosts.of_cluster(cluster).of_streams(program).tolist()
+    return found
 
 
 def cost_ranges(rows: Sequence[RecordedRow], cluster: Cluster) -> dict[str, tuple[float, float]]:
@@ -61,8 +60,5 @@ def cost_ranges(rows: Sequence[RecordedRow], cluster: Cluster) -> dict[str, tupl
 
 def at_bound(cluster: Cluster, bound: int) -> Cluster:
     """The cluster at the lower (0) or upper (1) end of its host costs; a cost without an interval stays."""
-    constants = dict(cluster.constants)
-    for name in HOST_COSTS:
-        if name in constants and constants[name].interval is not None:
-            constants[name] = replace(constants[name], value=constants[name].interval[bound])
-    return replace(cluster, constants=constants)
+    known = {name: cluster.constants[name].interval for name in HOST_COSTS if name in cluster.constants}
+    return cluster.with_values({name: ends[bound] for name, ends in known.items() if ends is not None})

@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dwdp_hw.cases.start_offsets import DRAWS, LATEST_S, drawn_starts_s, over_starts
+from dwdp_hw.cases.start_offsets import DRAWS, LATEST_S, drawn_starts_s, program_draws_s
 from dwdp_hw.rows.host_costs import at_bound
 from dwdp_hw.rows.row import RecordedRow
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.fabric.simulate import simulate
 
 _TRIES = 1000  # drawn errors of the clocks
 
@@ -49,12 +48,7 @@ def predict_draws_s(row: RecordedRow, cluster: Cluster, options: FabricOptions, 
     if row.mapping is not None:
         cluster = replace(cluster, mapping=row.mapping)
     constants = constants_for(cluster, row.program, options)
-
-    def run(later_s: Floats, draw: int) -> Floats:
-        drawn = replace(row.program, stream_start_s=row.program.stream_start_s + later_s)
-        return simulate(drawn, constants, options, seed=draw).stream_elapsed_s
-
-    return over_starts(run, starts_s(row, options, seed), seed)
+    return program_draws_s(row.program, constants, options, starts_s(row, options, seed), seed)
 
 
 def predict_mean_s(row: RecordedRow, cluster: Cluster, options: FabricOptions, seed: int = 0) -> Floats:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from dwdp_hw.cases.start_offsets import program_draws_s
 from dwdp_hw.rows.host_costs import at_bound
 from dwdp_hw.rows.predict import Prediction
 from dwdp_hw.rows.steps import RecordedSteps
@@ -13,9 +14,6 @@ from dwdp_sim.base.arrays import Floats
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.steps.simulate_steps import Pace, simulate_steps
-
-_ONE_STEP = Pace(goes_on=False)
 
 
 def predict_steps(steps: RecordedSteps, cluster: Cluster, options: FabricOptions) -> Prediction:
@@ -36,5 +34,6 @@ def predict_steps(steps: RecordedSteps, cluster: Cluster, options: FabricOptions
 def _step_s(steps: RecordedSteps, cluster: Cluster, options: FabricOptions) -> Floats:
     """Seconds of each rank from the common start to the end of its last layer."""
     constants = constants_for(cluster, steps.program, options, in_steps=True)
-    step_s: Floats = simulate_steps(steps.program, steps.windows, constants, options, _ONE_STEP).step_end_s[:, 0]
+    together_s = np.zeros((1, len(steps.program.stream_gpu)))
+    step_s: Floats = program_draws_s(steps.program, constants, options, together_s, windows=steps.windows)[0]
     return step_s

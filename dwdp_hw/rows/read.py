@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from dwdp_hw.rows.file import read_measurement_file, refuse_other_files
 from dwdp_hw.rows.row import RecordedRow, row_from_dict
+from dwdp_hw.rows.schema import MeasuredRow
 from dwdp_hw.rows.steps import RecordedSteps, steps_from_dict
 from dwdp_sim.base.errors import ConfigError
 
-FORMATS = (1, 2, 3, 4)
 _ALIKE = ("gpu", "gpus", "driver")  # what two machines must have in common for their rows to be pooled
 _ONE_PROCESS = re.compile(r"one process\b(?! (per|a|for each)\b)")
 
@@ -28,7 +26,6 @@ class Recording:
         sha256: Of the file.
         machine: Its description; rows are pooled only where GPU, count and driver agree.
         mapping: How peer memory was mapped and by how many processes, in words; a row may say it for itself.
-        method: How times were taken, in words.
         rows: Rows that time copies.
         steps: Rows that time forward steps.
     """
@@ -37,33 +34,22 @@ class Recording:
     sha256: str
     machine: Mapping[str, Any]
     mapping: str
-    method: str
     rows: tuple[RecordedRow, ...]
     steps: tuple[RecordedSteps, ...] = ()
 
 
 def read_recording(path: str) -> Recording:
-    """Read a file of recorded rows (`measurements/README.md` describes the format; its times are microseconds).
+    """Read a file of measured rows (`schema.MeasuredRow`).
 
     Raises:
         ConfigError: Not such a file, or of a format from the future.
     """
-    try:
-        data = Path(path).read_bytes()
-        content = json.loads(data)
-        number = content.get("format", 1)
-        if number not in FORMATS:
-            raise ConfigError("rows", path, f"has format {number}; this version reads {FORMATS[0]} to {FORMATS[-1]}")
-        gpus = int(content["machine"]["gpus"])
-        rows = tuple(row_from_dict(row, gpus, path) for row in content["rows"] if _times_copies(row))
-        steps = tuple(steps_from_dict(row, gpus, path) for row in content["rows"] if row.get("measure") == "pipeline")
-        words = (str(content.get("mapping", "")), str(content.get("method", "")))
-    except ConfigError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = str(getattr(error, "strerror", None) or f"{type(error).__name__} {error}")
-        raise ConfigError("rows", path, f"not a file of recorded rows: {reason}") from error
-    return Recording(path, hashlib.sha256(data).hexdigest(), content["machine"], *words, rows, steps)
+    file = read_measurement_file(path)
+    with refuse_other_files(path):
+        gpus = int(file.machine["gpus"])
+        rows = tuple(row_from_dict(row, gpus, path) for row in file.rows if _times_copies(row))
+        steps = tuple(steps_from_dict(row, gpus, path) for row in file.rows if row["measure"] == "pipeline")
+    return Recording(path, file.sha256, file.machine, file.mapping, rows, steps)
 
 
 def pool(recordings: Sequence[Recording]) -> tuple[RecordedRow, ...]:
@@ -88,5 +74,5 @@ def pool(recordings: Sequence[Recording]) -> tuple[RecordedRow, ...]:
     return tuple(row for recording in recordings for row in recording.rows)
 
 
-def _times_copies(row: Mapping[str, Any]) -> bool:
-    return row.get("measure", "layer") == "layer" and bool(row.get("device_us"))
+def _times_copies(row: MeasuredRow) -> bool:
+    return row["measure"] == "layer" and bool(row["device_us"])

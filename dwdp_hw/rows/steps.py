@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
 from dwdp_hw.rows.row import row_from_dict
+from dwdp_hw.rows.schema import MeasuredRow
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.plan.program import Program
 from dwdp_sim.steps.windows import StepWindows
+
+_SPANS: tuple[Literal["wait", "compute", "copy", "copy_begin"], ...] = ("wait", "compute", "copy", "copy_begin")
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ class RecordedSteps:
     unstable: str | None
 
 
-def steps_from_dict(row: Mapping[str, Any], gpus: int, path: str) -> RecordedSteps:
-    """One pipeline of the file `path` (docs/hardware.md describes the fields), whose machine has `gpus` GPUs.
+def steps_from_dict(row: MeasuredRow, gpus: int, path: str) -> RecordedSteps:
+    """One pipeline of the file `path` , whose machine has `gpus` GPUs.
 
     Raises:
         ConfigError: Its times do not fit its streams.
@@ -55,8 +57,7 @@ def steps_from_dict(row: Mapping[str, Any], gpus: int, path: str) -> RecordedSte
     """
     layer = row_from_dict(row, gpus, path)
     wait_s, compute_s, copy_s, copy_begin_s = (
-        np.array([[times[name] for times in rank] for rank in row["layer_us"]]) * 1e-6
-        for name in ("wait", "compute", "copy", "copy_begin")
+        np.array([[times[name] for times in rank] for rank in row["layer_us"]]) * 1e-6 for name in _SPANS
     )
     ranks = len(compute_s)
     nothing = np.zeros((ranks, 1))

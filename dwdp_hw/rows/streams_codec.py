@@ -1,16 +1,16 @@
-"""What each stream of a program pulled, folded into a few numbers, and back: how recorded rows hold programs."""
+"""What ran, folded into a few numbers, and back: how measured rows hold programs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.plan.copy_plan import ASYNC, BATCH, NO_BARRIER
-from dwdp_sim.plan.program import Program
+from dwdp_sim.plan.copy_plan import ASYNC, BATCH, NO_BARRIER, CopyPlan
+from dwdp_sim.plan.program import Program, ProgramStream
 
 _ISSUES = {"async": ASYNC, "batch": BATCH}
 
@@ -18,47 +18,65 @@ Copy = tuple[int, int]
 """Source GPU and bytes."""
 
 
-def fold_streams(program: Program) -> list[dict[str, Any]]:
-    """Each stream of a program of pulls as plain data.
+class FoldedStream(TypedDict):
+    """One stream of pulls.
 
     `pulls` lists [n, [[source, bytes], …]]: n times these copies in this order. `calls` lists [n, copies]: n calls of
     so many copies each. With `barriers`, each call waits until every stream has finished its call of the number before.
+    """
+
+    gpu: int
+    start_us: float
+    issue: str
+    pulls: list[list[Any]]
+    calls: list[list[int]]
+    barriers: bool
+
+
+class Pieces(TypedDict):
+    """A run of `n` copies one after another: of `each` bytes, the last one of `last`."""
+
+    n: int
+    each: int
+    last: int
+
+
+def fold_streams(program: Program) -> list[FoldedStream]:
+    """Each stream of a program of pulls as plain data.
 
     Raises:
         ValueError: A stream issues in both ways, or has barriers that are not its calls' numbers.
     """
-    first, streams = program.call_first_copy, []
-    for stream, gpu in enumerate(program.stream_gpu.tolist()):
-        calls = np.flatnonzero(program.call_stream == stream)
-        own = slice(int(first[calls[0]]), int(first[calls[-1] + 1]))
-        issues, barriers = set(program.call_issue[calls].tolist()), program.call_barrier[calls]
-        waits = bool((barriers != NO_BARRIER).any())
-        if len(issues) > 1 or (waits and (barriers != np.arange(len(calls))).any()):
-            raise ValueError(f"stream {stream} cannot be folded: {len(issues)} ways of issuing, barriers {barriers}")
-        copies = list(zip(program.copy_src[own].tolist(), program.copy_bytes[own].tolist(), strict=True))
-        sizes = np.diff(first)[calls].tolist()
-        streams.append(
+    folded: list[FoldedStream] = []
+    for number, stream in enumerate(program.streams):
+        src, size, sizes, issues, barriers = (
+            np.asarray(column).tolist()
+            for column in (stream.src, stream.bytes, stream.call_copies, stream.call_issue, stream.call_barrier)
+        )
+        waits = any(barrier != NO_BARRIER for barrier in barriers)
+        if len(set(issues)) > 1 or (waits and barriers != list(range(len(barriers)))):
+            said = f"{len(set(issues))} ways of issuing, barriers {barriers}"
+            raise ValueError(f"stream {number} cannot be folded: {said}")
+        folded.append(
             {
-                "gpu": gpu,
-                "start_us": round(float(program.stream_start_s[stream]) * 1e6, 3),
+                "gpu": stream.gpu,
+                "start_us": round(stream.start_s * 1e6, 3),
                 "issue": next(name for name, issue in _ISSUES.items() if issue in issues),
-                "pulls": _fold(copies),
-                "calls": [[len(list(group)), size] for size, group in groupby(sizes)],
+                "pulls": _fold(list(zip(src, size, strict=True))),
+                "calls": [[len(list(group)), copies] for copies, group in groupby(sizes)],
                 "barriers": waits,
             }
         )
-    return streams
+    return folded
 
 
-def unfold_streams(streams: Sequence[Mapping[str, Any]], num_gpus: int, queued: bool) -> Program:
+def unfold_streams(streams: Sequence[FoldedStream], num_gpus: int, queued: bool) -> Program:
     """The program again.
 
     Raises:
         ConfigError: The calls do not hold all pulls, or a source is none of the machine's GPUs.
     """
-    copies: list[tuple[int, int, int]] = []
-    calls: list[tuple[int, int, int]] = []  # stream, issue, barrier
-    sizes: list[int] = []
+    found = []
     for number, stream in enumerate(streams):
         own = [tuple(copy) for n, part in stream["pulls"] for copy in n * part]
         counts = [size for n, size in stream["calls"] for _ in range(n)]
@@ -67,25 +85,44 @@ def unfold_streams(streams: Sequence[Mapping[str, Any]], num_gpus: int, queued: 
             raise ConfigError(
                 "rows", f"streams[{number}]", f"{said}; equal counts, and GPUs below {num_gpus}, are wanted"
             )
-        copies += [(src, stream["gpu"], size) for src, size in own]
-        issue, waits = _ISSUES[stream["issue"]], stream["barriers"]
-        calls += [(number, issue, place if waits else NO_BARRIER) for place in range(len(counts))]
-        sizes += counts
-    copy_src, copy_dst, copy_bytes = np.array(copies, dtype=np.int64).reshape(-1, 3).T
-    call_stream, call_issue, call_barrier = np.array(calls, dtype=np.int64).reshape(-1, 3).T
-    return Program(
-        num_gpus=num_gpus,
-        stream_gpu=np.array([stream["gpu"] for stream in streams], dtype=np.int64),
-        stream_start_s=np.array([stream["start_us"] for stream in streams], dtype=np.float64) * 1e-6,
-        stream_queued=np.full(len(streams), queued),
-        call_stream=call_stream,
-        call_issue=call_issue,
-        call_barrier=call_barrier,
-        call_first_copy=np.r_[0, np.cumsum(sizes)].astype(np.int64),
-        copy_src=copy_src,
-        copy_dst=copy_dst,
-        copy_bytes=copy_bytes,
-    )
+        src, size = np.array(own, dtype=np.int64).reshape(-1, 2).T
+        found.append(
+            ProgramStream(
+                gpu=stream["gpu"],
+                src=src,
+                dst=stream["gpu"],
+                bytes=size,
+                call_copies=np.array(counts, dtype=np.int64),
+                call_issue=_ISSUES[stream["issue"]],
+                call_barrier=np.arange(len(counts)) if stream["barriers"] else NO_BARRIER,
+                start_s=stream["start_us"] * 1e-6,
+                queued=queued,
+            )
+        )
+    return Program.build(num_gpus, found)
+
+
+def fold_pieces(plan: CopyPlan, rank: int) -> list[Pieces]:
+    """The rank's copies in issue order as runs; a new run follows a change of parameter or a short piece."""
+    own = plan.copy_rank == rank
+    runs: list[Pieces] = []
+    parameter = None
+    for number, size in zip(plan.copy_parameter[own].tolist(), plan.copy_bytes[own].tolist(), strict=True):
+        run = runs[-1] if runs else None
+        if run is None or number != parameter or run["last"] != run["each"] or size > run["each"]:
+            runs.append({"n": 1, "each": size, "last": size})
+        else:
+            run["n"] += 1
+            run["last"] = size
+        parameter = number
+    return runs
+
+
+def unfold_pieces(runs: Sequence[Pieces], issue: str, src: str, dst: str) -> list[dict[str, Any]]:
+    """Calls of a replay file that issue these copies between two endpoints: one batch, or one by one."""
+    sizes = [part for run in runs for part in ((run["each"], run["n"] - 1), (run["last"], 1)) if part[1]]
+    copies = [{"src": src, "dst": dst, "bytes": size, "count": count} for size, count in sizes]
+    return [{"issue": "batch", "copies": copies}] if issue == "batch" else [{"issue": "async", **c} for c in copies]
 
 
 def _fold(copies: Sequence[Copy]) -> list[list[Any]]:

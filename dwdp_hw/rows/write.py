@@ -1,4 +1,4 @@
-"""Measured rows: one a case, with everything needed to judge it. docs/hardware.md describes every field."""
+"""The measured row of a case, from what its ranks found."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from dwdp_hw.cases.case import QUEUE_LIMIT_CALLS, Case
+from dwdp_hw.cases.case import QUEUE_LIMIT_CALLS, Case, Pipeline
 from dwdp_hw.cases.program import case_program
 from dwdp_hw.cases.result import LayerTimes, RankResult
+from dwdp_hw.rows.schema import Arrivals, LayerSpan, MeasuredRow, Skew, Spread
 from dwdp_hw.rows.stability import over_nvlink, why_unstable
-from dwdp_hw.rows.streams_codec import fold_streams
+from dwdp_hw.rows.streams_codec import fold_pieces, fold_streams
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.plan.copy_plan import BATCH
-
-# 1: without format, raw runs and start skew; 2: without `streams`, so of two ranks at most; 3: without starts by rank
-FORMAT = 4
 
 METHOD = (
     "device time between two CUDA events around the issue calls; 'queued' runs are held by a gate kernel until every "
@@ -28,19 +26,22 @@ METHOD = (
 )
 
 
-def measured_row(case: Case, results: Sequence[RankResult]) -> dict[str, Any]:
-    """The row of one case; times in microseconds, as the file's header says."""
+def measured_row(case: Case, results: Sequence[RankResult]) -> MeasuredRow:
+    """The row of one case."""
     pulling = [result for result in results if result.pulls]
     elapsed = [_elapsed_s(result) for result in pulling]
     unstable = why_unstable(results, elapsed) if case.measure != "issue_cost" else []
-    row: dict[str, Any] = {
+    row: MeasuredRow = {
         "case": case.name,
         "measure": case.measure,
-        **case.labels,
+        "model": case.labels["model"],
+        "strategy": case.labels["strategy"],
+        "implementation": case.labels["implementation"],
+        "slice_bytes": case.labels["slice_bytes"],
         "issue": "batch" if BATCH in case.plan.call_issue else "async",
         "issued_as": case.issue,
         "path": pulling[0].path,
-        "copies_bytes": copies_bytes(case, pulling[0].rank),
+        "copies_bytes": fold_pieces(case.plan, pulling[0].rank),
         "dwdp_size": case.plan.placement.dwdp_size,
         "held": case.plan.placement.num_experts_per_worker,
         "pulled": case.plan.placement.num_prefetch_experts,
@@ -68,7 +69,7 @@ def measured_row(case: Case, results: Sequence[RankResult]) -> dict[str, Any]:
     if case.home == "peer" and case.plan.placement.dwdp_size > 2:
         row["streams"] = fold_streams(case_program(case))
     if case.pipeline is not None:
-        row |= _pipeline_columns(case, pulling)
+        _add_pipeline(row, case.pipeline, case.layers, pulling)
     if case.measure == "issue_cost":
         row["issue_cost_us_a_slice"] = [
             {way: _spread_us(runs, digits=4) for way, runs in r.issue_cost_s.items()} for r in pulling
@@ -80,31 +81,13 @@ def measured_row(case: Case, results: Sequence[RankResult]) -> dict[str, Any]:
     return row
 
 
-def copies_bytes(case: Case, rank: int) -> list[dict[str, int]]:
-    """The rank's copies in issue order as runs of pieces: n of `each` bytes, the last of `last` (a new run follows a
-    change of parameter or a short piece)."""
-    plan = case.plan
-    own = plan.copy_rank == rank
-    runs: list[dict[str, int]] = []
-    parameter = None
-    for number, size in zip(plan.copy_parameter[own].tolist(), plan.copy_bytes[own].tolist(), strict=True):
-        run = runs[-1] if runs else None
-        if run is None or number != parameter or run["last"] != run["each"] or size > run["each"]:
-            runs.append({"n": 1, "each": size, "last": size})
-        else:
-            run["n"] += 1
-            run["last"] = size
-        parameter = number
-    return runs
-
-
 def _elapsed_s(result: RankResult) -> list[float]:
     if result.layers:
         return [layers[-1].compute_end_s for layers in result.layers]
     return [sample.elapsed_s for sample in result.samples]
 
 
-def _skew_us(pulling: Sequence[RankResult]) -> dict[str, float] | None:
+def _skew_us(pulling: Sequence[RankResult]) -> Skew | None:
     """How far apart the ranks started: the median and the largest over the runs."""
     if len(pulling) < 2 or not pulling[0].samples:
         return None
@@ -143,19 +126,16 @@ def _clocks(result: RankResult) -> dict[str, Any]:
     }
 
 
-def _pipeline_columns(case: Case, pulling: Sequence[RankResult]) -> dict[str, Any]:
-    assert case.pipeline is not None
-    windows = case.pipeline.window_s
-    return {
-        "layers": case.layers,
-        "window": case.pipeline.window,
-        "window_us": [_rounded(windows[min(r.rank, len(windows) - 1)] * 1e6) for r in pulling],
-        "window_factors": [list(case.pipeline.factors[r.rank]) for r in pulling if case.pipeline.factors],
-        "layer_us": [[_layer_us(r.layers, layer) for layer in range(case.layers)] for r in pulling],
-    }
+def _add_pipeline(row: MeasuredRow, pipeline: Pipeline, layers: int, pulling: Sequence[RankResult]) -> None:
+    windows = pipeline.window_s
+    row["layers"] = layers
+    row["window"] = pipeline.window
+    row["window_us"] = [_rounded(windows[min(r.rank, len(windows) - 1)] * 1e6) for r in pulling]
+    row["window_factors"] = [list(pipeline.factors[r.rank]) for r in pulling if pipeline.factors]
+    row["layer_us"] = [[_layer_us(r.layers, layer) for layer in range(layers)] for r in pulling]
 
 
-def _layer_us(runs: Sequence[Sequence[LayerTimes]], layer: int) -> dict[str, float]:
+def _layer_us(runs: Sequence[Sequence[LayerTimes]], layer: int) -> LayerSpan:
     """Medians over the runs: how long the layer waited for its experts, computed, and copied."""
     waits = [r[layer].compute_begin_s - (r[layer - 1].compute_end_s if layer else 0.0) for r in runs]
     return {
@@ -166,7 +146,7 @@ def _layer_us(runs: Sequence[Sequence[LayerTimes]], layer: int) -> dict[str, flo
     }
 
 
-def _arrivals_us(result: RankResult) -> dict[str, Any]:
+def _arrivals_us(result: RankResult) -> Arrivals:
     detail = result.detail
     assert detail is not None
     return {
@@ -194,7 +174,7 @@ def _seen_us(seconds: float) -> float | None:
     return None if math.isnan(seconds) else _rounded(seconds * 1e6)
 
 
-def _spread_us(runs: Sequence[float], digits: int = 2) -> dict[str, float]:
+def _spread_us(runs: Sequence[float], digits: int = 2) -> Spread:
     values = [run * 1e6 for run in runs]
     return {
         "median": round(statistics.median(values), digits),

@@ -16,6 +16,7 @@ from dwdp_hw.cases.result import RankResult
 from dwdp_hw.executors.cuda.gpu import count_gpus
 from dwdp_hw.group.faults import NoGpuError, RankFault
 from dwdp_hw.rows.file import measurement_file
+from dwdp_hw.rows.schema import MeasuredRow
 from dwdp_hw.rows.write import measured_row
 from dwdp_hw.run.launch import run_group
 from dwdp_hw.run.worker import Work
@@ -47,7 +48,7 @@ def run_campaign(
         Number of cases that failed.
     """
     left = list(cases)
-    rows: list[dict[str, Any]] = []
+    rows: list[MeasuredRow] = []
     failed: list[dict[str, str]] = []
     machine: dict[str, Any] = {}
     began = time.monotonic()
@@ -85,7 +86,7 @@ def run_campaign(
     return len(failed)
 
 
-def _say(row: dict[str, Any], elapsed_s: float) -> None:
+def _say(row: MeasuredRow, elapsed_s: float) -> None:
     device = " ".join(f"{spread['median']:.1f}" for spread in row["device_us"])
     shaky = "" if row["stable"] else f"  UNSTABLE: {row['unstable_reason']}"
     sys.stdout.write(f"{elapsed_s:6.1f} s  {row['case']}: {device} µs, host {row['host_us']}{shaky}\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,20 +16,17 @@ from dwdp_hw.cases.campaign import one_gpu_cases, peer_cases
 from dwdp_hw.cases.case import Case
 from dwdp_hw.cases.incast import incast_cases
 from dwdp_hw.cases.program import case_program
-from dwdp_hw.cases.start_offsets import DRAWS, drawn_starts_s, over_starts
+from dwdp_hw.cases.start_offsets import DRAWS, drawn_starts_s, program_draws_s
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis, Variant, hypotheses, variants
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.fabric.simulate import simulate
 from dwdp_sim.job.presets import read_cluster
 from dwdp_sim.plan.program import Program
 from dwdp_sim.steps.replications import workers
-from dwdp_sim.steps.simulate_steps import Pace, simulate_steps
 from dwdp_sim.steps.windows import StepWindows
 
-_ONE_STEP = Pace(goes_on=False)
 _FEW_DRAWS, _MANY_COPIES = 3, 3_000  # a long case has that many draws under each hypothesis, for the sake of time
 _MOST_PROCESSES = 32  # the longest case alone takes a tenth of all
 
@@ -130,26 +127,16 @@ def _expect(cluster: Cluster, options: FabricOptions, chosen: Sequence[Hypothesi
 
 def _draws_s(case: Case, program: Program, machine: Variant, most: int) -> Floats:
     starts_s = drawn_starts_s(len(program.stream_gpu), machine.options)[:most]
-    if case.pipeline is not None:
-        return over_starts(lambda later, seed: _step_s(case, program, machine, later, seed), starts_s)
-
-    def layer_s(later: Floats, seed: int) -> Floats:
-        drawn = replace(program, stream_start_s=program.stream_start_s + later)
-        return simulate(drawn, machine.constants, machine.options, seed=seed).stream_elapsed_s
-
-    return over_starts(layer_s, starts_s)
+    return program_draws_s(program, machine.constants, machine.options, starts_s, windows=_windows(case))
 
 
-def _step_s(case: Case, program: Program, machine: Variant, later_s: Floats, seed: int) -> Floats:
-    """Seconds of each rank from its start to the end of a pipeline's step."""
-    assert case.pipeline is not None
+def _windows(case: Case) -> StepWindows | None:
+    """Compute windows of a pipeline's step; None for a single layer."""
+    if case.pipeline is None:
+        return None
     moe_s = np.array([[case.pipeline.windows_s(rank, case.layers)] for rank in case.ranks])
     nothing = np.zeros(moe_s.shape[:2])
-    windows = StepWindows(nothing, np.zeros_like(moe_s), moe_s, nothing.astype(np.int64))
-    steps = simulate_steps(
-        program, windows, machine.constants, machine.options, _ONE_STEP, start_s=later_s, seed=seed
-    )  # fmt: skip
-    return np.asarray(steps.step_end_s[:, 0] - later_s)
+    return StepWindows(nothing, np.zeros_like(moe_s), moe_s, nothing.astype(np.int64))
 
 
 def _campaign(cluster: Cluster) -> list[dict[str, Any]]:

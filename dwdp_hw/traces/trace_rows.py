@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from dwdp_hw.rows.file import rows_text
+from dwdp_hw.rows.schema import Job, MeasuredRow
 from dwdp_hw.rows.stability import FEWEST_RUNS, why_unstable
 from dwdp_hw.traces.bursts import Burst, StreamBurst
 from dwdp_hw.traces.traced_copy import TracedCopy
 from dwdp_sim.plan.program import HOST
 
-FORMAT = 2
 METHOD = (
     "times of a profiler's copy records; 'queued' streams were held until the host was ahead and are timed from the "
     "begin of their first copy to the end of their last, without the fixed part before the first byte; the others from "
@@ -35,7 +36,7 @@ def program_content(bursts: Sequence[Burst]) -> dict[str, Any]:
     return {"streams": [_stream(part, zero_ns) for burst in bursts for part in burst]}
 
 
-def recorded_rows(bursts: Sequence[Burst]) -> list[dict[str, Any]]:
+def recorded_rows(bursts: Sequence[Burst]) -> list[MeasuredRow]:
     """One row for each kind of burst: bursts whose jobs are equal, starts included, are repeats of one case."""
     alike: dict[str, list[int]] = {}
     jobs = [_jobs(burst) for burst in bursts]
@@ -45,7 +46,7 @@ def recorded_rows(bursts: Sequence[Burst]) -> list[dict[str, Any]]:
 
 
 def rows_file(
-    machine: Mapping[str, Any], source: str, rows: Sequence[Mapping[str, Any]], mapping: str = "not recorded"
+    machine: Mapping[str, Any], source: str, rows: Sequence[MeasuredRow], mapping: str = "not recorded"
 ) -> str:
     """The text of a file of recorded rows.
 
@@ -56,24 +57,21 @@ def rows_file(
         mapping: How peer memory was mapped; a trace does not say.
     """
     header = {
-        "format": FORMAT,
         "machine": dict(machine),
         "mapping": mapping,
         "source": source,
         "method": METHOD,
         "fields": FIELDS,
     }
-    lines = ",\n".join("  " + json.dumps(row) for row in rows)
-    head = json.dumps(header, indent=1, ensure_ascii=False)
-    return f'{head[:-2]},\n "rows": [\n{lines}\n ]\n}}\n'
+    return rows_text(header, rows)
 
 
-def _row(jobs: list[dict[str, Any]], repeats: Sequence[Burst], numbers: Sequence[int]) -> dict[str, Any]:
+def _row(jobs: list[Job], repeats: Sequence[Burst], numbers: Sequence[int]) -> MeasuredRow:
     runs = [[part.elapsed_s for part in parts] for parts in zip(*repeats, strict=True)]
     doubts = {part.doubt for burst in repeats for part in burst if part.doubt}
     if len(repeats) >= FEWEST_RUNS:
         doubts |= set(why_unstable([], runs))
-    row = {
+    row: MeasuredRow = {
         "case": f"burst_{numbers[0]:05d}",
         "measure": "layer",
         "jobs": jobs,
@@ -93,7 +91,7 @@ def _row(jobs: list[dict[str, Any]], repeats: Sequence[Burst], numbers: Sequence
     return row
 
 
-def _jobs(burst: Burst) -> list[dict[str, Any]]:
+def _jobs(burst: Burst) -> list[Job]:
     zero_ns = min(part.start_ns for part in burst)
     return [
         {

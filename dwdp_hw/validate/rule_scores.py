@@ -11,6 +11,8 @@ import numpy as np
 
 from dwdp_hw.calibrate.likelihood import log_likelihood
 from dwdp_hw.calibrate.rules import DECIDED
+from dwdp_hw.rows.file import read_measurement_file
+from dwdp_hw.rows.schema import MeasuredRow
 from dwdp_hw.run.expectations import Expectation
 from dwdp_sim.base.arrays import Floats
 
@@ -88,15 +90,15 @@ def read_outcome(predictions: Path, rows: str) -> Outcome:
     """Judge the predictions in one file by the rows in another, both of this program's own writing."""
     written = json.loads(predictions.read_text(encoding="utf-8"))
     expected = {case: [Expectation.from_dict(one) for one in found] for case, found in written.items()}
-    content = json.loads(Path(rows).read_text(encoding="utf-8"))
-    measured = {row["case"]: _median_s(row) for row in content["rows"] if row["stable"]}
-    queued = {row["case"] for row in content["rows"] if row["measure"] == "layer" and row["queued_behind_gate"]}
+    file = read_measurement_file(rows)
+    measured = {row["case"]: _median_s(row) for row in file.rows if row["stable"]}
+    queued = {row["case"] for row in file.rows if row["measure"] == "layer" and row["queued_behind_gate"]}
     layers = {case: times for case, times in measured.items() if case in queued}
-    pipelines = [row["case"] for row in content["rows"] if row["measure"] == "pipeline"]
+    pipelines = [row["case"] for row in file.rows if row["measure"] == "pipeline"]
     steps = [
         step for case in pipelines if case in measured for step in _steps(case, measured[case], expected[case])
     ]  # fmt: skip
-    failed = [(failure["case"], failure["why"]) for failure in content["failed"]]
+    failed = [(failure["case"], failure["why"]) for failure in file.failed]
     return Outcome(score_hypotheses(expected, layers), steps, failed)
 
 
@@ -153,7 +155,7 @@ def _tells_apart(expected: Sequence[Expectation]) -> bool:
     return bool((means_s.max(axis=0) > (1 + _TOLD_APART) * means_s.min(axis=0)).any())
 
 
-def _median_s(row: Mapping[str, list[dict[str, float]]]) -> list[float]:
+def _median_s(row: MeasuredRow) -> list[float]:
     return [times["median"] * 1e-6 for times in row["device_us"]]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dwdp_sim.base.errors import ConfigError
@@ -65,6 +65,19 @@ class Cluster:
         """
         said = self.constants.get("gpu_memory_bytes")
         return None if said is None or said.value is None else self.number("gpu_memory_bytes")
+
+    def with_values(self, values: Mapping[str, Any]) -> Cluster:
+        """The same machine with other values of some of its constants; units, sources and intervals stay.
+
+        Raises:
+            ConfigError: It has no such constant.
+        """
+        constants = dict(self.constants)
+        for name, value in values.items():
+            if name not in constants:
+                raise ConfigError(f"cluster.constants.{name}", "missing", f"cluster {self.name} has no such constant")
+            constants[name] = replace(constants[name], value=value)
+        return replace(self, constants=constants)
 
     def value(self, name: str) -> Any:
         """The constant's value, chosen by mapping where it depends on that.

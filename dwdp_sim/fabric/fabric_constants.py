@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from dwdp_sim.base.arrays import Ints
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.cluster import Cluster
+from dwdp_sim.fabric.issue_costs import IssueCosts
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.plan.copy_plan import BATCH
 from dwdp_sim.plan.program import HOST, Program, batch_spans_sources
@@ -21,7 +23,6 @@ REFILLS = ("oldest", "any", "bytes")
 ALL_SOURCES = "all"
 NO_LIMIT = 1 << 30
 HOST_BATCH_RETURNS = ("issued", "arrived")
-LINK_KINDS = ("peer", "host", "local")
 _CONSTANTS = "cluster.constants"
 
 GapTable = tuple[tuple[float, float], ...]
@@ -54,7 +55,7 @@ class FabricConstants:
         both_ways_egress: Factor on a GPU's egress while its ingress moves bytes, by the kind of the latter.
         both_ways_ingress: Factor on a GPU's ingress while its egress moves bytes.
         both_ways_gap_factor: How much slower a gap goes by while the GPU's opposite direction moves bytes, at least 1.
-        timing: Fixed part and gaps by link kind (`LINK_KINDS`).
+        timing: Fixed part and gaps by link kind: `peer`, `host` or `local`.
         in_flight_sources: Copies of a batch in flight at once; `NO_LIMIT` for as many as there are sources.
         refill: Which copy takes a free place: the `oldest`, or the oldest of `any` source not being read. With `bytes`
             it is not copies that are counted: the batch is requested in order, `in_flight_bytes` ahead of what arrives.
@@ -91,6 +92,11 @@ class FabricConstants:
     host_batch_waits: bool
     used: tuple[str, ...]
     assumed: tuple[str, ...]
+
+    @cached_property
+    def issue_costs(self) -> IssueCosts:
+        """What calls cost the host."""
+        return IssueCosts(self.issue_async_s, self.issue_batch_s, self.issue_slice_s)
 
 
 def constants_for(

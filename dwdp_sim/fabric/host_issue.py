@@ -12,9 +12,7 @@ from dwdp_sim.plan.program import HOST
 
 def issue_cost_s(call: Call, constants: FabricConstants) -> float:
     """Host seconds that `call` takes to be made."""
-    if call.is_batch:
-        return constants.issue_batch_s + constants.issue_slice_s * (call.last - call.first)
-    return constants.issue_async_s
+    return constants.issue_costs.of(1.0, float(call.last - call.first), batched=call.is_batch)
 
 
 def issue_by_host(env: simpy.Environment, call: Call, constants: FabricConstants) -> Process:

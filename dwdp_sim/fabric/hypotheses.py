@@ -54,17 +54,13 @@ class Hypothesis:
             options: As configured.
             seed: Of the draws (`sample`).
         """
-        constants = dict(cluster.constants)
         if self.sample is not None:
-            constants = _drawn(constants, np.random.default_rng([seed, 2, self.sample]))
-        for name, end in self.bounds:
-            share = float(end)
-            constants[name] = replace(
-                constants[name], value=_between(constants[name].value, constants[name].interval, share)
+            cluster = cluster.with_values(
+                _drawn_values(cluster.constants, np.random.default_rng([seed, 2, self.sample]))
             )
-        for name, value in self.constants:
-            constants[name] = replace(constants[name], value=dict(value) if isinstance(value, tuple) else value)
-        return replace(cluster, constants=constants), replace(options, **dict(self.options))
+        at_ends = {name: _at(cluster.constants[name], float(end)) for name, end in self.bounds}
+        named = {name: dict(value) if isinstance(value, tuple) else value for name, value in self.constants}
+        return cluster.with_values(at_ends | named), replace(options, **dict(self.options))
 
 
 AS_CONFIGURED = Hypothesis("as configured")
@@ -247,14 +243,18 @@ def _ends(cluster: Cluster, names: Iterable[str], end: int) -> tuple[tuple[str, 
     return tuple((n, end) for n in names if n in cluster.constants and cluster.constants[n].interval is not None)
 
 
-def _drawn(constants: Mapping[str, Constant], random: np.random.Generator) -> dict[str, Constant]:
+def _drawn_values(constants: Mapping[str, Constant], random: np.random.Generator) -> dict[str, Any]:
     """Each constant with an interval at a place in it; those with equal intervals were fitted as one, at the same."""
     shares: dict[str, float] = {}
-    drawn = {}
-    for name, constant in constants.items():
-        share = shares.setdefault(repr(constant.interval), float(random.uniform()))
-        drawn[name] = replace(constant, value=_between(constant.value, constant.interval, share))
-    return drawn
+    return {
+        name: _at(constant, shares.setdefault(repr(constant.interval), float(random.uniform())))
+        for name, constant in constants.items()
+    }
+
+
+def _at(constant: Constant, share: float) -> Any:
+    """The constant's value at a place in its interval, from 0 (its low end) to 1."""
+    return _between(constant.value, constant.interval, share)
 
 
 def _between(value: Any, interval: Any, share: float) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.timeline import Timeline
 from dwdp_sim.plan.copy_plan import ASYNC, NO_BARRIER
-from dwdp_sim.plan.program import Program
+from dwdp_sim.plan.program import Program, ProgramStream
 
 WARMUPS = 4
 LOOP_COUNT = 16  # nvbandwidth's default
@@ -110,24 +110,17 @@ def benchmark_program(
     """
     order = [*streams[1:], streams[0]] if clock_last else streams
     clock = len(order) - 1 if clock_last else 0
-    each = WARMUPS + loop_count
-    barrier = np.full((len(order), each), NO_BARRIER)
+    one_by_one = np.ones(WARMUPS + loop_count, dtype=np.int64)
+    barrier = np.full((len(order), len(one_by_one)), NO_BARRIER)
     barrier[:, WARMUPS] = _AFTER_CLOCK
     barrier[clock, WARMUPS] = NO_BARRIER
     barrier[clock, WARMUPS - 1] = _CLOCK
-    copies = each * len(order)
-    return Program(
-        num_gpus=gpus,
-        stream_gpu=np.array([stream.engine for stream in order]),
-        stream_start_s=np.zeros(len(order)),
-        stream_queued=np.full(len(order), True),
-        call_stream=np.repeat(np.arange(len(order)), each),
-        call_issue=np.full(copies, ASYNC),
-        call_barrier=barrier.ravel(),
-        call_first_copy=np.arange(copies + 1),
-        copy_src=np.repeat([stream.src for stream in order], each),
-        copy_dst=np.repeat([stream.dst for stream in order], each),
-        copy_bytes=np.full(copies, buffer_bytes),
+    return Program.build(
+        gpus,
+        [
+            ProgramStream(stream.engine, stream.src, stream.dst, buffer_bytes, one_by_one, ASYNC, barrier[number])
+            for number, stream in enumerate(order)
+        ],
     )
 
 

@@ -5,16 +5,44 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 
 from dwdp_sim.base.arrays import Bools, Floats, Ints
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.plan.copy_plan import BATCH, CopyPlan
+from dwdp_sim.plan.copy_plan import BATCH, NO_BARRIER, CopyPlan
 
 HOST = -1
 ISSUE_MODES = ("queued", "as_issued")
 HOMES = ("peer", "host", "local")
+
+
+@dataclass(frozen=True)
+class ProgramStream:
+    """One stream of a program, with what it runs in order. A number in place of a column holds for all of it.
+
+    Attributes:
+        gpu: GPU whose copy engines and host thread serve the stream.
+        src: Source endpoint of each copy, shape (copies,).
+        dst: Destination endpoint of each copy.
+        bytes: Length of each copy.
+        call_copies: Number of copies of each call, shape (calls,).
+        call_issue: `copy_plan.ASYNC` or `copy_plan.BATCH` of each call.
+        call_barrier: As in `copy_plan.CopyPlan`.
+        start_s: When the stream's clock starts, in seconds.
+        queued: Whether all calls are complete at the start; otherwise the host begins then.
+    """
+
+    gpu: int
+    src: Ints | int
+    dst: Ints | int
+    bytes: Ints | int
+    call_copies: Ints
+    call_issue: Ints | int
+    call_barrier: Ints | int = NO_BARRIER
+    start_s: float = 0.0
+    queued: bool = True
 
 
 @dataclass(frozen=True)
@@ -29,8 +57,8 @@ class Program:
         stream_start_s: When each stream's clock starts, in seconds.
         stream_queued: Whether all calls of the stream are complete at its start; otherwise its host begins then.
         call_stream: Stream of each call, shape (calls,).
-        call_issue: `plan.ASYNC` or `plan.BATCH`.
-        call_barrier: As in `plan.CopyPlan`.
+        call_issue: `copy_plan.ASYNC` or `copy_plan.BATCH`.
+        call_barrier: As in `copy_plan.CopyPlan`.
         call_first_copy: Index of each call's first copy, then the number of copies.
         copy_src: Source endpoint of each copy, shape (copies,).
         copy_dst: Destination endpoint.
@@ -48,6 +76,59 @@ class Program:
     copy_src: Ints
     copy_dst: Ints
     copy_bytes: Ints
+
+    @classmethod
+    def build(cls, num_gpus: int, streams: Sequence[ProgramStream]) -> Self:
+        """The program of these streams, in their order.
+
+        Args:
+            num_gpus: Endpoints besides the host.
+            streams: What runs on them.
+        """
+        calls = [len(stream.call_copies) for stream in streams]
+        copies = [int(stream.call_copies.sum()) for stream in streams]
+
+        def column(parts: Sequence[Ints | int], lengths: Sequence[int]) -> Ints:
+            full = [np.broadcast_to(part, length) for part, length in zip(parts, lengths, strict=True)]
+            return np.concatenate([np.zeros(0, dtype=np.int64), *full])
+
+        call_copies = column([stream.call_copies for stream in streams], calls)
+        return cls(
+            num_gpus=num_gpus,
+            stream_gpu=np.array([stream.gpu for stream in streams], dtype=np.int64),
+            stream_start_s=np.array([stream.start_s for stream in streams], dtype=np.float64),
+            stream_queued=np.array([stream.queued for stream in streams], dtype=np.bool_),
+            call_stream=np.repeat(np.arange(len(streams)), calls),
+            call_issue=column([stream.call_issue for stream in streams], calls),
+            call_barrier=column([stream.call_barrier for stream in streams], calls),
+            call_first_copy=np.concatenate([[0], np.cumsum(call_copies)]),
+            copy_src=column([stream.src for stream in streams], copies),
+            copy_dst=column([stream.dst for stream in streams], copies),
+            copy_bytes=column([stream.bytes for stream in streams], copies),
+        )
+
+    @cached_property
+    def streams(self) -> tuple[ProgramStream, ...]:
+        """Each stream by itself; `build` puts them together again."""
+        ends = np.searchsorted(self.call_stream, np.arange(len(self.stream_gpu) + 1)).tolist()
+        found = []
+        for number, gpu in enumerate(self.stream_gpu.tolist()):
+            calls = slice(ends[number], ends[number + 1])
+            copies = slice(*self.call_first_copy[[calls.start, calls.stop]].tolist())
+            found.append(
+                ProgramStream(
+                    gpu=gpu,
+                    src=self.copy_src[copies],
+                    dst=self.copy_dst[copies],
+                    bytes=self.copy_bytes[copies],
+                    call_copies=np.diff(self.call_first_copy[calls.start : calls.stop + 1]),
+                    call_issue=self.call_issue[calls],
+                    call_barrier=self.call_barrier[calls],
+                    start_s=float(self.stream_start_s[number]),
+                    queued=bool(self.stream_queued[number]),
+                )
+            )
+        return tuple(found)
 
     @cached_property
     def copy_call(self) -> Ints:
@@ -81,23 +162,27 @@ def program_from_plan(
     if home not in HOMES:
         raise ConfigError("cluster.home", home, f"allowed: {', '.join(HOMES)}")
     size = plan.placement.dwdp_size if ranks is None else ranks
-    copies = plan.copy_rank < size
-    calls = plan.call_rank < size
-    src = {"peer": plan.copy_peer, "host": np.full_like(plan.copy_peer, HOST), "local": plan.copy_rank}[home]
-    counts = np.bincount(plan.copy_call[copies], minlength=int(calls.sum()))
-    return Program(
-        num_gpus=size,
-        stream_gpu=np.arange(size, dtype=np.int64),
-        stream_start_s=np.zeros(size) if start_s is None else np.asarray(start_s, dtype=np.float64),
-        stream_queued=np.full(size, issue_mode == "queued"),
-        call_stream=plan.call_rank[calls],
-        call_issue=plan.call_issue[calls],
-        call_barrier=plan.call_barrier[calls],
-        call_first_copy=np.r_[0, np.cumsum(counts)].astype(np.int64),
-        copy_src=src[copies],
-        copy_dst=plan.copy_rank[copies],
-        copy_bytes=plan.copy_bytes[copies],
-    )
+    call_copies = np.bincount(plan.copy_call, minlength=len(plan.call_rank))
+    ends = np.arange(size + 1)
+    copy_ends, call_ends = (np.searchsorted(rank, ends).tolist() for rank in (plan.copy_rank, plan.call_rank))
+    streams = []
+    for rank in range(size):
+        copies, calls = (slice(*found[rank : rank + 2]) for found in (copy_ends, call_ends))
+        src: Ints | int = plan.copy_peer[copies] if home == "peer" else HOST if home == "host" else rank
+        streams.append(
+            ProgramStream(
+                gpu=rank,
+                src=src,
+                dst=rank,
+                bytes=plan.copy_bytes[copies],
+                call_copies=call_copies[calls],
+                call_issue=plan.call_issue[calls],
+                call_barrier=plan.call_barrier[calls],
+                start_s=0.0 if start_s is None else start_s[rank],
+                queued=issue_mode == "queued",
+            )
+        )
+    return Program.build(size, streams)
 
 
 def batch_spans_sources(program: Program) -> bool:

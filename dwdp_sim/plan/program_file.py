@@ -11,10 +11,12 @@ import numpy as np
 
 from dwdp_sim.base.errors import ConfigError, shorten
 from dwdp_sim.base.user_file import read_json
-from dwdp_sim.plan.copy_plan import ASYNC, BATCH, NO_BARRIER
-from dwdp_sim.plan.program import HOST, LATEST_START_S, Program, check_spread
+from dwdp_sim.plan.copy_plan import ASYNC, BATCH
+from dwdp_sim.plan.program import HOST, LATEST_START_S, Program, ProgramStream, check_spread
 
 _MAX_COPIES = 20_000_000  # about 2 GB of columns; more is a typing error
+
+_Copy = tuple[int, int, int]  # source, destination, bytes
 
 
 def read_program(path: str, num_gpus: int) -> Program:
@@ -40,39 +42,20 @@ def program_from_dict(content: Any, num_gpus: int, path: str = "program") -> Pro
 
 
 class _Reader:
-    """Walks the file, checking every value, and collects columns."""
+    """Walks the file and checks every value."""
 
     def __init__(self, path: str, num_gpus: int) -> None:
         self._path = path
         self._num_gpus = num_gpus
-        self._streams: list[tuple[int, float, bool]] = []
-        self._calls: list[tuple[int, int]] = []  # stream, issue
-        self._copies: list[tuple[int, int, int]] = []  # src, dst, bytes
-        self._first = [0]
+        self._copies = 0  # of all streams so far
 
     def read(self, content: Any) -> Program:
-        streams = self._list(self._object(content, "file", {"streams"}), "streams", "file")
-        for index, stream in enumerate(streams):
-            self._stream(stream, f"streams[{index}]")
-        gpu, start, queued = zip(*self._streams, strict=True)
-        check_spread("workload.file", start)
-        columns = np.array(self._copies, dtype=np.int64).reshape(-1, 3).T
-        calls = np.array(self._calls, dtype=np.int64).reshape(-1, 2).T
-        return Program(
-            num_gpus=self._num_gpus,
-            stream_gpu=np.array(gpu, dtype=np.int64),
-            stream_start_s=np.array(start, dtype=np.float64),
-            stream_queued=np.array(queued, dtype=np.bool_),
-            call_stream=calls[0],
-            call_issue=calls[1],
-            call_barrier=np.full(len(calls[0]), NO_BARRIER, dtype=np.int64),
-            call_first_copy=np.array(self._first, dtype=np.int64),
-            copy_src=columns[0],
-            copy_dst=columns[1],
-            copy_bytes=columns[2],
-        )
+        entries = self._list(self._object(content, "file", {"streams"}), "streams", "file")
+        streams = [self._stream(entry, f"streams[{index}]") for index, entry in enumerate(entries)]
+        check_spread("workload.file", [stream.start_s for stream in streams])
+        return Program.build(self._num_gpus, streams)
 
-    def _stream(self, stream: Any, where: str) -> None:
+    def _stream(self, stream: Any, where: str) -> ProgramStream:
         fields = self._object(stream, where, {"gpu", "calls"}, {"start_s", "queued"})
         gpu = self._whole(fields["gpu"], f"{where}.gpu", 0, self._num_gpus - 1)
         start = fields.get("start_s", 0.0)
@@ -81,39 +64,41 @@ class _Reader:
         queued = fields.get("queued", True)
         if not isinstance(queued, bool):
             self._refuse(f"{where}.queued", queued, "true or false")
-        self._streams.append((gpu, float(start), queued))
+        calls: list[tuple[int, int]] = []  # issue, copies
+        copies: list[_Copy] = []
         for index, call in enumerate(self._list(fields, "calls", where)):
-            self._call(call, gpu, f"{where}.calls[{index}]")
+            own_calls, own_copies = self._call(call, gpu, f"{where}.calls[{index}]")
+            calls += own_calls
+            copies += own_copies
+        call_issue, call_copies = np.array(calls, dtype=np.int64).T
+        src, dst, size = np.array(copies, dtype=np.int64).T
+        return ProgramStream(gpu, src, dst, size, call_copies, call_issue, start_s=float(start), queued=queued)
 
-    def _call(self, call: Any, gpu: int, where: str) -> None:
+    def _call(self, call: Any, gpu: int, where: str) -> tuple[list[tuple[int, int]], list[_Copy]]:
+        """The driver calls that an entry stands for, as (issue, copies), and their copies."""
         issue = call.get("issue") if isinstance(call, Mapping) else None
-        stream = len(self._streams) - 1
         if issue == "async":
             fields = self._object(call, where, {"issue", "src", "dst", "bytes"}, {"count"})
-            copy, count = self._copy(fields, gpu, where)
-            for _ in range(count):
-                self._calls.append((stream, ASYNC))
-                self._copies.append(copy)
-                self._first.append(len(self._copies))
-        elif issue == "batch":
+            copies = self._copy(fields, gpu, where)
+            return [(ASYNC, 1)] * len(copies), copies
+        if issue == "batch":
             fields = self._object(call, where, {"issue", "copies"})
+            copies = []
             for index, entry in enumerate(self._list(fields, "copies", where)):
                 place = f"{where}.copies[{index}]"
-                copy, count = self._copy(self._object(entry, place, {"src", "dst", "bytes"}, {"count"}), gpu, place)
-                self._copies.extend([copy] * count)
-            self._calls.append((stream, BATCH))
-            self._first.append(len(self._copies))
-        else:
-            self._refuse(f"{where}.issue", issue, "async or batch")
+                copies += self._copy(self._object(entry, place, {"src", "dst", "bytes"}, {"count"}), gpu, place)
+            return [(BATCH, len(copies))], copies
+        self._refuse(f"{where}.issue", issue, "async or batch")
 
-    def _copy(self, fields: Mapping[str, Any], gpu: int, where: str) -> tuple[tuple[int, int, int], int]:
+    def _copy(self, fields: Mapping[str, Any], gpu: int, where: str) -> list[_Copy]:
         src = self._endpoint(fields["src"], f"{where}.src")
         dst = self._endpoint(fields["dst"], f"{where}.dst")
         if gpu not in (src, dst):
             self._refuse(where, f"{fields['src']} to {fields['dst']}", f"the stream's own gpu{gpu} as src or dst")
         size = self._whole(fields["bytes"], f"{where}.bytes", 1, 2**50)
-        count = self._whole(fields.get("count", 1), f"{where}.count", 1, _MAX_COPIES - len(self._copies))
-        return (src, dst, size), count
+        count = self._whole(fields.get("count", 1), f"{where}.count", 1, _MAX_COPIES - self._copies)
+        self._copies += count
+        return [(src, dst, size)] * count
 
     def _endpoint(self, value: Any, where: str) -> int:
         if value == "host":

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dwdp_hw.cases.case import Case, Settings
+from dwdp_hw.cases.case import Case, Labels, Settings
 from dwdp_hw.cases.result import RankResult
 from dwdp_hw.rows.read import Recording
 from dwdp_hw.run.launch import run_group
@@ -21,7 +21,7 @@ from dwdp_sim.model.placement import Placement
 from dwdp_sim.plan.build_plan import build_plan
 from dwdp_sim.plan.kinds import STRATEGIES
 from dwdp_sim.plan.strategy import Strategy
-from tests.dwdp_hw.simulated_machine import changed, rates, record
+from tests.dwdp_hw.simulated_machine import rates, record
 
 ON_HOST = Settings(executor="host", start_s=60.0)  # its own deadlines: short ones strike on a busy machine
 
@@ -34,7 +34,7 @@ def small_case() -> Callable[..., Case]:
         model = MoEModel("small", 64, 32, 4 * size, 1, 4, 4, "nvfp4")
         placement = Placement.create(model.num_experts, size)
         plan = build_plan(model, placement, Strategy(STRATEGIES[strategy], slice_bytes=1000))
-        labels = {"model": "small", "strategy": strategy, "slice_bytes": 1000}
+        labels = Labels(model="small", strategy=strategy, implementation="trtllm_ipc", slice_bytes=1000)
         return Case(name, plan, labels, ranks=tuple(range(size)), **changes)
 
     return build
@@ -64,17 +64,17 @@ def run_on_host(shared_folder: Path) -> Callable[..., list[tuple[Case, list[Rank
 
 @pytest.fixture(scope="module")
 def base() -> Cluster:
-    return changed(read_cluster("h200_x2"), both_ways_gap_factor=1.0)
+    return read_cluster("h200_x2").with_values({"both_ways_gap_factor": 1.0})
 
 
 @pytest.fixture(scope="module")
 def machine(base: Cluster) -> Cluster:
     """Another machine: every constant that rows can tell differs."""
     loss = {"pull": 0.9, "push": 0.989}
-    return changed(
-        base, **rates(500e9), peer_fixed_s=7e-6, peer_gap_s=[[65536, 2e-6], [1048576, 3e-6], [8388608, 5e-6]],
-        both_ways_egress=loss, both_ways_ingress=loss, issue_batch_s=2e-5, issue_slice_s=9e-7,
-    )  # fmt: skip
+    return base.with_values({
+        **rates(500e9), "peer_fixed_s": 7e-6, "peer_gap_s": [[65536, 2e-6], [1048576, 3e-6], [8388608, 5e-6]],
+        "both_ways_egress": loss, "both_ways_ingress": loss, "issue_batch_s": 2e-5, "issue_slice_s": 9e-7,
+    })  # fmt: skip
 
 
 @pytest.fixture(scope="module")

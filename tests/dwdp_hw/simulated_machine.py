@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dwdp_hw.rows.file import measurement_file
 from dwdp_hw.rows.host_costs import HOST_COSTS, predicted_host_s
 from dwdp_hw.rows.read import Recording, read_recording
-from dwdp_hw.rows.streams_codec import fold_streams
+from dwdp_hw.rows.schema import MeasuredRow
+from dwdp_hw.rows.streams_codec import fold_streams, unfold_pieces
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.options import FabricOptions
@@ -66,72 +66,61 @@ def record(
     random = np.random.default_rng(5)
     rows = []
     for (name, (jobs, queued)), speed in zip(cases.items(), cycle(speeds), strict=False):
-        host = changed(cluster, **{cost: speed * cluster.number(cost) for cost in HOST_COSTS})
-        program = _program(jobs, queued)
-        elapsed = simulate(program, constants_for(host, program, options), options).stream_elapsed_s
-        times = []
-        for seconds in elapsed:
-            runs = np.sort(1e6 * seconds * (1 + noise * random.standard_normal(7)))
-            times.append({"median": float(runs[3]), "min": float(runs[0]), "max": float(runs[-1])})
-        rows.append(
-            {
-                "case": name,
-                "jobs": jobs,
-                "queued_behind_gate": queued,
-                "device_us": times,
-                "host_us": [1e6 * seconds for seconds in predicted_host_s(program, host)],
-                "start_skew_us": {"median": 0.0, "max": 0.0},
-            }
+        host = cluster.with_values({cost: speed * cluster.number(cost) for cost in HOST_COSTS})
+        program = program_from_dict(
+            {"streams": [{"gpu": one["gpu"], "queued": queued, "calls": _calls(one)} for one in jobs]}, 2
         )
-    machine = {"gpu": "simulated", "gpus": 2, "driver": "none"}
-    path.write_text(json.dumps({"format": 2, "machine": machine, "rows": rows}))
-    return read_recording(str(path))
+        row = _row(name, program, host, options, noise, random)
+        row["jobs"] = [{"gpu": one["gpu"], "issue": one["issue"], "calls": _calls(one)} for one in jobs]
+        rows.append(row)
+    return _recording(path, 2, rows)
 
 
 def record_programs(
     path: Path, cluster: Cluster, options: FabricOptions, programs: Mapping[str, Program], noise: float = 0.002
 ) -> Recording:
-    """Rows of the present format, as more than two GPUs with these constants and rules would give them."""
+    """Rows as more than two GPUs with these constants and rules would give them."""
     random = np.random.default_rng(5)
     rows = []
     for name, program in programs.items():
-        elapsed = simulate(program, constants_for(cluster, program, options), options).stream_elapsed_s
-        runs = [np.sort(1e6 * seconds * (1 + noise * random.standard_normal(7))).tolist() for seconds in elapsed]
-        rows.append(
-            {
-                "case": name,
-                "measure": "layer",
-                "streams": fold_streams(program),
-                "queued_behind_gate": bool(program.stream_queued.all()),
-                "device_us": [{"median": r[3], "min": r[0], "max": r[-1]} for r in runs],
-                "host_us": [1e6 * seconds for seconds in predicted_host_s(program, cluster)],
-                "start_skew_us": {"median": 0.0, "max": 0.0},
-                "stable": True,
-            }
-        )
-    gpus = next(iter(programs.values())).num_gpus
-    machine = {"gpu": "simulated", "gpus": gpus, "driver": "none"}
-    path.write_text(json.dumps({"format": 3, "machine": machine, "failed": [], "rows": rows}))
+        row = _row(name, program, cluster, options, noise, random)
+        row["streams"] = fold_streams(program)
+        rows.append(row)
+    return _recording(path, next(iter(programs.values())).num_gpus, rows)
+
+
+def _row(
+    name: str,
+    program: Program,
+    cluster: Cluster,
+    options: FabricOptions,
+    noise: float,
+    random: np.random.Generator,
+) -> MeasuredRow:
+    """A row of seven runs, without what ran."""
+    elapsed = simulate(program, constants_for(cluster, program, options), options).stream_elapsed_s
+    runs = [np.sort(1e6 * seconds * (1 + noise * random.standard_normal(7))).tolist() for seconds in elapsed]
+    return {
+        "case": name,
+        "measure": "layer",
+        "queued_behind_gate": bool(program.stream_queued.all()),
+        "device_us": [{"median": own[3], "min": own[0], "max": own[-1]} for own in runs],
+        "host_us": [1e6 * seconds for seconds in predicted_host_s(program, cluster)],
+        "start_skew_us": {"median": 0.0, "max": 0.0},
+        "stable": True,
+        "unstable_reason": None,
+    }
+
+
+def _recording(path: Path, gpus: int, rows: Sequence[MeasuredRow]) -> Recording:
+    path.write_text(measurement_file({"gpu": "simulated", "gpus": gpus, "driver": "none"}, "", rows, []))
     return read_recording(str(path))
 
 
-def _program(jobs: Sequence[dict[str, Any]], queued: bool) -> Any:
-    streams = []
-    for one in jobs:
-        own, peer = f"gpu{one['gpu']}", f"gpu{one['peer']}"
-        src, dst = (peer, own) if one["kind"] == "pull" else (own, peer)
-        part = one["copies_bytes"][0]
-        copy = {"src": src, "dst": dst, "bytes": part["each"], "count": part["n"]}
-        call = {"issue": "async", **copy} if one["issue"] == "async" else {"issue": "batch", "copies": [copy]}
-        streams.append({"gpu": one["gpu"], "queued": queued, "calls": [call]})
-    return program_from_dict({"streams": streams}, 2)
-
-
-def changed(cluster: Cluster, **values: Any) -> Cluster:
-    constants = dict(cluster.constants)
-    for name, value in values.items():
-        constants[name] = replace(constants[name], value=value)
-    return replace(cluster, constants=constants)
+def _calls(one: dict[str, Any]) -> list[dict[str, Any]]:
+    own, peer = f"gpu{one['gpu']}", f"gpu{one['peer']}"
+    src, dst = (peer, own) if one["kind"] == "pull" else (own, peer)
+    return unfold_pieces(one["copies_bytes"], one["issue"], src, dst)
 
 
 def rates(value: float) -> dict[str, float]:

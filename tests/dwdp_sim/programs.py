@@ -14,7 +14,7 @@ from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulate import simulate
 from dwdp_sim.fabric.timeline import SimulatedTimeline, Timeline
 from dwdp_sim.plan.copy_plan import ASYNC, BATCH, NO_BARRIER
-from dwdp_sim.plan.program import HOST, Program
+from dwdp_sim.plan.program import HOST, Program, ProgramStream
 
 Copy = tuple[int, int, int]  # source, destination, bytes
 
@@ -89,24 +89,17 @@ def queue(gpu: int, *calls: Call, start_s: float = 0.0, queued: bool = True) -> 
 
 
 def program(*queues: Queue) -> Program:
-    calls = [(number, call) for number, q in enumerate(queues) for call in q.calls]
-    copies = [copy for _, call in calls for copy in call.copies]
-    ends = np.cumsum([0, *(len(call.copies) for _, call in calls)])
-    columns = np.array(copies, dtype=np.int64).reshape(-1, 3)
-    gpus = [q.gpu for q in queues]
-    return Program(
-        num_gpus=1 + max([*gpus, *(end for src, dst, _ in copies for end in (src, dst))], default=0),
-        stream_gpu=np.array(gpus, dtype=np.int64),
-        stream_start_s=np.array([q.start_s for q in queues], dtype=np.float64),
-        stream_queued=np.array([q.queued for q in queues], dtype=np.bool_),
-        call_stream=np.array([number for number, _ in calls], dtype=np.int64),
-        call_issue=np.array([call.issue for _, call in calls], dtype=np.int64),
-        call_barrier=np.array([call.barrier for _, call in calls], dtype=np.int64),
-        call_first_copy=ends.astype(np.int64),
-        copy_src=columns[:, 0],
-        copy_dst=columns[:, 1],
-        copy_bytes=columns[:, 2],
-    )
+    copies = [copy for q in queues for call in q.calls for copy in call.copies]
+    ends = [*(q.gpu for q in queues), *(end for src, dst, _ in copies for end in (src, dst))]
+    return Program.build(1 + max(ends, default=0), [_stream(q) for q in queues])
+
+
+def _stream(q: Queue) -> ProgramStream:
+    src, dst, size = np.array([copy for call in q.calls for copy in call.copies], dtype=np.int64).reshape(-1, 3).T
+    issue, barrier, copies = np.array(
+        [(call.issue, call.barrier, len(call.copies)) for call in q.calls], dtype=np.int64
+    ).reshape(-1, 3).T  # fmt: skip
+    return ProgramStream(q.gpu, src, dst, size, copies, issue, barrier, q.start_s, q.queued)
 
 
 def cluster(**values: Any) -> Cluster:

@@ -32,7 +32,7 @@ class Telemetry:
     def read(self) -> Reading:
         """Look now."""
         if self.missing:
-            return Reading(None, None, None, None, (), None, None, None)
+            return Reading()
         nvml, handle = self._nvml, self._handle
         reasons = self._try(nvml.nvmlDeviceGetCurrentClocksThrottleReasons, handle) or 0
         mhz = 1e6
@@ -44,7 +44,6 @@ class Telemetry:
             temperature_c=_scaled(self._try(nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU), 1.0),
             slowdowns=tuple(text for name, text in _SLOWDOWNS.items() if reasons & getattr(nvml, name, 0)),
             nvlink_rx_bytes=self._field("NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_RX", _KIB),
-            nvlink_tx_bytes=self._field("NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_TX", _KIB),
             nvlink_errors=self._field("NVML_FI_DEV_NVLINK_CRC_DATA_ERROR_COUNT_TOTAL", 1, scope=0),
         )
 

@@ -147,7 +147,7 @@ class HostRank:
 
     def telemetry(self) -> Reading:
         """There is no GPU to read."""
-        return Reading(None, None, None, None, (), None, None, None)
+        return Reading()
 
     def close(self) -> None:
         """Unmap."""

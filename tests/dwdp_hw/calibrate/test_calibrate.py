@@ -25,7 +25,7 @@ from dwdp_hw.validate.validate import Bars, validate
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.constant import Constant
 from dwdp_sim.fabric.options import FabricOptions
-from tests.dwdp_hw.simulated_machine import CASES, OPTIONS, changed, rates, record
+from tests.dwdp_hw.simulated_machine import CASES, OPTIONS, rates, record
 
 MEASUREMENTS = Path(__file__).resolve().parents[3] / "measurements"
 QUICK = {name: case for name, case in CASES.items() if name not in ("shared", "trains both", "uneven, shared")}
@@ -147,7 +147,7 @@ def test_looseness_is_the_interval_beside_the_effect_unless_the_old_value_is_rul
 def test_rows_of_two_files_are_chosen_and_remembered_file_by_file(base: Cluster, tmp_path: Path) -> None:
     # The same case names, on machines one of which is a third slower.
     one = record(tmp_path / "one.json", base, cases=QUICK)
-    other = record(tmp_path / "other.json", changed(base, **rates(260e9)), cases=QUICK)
+    other = record(tmp_path / "other.json", base.with_values(rates(260e9)), cases=QUICK)
     found = calibrate([one, other], base, OPTIONS, name="found")
     chosen = {recording.sha256: calibration_rows(recording.rows) for recording in (one, other)}
     assert found.rows == chosen
@@ -178,7 +178,7 @@ FAULTS: dict[str, tuple[dict[str, Any], FabricOptions, str]] = {
 )
 def test_a_planted_fault_fails_the_validation_and_is_named(name: str, base: Cluster, tmp_path: Path) -> None:
     constants, rules, culprit = FAULTS[name]
-    recording = record(tmp_path / "rows.json", changed(base, **constants), rules)
+    recording = record(tmp_path / "rows.json", base.with_values(constants), rules)
     result = validate([recording], base, OPTIONS, set(), Bars())
     assert not result.passed
     suspects = find_suspects(recording.rows, base, OPTIONS)

@@ -16,7 +16,9 @@ from dwdp_hw.calibrate.rules import DECIDED
 from dwdp_hw.cases.incast import incast_cases, telling_cases
 from dwdp_hw.cases.program import case_program
 from dwdp_hw.cases.start_offsets import LATEST_S
+from dwdp_hw.rows.file import measurement_file
 from dwdp_hw.rows.read import Recording
+from dwdp_hw.rows.schema import MeasuredRow
 from dwdp_hw.run.expectations import expect_all, expected_s
 from dwdp_hw.validate.live import calibration_cases
 from dwdp_hw.validate.rule_scores import Predictions, read_outcome, score_hypotheses
@@ -26,10 +28,10 @@ from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, FIFO, INCAST, Hypothesis, 
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulate import simulate
 from dwdp_sim.job.presets import read_cluster
-from tests.dwdp_hw.simulated_machine import changed, rates, record_programs
+from tests.dwdp_hw.simulated_machine import rates, record_programs
 
 GPUS = 4
-HGX = changed(read_cluster("hgx_h200"), both_ways_gap_factor=1.0)
+HGX = read_cluster("hgx_h200").with_values({"both_ways_gap_factor": 1.0})
 OPTIONS = FabricOptions()
 HYPOTHESES = {one.name: one for one in hypotheses(HGX, OPTIONS)}
 
@@ -65,7 +67,7 @@ def test_planted_incast_factors_and_rules_are_found_in_the_rows_of_a_live_calibr
 ) -> None:
     hypothesis, rule = PLANTED[name]
     lossy = {name: {"pull": value, "push": 1.0} for name, value in zip(INCAST, (0.88, 0.8, 0.8), strict=True)}
-    machine, options = hypothesis.machine(changed(HGX, **rates(405e9), **lossy), OPTIONS)
+    machine, options = hypothesis.machine(HGX.with_values(rates(405e9) | lossy), OPTIONS)
     recording = calibration_rows_of(tmp_path / "rows.json", machine, options)
     found = calibrate([recording], HGX, OPTIONS, name="found")
     best = max(found.evidence, key=lambda other: found.evidence[other])
@@ -90,7 +92,7 @@ def expected() -> Predictions:
 @pytest.mark.parametrize("planted", HYPOTHESES)
 def test_the_hypothesis_that_made_the_rows_is_the_one_they_choose(planted: str, expected: Predictions) -> None:
     # The machine's links are 2 % slower than the cluster says, and its ranks start at other times than was predicted.
-    slower = changed(HGX, **rates(0.98 * HGX.rate("egress_bytes_per_s")))
+    slower = HGX.with_values(rates(0.98 * HGX.rate("egress_bytes_per_s")))
     machine, options = HYPOTHESES[planted].machine(slower, OPTIONS)
     measured = {}
     for case in incast_cases(GPUS)[0]:
@@ -124,11 +126,20 @@ def test_an_outcome_holds_rules_pipelines_and_what_did_not_run(tmp_path: Path) -
     predictions.write_text(json.dumps({case: [one.as_dict() for one in found] for case, found in written.items()}))
     rows = []
     for case in cases:
-        times = [{"median": 1e6 * s} for s in expected_s(case, HGX, OPTIONS)]
-        rows.append({"case": case.name, "measure": case.measure, "stable": True, "queued_behind_gate": True,
-                     "device_us": times})  # fmt: skip
+        times_us = [1e6 * s for s in expected_s(case, HGX, OPTIONS)]
+        row: MeasuredRow = {
+            "case": case.name,
+            "measure": case.measure,
+            "queued_behind_gate": True,
+            "device_us": [{"median": time, "min": time, "max": time} for time in times_us],
+            "start_skew_us": None,
+            "stable": True,
+            "unstable_reason": None,
+        }
+        rows.append(row)
     path = tmp_path / "rows.json"
-    path.write_text(json.dumps({"rows": rows, "failed": [{"case": "x", "why": "not run: the limit of 1 s was over"}]}))
+    failed = [{"case": "x", "why": "not run: the limit of 1 s was over"}]
+    path.write_text(measurement_file({"gpus": GPUS}, "", rows, failed))
     outcome = read_outcome(predictions, str(path))
     assert [step.rank for step in outcome.steps] == [0, 1, 2, 3]
     for step in outcome.steps:

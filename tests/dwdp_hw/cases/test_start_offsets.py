@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from dwdp_hw.cases.start_offsets import DRAWS, LATEST_S, drawn_starts_s, over_starts
 from dwdp_hw.rows.predict import predict, predict_mean_s, starts_s
 from dwdp_hw.rows.row import RecordedRow, row_from_dict
+from dwdp_hw.rows.schema import MeasuredRow
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.job.presets import read_cluster
@@ -19,21 +21,24 @@ from dwdp_sim.job.presets import read_cluster
 HGX = read_cluster("hgx_h200")
 OPTIONS = FabricOptions()
 MIB = 1 << 20
-ROW = {
+ROW: MeasuredRow = {
     "case": "two readers of GPU 0, and one of GPU 1",
     "streams": [
         {"gpu": gpu, "start_us": 0.0, "issue": "batch", "pulls": [[8, [[src, MIB]]]], "calls": [[1, 8]],
          "barriers": False}
         for gpu, src in ((1, 0), (2, 0), (3, 1))
     ],
+    "measure": "layer",
     "queued_behind_gate": True,
     "device_us": [{"median": 50.0, "min": 50.0, "max": 50.0}] * 3,
+    "start_skew_us": None,
     "stable": True,
+    "unstable_reason": None,
 }  # fmt: skip
 
 
 def row(**columns: object) -> RecordedRow:
-    return row_from_dict({**ROW, **columns}, 4, "rows.json")
+    return row_from_dict(cast("MeasuredRow", {**ROW, **columns}), 4, "rows.json")
 
 
 def test_starts_are_drawn_within_the_measured_skew_and_the_same_for_the_same_seed() -> None:

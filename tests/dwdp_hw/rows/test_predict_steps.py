@@ -43,11 +43,6 @@ def summary_of(validation: Validation) -> Summary:
     return found
 
 
-def with_event(cluster: Cluster, event_s: float) -> Cluster:
-    constants = {**cluster.constants, "event_s": replace(cluster.constants["event_s"], value=event_s)}
-    return replace(cluster, constants=constants)
-
-
 def errors(recording: Recording, cluster: Cluster) -> Floats:
     """Absolute, one a rank and step."""
     found = [predict_steps(one, cluster, FabricOptions()).mean_s / one.step_s - 1 for one in recording.steps]
@@ -85,13 +80,13 @@ def test_the_latency_of_an_event_is_the_median_wait_of_the_one_campaign_whose_st
 def test_it_is_the_wait_of_the_other_campaigns_too_and_brings_their_steps_nearer(name: str) -> None:
     shipped, recording = read_cluster("h200_x2"), steps_of(name)
     assert np.median(event_waits_s(recording.steps)) == pytest.approx(shipped.number("event_s"), rel=0.02)
-    with_it, without = errors(recording, shipped), errors(recording, with_event(shipped, 0.0))
+    with_it, without = errors(recording, shipped), errors(recording, shipped.with_values({"event_s": 0.0}))
     assert np.median(with_it) < 0.85 * np.median(without)
     assert with_it.mean() < 0.85 * without.mean()
 
 
 def test_a_late_event_is_noticed() -> None:
-    validation = validated(steps_of(OTHERS[0]), with_event(read_cluster("h200_x2"), 60e-6))
+    validation = validated(steps_of(OTHERS[0]), read_cluster("h200_x2").with_values({"event_s": 60e-6}))
     assert not validation.passed
     assert validation.failures[0].startswith("forward steps: median of the error is")
     assert any("beyond 2%" in failure for failure in validation.failures)

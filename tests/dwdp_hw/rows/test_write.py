@@ -17,13 +17,15 @@ from dwdp_hw.cases.campaign import one_gpu_cases, peer_cases
 from dwdp_hw.cases.case import Case, Pipeline
 from dwdp_hw.cases.result import Detail, LayerTimes, RankResult, Reading, Sample
 from dwdp_hw.cases.shapes import pieces_case
-from dwdp_hw.rows.file import FIELDS, measurement_file
+from dwdp_hw.rows.file import measurement_file
 from dwdp_hw.rows.read import read_recording
+from dwdp_hw.rows.schema import FIELDS
 from dwdp_hw.rows.stability import LARGEST_SPREAD, over_nvlink, why_unstable
-from dwdp_hw.rows.write import copies_bytes, measured_row
+from dwdp_hw.rows.streams_codec import fold_pieces
+from dwdp_hw.rows.write import measured_row
 from dwdp_sim.plan.copy_plan import ASYNC, BATCH
 
-EMPTY = Reading(None, None, None, None, (), None, None, None)
+EMPTY = Reading()
 MEASUREMENTS = Path(__file__).parents[3] / "measurements"
 
 
@@ -145,7 +147,7 @@ def test_arrivals_that_were_not_seen_are_null(small_case: Callable[..., Case]) -
 
 def test_copies_bytes_add_up_to_the_plan_and_keep_its_order() -> None:
     for case in [*peer_cases(2), *one_gpu_cases()]:
-        runs = copies_bytes(case, 0)
+        runs = fold_pieces(case.plan, 0)
         pieces = [size for run in runs for size in [run["each"]] * (run["n"] - 1) + [run["last"]]]
         assert pieces == case.plan.copy_bytes[case.plan.copy_rank == 0].tolist()
 

@@ -7,13 +7,15 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from dwdp_hw.rows.file import measurement_file
 from dwdp_hw.rows.read import Recording, read_recording
 from dwdp_hw.rows.row import RecordedRow
+from dwdp_hw.rows.schema import MeasuredRow
 from dwdp_hw.validate.arrivals import (
     CaseTimeline,
     RankStatistics,
@@ -45,12 +47,15 @@ def make_row(tmp_path: Path) -> MakeRow:
 
     def make(arrivals_us: list[list[float | None]] | None, copies: Any = SLICED, **more: Any) -> RecordedRow:
         issue = "batch" if copies is SLICED else "async"
-        row = {"case": "c", "issue": issue, "copies_bytes": copies, "ranks_pulling": 2, "queued_behind_gate": True}
-        row |= {"device_us": [{"median": 1000.0, "min": 1000.0, "max": 1000.0}] * 2, "stable": True} | more
+        row: dict[str, Any] = {
+            "case": "c", "measure": "layer", "issue": issue, "copies_bytes": copies, "ranks_pulling": 2,
+            "queued_behind_gate": True, "device_us": [{"median": 1000.0, "min": 1000.0, "max": 1000.0}] * 2,
+            "start_skew_us": None, "stable": True, "unstable_reason": None, **more,
+        }  # fmt: skip
         if arrivals_us is not None:
             row["arrival_us"] = [{"copies": times, "call_ends": []} for times in arrivals_us]
         path = tmp_path / "rows.json"
-        path.write_text(json.dumps({"format": 2, "machine": {"gpu": "test", "gpus": 2}, "rows": [row]}))
+        path.write_text(measurement_file({"gpu": "test", "gpus": 2}, "", [cast("MeasuredRow", row)], []))
         return read_recording(str(path)).rows[0]
 
     return make
@@ -213,7 +218,7 @@ def test_the_figure_has_a_column_for_each_rank_with_units(observed: MakeRow) -> 
 
 def test_the_report_shows_the_figure_and_the_differences(observed: MakeRow) -> None:
     row = observed(peer_fixed_s=12e-6)
-    recording = Recording("rows.json", "0" * 64, {}, "", "", (row,))
+    recording = Recording("rows.json", "0" * 64, {}, "", (row,))
     validation = validate([recording], cluster(**TRUE), FabricOptions(), set(), Bars())
     subject = Subject(cluster(**TRUE), ["rows.json"], {"gpu": "test"}, {}, timelines=[compared(row)])
     page, text = html_report(validation, subject), markdown_report(validation, subject)

@@ -15,7 +15,7 @@ from dwdp_hw.validate.report import Subject, html_report, markdown_report
 from dwdp_hw.validate.summary import summarize
 from dwdp_hw.validate.validate import Bars, Validation, validate
 from dwdp_sim.fabric.cluster import Cluster
-from tests.dwdp_hw.simulated_machine import CASES, OPTIONS, changed, rates, record
+from tests.dwdp_hw.simulated_machine import CASES, OPTIONS, rates, record
 
 
 def test_fitted_rows_are_shown_and_do_not_count_unless_all_are_fitted(base: Cluster, recording: Recording) -> None:
@@ -55,7 +55,7 @@ def test_a_mode_without_rows_is_said_to_be_unjudged_and_does_not_lend_the_other_
     assert result.judged(other) == f"{other} rows: nothing judged"
     assert "(bar 3 %)" in result.judged(judged)
     assert f"{other} rows: nothing judged" in markdown_report(result, Subject(base, ["rows"], {}, {}))
-    slower = record(tmp_path / "slower.json", changed(base, **rates(100e9)), cases=cases)
+    slower = record(tmp_path / "slower.json", base.with_values(rates(100e9)), cases=cases)
     failed = validate([slower], base, OPTIONS, set(), Bars())
     assert not failed.passed
     assert failed.failures[0].startswith(f"{judged} rows: 95th percentile")
@@ -64,7 +64,7 @@ def test_a_mode_without_rows_is_said_to_be_unjudged_and_does_not_lend_the_other_
 def test_cases_of_one_name_in_two_files_are_ranked_and_judged_apart(base: Cluster, tmp_path: Path) -> None:
     cases = {name: case for name, case in CASES.items() if name.startswith("layer")}
     fast = record(tmp_path / "fast.json", base, cases=cases)
-    slow = record(tmp_path / "slow.json", changed(base, **rates(250e9)), cases=cases)
+    slow = record(tmp_path / "slow.json", base.with_values(rates(250e9)), cases=cases)
     alone = [validate([recording], base, OPTIONS, set(), Bars()) for recording in (fast, slow)]
     both = validate([fast, slow], base, OPTIONS, set(), Bars())
     assert len(alone[0].rankings) == 1

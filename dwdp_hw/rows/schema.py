@@ -1,0 +1,222 @@
+"""A measured row as files hold it: the form that every writer writes and every reader reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+from dwdp_hw.rows.streams_codec import FoldedStream, Pieces, unfold_pieces
+from dwdp_sim.base.errors import ConfigError
+
+FORMAT = 4
+_LARGEST_SPREAD = 0.10  # (max − min) ÷ median, for rows that do not say themselves whether they are stable
+
+
+FIELDS = {
+    "copies_bytes": "of the first pulling rank, in issue order: n pieces of 'each' bytes, the last of 'last'",
+    "issue": "async: one cudaMemcpyAsync a piece; batch: batched calls (calls says how many)",
+    "issued_as": "how batches are handed over: arrays (C arrays built once), lists (ready Python lists), built_lists",
+    "path": "the driver entry that moved the bytes",
+    "ranks_pulling": "how many ranks pull at once; with 1, rank 0 where streams do not say otherwise",
+    "streams": "with three ranks and more, for each pulling rank: its GPU, its planned start, pulls as [n, [[source, "
+    "bytes], …]] (n times these in this order), calls as [n, copies]; barriers: each call waits for every rank's last",
+    "device_us": "for each pulling rank, over the repeats",
+    "host_us": "for each pulling rank, the median time its thread spent in the calls",
+    "queued_calls": "calls complete when the clock started; fewer than calls where they do not fit the stream's queue",
+    "start_skew_us": "how far apart the ranks started beyond their planned starts; null with one rank",
+    "start_us_runs": "for each pulling rank, when it started in each run, beyond its planned start and after the first "
+    "rank of that run; null with one rank or several hosts",
+    "clock_uncertainty_us": "how well the GPUs' clocks are known on the host's: the error of queued rows' skew",
+    "over_nvlink": "for each pulling rank: whether NVML's data counters agree with the plan's bytes",
+    "verified_runs": "runs whose every byte was compared with the expected pattern",
+    "arrival_us": "one more run: when each copy's last byte had arrived, and each call ended, from the start",
+    "cupti": "one more run, recorded by CUPTI through torch's profiler: records (one may stand for several copies), "
+    "their bytes, the time from the first begin to the last end, the sum of their durations",
+    "window_us": "pipelines: compute time of a layer, for each rank; window_factors: what multiplies it, by rank and "
+    "layer",
+    "layer_us": "pipelines, for each rank and layer: medians of the wait for experts, the compute and the copies",
+    "issue_cost_us_a_slice": "host time of the calls over their copies, for each way of issuing; queued: the stream is "
+    "held by a gate, as_issued: it is idle",
+    "device_us_runs": "every timed run, in order; of pipelines the whole step",
+}
+"""What the header of a file says of its fields."""
+
+
+class Spread(TypedDict):
+    """Median and range over the repeats."""
+
+    median: float
+    min: float
+    max: float
+
+
+class Skew(TypedDict):
+    """How far apart the ranks started: the median and the largest over the repeats."""
+
+    median: float
+    max: float
+
+
+class _JobWhereKnown(TypedDict, total=False):
+    """Fields of a `Job` that need not be there."""
+
+    stream: int
+    queued: bool
+    start_us: float
+
+
+class Job(_JobWhereKnown):
+    """One stream that a trace saw; `calls` as in a replay file (docs/replay.md)."""
+
+    gpu: int
+    issue: str
+    calls: list[dict[str, Any]]
+
+
+class LayerSpan(TypedDict):
+    """One layer of a pipeline: medians over the runs."""
+
+    wait: float
+    compute: float
+    copy: float
+    copy_begin: float
+
+
+class Arrivals(TypedDict):
+    """When each copy's last byte had arrived and each call ended in a watched run; None where not seen."""
+
+    copies: list[float | None]
+    call_ends: list[float | None]
+
+
+class _WhereKnown(TypedDict, total=False):
+    """Fields of a `MeasuredRow` that need not be there."""
+
+    # what ran
+    streams: list[FoldedStream]
+    jobs: list[Job]
+    copies_bytes: list[Pieces]
+    issue: str
+    ranks_pulling: int
+    home: str
+    mapping: str
+
+    # what it was made from
+    model: str | None
+    strategy: str | None
+    implementation: str | None
+    slice_bytes: int | None
+    dwdp_size: int
+    held: int
+    pulled: int
+    layers: int
+    window: str
+    window_us: list[float]
+    window_factors: list[list[float]]
+
+    # how it was run
+    issued_as: str
+    issue_mode: str
+    path: str
+    repeats: int
+    calls: list[int]
+    queued_calls: list[int]
+    bursts: list[int]
+
+    # what came out
+    host_us: list[float]
+    device_us_runs: list[list[float]]
+    host_us_runs: list[list[float]]
+    start_us_runs: list[list[float]] | None
+    clock_uncertainty_us: float
+    arrival_us: list[Arrivals]
+    layer_us: list[list[LayerSpan]]
+    issue_cost_us_a_slice: list[dict[str, Spread]]
+
+    # what speaks for it
+    over_nvlink: list[str]
+    verified_runs: list[int]
+    clocks: list[dict[str, Any]]
+    cupti: list[dict[str, Any]]
+
+
+class MeasuredRow(_WhereKnown):
+    """One measured case; all times are microseconds, and lists are by stream or pulling rank.
+
+    What ran stands in `streams`, in a trace's row in `jobs`; in others `copies_bytes`, `issue`, `ranks_pulling` and
+    `home` imply it: each rank pulls the same from the other one, from the host or from its own GPU. A field that is
+    missing here is in `FIELDS`.
+
+    Attributes:
+        case: Name, unique in its file.
+        measure: One of `case.MEASURES`.
+        queued_behind_gate: Whether host time was kept out of `device_us`.
+        stable: Whether the row may be compared with others (`stability.why_unstable`).
+        unstable_reason: Why not.
+        jobs: What ran, as a trace saw it.
+        home, mapping, issue_mode: As in `case.Case`.
+        model, strategy, implementation, slice_bytes: As in `case.Labels`.
+        dwdp_size, held, pulled: Ranks of the group, experts that each holds, and experts that it pulls from each peer.
+        layers, window, window_factors: Of a pipeline, as in `case.Case` and `case.Pipeline`.
+        repeats: Timed runs.
+        calls: Driver calls.
+        bursts: Numbers of a trace's bursts that are the repeats of this row.
+        host_us_runs: Time in the calls, of every timed run.
+        clocks: Clocks in Hz, power in W, temperature and slowdowns of every rank's GPU after the case.
+    """
+
+    case: str
+    measure: str  # one of case.MEASURES
+    queued_behind_gate: bool
+    device_us: list[Spread]
+    start_skew_us: Skew | None
+    stable: bool
+    unstable_reason: str | None
+
+
+def upgraded(rows: Sequence[dict[str, Any]], number: int, path: str) -> list[MeasuredRow]:
+    """Rows of the file `path`, which has format `number`, in the present format.
+
+    Raises:
+        ConfigError: The format is from the future.
+    """
+    if not 1 <= number <= FORMAT:
+        raise ConfigError("rows", path, f"has format {number}; this version reads 1 to {FORMAT}")
+    for older in range(number, FORMAT):
+        rows = _UPGRADES[older](rows)
+    return list(rows)  # type: ignore[arg-type]
+
+
+def _from_1(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Format 2 says what a row measures and whether it is stable, and gives the calls of jobs; it times copies only."""
+    return [_timed(row) for row in rows if row.get("device_us")]
+
+
+def _timed(row: dict[str, Any]) -> dict[str, Any]:
+    if "stable" not in row:
+        spread = max((time["max"] - time["min"]) / time["median"] for time in row["device_us"])
+        wide = spread > _LARGEST_SPREAD
+        said = f"(max − min) ÷ median is {spread:.0%}, above {_LARGEST_SPREAD:.0%}" if wide else None
+        row = {**row, "stable": not wide, "unstable_reason": said}
+    if "jobs" in row:
+        row = {**row, "jobs": [job if "calls" in job else _with_calls(job) for job in row["jobs"]]}
+    return {"measure": "layer", "start_skew_us": None, "unstable_reason": None, **row}
+
+
+def _with_calls(job: dict[str, Any]) -> dict[str, Any]:
+    own, peer = f"gpu{job['gpu']}", f"gpu{job['peer']}"
+    src, dst = (peer, own) if job["kind"] == "pull" else (own, peer)
+    return {**job, "calls": unfold_pieces(job["copies_bytes"], job["issue"], src, dst)}
+
+
+def _from_2(rows: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+    """Format 3 adds `streams`, for three ranks and more: rows of two are as they were."""
+    return rows
+
+
+def _from_3(rows: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+    """Format 4 adds `start_us_runs`, which earlier rows do not know."""
+    return rows
+
+
+_UPGRADES = {1: _from_1, 2: _from_2, 3: _from_3}
