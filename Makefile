@@ -27,7 +27,7 @@ lint: .venv/ready
 types: .venv/ready
 	$(BIN)/mypy
 
-# The built wheel, alone in an empty folder.
+# The built wheel, alone in an empty folder; then the recipe of CONTRIBUTING.md for a model, a cluster and a strategy there.
 wheel-test: .venv/ready
 	rm -rf dist build/wheel-test
 	$(BIN)/python -m build --wheel --outdir dist . > /dev/null
@@ -37,6 +37,10 @@ wheel-test: .venv/ready
 	cd build/wheel-test/empty && ../bin/dwdp-sim model=deepseek_v3_lite_nvfp4 hydra.run.dir=one
 	cd build/wheel-test/empty && ../bin/dwdp-sim -m strategy=default,ring hydra.sweep.dir=two > /dev/null
 	test -s build/wheel-test/empty/one/summary.json && test -s build/wheel-test/empty/two/1/summary.json
+	$(BIN)/python -m tests.recipe build/wheel-test/own
+	cd build/wheel-test/own && PATH="$$PWD/../bin:$$PATH" bash -eu run.sh > /dev/null
+	cd build/wheel-test/own && test -s layer/summary.json && test -s steps/summary.json && test -s advice/advice.json
+	test "$$(ls build/wheel-test/own/sweep/jobs | wc -l)" = 2 && test -s build/wheel-test/own/host/summary.json
 
 # Every recorded row's error stays in its band (measurements/bands.json).
 validate-recorded: .venv/ready

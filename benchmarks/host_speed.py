@@ -39,7 +39,7 @@ def python_step_ns() -> float:
 def samples(ordinal: int) -> dict[str, Any]:
     gpu = Gpu(ordinal, Whereabouts(ordinal), 30.0)
     stream = gpu.stream()
-    device = int(gpu.call(gpu.runtime.cudaMalloc, COPIES * SIZE))
+    device = gpu.allocate(COPIES * SIZE)
     host = int(gpu.call(gpu.runtime.cudaMallocHost, COPIES * SIZE))
     offsets = np.arange(COPIES, dtype=np.int64) * SIZE
     zeros = np.zeros(COPIES, np.int64)

@@ -22,7 +22,9 @@ from dwdp_hw.traces.importing import ImportJob, build_import
 from dwdp_hw.traces.report import run_import
 from dwdp_hw.validate.check_job import CheckJob, build_check
 from dwdp_hw.validate.run_check import run_calibration, run_validation
-from dwdp_sim.job.hydra_app import run_app
+from dwdp_sim.job.compose import compose, config_folders
+from dwdp_sim.job.hydra_app import one_line_errors, run_app
+from dwdp_sim.job.hydra_flags import read_command_line
 
 _FAILED_EXIT = 1
 _INTERRUPTED_EXIT = 130
@@ -32,7 +34,10 @@ def main() -> None:
     """Entry point of `dwdp-hw`."""
     register_hw_schemas()
     try:
-        run_app("hw", HwConfig, _build, _task)
+        if started_by_torchrun() and os.environ["RANK"] != "0":
+            _run_beside_rank_0()
+        else:
+            run_app("hw", HwConfig, _build, _task)
     except NoGpuError as error:
         _end(error, NO_GPU_EXIT)
     except RankFault as fault:
@@ -46,11 +51,19 @@ def _build(composed: DictConfig, overrides: Sequence[str]) -> Measurement | Chec
         return build_import(composed)
     if composed.mode is not Mode.measure:
         return build_check(composed)
-    measurement = build_measurement(composed, overrides)
-    if started_by_torchrun() and os.environ["RANK"] != "0":  # only rank 0 has a run folder
-        run_as_rank(Work((measurement.case,), measurement.settings), lambda case, results: None)
-        sys.exit(0)
-    return measurement
+    return build_measurement(composed, overrides)
+
+
+def _run_beside_rank_0() -> None:
+    """Check the command line and take part in the measurement; rank 0 alone has a run folder and answers questions."""
+    line = read_command_line(sys.argv[1:])
+    if line.help or line.hydra_help or line.version or line.shell_completion or line.cfg or line.info:
+        return
+    with one_line_errors(HwConfig):
+        config = compose(line.config_name or "hw", HwConfig, line.overrides, config_folders(line))
+        job = _build(config, line.overrides)
+        if isinstance(job, Measurement):
+            run_as_rank(Work((job.case,), job.settings), lambda case, results: None)
 
 
 def _task(job: Measurement | CheckJob | ImportJob, folder: Path) -> None:

@@ -1,1 +1,82 @@
-"""Predict the latency of DWDP expert prefetch: copy plans and a SimPy contention model."""
+"""Predict expert prefetch over NVLink under DWDP: `import dwdp_sim as dwdp`, then `dwdp.predict(…)`.
+
+Everything that a name stands for may also be an object made in Python. docs/python.md shows each function at work.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dwdp_sim.api.advice import advise
+    from dwdp_sim.api.layers import predict, replay
+    from dwdp_sim.api.presets import load_cluster, load_model, load_strategy, presets
+    from dwdp_sim.api.steps import predict_steps
+    from dwdp_sim.base.errors import ConfigError
+    from dwdp_sim.fabric.cluster import Cluster
+    from dwdp_sim.fabric.constant import Constant
+    from dwdp_sim.fabric.options import FabricOptions
+    from dwdp_sim.model.moe import MoEModel
+    from dwdp_sim.model.placement import Placement
+    from dwdp_sim.plan.program import Program
+    from dwdp_sim.plan.strategy import Strategy, StrategyKind
+    from dwdp_sim.steps.requests import RequestLoad
+    from dwdp_sim.sweep.query import load_results
+
+__all__ = [
+    "Cluster",
+    "ConfigError",
+    "Constant",
+    "FabricOptions",
+    "MoEModel",
+    "Placement",
+    "Program",
+    "RequestLoad",
+    "Strategy",
+    "StrategyKind",
+    "advise",
+    "load_cluster",
+    "load_model",
+    "load_results",
+    "load_strategy",
+    "predict",
+    "predict_steps",
+    "presets",
+    "replay",
+]
+
+# Loaded when first asked for: pandas, Hydra and the simulator take a second that `--help` should not wait for.
+_HOME = {
+    "Cluster": "dwdp_sim.fabric.cluster",
+    "ConfigError": "dwdp_sim.base.errors",
+    "Constant": "dwdp_sim.fabric.constant",
+    "FabricOptions": "dwdp_sim.fabric.options",
+    "MoEModel": "dwdp_sim.model.moe",
+    "Placement": "dwdp_sim.model.placement",
+    "Program": "dwdp_sim.plan.program",
+    "RequestLoad": "dwdp_sim.steps.requests",
+    "Strategy": "dwdp_sim.plan.strategy",
+    "StrategyKind": "dwdp_sim.plan.strategy",
+    "advise": "dwdp_sim.api.advice",
+    "load_cluster": "dwdp_sim.api.presets",
+    "load_model": "dwdp_sim.api.presets",
+    "load_results": "dwdp_sim.sweep.query",
+    "load_strategy": "dwdp_sim.api.presets",
+    "predict": "dwdp_sim.api.layers",
+    "predict_steps": "dwdp_sim.api.steps",
+    "presets": "dwdp_sim.api.presets",
+    "replay": "dwdp_sim.api.layers",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, loaded now."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return __all__

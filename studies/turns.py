@@ -96,7 +96,7 @@ class Bench:
     def __init__(self, gpu: Gpu) -> None:
         self._gpu = gpu
         self._host = int(gpu.call(gpu.runtime.cudaMallocHost, BLOCKER))
-        self._device = int(gpu.call(gpu.runtime.cudaMalloc, BLOCKER))
+        self._device = gpu.allocate(BLOCKER)
         self._streams = [gpu.stream() for _ in range(4)]
         self.late, self.issue_s = 0, 0.0
 
@@ -106,20 +106,20 @@ class Bench:
         begin, end = gpu.event(), gpu.event()
         calls = [self._calls(case, number) for number in range(case.streams)]
         kind = gpu.runtime.cudaMemcpyKind.cudaMemcpyHostToDevice
-        gpu.call(gpu.runtime.cudaMemcpyAsync, self._device, self._host, BLOCKER, kind, first)
+        gpu.call(gpu.runtime.cudaMemcpyAsync, self._device, self._host, BLOCKER, kind, int(first.handle))
         gpu.record(begin, first)
         for stream in self._streams[1 : case.streams]:
-            gpu.call(gpu.runtime.cudaStreamWaitEvent, stream, begin, 0)
+            gpu.hold(stream, begin)
         began = time.perf_counter()
         for own in calls:
             for call in own:
                 call()
         self.issue_s = max(self.issue_s, time.perf_counter() - began)
-        late = gpu.runtime.cudaEventQuery(begin)[0] == gpu.runtime.cudaError_t.cudaSuccess
+        late = bool(begin.is_done)
         for stream in self._streams[1 : case.streams]:
             done = gpu.event()
             gpu.record(done, stream)
-            gpu.call(gpu.runtime.cudaStreamWaitEvent, first, done, 0)
+            gpu.hold(first, done)
         gpu.record(end, first)
         gpu.wait_event(end, case.name)
         self.late += late

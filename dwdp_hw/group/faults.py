@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
+
+from dwdp_sim.base.errors import ConfigError, DwdpError
 
 NO_GPU_EXIT = 3
 FAULT_EXIT = 4
 
 
-class NoGpuError(Exception):
+class NoGpuError(DwdpError):
     """No GPU, driver or library: one line that says what is missing. Exit code 3."""
 
     def __str__(self) -> str:
         return f"{super().__str__()}; dwdp-sim works without it"
 
 
-class RankFault(Exception):
+class RankFault(DwdpError):
     """A rank died, hung, never arrived, or got an error. Exit code 4.
 
     Attributes:
@@ -65,3 +68,21 @@ class Whereabouts:
     def fault(self, what: str) -> RankFault:
         """A fault of this rank, here."""
         return RankFault(self.rank, self.host, self.text, what)
+
+
+def fault_key(rank: int) -> str:
+    """The key under which a rank leaves its fault in the store."""
+    return f"fault/{rank}"
+
+
+def fault_to_text(fault: RankFault | ConfigError) -> str:
+    """A fault as a rank leaves it for its launcher."""
+    if isinstance(fault, ConfigError):
+        return json.dumps({"key": fault.key, "value": fault.value, "allowed": fault.allowed})
+    return json.dumps({"rank": fault.rank, "host": fault.host, "where": fault.where, "what": fault.what})
+
+
+def fault_from_text(text: str) -> RankFault | ConfigError:
+    """The fault that a rank has left."""
+    fields = json.loads(text)
+    return ConfigError(**fields) if "key" in fields else RankFault(**fields)

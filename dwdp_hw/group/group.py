@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
-import threading
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from dwdp_hw.group.faults import NoGpuError, RankFault, Whereabouts
+from dwdp_hw.group.liveness import Heartbeat, last_seen
 from dwdp_hw.group.shared_page import Page
-
-_BEAT_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -68,16 +65,6 @@ def open_store(address: str, port: int, *, serve: bool, wait_s: float) -> Any:
     )
 
 
-def heartbeat_key(rank: int) -> str:
-    """Under which a rank leaves its signs of life."""
-    return f"heartbeat/{rank}"
-
-
-def fault_key(rank: int) -> str:
-    """Under which a rank leaves why it stopped."""
-    return f"fault/{rank}"
-
-
 class Group:
     """This rank's side of the group.
 
@@ -94,9 +81,7 @@ class Group:
         self._store, self._wait_s = store, wait_s
         self._meetings = 0
         self.page = Page(seat.folder / "page", seat.local_rank, seat.local_size)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, args=(store.clone(),), daemon=True)
-        self._thread.start()
+        self._heartbeat = Heartbeat(store.clone(), place)
 
     @property
     def one_host(self) -> bool:
@@ -148,59 +133,7 @@ class Group:
         host = seen.get("host", "an unknown host")
         return RankFault(rank, host, seen.get("text", "never seen"), f"did not come to {what} in {self._wait_s:g} s")
 
-    def _beat(self, store: Any) -> None:
-        number = 0
-        while not self._stop.wait(_BEAT_S):
-            number += 1
-            age_s = time.monotonic() - self.place.since_s
-            about = {"number": number, "host": self.place.host, "text": self.place.text, "age_s": age_s}
-            try:
-                store.set(heartbeat_key(self.rank), json.dumps(about))
-            except Exception:  # the store is gone: so is the launcher, and this process with it
-                return
-
     def close(self) -> None:
         """Stop the heartbeat and unmap the page."""
-        self._stop.set()
-        self._thread.join(timeout=5.0)
+        self._heartbeat.stop()
         self.page.close()
-
-
-def last_seen(store: Any, rank: int) -> dict[str, Any]:
-    """The last sign of life of a rank; empty if there was none."""
-    try:
-        key = heartbeat_key(rank)
-        return dict(json.loads(store.get(key))) if store.check([key]) else {}
-    except Exception:  # a lost store knows nothing
-        return {}
-
-
-class Watch:
-    """Looks at every rank's heartbeat and says which one is lost."""
-
-    def __init__(self, store: Any, size: int, *, start_s: float, heartbeat_s: float, hang_s: float) -> None:
-        self._store, self._size = store, size
-        self._start_s, self._heartbeat_s, self._hang_s = start_s, heartbeat_s, hang_s
-        self._began_s = time.monotonic()
-        self._numbers: dict[int, tuple[int, float]] = {}
-
-    def check(self) -> None:
-        """Look once.
-
-        Raises:
-            RankFault: A rank never came, is silent, or is stuck.
-        """
-        now_s = time.monotonic()
-        for rank in range(self._size):
-            seen = last_seen(self._store, rank)
-            if not seen:
-                if now_s - self._began_s > self._start_s:
-                    raise RankFault(rank, "an unknown host", "start", f"never arrived within {self._start_s:g} s")
-                continue
-            number, since_s = self._numbers.get(rank, (-1, now_s))
-            if seen["number"] != number:
-                self._numbers[rank] = (seen["number"], now_s)
-            elif now_s - since_s > self._heartbeat_s:
-                raise RankFault(rank, seen["host"], seen["text"], f"no sign of life for {self._heartbeat_s:g} s")
-            if seen["age_s"] > self._hang_s:
-                raise RankFault(rank, seen["host"], seen["text"], f"stuck there for {seen['age_s']:.0f} s")

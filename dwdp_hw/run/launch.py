@@ -1,9 +1,8 @@
-"""Start one process a rank, watch them, leave nothing behind: on one node by ourselves, over several by torchrun."""
+"""Start one process a rank and leave nothing behind: on one node by ourselves, over several by torchrun."""
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import pickle
 import shutil
@@ -20,18 +19,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from dwdp_hw.cases.case import Case
-from dwdp_hw.cases.result import RankResult
-from dwdp_hw.group.faults import FAULT_EXIT, RankFault
-from dwdp_hw.group.group import Seat, Watch, fault_key, last_seen, open_store
-from dwdp_hw.run.worker import Work, result_key, run_rank
-from dwdp_sim.base.errors import ConfigError
+from dwdp_hw.group.faults import RankFault
+from dwdp_hw.group.group import Seat, open_store
+from dwdp_hw.run.supervise import POLL_S, OnResult, Supervision, left_fault, read_results, watch_in_background
+from dwdp_hw.run.worker import Work, run_rank
 
-_POLL_S = 0.05
 _END_S = 10.0
 _PREFIX, _LOCK = "dwdp-hw-", "lock"
-_HANG_FACTOR = 2.0  # a rank's own deadline comes first; the watch's is for those that can no longer speak
-OnResult = Callable[[Case, list[RankResult]], None]
 OnStart = Callable[[list[int]], None]
 
 
@@ -60,7 +54,7 @@ def run_group(work: Work, ranks: int, on_result: OnResult, on_start: OnStart = l
         try:
             processes += [_start(folder, rank, ranks, store.port) for rank in range(ranks)]
             on_start([process.pid for process in processes])
-            _Supervision(work, store, processes, on_result).run()
+            Supervision(work, store, processes, on_result).run()
         finally:
             _end(processes)
 
@@ -82,50 +76,23 @@ def run_as_rank(work: Work, on_result: OnResult) -> None:
         if local_first:
             store.set(key, str(folder))
         seat = Seat.from_environment(folder)
-        _watch_in_background(work, store.clone(), seat.size)
+        watch_in_background(settings, store.clone(), seat.size)
         code = run_rank(seat, work, store)
         if code:
-            raise _left_fault(store, [rank]) or RankFault(rank, socket.gethostname(), "its end", f"exit code {code}")
+            raise left_fault(store, [rank]) or RankFault(rank, socket.gethostname(), "its end", f"exit code {code}")
         store.add("finished", 1)
         if rank == 0 or local_first:  # rank 0 serves the store and reads it; a host's first rank owns its folder
             _wait_for_all(store, seat.size, settings.wait_s)
         if rank == 0:
             for number, case in enumerate(work.cases):
-                on_result(case, _results(store, number, seat.size))
+                on_result(case, read_results(store, number, seat.size))
             store.set("read", b"1")
 
 
 def _wait_for_all(store: Any, size: int, wait_s: float) -> None:
     deadline = time.monotonic() + wait_s
     while store.add("finished", 0) < size and time.monotonic() < deadline:
-        time.sleep(_POLL_S)
-
-
-def _watch_in_background(work: Work, store: Any, size: int) -> None:
-    """Without a launcher of ours each rank watches all; a lost rank ends this process too."""
-
-    def watch() -> None:
-        watching = _watch(work, store, size)
-        while True:
-            time.sleep(1.0)
-            try:
-                watching.check()
-            except RankFault as fault:
-                sys.stderr.write(f"dwdp-hw: {fault}\n")
-                os._exit(FAULT_EXIT)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _watch(work: Work, store: Any, size: int) -> Watch:
-    settings = work.settings
-    return Watch(
-        store,
-        size,
-        start_s=settings.start_s,
-        heartbeat_s=settings.heartbeat_s,
-        hang_s=settings.wait_s * _HANG_FACTOR,
-    )
+        time.sleep(POLL_S)
 
 
 @contextmanager
@@ -198,69 +165,3 @@ def _end(processes: list[subprocess.Popen[bytes]]) -> None:
             process.kill()
     for process in processes:
         process.wait(timeout=_END_S)
-
-
-class _Supervision:
-    """Collects results until every rank has ended well; raises as soon as one has not."""
-
-    def __init__(self, work: Work, store: Any, processes: list[subprocess.Popen[bytes]], on_result: OnResult) -> None:
-        self._work, self._store, self._processes, self._on_result = work, store, processes, on_result
-        self._watch = _watch(work, store, len(processes))
-        self._done = 0
-
-    def run(self) -> None:
-        while True:
-            ended = [process.poll() for process in self._processes]
-            self._collect()
-            if any(ended):
-                raise self._why([rank for rank, code in enumerate(ended) if code], ended)
-            if all(code == 0 for code in ended):
-                return
-            running = [rank for rank, code in enumerate(ended) if code is None]
-            if len(running) == len(ended):  # a rank that has ended well is silent by right
-                self._watch.check()
-            time.sleep(_POLL_S)
-
-    def _collect(self) -> None:
-        size = len(self._processes)
-        while self._done < len(self._work.cases):
-            if not self._store.check([result_key(self._done, rank) for rank in range(size)]):
-                return
-            self._on_result(self._work.cases[self._done], _results(self._store, self._done, size))
-            self._done += 1
-
-    def _why(self, failed: list[int], codes: list[int | None]) -> Exception:
-        left = _left_fault(self._store, failed)
-        if left is not None:
-            return left
-        rank = failed[0]
-        seen = last_seen(self._store, rank)
-        code = codes[rank] or 0
-        how = f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        return RankFault(rank, seen.get("host", socket.gethostname()), seen.get("text", "start"), how)
-
-
-def _results(store: Any, case: int, size: int) -> list[RankResult]:
-    return [pickle.loads(store.get(result_key(case, rank))) for rank in range(size)]
-
-
-class LeftFault(RankFault):
-    """A fault as a rank itself worded it."""
-
-    def __init__(self, message: str) -> None:
-        Exception.__init__(self, message)
-
-
-class LeftConfigError(ConfigError):
-    """A configuration error as a rank itself worded it."""
-
-    def __init__(self, message: str) -> None:
-        Exception.__init__(self, message)
-
-
-def _left_fault(store: Any, ranks: list[int]) -> Exception | None:
-    for rank in ranks:
-        if store.check([fault_key(rank)]):
-            left = json.loads(store.get(fault_key(rank)))
-            return (LeftConfigError if left["kind"] == "config" else LeftFault)(left["message"])
-    return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import json
 import pickle
 import signal
 import sys
@@ -14,9 +13,10 @@ from typing import Any
 from dwdp_hw.cases.case import Case, Settings
 from dwdp_hw.executors.cuda.rank import CudaRank
 from dwdp_hw.executors.host.rank import HostRank
-from dwdp_hw.group.faults import FAULT_EXIT, RankFault, Whereabouts
-from dwdp_hw.group.group import Group, Seat, fault_key, open_store
-from dwdp_hw.run.measure import Executor, measure_case
+from dwdp_hw.executors.protocol import Executor
+from dwdp_hw.group.faults import FAULT_EXIT, RankFault, Whereabouts, fault_key, fault_to_text
+from dwdp_hw.group.group import Group, Seat, open_store
+from dwdp_hw.run.measure import measure_case
 from dwdp_sim.base.errors import ConfigError
 
 _PR_SET_PDEATHSIG = 1
@@ -36,7 +36,7 @@ class Work:
 
 
 def result_key(case: int, rank: int) -> str:
-    """Under which a rank leaves its result of a case."""
+    """The key under which a rank leaves its result of a case in the store."""
     return f"result/{case}/{rank}"
 
 
@@ -55,17 +55,13 @@ def run_rank(seat: Seat, work: Work, store: Any) -> int:
         executor.close()
         group.close()
     except (RankFault, ConfigError) as fault:
-        _leave_fault(group, seat.rank, fault)
+        group.publish(fault_key(seat.rank), fault_to_text(fault).encode())
         return FAULT_EXIT
     except Exception as error:  # whatever it is, the launcher must be able to name the rank and the place
-        _leave_fault(group, seat.rank, place.fault(f"{type(error).__name__}: {error}"))
+        unforeseen = place.fault(f"{type(error).__name__}: {error}")
+        group.publish(fault_key(seat.rank), fault_to_text(unforeseen).encode())
         raise
     return 0
-
-
-def _leave_fault(group: Group, rank: int, fault: Exception) -> None:
-    kind = "config" if isinstance(fault, ConfigError) else "fault"
-    group.publish(fault_key(rank), json.dumps({"kind": kind, "message": str(fault)}).encode())
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from dwdp_sim.advise.break_even import Turning, find_turnings
+from dwdp_sim.advise.break_even import BreakEven, find_break_evens
 from dwdp_sim.advise.candidates import Candidate, pair
 from dwdp_sim.advise.config import AdviseTree
 from dwdp_sim.advise.placements import PlacementRow, compare_placements
@@ -16,24 +16,22 @@ from dwdp_sim.advise.search import Effort, Findings, search
 from dwdp_sim.advise.sensitivity import (
     HostCost,
     HostRow,
-    OrderRow,
     SizeRow,
-    compare_orders,
     compare_sizes,
     host_cost,
     sweep_host_cost,
 )
-from dwdp_sim.advise.trials import Bench, Lab, Setup
+from dwdp_sim.advise.trials import Baseline, Trial, Trials
 from dwdp_sim.advise.window_ratio import Load, measure_load
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis, distinct, hypotheses, samples
 from dwdp_sim.job.job import Job, StepsJob
 from dwdp_sim.plan.engines import CONTENTION_OPT_SLICE_BYTES
-from dwdp_sim.plan.strategy import Strategy, StrategyKind
+from dwdp_sim.plan.strategy import StrategyKind
 from dwdp_sim.plan.strategy_file import load_kind
 
 _LARGE_SLICE_BYTES = 32 * 2**20
-_SEEDS_BESIDE = 3  # of what is asked besides which candidate is best
+_FEWER_SEEDS = 3  # for host time and placements, whose differences are large
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,7 @@ class Advice:
         costs: Host cost of a layer for each candidate of the final comparison.
         sizes: Every slice size.
         host: Where the host's time counts.
-        orders: Whether rotation matters; empty where the engine has no such choice or two ranks cannot have it.
-        turnings: Where batching stops to pay, in several states of the machine.
+        break_evens: Where batching stops to pay, in several states of the machine.
         placements: The user's, then others.
         wall_s: How long it took.
     """
@@ -59,8 +56,7 @@ class Advice:
     costs: dict[Candidate, HostCost]
     sizes: list[SizeRow]
     host: list[HostRow]
-    orders: list[OrderRow]
-    turnings: list[Turning]
+    break_evens: list[BreakEven]
     placements: list[PlacementRow]
     wall_s: float
 
@@ -100,70 +96,76 @@ def kinds_also_compared(config: AdviseTree) -> list[StrategyKind]:
     return [] if config.advise.also is None else [load_kind(config.advise.also, "advise.also")]
 
 
+def effort_of(config: AdviseTree) -> Effort:
+    """How much is simulated for an advice, as configured."""
+    seeds = range(config.seed, config.seed + config.workload.replications)
+    return Effort(config.advise.screen_layers, tuple(seeds), config.advise.copies, config.advise.samples)
+
+
 def advise(
-    bench: Bench,
-    config: AdviseTree,
-    strategy: Strategy,
-    pool: Executor | None,
-    progress: Callable[[str, int, int], None],
+    job: StepsJob,
+    effort: Effort,
+    also: Sequence[StrategyKind] = (),
+    pool: Executor | None = None,
+    progress: Callable[[str, int, int], None] = lambda part, done, of: None,
 ) -> Advice:
-    """Find out everything.
+    """Compare every candidate for what the user runs, and ask where the answer turns.
 
     Args:
-        bench: The user's configuration.
-        config: The same, with what is asked of the advice.
-        strategy: What the user runs.
+        job: What the user runs.
+        effort: How much is simulated.
+        also: Strategies of the user's own to compare.
         pool: Where to simulate; None for here. No result depends on it.
         progress: Called with what is being done, the number of runs done, and of all in this part.
     """
     began = time.perf_counter()
     part = ["comparing candidates"]
-    lab = Lab(bench, pool, lambda done, of: progress(part[0], done, of))
-    seeds = tuple(range(config.seed, config.seed + config.workload.replications))
-    few, layers = seeds[:_SEEDS_BESIDE], config.advise.screen_layers
-    have = Candidate(strategy, config.workload.carry_over)
-    ranks, cluster = bench.placement.dwdp_size, bench.cluster
-    states = possible_states(bench, have, config.advise.samples)
-    load = measure_load(bench, have.strategy, seeds)
-    also = kinds_also_compared(config)
-    findings = search(lab, have, states, Effort(layers, seeds, config.advise.copies), also)
-    default, batched = pair(have)
+    baseline, current = Baseline.of(job), current_candidate(job)
+    runner = Trials(baseline, pool, lambda done, of: progress(part[0], done, of))
+    seeds, layers = effort.seeds, effort.screen_layers
+    few = seeds[:_FEWER_SEEDS]
+    states = possible_states(baseline, current, effort.samples)
+    load = measure_load(baseline, current.strategy, seeds)
+    findings = search(runner, current, states, effort, also)
+    default, batched = pair(current)
     part[0] = "where it turns"
     telling = telling_states(states) if load.window_s else []
-    turnings = find_turnings(lab, batched, default, load, telling, layers, seeds)
+    break_evens = find_break_evens(runner, batched, default, load, telling, layers, seeds)
     part[0] = "slice sizes and host time"
-    sizes = compare_sizes(lab, cluster, have.strategy, layers, seeds)
+    sizes = compare_sizes(runner, baseline.cluster, current.strategy, layers, seeds)
     slices = (CONTENTION_OPT_SLICE_BYTES, _LARGE_SLICE_BYTES)
-    host = sweep_host_cost(lab, cluster, have.strategy, slices, findings.layers, few)
-    rotates = ranks > 2 and have.strategy.implementation != "sglang"
-    orders = compare_orders(lab, have.strategy, layers, few) if rotates else []
+    host = sweep_host_cost(runner, baseline.cluster, current.strategy, slices, findings.layers, few)
     part[0] = "placements"
-    placements = compare_placements(lab, cluster, findings.today.candidate, findings.layers, few)
+    placements = compare_placements(runner, baseline.cluster, findings.today.candidate, findings.layers, few)
     return Advice(
         load=load,
         findings=findings,
         batched=batched,
-        costs={row.candidate: host_cost(lab, cluster, row.candidate) for row in findings.rows},
+        costs={row.candidate: host_cost(runner, baseline.cluster, row.candidate) for row in findings.rows},
         sizes=sizes,
         host=host,
-        orders=orders,
-        turnings=turnings,
+        break_evens=break_evens,
         placements=placements,
         wall_s=time.perf_counter() - began,
     )
 
 
-def possible_states(bench: Bench, have: Candidate, draws: int = 0) -> list[Hypothesis]:
+def current_candidate(job: StepsJob) -> Candidate:
+    """What the user runs, as a candidate."""
+    return Candidate(job.layer.strategy, job.scenario.workload.carry_over)
+
+
+def possible_states(baseline: Baseline, current: Candidate, draws: int = 0) -> list[Hypothesis]:
     """The hypotheses that default and batched copies can tell apart, what is configured first, then draws.
 
     Args:
-        bench: The user's configuration.
-        have: What the user runs.
+        baseline: The user's configuration.
+        current: What the user runs.
         draws: Of constants from their intervals, where some have one from a fit.
     """
-    programs = [bench.scenario(Setup(candidate.strategy)).program for candidate in pair(have)]
-    chosen = distinct(hypotheses(bench.cluster, bench.options), programs, bench.cluster, bench.options)
-    return chosen + samples(bench.cluster, draws, used_constants(bench, have))
+    programs = [baseline.scenario(Trial(candidate.strategy)).program for candidate in pair(current)]
+    chosen = distinct(hypotheses(baseline.cluster, baseline.options), programs, baseline.cluster, baseline.options)
+    return chosen + samples(baseline.cluster, draws, used_constants(baseline, current))
 
 
 def telling_states(states: Sequence[Hypothesis]) -> list[Hypothesis]:

@@ -17,7 +17,7 @@ from dwdp_sim.base.estimate import Estimate
 from dwdp_sim.job.job import StepsJob
 from dwdp_sim.results.summary_head import layer_head, memory_bytes
 
-ADVICE_SCHEMA_VERSION = 1
+ADVICE_SCHEMA_VERSION = 2
 
 
 def advice_content(job: StepsJob, config_hash: str, advice: Advice, found: dict[str, list[str]]) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def advice_content(job: StepsJob, config_hash: str, advice: Advice, found: dict[
                 "ends_at": _finite(turning.ends_at),
                 "costs": turning.costs,
             }
-            for turning in advice.turnings
+            for turning in advice.break_evens
         ],
         "slices": [
             {
@@ -74,7 +74,6 @@ def advice_content(job: StepsJob, config_hash: str, advice: Advice, found: dict[
             }
             for row in advice.host
         ],
-        "rotation": [{"start": row.start, "gain": _estimate(row.gain)} for row in advice.orders],
         "placements": [
             {
                 "num_experts_per_worker": row.placement.num_experts_per_worker,

@@ -18,15 +18,22 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from dwdp_sim.advise.advice import advise, check_advisable, possible_states, telling_states
+from dwdp_sim.advise.advice import (
+    advise,
+    check_advisable,
+    current_candidate,
+    effort_of,
+    kinds_also_compared,
+    possible_states,
+    telling_states,
+)
 from dwdp_sim.advise.advice_json import advice_content, map_content
-from dwdp_sim.advise.candidates import Candidate
 from dwdp_sim.advise.config import AdviseTree, register_advise_schemas
 from dwdp_sim.advise.gain_map import RATIOS, VARIATIONS, map_gain
 from dwdp_sim.advise.gain_map_figure import draw_map
 from dwdp_sim.advise.print_advice import print_advice
 from dwdp_sim.advise.provenance import evidence
-from dwdp_sim.advise.trials import Bench, Lab
+from dwdp_sim.advise.trials import Baseline, Trials
 from dwdp_sim.advise.window_ratio import measure_load
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.job.build import build_run
@@ -66,10 +73,9 @@ def _task(question: Question, folder: Path) -> None:
 def run_advice(question: Question, folder: Path, console: Console) -> None:
     """Find the advice, write it into `folder` and print it."""
     config, job = question.config, question.job
-    bench, strategy = Bench.of(job), job.layer.strategy
     with _progress(console) as progress, workers(config.workers or os.cpu_count() or 1) as pool:
-        advice = advise(bench, config, strategy, pool, progress)
-    found = evidence(bench, Candidate(strategy, config.workload.carry_over))
+        advice = advise(job, effort_of(config), kinds_also_compared(config), pool, progress)
+    found = evidence(Baseline.of(job), current_candidate(job))
     content = advice_content(job, question.run.config_hash, advice, found)
     settings = yaml.safe_dump(question.run.config, sort_keys=False, allow_unicode=True)
     written = [
@@ -82,17 +88,17 @@ def run_advice(question: Question, folder: Path, console: Console) -> None:
 def run_map(question: Question, folder: Path, console: Console) -> None:
     """Draw the gain of batching over window and variation into `folder`."""
     config, job = question.config, question.job
-    bench = Bench.of(job)
+    baseline = Baseline.of(job)
     seeds = range(config.seed, config.seed + config.workload.replications)
-    have = Candidate(job.layer.strategy, config.workload.carry_over)
-    load = measure_load(bench, have.strategy, seeds)
-    size = bench.placement.dwdp_size
-    states = telling_states(possible_states(bench, have))
+    current = current_candidate(job)
+    load = measure_load(baseline, current.strategy, seeds)
+    size = baseline.placement.dwdp_size
+    states = telling_states(possible_states(baseline, current))
     places = list(product(RATIOS, VARIATIONS))
     with _progress(console) as progress, workers(config.workers or os.cpu_count() or 1) as pool:
-        lab = Lab(bench, pool, partial(progress, "map"))
-        points = map_gain(lab, have, load, places, states, config.advise.screen_layers, seeds)
-    title = f"{bench.model.name} on {bench.cluster.name}, N = {size}, {have.strategy.implementation}"
+        runner = Trials(baseline, pool, partial(progress, "map"))
+        points = map_gain(runner, current, load, places, states, config.advise.screen_layers, seeds)
+    title = f"{baseline.model.name} on {baseline.cluster.name}, N = {size}, {current.strategy.implementation}"
     content = json.dumps(map_content(job, question.run.config_hash, points, load), indent=2) + "\n"
     written = [
         write_whole(folder / "map.png", lambda path: draw_map(path, title, points, load)),

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from dwdp_sim.advise.candidates import Candidate
-from dwdp_sim.advise.search import ALIKE, setup_of
-from dwdp_sim.advise.trials import Lab, Setup
+from dwdp_sim.advise.search import ALIKE, trial_of
+from dwdp_sim.advise.trials import Trial, Trials
 from dwdp_sim.advise.window_ratio import Load
 from dwdp_sim.base.estimate import Estimate, paired_gain
 from dwdp_sim.fabric.hypotheses import Hypothesis
@@ -19,7 +19,7 @@ _HALVINGS = 4
 
 
 @dataclass(frozen=True)
-class Turning:
+class BreakEven:
     """The gain over the length of compute, in one state of the machine.
 
     Attributes:
@@ -40,19 +40,19 @@ class Turning:
     costs: float
 
 
-def find_turnings(
-    lab: Lab,
+def find_break_evens(
+    runner: Trials,
     of: Candidate,
     over: Candidate,
     load: Load,
     states: Sequence[Hypothesis],
     layers: int,
     seeds: Sequence[int],
-) -> list[Turning]:
+) -> list[BreakEven]:
     """Scale all compute times and see where the gain of `of` over `over` ends.
 
     Args:
-        lab: Runs set-ups.
+        runner: Runs trials.
         of: The one that may gain.
         over: The other.
         load: The user's windows.
@@ -61,16 +61,18 @@ def find_turnings(
         seeds: At least two.
     """
 
-    def setups(state: Hypothesis, ratio: float) -> tuple[Setup, Setup]:
-        both = (setup_of(candidate, state, layers, COARSE_SLICES) for candidate in (of, over))
-        first, second = (replace(setup, window_factor=ratio / load.ratio) for setup in both)
+    def trials(state: Hypothesis, ratio: float) -> tuple[Trial, Trial]:
+        both = (trial_of(candidate, state, layers, COARSE_SLICES) for candidate in (of, over))
+        first, second = (replace(trial, window_factor=ratio / load.ratio) for trial in both)
         return first, second
 
     def gain(state: Hypothesis, ratio: float) -> Estimate:
-        first, second = setups(state, ratio)
-        return paired_gain(lab.times(first, seeds), lab.times(second, seeds))
+        first, second = trials(state, ratio)
+        return paired_gain(runner.times(first, seeds), runner.times(second, seeds))
 
-    lab.run((setup, seed) for state in states for ratio in RATIOS for setup in setups(state, ratio) for seed in seeds)
+    runner.run(
+        (trial, seed) for state in states for ratio in RATIOS for trial in trials(state, ratio) for seed in seeds
+    )
     found = []
     for state in states:
         gains = [gain(state, ratio) for ratio in RATIOS]
@@ -86,7 +88,7 @@ def find_turnings(
             ends_at = low
         losses = [-one.mean for one in gains if one.excludes_zero and one.mean < 0]
         begins_at = RATIOS[real[0]] if real else None
-        found.append(Turning(state, RATIOS, tuple(gains), begins_at, ends_at, max(losses, default=0.0)))
+        found.append(BreakEven(state, RATIOS, tuple(gains), begins_at, ends_at, max(losses, default=0.0)))
     return found
 
 

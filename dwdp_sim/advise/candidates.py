@@ -32,18 +32,18 @@ class Candidate:
         return f"{self.kind}{size}{' + carry-over' if self.carry_over else ''}"
 
 
-def candidates(have: Candidate, also: Sequence[StrategyKind] = ()) -> list[Candidate]:
+def candidates(current: Candidate, also: Sequence[StrategyKind] = ()) -> list[Candidate]:
     """Every strategy with every slice, what the user has first; carrying over is left to `with_other_carry`.
 
     Args:
-        have: What the user runs; its implementation, wave size and slice count for all.
+        current: What the user runs; its implementation, wave size and slice count for all.
         also: Strategies beside those of this project.
     """
-    base = replace(have.strategy, barrier="none", call_rounds=1)
-    sizes = tuple(dict.fromkeys((*SLICES, have.strategy.slice_bytes)))
+    base = replace(current.strategy, barrier="none", call_rounds=1)
+    sizes = tuple(dict.fromkeys((*SLICES, current.strategy.slice_bytes)))
     kinds = sorted(dict.fromkeys((*STRATEGIES.values(), *also)), key=lambda kind: kind.slices)
     strategies = (strategy for kind in kinds for strategy in _variants(replace(base, kind=kind), sizes))
-    return list(dict.fromkeys([have, *(Candidate(strategy, have.carry_over) for strategy in strategies)]))
+    return list(dict.fromkeys([current, *(Candidate(strategy, current.carry_over) for strategy in strategies)]))
 
 
 def _variants(strategy: Strategy, sizes: Sequence[int | None]) -> Iterator[Strategy]:
@@ -53,40 +53,40 @@ def _variants(strategy: Strategy, sizes: Sequence[int | None]) -> Iterator[Strat
             yield replace(strategy, slice_bytes=size, barrier=barrier)
 
 
-def pair(have: Candidate) -> tuple[Candidate, Candidate]:
+def pair(current: Candidate) -> tuple[Candidate, Candidate]:
     """The default copies, and contention_opt or what would be it, in the user's engine."""
-    default, batched = default_and_batched(have.strategy.implementation)
-    return _like(have, default), _like(have, batched)
+    default, batched = default_and_batched(current.strategy.implementation)
+    return _like(current, default), _like(current, batched)
 
 
-def offered(have: Candidate) -> list[Candidate]:
+def offered(current: Candidate) -> list[Candidate]:
     """What the user can choose today without changing the engine: what runs already, and what the engine offers."""
-    choices = offered_by(have.strategy.implementation)
-    return list(dict.fromkeys([have, *(_like(have, choice) for choice in choices)]))
+    choices = offered_by(current.strategy.implementation)
+    return list(dict.fromkeys([current, *(_like(current, choice) for choice in choices)]))
 
 
-def _like(have: Candidate, choice: Strategy) -> Candidate:
+def _like(current: Candidate, choice: Strategy) -> Candidate:
     """The choice with the user's wave size and prefetch over the step boundary."""
-    return Candidate(replace(choice, wave_copies=have.strategy.wave_copies), have.carry_over)
+    return Candidate(replace(choice, wave_copies=current.strategy.wave_copies), current.carry_over)
 
 
-def changes(candidate: Candidate, have: Candidate) -> list[str]:
+def changes(candidate: Candidate, current: Candidate) -> list[str]:
     """What an engine's developers would have to change; empty: nothing.
 
     Args:
         candidate: What is wanted.
-        have: What runs already.
+        current: What runs already.
     """
     found = []
-    strategy, current = candidate.strategy, have.strategy
-    choices = [(choice.kind, choice.slice_bytes) for choice in offered_by(current.implementation)]
-    if strategy != current and (strategy.kind, strategy.slice_bytes) not in choices:
-        if strategy.kind not in [current.kind, *(kind for kind, _ in choices)]:
+    strategy, own = candidate.strategy, current.strategy
+    choices = [(choice.kind, choice.slice_bytes) for choice in offered_by(own.implementation)]
+    if strategy != own and (strategy.kind, strategy.slice_bytes) not in choices:
+        if strategy.kind not in [own.kind, *(kind for kind, _ in choices)]:
             found.append(strategy.kind.change)
-        elif (strategy.kind, strategy.slice_bytes) != (current.kind, current.slice_bytes):
+        elif (strategy.kind, strategy.slice_bytes) != (own.kind, own.slice_bytes):
             found.append("the slice size")
-        if strategy.barrier == "group" and current.barrier != "group":
+        if strategy.barrier == "group" and own.barrier != "group":
             found.append("a barrier of the group")
-    if candidate.carry_over and not have.carry_over:
+    if candidate.carry_over and not current.carry_over:
         found.append("prefetch over the step boundary")
     return found

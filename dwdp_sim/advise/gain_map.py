@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dwdp_sim.advise.candidates import Candidate, pair
-from dwdp_sim.advise.search import setup_of
-from dwdp_sim.advise.trials import Lab, Setup, Windows
+from dwdp_sim.advise.search import trial_of
+from dwdp_sim.advise.trials import Trial, Trials, Windows
 from dwdp_sim.advise.window_ratio import Load
 from dwdp_sim.base.estimate import Estimate, paired_gain
 from dwdp_sim.fabric.hypotheses import Hypothesis
@@ -33,8 +33,8 @@ class MapPoint:
 
 
 def map_gain(
-    lab: Lab,
-    have: Candidate,
+    runner: Trials,
+    current: Candidate,
     load: Load,
     places: Sequence[tuple[float, float]],
     states: Sequence[Hypothesis],
@@ -46,24 +46,24 @@ def map_gain(
     Every layer of a step has the same window, and each rank's step a log-normal factor on it.
 
     Args:
-        lab: Runs set-ups.
-        have: What the user runs; its engine counts.
+        runner: Runs trials.
+        current: What the user runs; its engine counts.
         load: Gives the uncontended prefetch and the part of a window before the experts are needed.
         places: Where to look.
         states: What may be true of the machine.
         layers: MoE layers of a step.
         seeds: At least two.
     """
-    default, batched = pair(have)
+    default, batched = pair(current)
 
-    def setup(candidate: Candidate, place: tuple[float, float], state: Hypothesis) -> Setup:
+    def trial(candidate: Candidate, place: tuple[float, float], state: Hypothesis) -> Trial:
         windows = Windows(place[0] * load.prefetch_s, load.before_share, place[1])
-        return replace(setup_of(candidate, state, layers, COARSE_SLICES), windows=windows)
+        return replace(trial_of(candidate, state, layers, COARSE_SLICES), windows=windows)
 
     both = (default, batched)
-    lab.run((setup(c, place, s), seed) for place in places for s in states for c in both for seed in seeds)
+    runner.run((trial(c, place, s), seed) for place in places for s in states for c in both for seed in seeds)
 
     def gain(place: tuple[float, float], state: Hypothesis) -> Estimate:
-        return paired_gain(*(lab.times(setup(c, place, state), seeds) for c in (batched, default)))
+        return paired_gain(*(runner.times(trial(c, place, state), seeds) for c in (batched, default)))
 
     return [MapPoint(*place, {state: gain(place, state) for state in states}) for place in places]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from dwdp_sim.advise.candidates import Candidate
-from dwdp_sim.advise.search import setup_of
-from dwdp_sim.advise.trials import Lab
+from dwdp_sim.advise.search import trial_of
+from dwdp_sim.advise.trials import Trials
 from dwdp_sim.base.estimate import Estimate, paired_gain
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.job.make import make_layer
@@ -38,31 +38,31 @@ class PlacementRow:
 
 
 def compare_placements(
-    lab: Lab, cluster: Cluster, candidate: Candidate, layers: int, seeds: Sequence[int]
+    runner: Trials, cluster: Cluster, candidate: Candidate, layers: int, seeds: Sequence[int]
 ) -> list[PlacementRow]:
     """The user's placement, then others with fewer pulled and more resident experts, where the engine allows them.
 
     Args:
-        lab: Runs set-ups.
+        runner: Runs trials.
         cluster: Says how much memory there is.
         candidate: How layers are pulled.
         layers: MoE layers of a step.
         seeds: At least two.
     """
-    own = lab.bench.placement
+    own = runner.baseline.placement
     others = _others(own) if candidate.strategy.engine.allows_overlap else []
-    rows = {placement: _row(lab, cluster, candidate, placement) for placement in (own, *others)}
+    rows = {placement: _row(runner, cluster, candidate, placement) for placement in (own, *others)}
     runs = {
         placement: replace(
-            setup_of(candidate, layers=layers, slices=COARSE_SLICES),
+            trial_of(candidate, layers=layers, slices=COARSE_SLICES),
             num_prefetch_experts=placement.num_prefetch_experts,
         )
         for placement, row in rows.items()
         if row.fits is not False or placement == own
     }
-    lab.run((setup, seed) for setup in runs.values() for seed in seeds)
-    reference = lab.times(runs[own], seeds)
-    gains = {placement: paired_gain(lab.times(setup, seeds), reference) for placement, setup in runs.items()}
+    runner.run((trial, seed) for trial in runs.values() for seed in seeds)
+    reference = runner.times(runs[own], seeds)
+    gains = {placement: paired_gain(runner.times(trial, seeds), reference) for placement, trial in runs.items()}
     return [replace(row, gain=gains.get(placement)) for placement, row in rows.items()]
 
 
@@ -77,10 +77,10 @@ def _others(own: Placement) -> list[Placement]:
     ]
 
 
-def _row(lab: Lab, cluster: Cluster, candidate: Candidate, placement: Placement) -> PlacementRow:
-    model, strategy = lab.bench.model, replace(candidate.strategy, slice_bytes=None)
+def _row(runner: Trials, cluster: Cluster, candidate: Candidate, placement: Placement) -> PlacementRow:
+    model, strategy = runner.baseline.model, replace(candidate.strategy, slice_bytes=None)
     layer = make_layer(model, placement, strategy)
-    need = memory_bytes(layer, lab.bench.workload.slots).total
+    need = memory_bytes(layer, runner.baseline.workload.slots).total
     size = cluster.constants.get("gpu_memory_bytes")
     fits = None if size is None or size.value is None else need <= size.value
     return PlacementRow(placement, need, fits, max(layer.plan.bytes_per_rank()), None)

@@ -15,11 +15,12 @@ from dwdp_sim.advise.advice import Advice
 from dwdp_sim.advise.engine_settings import engine_settings
 from dwdp_sim.advise.provenance import source_lines
 from dwdp_sim.advise.search import ALIKE
-from dwdp_sim.advise.verdict import percent, percent_range, turning_lines, verdict
+from dwdp_sim.advise.verdict import break_even_lines, percent, percent_range, verdict
 from dwdp_sim.base.estimate import Estimate
 from dwdp_sim.base.units import format_bytes, format_seconds, format_slice
 from dwdp_sim.job.job import StepsJob
 from dwdp_sim.plan.engines import CONTENTION_OPT_SLICE_BYTES
+from dwdp_sim.results.tables import files_line
 
 _PLAIN_WIDTH = 120
 
@@ -43,8 +44,8 @@ def print_advice(
     console.print(_candidates(job, advice))
     load, today = job.scenario.workload.load, advice.findings.today.candidate
     for heading, lines in (
-        ("where it turns", [_load_line(advice), *turning_lines(advice.turnings)]),
-        ("slice size", [_slice_line(advice), *_rotation_lines(advice)]),
+        ("where it turns", [_load_line(advice), *break_even_lines(advice.break_evens)]),
+        ("slice size", [_slice_line(advice)]),
         ("if the host's time counts (issue_mode=as_issued), batched over default", _host_lines(advice)),
         ("placement", _placement_lines(advice)),
         ("rests on", [*source_lines(found, job.scenario.workload.compute), _method_line(advice)]),
@@ -53,10 +54,8 @@ def print_advice(
         if lines:
             console.print(heading, style="bold", highlight=False)
             console.print(Padding(escape("\n".join(lines)), (0, 0, 0, 2)), highlight=False)
-    names = ", ".join(file.name for file in written)
-    console.print(
-        f"[dim]written to {escape(str(written[0].parent))}: {escape(names)}[/dim]", highlight=False, soft_wrap=True
-    )
+    if written:
+        console.print(files_line(written), highlight=False, soft_wrap=True)
 
 
 def _candidates(job: StepsJob, advice: Advice) -> Table:
@@ -75,9 +74,9 @@ def _candidates(job: StepsJob, advice: Advice) -> Table:
     for heading in ("forward step", "gain ± 95 %", "range over rules", "host a layer"):
         table.add_column(heading, justify="right")
     table.add_column("engine must change")
-    have = advice.findings.rows[0]
+    current = advice.findings.rows[0]
     for row in advice.findings.rows:
-        own = row is have
+        own = row is current
         table.add_row(
             row.candidate.label + (" (yours)" if own else ""),
             format_seconds(row.iteration.mean),
@@ -109,10 +108,6 @@ def _slice_line(advice: Advice) -> str:
     text = f"{names[0]} to {names[-1]} are alike ({host})"
     against = f"; against {format_slice(CONTENTION_OPT_SLICE_BYTES)}: {', '.join(others)}" if others else ""
     return f"batched, as configured: {text}{against}. Where an engine counts bytes in flight, larger slices lose"
-
-
-def _rotation_lines(advice: Advice) -> list[str]:
-    return [f"rotation (trtllm_ipc over trtllm_vmm), {row.start} start: {_gain(row.gain)}" for row in advice.orders]
 
 
 def _host_lines(advice: Advice) -> list[str]:

@@ -5,33 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dwdp_sim.advise.candidates import Candidate, pair
-from dwdp_sim.advise.trials import Bench, Setup
+from dwdp_sim.advise.trials import Baseline, Trial
 from dwdp_sim.steps.compute import ComputeConfig
 
 
-def used_constants(bench: Bench, have: Candidate) -> set[str]:
+def used_constants(baseline: Baseline, current: Candidate) -> set[str]:
     """Names of the constants that default and batched copies use.
 
     Args:
-        bench: The user's configuration.
-        have: What the user runs.
+        baseline: The user's configuration.
+        current: What the user runs.
     """
     return {
-        name for candidate in (have, *pair(have)) for name in bench.scenario(Setup(candidate.strategy)).constants.used
+        name
+        for candidate in (current, *pair(current))
+        for name in baseline.scenario(Trial(candidate.strategy)).constants.used
     }
 
 
-def evidence(bench: Bench, have: Candidate) -> dict[str, list[str]]:
+def evidence(baseline: Baseline, current: Candidate) -> dict[str, list[str]]:
     """Names of the constants that the advice uses, by where they came from.
 
     Args:
-        bench: The user's configuration.
-        have: What the user runs.
+        baseline: The user's configuration.
+        current: What the user runs.
     """
-    used = used_constants(bench, have) | {"issue_async_s", "issue_batch_s", "issue_slice_s"}
+    used = used_constants(baseline, current) | {"issue_async_s", "issue_batch_s", "issue_slice_s"}
     found: dict[str, list[str]] = {}
     for name in sorted(used):
-        found.setdefault(bench.cluster.constants[name].provenance, []).append(name)
+        found.setdefault(baseline.cluster.constants[name].provenance, []).append(name)
     return found
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dwdp_sim.advise.candidates import Candidate, candidates, changes, offered, pair
-from dwdp_sim.advise.trials import Lab, Setup
+from dwdp_sim.advise.trials import Trial, Trials
 from dwdp_sim.base.estimate import Estimate, paired_gain
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis
 from dwdp_sim.plan.strategy import StrategyKind
@@ -31,11 +31,13 @@ class Effort:
         screen_layers: MoE layers of a step when all candidates are compared.
         seeds: Seeds of the final comparison, in the state that is configured.
         copies: Slice transfers that the final comparison may take; it runs with fewer layers where all take more.
+        samples: Draws of fitted constants from their intervals, where the cluster has any.
     """
 
-    screen_layers: int
-    seeds: tuple[int, ...]
-    copies: int
+    screen_layers: int = 12
+    seeds: tuple[int, ...] = (0, 1, 2)
+    copies: int = 8_000_000
+    samples: int = 4
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,11 @@ class Findings:
 
 
 def search(
-    lab: Lab, have: Candidate, states: Sequence[Hypothesis], effort: Effort, also: Sequence[StrategyKind] = ()
+    runner: Trials,
+    current: Candidate,
+    states: Sequence[Hypothesis],
+    effort: Effort,
+    also: Sequence[StrategyKind] = (),
 ) -> Findings:
     """Compare everything with what the user has.
 
@@ -107,64 +113,64 @@ def search(
     the states is least.
 
     Args:
-        lab: Runs set-ups.
-        have: What the user runs.
+        runner: Runs trials.
+        current: What the user runs.
         states: What may be true of the machine, as configured first.
         effort: How much is simulated.
         also: Strategies beside those of this project; each reaches the final comparison.
     """
-    first = _screen(lab, candidates(have, also), [AS_CONFIGURED], effort)
-    short = _shortlist(lab, first, have)
-    other = [Candidate(candidate.strategy, not have.carry_over) for candidate in short]
-    first |= _screen(lab, other, [AS_CONFIGURED], effort)
+    first = _screen(runner, candidates(current, also), [AS_CONFIGURED], effort)
+    short = _shortlist(runner, first, current)
+    other = [Candidate(candidate.strategy, not current.carry_over) for candidate in short]
+    first |= _screen(runner, other, [AS_CONFIGURED], effort)
     shorter = [c for c, one in zip(other, short, strict=True) if _at(first, c) < (1.0 - _NOISE) * _at(first, one)]
-    times = _screen(lab, [*short, *shorter], states, effort)
-    finalists = _finalists(lab, times, have, also)
+    times = _screen(runner, [*short, *shorter], states, effort)
+    finalists = _finalists(runner, times, current, also)
     extreme = _extreme_states({c: times[c] for c in finalists})
-    layers = _affordable_layers(lab, finalists, len(extreme), effort)
-    rows = _final(lab, finalists, extreme, layers, effort)
-    same = {_same(lab, candidate) for candidate in finalists}
+    layers = _affordable_layers(runner, finalists, len(extreme), effort)
+    rows = _final(runner, finalists, extreme, layers, effort)
+    same = {_same(runner, candidate) for candidate in finalists}
     return Findings(
         rows=rows,
         today=_choose([row for row in rows if not row.changes]),
         best=_choose(rows),
-        screened=[Screened(c, _at(first, have) / _at(first, c) - 1.0, _same(lab, c) in same) for c in first],
+        screened=[Screened(c, _at(first, current) / _at(first, c) - 1.0, _same(runner, c) in same) for c in first],
         states=list(states),
         layers=layers,
     )
 
 
-def setup_of(
+def trial_of(
     candidate: Candidate, state: Hypothesis = AS_CONFIGURED, layers: int | None = None, slices: int = SLICES_A_PULL
-) -> Setup:
+) -> Trial:
     """What runs for a candidate."""
-    return Setup(candidate.strategy, candidate.carry_over, state, layers, slices=slices)
+    return Trial(candidate.strategy, candidate.carry_over, state, layers, slices=slices)
 
 
-def _same(lab: Lab, candidate: Candidate) -> tuple[object, ...]:
-    return lab.identity(setup_of(candidate))
+def _same(runner: Trials, candidate: Candidate) -> tuple[object, ...]:
+    return runner.identity(trial_of(candidate))
 
 
 def _screen(
-    lab: Lab, chosen: Iterable[Candidate], states: Sequence[Hypothesis], effort: Effort
+    runner: Trials, chosen: Iterable[Candidate], states: Sequence[Hypothesis], effort: Effort
 ) -> dict[Candidate, dict[Hypothesis, list[float]]]:
     """A few layers of the first seed, in each of the states."""
-    tasks = {(c, s): setup_of(c, s, effort.screen_layers, COARSE_SLICES) for c in chosen for s in states}
+    tasks = {(c, s): trial_of(c, s, effort.screen_layers, COARSE_SLICES) for c in chosen for s in states}
     seeds = effort.seeds[:1]
-    lab.run((setup, seed) for setup in tasks.values() for seed in seeds)
+    runner.run((trial, seed) for trial in tasks.values() for seed in seeds)
     times: dict[Candidate, dict[Hypothesis, list[float]]] = {}
-    for (candidate, state), setup in tasks.items():
-        times.setdefault(candidate, {})[state] = lab.times(setup, seeds)
+    for (candidate, state), trial in tasks.items():
+        times.setdefault(candidate, {})[state] = runner.times(trial, seeds)
     return times
 
 
-def _shortlist(lab: Lab, times: Mapping[Candidate, Times], have: Candidate) -> list[Candidate]:
+def _shortlist(runner: Trials, times: Mapping[Candidate, Times], current: Candidate) -> list[Candidate]:
     """What is always compared, and each strategy's best sizes; of those that are alike, the ones with fewest copies."""
-    copies = {candidate: lab.twin(setup_of(candidate)).copies for candidate in times}
+    copies = {candidate: runner.coarse(trial_of(candidate)).copies for candidate in times}
     groups: dict[str, list[Candidate]] = {}
-    for candidate in sorted(times, key=lambda c: (round(_at(times, c) / _at(times, have) / ALIKE), copies[c])):
+    for candidate in sorted(times, key=lambda c: (round(_at(times, c) / _at(times, current) / ALIKE), copies[c])):
         groups.setdefault(candidate.kind, []).append(candidate)
-    return list(dict.fromkeys([*_always(have), *(c for group in groups.values() for c in group[:_SIZES_KEPT])]))
+    return list(dict.fromkeys([*_always(current), *(c for group in groups.values() for c in group[:_SIZES_KEPT])]))
 
 
 def _at(times: Mapping[Candidate, Times], candidate: Candidate) -> float:
@@ -172,28 +178,28 @@ def _at(times: Mapping[Candidate, Times], candidate: Candidate) -> float:
     return times[candidate][AS_CONFIGURED][0]
 
 
-def _always(have: Candidate) -> list[Candidate]:
+def _always(current: Candidate) -> list[Candidate]:
     """What can be chosen today, and contention_opt even where the engine does not have it."""
-    return list(dict.fromkeys([*offered(have), pair(have)[1]]))
+    return list(dict.fromkeys([*offered(current), pair(current)[1]]))
 
 
 def _finalists(
-    lab: Lab, times: Mapping[Candidate, Times], have: Candidate, also: Sequence[StrategyKind]
+    runner: Trials, times: Mapping[Candidate, Times], current: Candidate, also: Sequence[StrategyKind]
 ) -> list[Candidate]:
     """What is always compared, the best of each of `also`, and of what is somewhere better than all of that: the one
     that is never far from the best, then the fastest as configured; of each strategy one, with the fewest copies of
     those that are alike.
     """
     of_also = (min(_of_kind(times, kind), key=lambda c: _at(times, c)) for kind in also)
-    chosen = list(dict.fromkeys([*_always(have), *of_also]))
+    chosen = list(dict.fromkeys([*_always(current), *of_also]))
     means = {c: {s: float(np.mean(values)) for s, values in by.items()} for c, by in times.items()}
-    today = {state: min(means[c][state] for c in chosen) for state in means[have]}
+    today = {state: min(means[c][state] for c in chosen) for state in means[current]}
     better = [c for c in means if any(means[c][s] < (1.0 - _NOISE) * today[s] for s in today)]
     regrets = _regrets(means)
-    copies = {c: lab.twin(setup_of(c)).copies for c in better}
+    copies = {c: runner.coarse(trial_of(c)).copies for c in better}
     by_regret = sorted(better, key=lambda c: (round(regrets[c] / ALIKE), copies[c]))
     by_time = sorted(
-        better, key=lambda c: (round(means[c][AS_CONFIGURED] / means[have][AS_CONFIGURED] / ALIKE), copies[c])
+        better, key=lambda c: (round(means[c][AS_CONFIGURED] / means[current][AS_CONFIGURED] / ALIKE), copies[c])
     )
     kinds = {(c.kind, c.carry_over) for c in chosen}
     wanted = len(chosen) + _MORE_FINALISTS
@@ -210,11 +216,11 @@ def _of_kind(chosen: Iterable[Candidate], kind: StrategyKind) -> list[Candidate]
 
 def _extreme_states(times: Mapping[Candidate, Times]) -> list[Hypothesis]:
     """As configured, and every state in which some finalist gains most or least over the first."""
-    have, *others = times
-    states = list(times[have])
+    current, *others = times
+    states = list(times[current])
     extreme = {AS_CONFIGURED: None}
     for candidate in others:
-        gains = {state: times[have][state][0] / times[candidate][state][0] for state in states}
+        gains = {state: times[current][state][0] / times[candidate][state][0] for state in states}
         extreme |= {min(states, key=lambda s: gains[s]): None, max(states, key=lambda s: gains[s]): None}
     return list(extreme)
 
@@ -226,31 +232,31 @@ def _regrets(times: Mapping[Candidate, Mapping[Hypothesis, float]]) -> dict[Cand
     return {candidate: max(by[state] / best[state] for state in states) - 1.0 for candidate, by in times.items()}
 
 
-def _affordable_layers(lab: Lab, finalists: Sequence[Candidate], states: int, effort: Effort) -> int:
+def _affordable_layers(runner: Trials, finalists: Sequence[Candidate], states: int, effort: Effort) -> int:
     """As many layers as `effort.copies` allows, from the screening's up to all."""
-    workload, every = lab.bench.workload, lab.bench.model.num_moe_layers
+    workload, every = runner.baseline.workload, runner.baseline.model.num_moe_layers
     runs = len(effort.seeds) + (states - 1) * _SEEDS_A_STATE
-    a_layer = sum(lab.twin(setup_of(candidate)).simulated for candidate in finalists)
+    a_layer = sum(runner.coarse(trial_of(candidate)).simulated for candidate in finalists)
     copies = a_layer * runs * (workload.warmup + workload.iterations)
     return min(every, max(effort.screen_layers, effort.copies // copies))
 
 
 def _final(
-    lab: Lab, finalists: Sequence[Candidate], states: Sequence[Hypothesis], layers: int, effort: Effort
+    runner: Trials, finalists: Sequence[Candidate], states: Sequence[Hypothesis], layers: int, effort: Effort
 ) -> list[Row]:
     """Whole forward steps: all seeds as configured, a few in every other state."""
     seeds = {state: effort.seeds if state == AS_CONFIGURED else effort.seeds[:_SEEDS_A_STATE] for state in states}
-    lab.run((setup_of(c, s, layers), seed) for s in states for seed in seeds[s] for c in finalists)
-    times = {c: {s: lab.times(setup_of(c, s, layers), seeds[s]) for s in states} for c in finalists}
-    have = finalists[0]
-    gains = {c: {s: paired_gain(by[s], times[have][s]) for s in states} for c, by in times.items()}
+    runner.run((trial_of(c, s, layers), seed) for s in states for seed in seeds[s] for c in finalists)
+    times = {c: {s: runner.times(trial_of(c, s, layers), seeds[s]) for s in states} for c in finalists}
+    current = finalists[0]
+    gains = {c: {s: paired_gain(by[s], times[current][s]) for s in states} for c, by in times.items()}
     return [
         Row(
             candidate=c,
             iteration=Estimate.of(times[c][AS_CONFIGURED]),
             gain=gains[c][AS_CONFIGURED],
             gains={state: gain.mean for state, gain in gains[c].items()},
-            changes=tuple(changes(c, have)),
+            changes=tuple(changes(c, current)),
         )
         for c in finalists
     ]

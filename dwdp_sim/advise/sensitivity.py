@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from dwdp_sim.advise.candidates import SLICES, Candidate
-from dwdp_sim.advise.search import setup_of
-from dwdp_sim.advise.trials import Host, Lab
+from dwdp_sim.advise.search import trial_of
+from dwdp_sim.advise.trials import Host, Trials
 from dwdp_sim.base.estimate import Estimate, paired_gain
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.issue_costs import IssueCosts
@@ -69,84 +69,53 @@ class SizeRow:
     gain: Estimate
 
 
-def host_cost(lab: Lab, cluster: Cluster, candidate: Candidate, issue_slice_s: float | None = None) -> HostCost:
+def host_cost(runner: Trials, cluster: Cluster, candidate: Candidate, issue_slice_s: float | None = None) -> HostCost:
     """Host time of one layer, issued by one rank.
 
     Args:
-        lab: Knows the copies.
+        runner: Knows the copies.
         cluster: Gives the costs.
         candidate: What is issued.
         issue_slice_s: Seconds for each slice; None: the cluster's.
     """
-    twin, ranks = lab.twin(setup_of(candidate)), lab.bench.placement.dwdp_size
-    copies, calls = twin.copies / ranks, twin.calls / ranks
+    coarse, ranks = runner.coarse(trial_of(candidate)), runner.baseline.placement.dwdp_size
+    copies, calls = coarse.copies / ranks, coarse.calls / ranks
     costs = IssueCosts.of_cluster(cluster, issue_slice_s)
     return HostCost(copies, calls, costs.of(calls, copies, batched=candidate.strategy.kind.issue != ASYNC))
 
 
-def compare_sizes(lab: Lab, cluster: Cluster, base: Strategy, layers: int, seeds: Sequence[int]) -> list[SizeRow]:
+def compare_sizes(runner: Trials, cluster: Cluster, base: Strategy, layers: int, seeds: Sequence[int]) -> list[SizeRow]:
     """Every slice size of batching against 2 MiB: how flat the optimum is.
 
     Args:
-        lab: Runs set-ups.
+        runner: Runs trials.
         cluster: Gives host costs.
         base: The user's strategy; its implementation counts.
         layers: MoE layers of a step.
         seeds: At least two.
     """
     sizes = {size: Candidate(replace(base, kind=BATCHED, slice_bytes=size)) for size in SLICES}
-    setups = {size: setup_of(candidate, layers=layers) for size, candidate in sizes.items()}
-    lab.run((setup, seed) for setup in setups.values() for seed in seeds)
-    reference = lab.times(setups[CONTENTION_OPT_SLICE_BYTES], seeds)
+    trials = {size: trial_of(candidate, layers=layers) for size, candidate in sizes.items()}
+    runner.run((trial, seed) for trial in trials.values() for seed in seeds)
+    reference = runner.times(trials[CONTENTION_OPT_SLICE_BYTES], seeds)
     return [
-        SizeRow(size, host_cost(lab, cluster, candidate), paired_gain(lab.times(setups[size], seeds), reference))
+        SizeRow(size, host_cost(runner, cluster, candidate), paired_gain(runner.times(trials[size], seeds), reference))
         for size, candidate in sizes.items()
     ]
 
 
-@dataclass(frozen=True)
-class OrderRow:
-    """The batched order with rotation (TensorRT-LLM over CUDA IPC) against the one without (over VMM).
-
-    Attributes:
-        start: `random` or `lockstep`: how ranks begin.
-        gain: How much less time the rotated order takes.
-    """
-
-    start: str
-    gain: Estimate
-
-
-def compare_orders(lab: Lab, base: Strategy, layers: int, seeds: Sequence[int]) -> list[OrderRow]:
-    """Whether it matters that a rank's batch begins with the peer after it.
-
-    Args:
-        lab: Runs set-ups.
-        base: The user's strategy.
-        layers: MoE layers of a step.
-        seeds: At least two.
-    """
-    batched = replace(base, kind=BATCHED, slice_bytes=CONTENTION_OPT_SLICE_BYTES)
-    setups = {
-        (start, order): replace(setup_of(Candidate(replace(batched, implementation=order)), layers=layers), start=start)
-        for start in ("random", "lockstep")
-        for order in ("trtllm_ipc", "trtllm_vmm")
-    }
-    lab.run((setup, seed) for setup in setups.values() for seed in seeds)
-    times = {key: lab.times(setup, seeds) for key, setup in setups.items()}
-    return [
-        OrderRow(start, paired_gain(times[start, "trtllm_ipc"], times[start, "trtllm_vmm"]))
-        for start in ("random", "lockstep")
-    ]
-
-
 def sweep_host_cost(
-    lab: Lab, cluster: Cluster, base: Strategy, sizes: Sequence[int | None], layers: int | None, seeds: Sequence[int]
+    runner: Trials,
+    cluster: Cluster,
+    base: Strategy,
+    sizes: Sequence[int | None],
+    layers: int | None,
+    seeds: Sequence[int],
 ) -> list[HostRow]:
     """Batching against the default copies where the host's time counts, over what a slice may cost.
 
     Args:
-        lab: Runs set-ups.
+        runner: Runs trials.
         cluster: Gives the other costs.
         base: The user's strategy; its implementation counts.
         sizes: Slices.
@@ -155,27 +124,27 @@ def sweep_host_cost(
     """
     default = Candidate(replace(base, kind=DEFAULT))
     batched = {size: Candidate(replace(default.strategy, kind=BATCHED, slice_bytes=size)) for size in sizes}
-    setups = {
+    trials = {
         (size, cost, ahead): replace(
-            setup_of(batched[size], layers=layers, slices=COARSE_SLICES), host=Host("as_issued", ahead, cost)
+            trial_of(batched[size], layers=layers, slices=COARSE_SLICES), host=Host("as_issued", ahead, cost)
         )
         for size in sizes
         for cost in SLICE_COSTS_S
         for ahead in (True, False)
     }
     single = {
-        ahead: replace(setup_of(default, layers=layers), host=Host("as_issued", ahead)) for ahead in (True, False)
+        ahead: replace(trial_of(default, layers=layers), host=Host("as_issued", ahead)) for ahead in (True, False)
     }
-    lab.run((setup, seed) for setup in (*single.values(), *setups.values()) for seed in seeds)
+    runner.run((trial, seed) for trial in (*single.values(), *trials.values()) for seed in seeds)
 
     def gain(size: int | None, cost: float, ahead: bool) -> Estimate:
-        return paired_gain(lab.times(setups[size, cost, ahead], seeds), lab.times(single[ahead], seeds))
+        return paired_gain(runner.times(trials[size, cost, ahead], seeds), runner.times(single[ahead], seeds))
 
     return [
         HostRow(
             size,
             cost,
-            host_cost(lab, cluster, batched[size], cost).seconds,
+            host_cost(runner, cluster, batched[size], cost).seconds,
             gain(size, cost, True),
             gain(size, cost, False),
         )

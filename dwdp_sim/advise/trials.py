@@ -1,4 +1,4 @@
-"""Where candidates are tried: forward steps of a set-up, for a seed, in a state of the machine, each run once."""
+"""Where candidates are tried: forward steps of a trial, for a seed, in a state of the machine, each run once."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Windows:
 
 
 @dataclass(frozen=True)
-class Setup:
+class Trial:
     """What runs.
 
     Attributes:
@@ -81,8 +81,8 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class Bench:
-    """What all set-ups of a lab have in common: the user's forward steps, but for the strategy."""
+class Baseline:
+    """What all trials of a runner have in common: the user's forward steps, but for the strategy."""
 
     cluster: Cluster
     options: FabricOptions
@@ -93,133 +93,133 @@ class Bench:
     seed: int
 
     @classmethod
-    def of(cls, job: StepsJob) -> Bench:
-        """The bench of the user's job."""
+    def of(cls, job: StepsJob) -> Baseline:
+        """The baseline of the user's job."""
         layer, workload = job.layer, job.scenario.workload
         return cls(job.cluster, job.options, layer.model, layer.placement, workload, job.issue_mode, job.seed)
 
-    def placed(self, setup: Setup) -> Placement:
+    def placed(self, trial: Trial) -> Placement:
         """Who holds what."""
-        if setup.num_prefetch_experts is None:
+        if trial.num_prefetch_experts is None:
             return self.placement
         placement = self.placement
-        return Placement.create(placement.num_experts, placement.dwdp_size, None, setup.num_prefetch_experts)
+        return Placement.create(placement.num_experts, placement.dwdp_size, None, trial.num_prefetch_experts)
 
-    def twin(self, setup: Setup) -> CoarsePlan:
-        """What is simulated for `setup`."""
-        return make_coarse_plan(self.model, self.placed(setup), setup.strategy, setup.slices)
+    def coarse(self, trial: Trial) -> CoarsePlan:
+        """What is simulated for `trial`."""
+        return make_coarse_plan(self.model, self.placed(trial), trial.strategy, trial.slices)
 
-    def issue_mode_of(self, setup: Setup) -> str:
+    def issue_mode_of(self, trial: Trial) -> str:
         """`queued` or `as_issued`."""
-        return setup.host.issue_mode if setup.host else self.issue_mode
+        return trial.host.issue_mode if trial.host else self.issue_mode
 
-    def hides_host(self, setup: Setup) -> bool:
+    def hides_host(self, trial: Trial) -> bool:
         """Whether host time counts nothing."""
-        return self.issue_mode_of(setup) == "queued"
+        return self.issue_mode_of(trial) == "queued"
 
-    def scenario(self, setup: Setup) -> Scenario:
-        """The forward steps of `setup`.
+    def scenario(self, trial: Trial) -> Scenario:
+        """The forward steps of `trial`.
 
         Raises:
             ConfigError: They cannot run.
         """
-        cluster, options = setup.state.machine(self.cluster, self.options, self.seed)
-        twin = self.twin(setup)
+        cluster, options = trial.state.machine(self.cluster, self.options, self.seed)
+        coarse = self.coarse(trial)
         scenario = make_scenario(
-            self._shortened(setup),
-            twin.plan,
+            self._shortened(trial),
+            coarse.plan,
             cluster,
-            self._workload(setup),
+            self._workload(trial),
             options,
-            issue_mode=self.issue_mode_of(setup),
+            issue_mode=self.issue_mode_of(trial),
             seed=self.seed,
         )
         constants = scenario.constants
-        if setup.host is not None and setup.host.issue_slice_s is not None:
-            constants = replace(constants, issue_slice_s=setup.host.issue_slice_s)
-        return replace(scenario, constants=coarse_constants(constants, twin))
+        if trial.host is not None and trial.host.issue_slice_s is not None:
+            constants = replace(constants, issue_slice_s=trial.host.issue_slice_s)
+        return replace(scenario, constants=coarse_constants(constants, coarse))
 
-    def _workload(self, setup: Setup) -> StepsWorkload:
-        workload = replace(self.workload, start=setup.start or self.workload.start, carry_over=setup.carry_over)
-        if setup.host is not None:
-            workload = replace(workload, ahead=setup.host.ahead)
-        if setup.windows is None:
+    def _workload(self, trial: Trial) -> StepsWorkload:
+        workload = replace(self.workload, start=trial.start or self.workload.start, carry_over=trial.carry_over)
+        if trial.host is not None:
+            workload = replace(workload, ahead=trial.host.ahead)
+        if trial.windows is None:
             return workload
         compute = ComputeConfig(
             kind="constant",
             name="constant",
             constants={"interference": workload.compute.constants["interference"]},
-            window_s=setup.windows.window_s,
-            before_share=setup.windows.before_share,
-            variation=setup.windows.cv,
+            window_s=trial.windows.window_s,
+            before_share=trial.windows.before_share,
+            variation=trial.windows.cv,
         )
         return replace(workload, compute=compute)
 
-    def _shortened(self, setup: Setup) -> MoEModel:
+    def _shortened(self, trial: Trial) -> MoEModel:
         model = self.model
-        from_file = self.workload.compute.kind == "file" and setup.windows is None  # it has all layers
-        if setup.layers is None or setup.layers >= model.num_moe_layers or from_file:
+        from_file = self.workload.compute.kind == "file" and trial.windows is None  # it has all layers
+        if trial.layers is None or trial.layers >= model.num_moe_layers or from_file:
             return model
-        return replace(model, num_layers=model.num_dense_layers + setup.layers, num_moe_layers=setup.layers)
+        return replace(model, num_layers=model.num_dense_layers + trial.layers, num_moe_layers=trial.layers)
 
 
-class Lab:
-    """Runs set-ups, none twice.
+class Trials:
+    """Runs trials, none twice.
 
     Set-ups that come to the same simulation (as small slices do where the host's time is hidden) run once.
     """
 
     def __init__(
-        self, bench: Bench, pool: Executor | None, progress: Callable[[int, int], None] = lambda done, of: None
+        self, baseline: Baseline, pool: Executor | None, progress: Callable[[int, int], None] = lambda done, of: None
     ) -> None:
-        self.bench = bench
+        self.baseline = baseline
         self._pool, self._progress = pool, progress
-        refill = bench.cluster.constants.get("refill")
+        refill = baseline.cluster.constants.get("refill")
         self._refill = None if refill is None else refill.value
         self._known: dict[tuple[object, ...], float] = {}
         self._twins: dict[tuple[Strategy, int | None, int], CoarsePlan] = {}
 
-    def run(self, tasks: Iterable[tuple[Setup, int]]) -> None:
-        """Run (set-up, seed) pairs that have not run, side by side."""
-        wanted: dict[tuple[object, ...], tuple[Bench, Setup, int]] = {}
-        for setup, seed in tasks:
-            wanted.setdefault((*self.identity(setup), seed), (self.bench, setup, seed))
+    def run(self, tasks: Iterable[tuple[Trial, int]]) -> None:
+        """Run (trial, seed) pairs that have not run, side by side."""
+        wanted: dict[tuple[object, ...], tuple[Baseline, Trial, int]] = {}
+        for trial, seed in tasks:
+            wanted.setdefault((*self.identity(trial), seed), (self.baseline, trial, seed))
         missing = {key: task for key, task in wanted.items() if key not in self._known}
         results = (map if self._pool is None else self._pool.map)(iteration_s, missing.values())
         for done, (key, seconds) in enumerate(zip(missing, results, strict=True), start=1):
             self._known[key] = seconds
             self._progress(done, len(missing))
 
-    def times(self, setup: Setup, seeds: Sequence[int]) -> list[float]:
+    def times(self, trial: Trial, seeds: Sequence[int]) -> list[float]:
         """Iteration time in seconds, one a seed."""
-        self.run((setup, seed) for seed in seeds)
-        return [self._known[(*self.identity(setup), seed)] for seed in seeds]
+        self.run((trial, seed) for seed in seeds)
+        return [self._known[(*self.identity(trial), seed)] for seed in seeds]
 
-    def twin(self, setup: Setup) -> CoarsePlan:
-        """What is simulated for `setup`."""
-        key = setup.strategy, setup.num_prefetch_experts, setup.slices
+    def coarse(self, trial: Trial) -> CoarsePlan:
+        """What is simulated for `trial`."""
+        key = trial.strategy, trial.num_prefetch_experts, trial.slices
         if key not in self._twins:
-            self._twins[key] = self.bench.twin(setup)
+            self._twins[key] = self.baseline.coarse(trial)
         return self._twins[key]
 
-    def identity(self, setup: Setup) -> tuple[object, ...]:
-        """Equal for two set-ups that come to the same simulation."""
-        twin = self.twin(setup)
-        scales = () if self.bench.hides_host(setup) and twin.calls_scale == 1.0 else (twin.copies, twin.calls)
-        one_source = twin.plan.reads_one_source_a_call()
-        state = without_walk(setup.state) if one_source else setup.state
+    def identity(self, trial: Trial) -> tuple[object, ...]:
+        """Equal for two trials that come to the same simulation."""
+        coarse = self.coarse(trial)
+        scales = () if self.baseline.hides_host(trial) and coarse.calls_scale == 1.0 else (coarse.copies, coarse.calls)
+        one_source = coarse.plan.reads_one_source_a_call()
+        state = without_walk(trial.state) if one_source else trial.state
         by_bytes = dict(state.constants).get("refill", self._refill) == "bytes" and not one_source
         state = replace(state, name="")
-        window = twin.slice_scale if by_bytes else 1.0
-        return replace(setup, strategy=twin.strategy, state=state, slices=0), scales, window
+        window = coarse.slice_scale if by_bytes else 1.0
+        return replace(trial, strategy=coarse.strategy, state=state, slices=0), scales, window
 
 
-def iteration_s(task: tuple[Bench, Setup, int]) -> float:
-    """Mean time of a forward step, in seconds, of one set-up and seed."""
-    bench, setup, seed = task
-    scenario = bench.scenario(setup)
+def iteration_s(task: tuple[Baseline, Trial, int]) -> float:
+    """Mean time of a forward step, in seconds, of one trial and seed."""
+    baseline, trial, seed = task
+    scenario = baseline.scenario(trial)
     drawn = draw(scenario, seed)
-    factor, windows = setup.window_factor, drawn.windows
+    factor, windows = trial.window_factor, drawn.windows
     windows = replace(
         windows,
         lead_s=factor * windows.lead_s,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from dwdp_sim.advise.break_even import Turning
+from dwdp_sim.advise.break_even import BreakEven
 from dwdp_sim.advise.candidates import Candidate, pair
 from dwdp_sim.advise.placements import PlacementRow
 from dwdp_sim.advise.search import ALIKE, Findings, Row
@@ -37,16 +37,16 @@ def _room(own: PlacementRow) -> str:
 
 
 def _today(findings: Findings) -> str:
-    have, today = findings.rows[0], findings.today
-    if not have.candidate.strategy.engine.batches:
-        batched = next(row for row in findings.rows if row.candidate == pair(have.candidate)[1])
+    current, today = findings.rows[0], findings.today
+    if not current.candidate.strategy.engine.batches:
+        batched = next(row for row in findings.rows if row.candidate == pair(current.candidate)[1])
         return (
-            f"Nothing to choose today: {have.candidate.strategy.implementation} offers its default copies only. "
+            f"Nothing to choose today: {current.candidate.strategy.implementation} offers its default copies only. "
             f"A batched path would give {percent(batched)} tokens a second ({percent_range(batched)} over what is not "
             "known of the machine)."
         )
     name = _switch(today.candidate)
-    if today is have:
+    if today is current:
         others = [row for row in findings.rows[1:] if not row.changes]
         real = [row for row in others if row.gain.excludes_zero and abs(row.gain.mean) >= ALIKE]
         if real:
@@ -59,7 +59,7 @@ def _today(findings: Findings) -> str:
         )
     return (
         f"Take {name}: a forward step takes {format_seconds(today.iteration.mean)} instead of "
-        f"{format_seconds(have.iteration.mean)}, {percent(today)} tokens a second, {percent_range(today)} over what "
+        f"{format_seconds(current.iteration.mean)}, {percent(today)} tokens a second, {percent_range(today)} over what "
         "is not known of the machine."
     )
 
@@ -97,10 +97,10 @@ def percent_range(row: Row) -> str:
     return f"{100 * low:+.1f} to {100 * high:+.1f} %"
 
 
-def turning_lines(turnings: Sequence[Turning]) -> list[str]:
+def break_even_lines(break_evens: Sequence[BreakEven]) -> list[str]:
     """Where batching stops to pay."""
     lines = []
-    for turning in turnings:
+    for turning in break_evens:
         if turning.begins_at is None or turning.ends_at is None:
             text = "batching gains nothing at any length of compute"
         else:
@@ -109,8 +109,8 @@ def turning_lines(turnings: Sequence[Turning]) -> list[str]:
             text = f"batching pays while a layer's window is {span} × its uncontended prefetch, at most {most}"
         cost = f", and costs up to {100 * turning.costs:.1f} % elsewhere" if turning.costs >= ALIKE else ""
         lines.append(f"{turning.state.name}: {text}{cost}")
-    if turnings:
-        first = turnings[0]
+    if break_evens:
+        first = break_evens[0]
         gains = (f"{ratio:g}: {100 * gain.mean:+.0f} %" for ratio, gain in zip(first.ratios, first.gains, strict=True))
         lines.append(f"its gain by window ÷ uncontended prefetch, {first.state.name}: {', '.join(gains)}")
     return lines

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dwdp_sim.advise.trials import Bench, Setup
+from dwdp_sim.advise.trials import Baseline, Trial
 from dwdp_sim.fabric.lower_bound import lower_bound_s
 from dwdp_sim.plan.strategy import Strategy
 from dwdp_sim.steps.scenario import draw
@@ -35,15 +35,15 @@ class Load:
         return self.window_s / self.prefetch_s
 
 
-def measure_load(bench: Bench, strategy: Strategy, seeds: Sequence[int]) -> Load:
+def measure_load(baseline: Baseline, strategy: Strategy, seeds: Sequence[int]) -> Load:
     """Look at the windows that the seeds draw.
 
     Args:
-        bench: The user's configuration.
+        baseline: The user's configuration.
         strategy: Any of its implementation: all pull the same bytes.
         seeds: What the search uses.
     """
-    scenario = bench.scenario(Setup(strategy))
+    scenario = baseline.scenario(Trial(strategy))
     drawn = [draw(scenario, seed).windows for seed in seeds]
     layers_s = np.array([w.before_s + w.moe_s for w in drawn])
     steps_s = layers_s.sum(axis=3)

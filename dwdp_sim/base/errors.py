@@ -1,4 +1,4 @@
-"""A bad value, named: the one exception that users see, and how a process ends with it."""
+"""What is raised on purpose: one root for all of it, a bad value by name, and how a process ends with that."""
 
 from __future__ import annotations
 
@@ -10,15 +10,24 @@ BAD_INPUT = 2
 _MOST_CHARACTERS = 200  # of a value
 
 
-class ConfigError(ValueError):
+class DwdpError(Exception):
+    """Every error that this toolkit raises on purpose."""
+
+
+class ConfigError(DwdpError, ValueError):
     """A configuration value that cannot be used.
 
     The message is one line: the key, the value, and what is allowed. Entry points print it and exit with code 2.
+
+    Attributes:
+        key: The key's dotted name.
+        value: Its value as text.
+        allowed: What is wrong with it or allowed for it.
     """
 
     def __init__(self, key: str, value: object, allowed: str) -> None:
-        super().__init__(visible(f"{key}={shorten(str(value))}: {allowed}"))
-        self.key = key
+        self.key, self.value, self.allowed = key, str(value), allowed
+        super().__init__(visible(f"{key}={shorten(self.value)}: {allowed}"))
 
 
 def stop(message: object) -> NoReturn:

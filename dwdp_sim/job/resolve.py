@@ -39,7 +39,7 @@ def resolve(config: Tree, explicit: Set[str] = frozenset()) -> Tree:
     if config.workload.kind not in _LAYER_KINDS:
         return replace(config)
     config = _with_trtllm_yaml(config, explicit)
-    group = _with_huggingface(config.model, explicit)
+    group = resolve_model(config.model, explicit)
     placement = build_placement(config.dwdp, build_model(group))
     dwdp = replace(
         config.dwdp,
@@ -76,8 +76,12 @@ def _with_trtllm_yaml(config: Tree, explicit: Set[str]) -> Tree:
     return replace(config, dwdp=dwdp, strategy=strategy)
 
 
-def _with_huggingface(config: ModelConfig, explicit: Set[str]) -> ModelConfig:
-    """The model's shape from a Hugging Face file, where one is named."""
+def resolve_model(config: ModelConfig, explicit: Set[str]) -> ModelConfig:
+    """The `model` group with the shape from a Hugging Face file, if it names one.
+
+    Raises:
+        ConfigError: The file cannot be read, or a value that the user gave contradicts it.
+    """
     path = config.config_json
     if path is None:
         return config

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from dwdp_sim.base.errors import DwdpError
 from dwdp_sim.sweep.claims import claim, is_held, starts, wait_until_free
 from dwdp_sim.sweep.results_folder import Folder
 from dwdp_sim.sweep.rows import failed_in, is_complete
@@ -12,7 +13,7 @@ from dwdp_sim.sweep.rows import failed_in, is_complete
 Launch = Callable[[str | None], list[str]]
 
 
-class SweepStopped(Exception):
+class SweepStopped(DwdpError):
     """A sweep that cannot go on, in one line; what has finished stays."""
 
 

@@ -102,6 +102,17 @@ def test_torchrun_starts_the_same_measurement(dwdp_hw: Run, tmp_path: Path) -> N
     assert len(json.loads((tmp_path / "out" / "summary.json").read_text())["ranks"]) == 2
 
 
+@pytest.mark.parametrize(("override", "code"), [("backend.repeats=0", 2), ("--cfg=job", 0)])
+def test_a_rank_above_0_checks_its_command_line_before_it_looks_for_the_others(
+    override: str, code: int, dwdp_hw: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    ended = dwdp_hw("backend=host", override)
+    assert (ended.returncode, ended.stdout) == (code, "")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_old_driver_or_runtime_is_named_with_both_versions_and_what_still_works() -> None:
     assert Versions(13000, 13030, "13").batch_missing is None
     assert Versions(12080, 12090, "12").batch_missing is None

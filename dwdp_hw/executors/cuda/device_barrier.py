@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from dwdp_hw.executors.cuda.gpu import Gpu
 from dwdp_hw.executors.cuda.issue import Call
 from dwdp_hw.executors.cuda.kernels import Kernels
 from dwdp_hw.group.group import Group
 from dwdp_sim.base.arrays import Ints
 from dwdp_sim.plan.copy_plan import NO_BARRIER
+
+if TYPE_CHECKING:
+    from cuda.core import Stream
 
 COMMANDS_A_CALL = 3  # a signal, a gate, and the call itself
 _NUMBERS_A_RUN = 1 << 32
@@ -20,7 +25,7 @@ class DeviceBarrier:
     its word to the end of the range, so that ranks with more waves do not wait for it.
     """
 
-    def __init__(self, gpu: Gpu, kernels: Kernels, group: Group, stream: int, page_address: int, out: int) -> None:
+    def __init__(self, gpu: Gpu, kernels: Kernels, group: Group, stream: Stream, page_address: int, out: int) -> None:
         """`page_address`: the shared page as the GPU sees it; `out`: 16 bytes for what the gates write."""
         self._kernels, self._group, self._stream, self._out = kernels, group, stream, out
         self._timeout_ns = int(gpu.wait_s * 1e9)

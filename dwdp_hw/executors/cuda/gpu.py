@@ -1,16 +1,21 @@
-"""CUDA calls of one rank on one GPU, every return code checked. Importing this needs no CUDA; `open_gpu` does."""
+"""CUDA calls of one rank on one GPU, every error a fault of that rank. Importing this needs no CUDA; `Gpu` does."""
 
 from __future__ import annotations
 
 import ctypes
 import importlib
 import importlib.metadata
+import operator
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dwdp_hw.group.faults import NoGpuError, Whereabouts
+from dwdp_hw.group.faults import NoGpuError, RankFault, Whereabouts
+
+if TYPE_CHECKING:
+    from cuda.core import Event, Stream
 
 BATCH_VERSION = 12080  # CUDA 12.8: the first with cudaMemcpyBatchAsync
 _QUERY_INTERVAL_S = 50e-6
@@ -45,7 +50,7 @@ def count_gpus() -> int:
     Raises:
         NoGpuError: Says what is missing: the Python package, the driver, or a GPU.
     """
-    runtime = _bindings()[0]
+    runtime = _module("cuda.bindings.runtime", "cuda-python")
     status, count = runtime.cudaGetDeviceCount()
     if status != runtime.cudaError_t.cudaSuccess:
         raise NoGpuError(f"no usable NVIDIA driver or GPU (cudaGetDeviceCount: {status.name})")
@@ -54,22 +59,33 @@ def count_gpus() -> int:
     return int(count)
 
 
-def _bindings() -> tuple[Any, Any, Any]:
-    """The runtime, driver and NVRTC modules of cuda-bindings."""
+def _module(name: str, package: str) -> Any:
     try:
-        runtime, driver, nvrtc = (
-            importlib.import_module(f"cuda.bindings.{name}") for name in ("runtime", "driver", "nvrtc")
-        )
+        return importlib.import_module(name)
     except ImportError as error:
-        raise NoGpuError(f'cuda-python is not installed ({error}): pip install "dwdp-toolkit[hw]"') from error
-    return runtime, driver, nvrtc
+        raise NoGpuError(f'{package} is not installed ({error}): pip install "dwdp-toolkit[hw]"') from error
+
+
+@contextmanager
+def giving_back() -> Iterator[ExitStack]:
+    """An `ExitStack` that raises the block's own error, also where giving back what the block took fails too."""
+    taken = ExitStack()
+    try:
+        yield taken
+    except BaseException as error:
+        with suppress(RankFault):  # a lost GPU takes nothing back; the first error says why
+            taken.__exit__(type(error), error, error.__traceback__)
+        raise
+    taken.close()
 
 
 class Gpu:
-    """One GPU as one rank uses it.
+    """One GPU as one rank uses it: streams, events and kernels of cuda.core, and checked calls of what it lacks.
 
     Attributes:
-        runtime, driver, nvrtc: Modules of cuda-bindings.
+        core: The module cuda.core.
+        runtime, driver: Modules of cuda-bindings.
+        device: The GPU as cuda.core's `Device`.
         place: Where this rank is; every call notes itself there.
         ordinal: CUDA's number of the GPU.
         wait_s: How long any wait for the GPU may take, in seconds.
@@ -77,17 +93,23 @@ class Gpu:
     """
 
     def __init__(self, ordinal: int, place: Whereabouts, wait_s: float) -> None:
-        self.runtime, self.driver, self.nvrtc = _bindings()
+        self.runtime = _module("cuda.bindings.runtime", "cuda-python")
+        self.driver = _module("cuda.bindings.driver", "cuda-python")
+        self.core = _module("cuda.core", "cuda-core")
         self.place = place
         self.ordinal = ordinal
         self.wait_s = wait_s
-        self.call(self.runtime.cudaSetDevice, ordinal)
-        self.call(self.runtime.cudaFree, 0)  # makes the primary context current
+        self.device = self.do("cuDevicePrimaryCtxRetain", self._open_device)
         self.versions = Versions(
             driver=self.call(self.runtime.cudaDriverGetVersion),
             runtime=self.call(self.runtime.cudaRuntimeGetVersion),
             bindings=importlib.metadata.version("cuda-bindings"),
         )
+
+    def _open_device(self) -> Any:
+        device = self.core.Device(self.ordinal)
+        device.set_current()
+        return device
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function of cuda-bindings and return its value, values, or None.
@@ -106,40 +128,57 @@ class Gpu:
             self.place.at(call)
             raise self.place.fault(f"{call} returned {getattr(status, 'name', status)} ({int(status)})")
 
+    def do(self, call: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function of cuda.core; `call` says in CUDA's words what it does.
+
+        Raises:
+            RankFault: It failed; names call, rank and error.
+        """
+        self.place.at(call)
+        try:
+            return function(*arguments)
+        except Exception as error:  # cuda.core has no public class for its errors
+            raise self.place.fault(f"{call} failed: {error}") from error
+
     @property
     def name(self) -> str:
         """Name of the GPU."""
-        properties = self.call(self.runtime.cudaGetDeviceProperties, self.ordinal)
-        return str(properties.name.decode().rstrip("\0"))
+        return str(self.device.name)
 
     @property
     def bus_id(self) -> str:
         """PCI bus address, unique on a host, as NVML wants it."""
-        return str(self.call(self.runtime.cudaDeviceGetPCIBusId, 20, self.ordinal).decode().rstrip("\0"))
+        return str(self.device.pci_bus_id)
 
-    def attribute(self, name: str) -> int:
-        """A device attribute by the driver's name without its prefix."""
-        attribute = getattr(self.driver.CUdevice_attribute, f"CU_DEVICE_ATTRIBUTE_{name}")
-        return int(self.call(self.driver.cuDeviceGetAttribute, attribute, self.ordinal))
+    def allocate(self, size: int) -> int:
+        """The address of `size` new bytes of GPU memory."""
+        return int(self.call(self.runtime.cudaMalloc, size))
 
-    def stream(self) -> int:
-        """A new non-blocking stream."""
-        flags = self.runtime.cudaStreamNonBlocking
-        return int(self.call(self.runtime.cudaStreamCreateWithFlags, flags))
+    def free(self, address: int) -> None:
+        """Give memory of `allocate` back."""
+        self.call(self.runtime.cudaFree, address)
 
-    def event(self) -> Any:
+    def stream(self) -> Stream:
+        """A new stream that does not wait for the default stream."""
+        return self.do("cuStreamCreate", self.device.create_stream)
+
+    def event(self) -> Event:
         """A new event that takes times."""
-        return self.call(self.runtime.cudaEventCreate)
+        return self.do("cuEventCreate", self.device.create_event, self.core.EventOptions(timing_enabled=True))
 
-    def record(self, event: Any, stream: int) -> None:
+    def record(self, event: Event, stream: Stream) -> None:
         """Record `event` on `stream`."""
-        self.call(self.runtime.cudaEventRecord, event, stream)
+        self.do("cuEventRecord", stream.record, event)
 
-    def between_s(self, first: Any, second: Any) -> float:
+    def hold(self, stream: Stream, event: Event) -> None:
+        """Let what `stream` takes from now on wait for `event`."""
+        self.do("cuStreamWaitEvent", stream.wait, event)
+
+    def between_s(self, first: Event, second: Event) -> float:
         """Seconds between two recorded events."""
-        return float(self.call(self.runtime.cudaEventElapsedTime, first, second)) / 1e3
+        return float(self.do("cuEventElapsedTime", operator.sub, second, first)) / 1e3
 
-    def wait_event(self, event: Any, what: str) -> None:
+    def wait_event(self, event: Event, what: str) -> None:
         """Wait until `event` has happened.
 
         Raises:
@@ -147,24 +186,19 @@ class Gpu:
         """
         deadline = time.monotonic() + self.wait_s
         self.place.at(what)
-        not_ready = self.runtime.cudaError_t.cudaErrorNotReady
-        while True:
-            (status,) = self.runtime.cudaEventQuery(event)
-            if status != not_ready:
-                self.check(status, "cudaEventQuery")
-                return
+        while not _is_done(self.place, event):
             if time.monotonic() > deadline:
                 raise self.place.fault(f"the GPU did not finish within {self.wait_s:g} s")
             time.sleep(_QUERY_INTERVAL_S)
 
-    def finish(self, stream: int, what: str) -> None:
+    def finish(self, stream: Stream, what: str) -> None:
         """Wait until everything on `stream` is done, at most `wait_s`."""
         event = self.event()
         self.record(event, stream)
         self.wait_event(event, what)
-        self.call(self.runtime.cudaEventDestroy, event)
+        event.close()
 
-    def read(self, address: int, size: int, stream: int) -> bytes:
+    def read(self, address: int, size: int, stream: Stream) -> bytes:
         """Bytes from GPU memory, after what `stream` holds."""
         buffer = bytearray(size)
         target = ctypes.addressof(ctypes.c_char.from_buffer(buffer))
@@ -179,3 +213,12 @@ class Gpu:
         source = ctypes.create_string_buffer(content, len(content))
         self.call(self.runtime.cudaMemcpy, address, ctypes.addressof(source), len(content), kind)
         self.call(self.runtime.cudaStreamSynchronize, 0)  # the copy above may return before its last part is moved
+
+
+def _is_done(place: Whereabouts, event: Event) -> bool:
+    """Whether `event` has happened. The rank stays where it waits, so that others see for how long."""
+    try:
+        return bool(event.is_done)
+    except Exception as error:  # as in `do`
+        place.at("cuEventQuery")
+        raise place.fault(f"cuEventQuery failed: {error}") from error

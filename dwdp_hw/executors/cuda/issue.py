@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from dwdp_hw.executors.layout import RankCopies
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.plan.copy_plan import BATCH
 from dwdp_sim.plan.kinds import BATCHED
+
+if TYPE_CHECKING:
+    from cuda.core import Stream
 
 ISSUES = ("arrays", "lists", "built_lists")
 _STREAM_ORDER = 1  # CU_MEMCPY_SRC_ACCESS_ORDER_STREAM
@@ -31,7 +34,7 @@ class _Attributes(ctypes.Structure):
 
 
 def prepare_calls(
-    gpu: Gpu, copies: RankCopies, bases: Mapping[int, int], slots: int, stream: int, issue: str
+    gpu: Gpu, copies: RankCopies, bases: Mapping[int, int], slots: int, stream: Stream, issue: str
 ) -> list[Call]:
     """Everything that can be done before issuing; what is left is one closure a call.
 
@@ -57,11 +60,11 @@ def prepare_calls(
     dst = np.uint64(slots) + copies.dst.astype(np.uint64)
     size = copies.size.astype(np.uint64)
     batch = {"arrays": _array_batch, "lists": _list_batch, "built_lists": _built_list_batch}[issue]
-    calls = []
+    calls, handle = [], int(stream.handle)
     for number, (first, last) in enumerate(zip(copies.call_first[:-1], copies.call_first[1:], strict=True)):
         own = slice(int(first), int(last))
         make = batch if copies.call_issue[number] == BATCH else _single
-        calls.append(make(gpu, number, dst[own].copy(), src[own].copy(), size[own].copy(), stream))
+        calls.append(make(gpu, number, dst[own].copy(), src[own].copy(), size[own].copy(), handle))
     return calls
 
 

@@ -1,51 +1,34 @@
-"""The project's kernels: compiled with NVRTC, loaded before anything waits, launched with checked calls."""
+"""The project's kernels: compiled by cuda.core, loaded before anything waits, launched with checked calls."""
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dwdp_hw.executors.cuda.gpu import Gpu
 from dwdp_hw.executors.expected import Region
 
+if TYPE_CHECKING:
+    from cuda.core import Stream
+
 _NAMES = ("write_regions", "compare_regions", "gate", "signal", "spin", "answer_clock", "watch")
 _BLOCKS, _THREADS = 264, 512  # two blocks for each of a Hopper's multiprocessors
 _WATCH_THREADS = 64
-_NONE_WRONG = (1 << 64) - 1
-_REGION_SHIFT = 40
 _MAX_GRID_Y = 65535
+_FLIPPED = 0xFFFFFFFF
+_U32 = ctypes.c_uint32
+NONE_WRONG = b"\xff" * 8  # where comparing kernels leave a wrong byte's place, lowest first
+_REGION_SHIFT = 40
 
 
-def compile_kernels(nvrtc: Any, architecture: str) -> bytes:
-    """Machine code of `kernels.cu` for an architecture such as ``sm_90``.
-
-    Raises:
-        RuntimeError: The compiler refused; carries its log.
-    """
-    source = Path(__file__).with_name("kernels.cu").read_bytes()
-    status, program = nvrtc.nvrtcCreateProgram(source, b"kernels.cu", 0, [], [])
-    _check(nvrtc, status)
-    (status,) = nvrtc.nvrtcCompileProgram(program, 1, [f"--gpu-architecture={architecture}".encode()])
-    if int(status) != 0:
-        _, size = nvrtc.nvrtcGetProgramLogSize(program)
-        log = bytes(size)
-        nvrtc.nvrtcGetProgramLog(program, log)
-        raise RuntimeError(f"kernels.cu does not compile for {architecture}: {log.decode(errors='replace')}")
-    status, size = nvrtc.nvrtcGetCUBINSize(program)
-    _check(nvrtc, status)
-    code = bytes(size)
-    (status,) = nvrtc.nvrtcGetCUBIN(program, code)
-    _check(nvrtc, status)
-    return code
-
-
-def _check(nvrtc: Any, status: Any) -> None:
-    if int(status) != 0:
-        raise RuntimeError(f"NVRTC failed: {status.name}")
+def place_of_wrong(word: bytes) -> tuple[int, int] | None:
+    """The (region, offset) that comparing kernels left in eight bytes; None if every byte was right."""
+    packed = int.from_bytes(word, "little")
+    return None if word == NONE_WRONG else (packed >> _REGION_SHIFT, packed & ((1 << _REGION_SHIFT) - 1))
 
 
 class Kernels:
@@ -53,21 +36,25 @@ class Kernels:
 
     def __init__(self, gpu: Gpu) -> None:
         self._gpu = gpu
-        architecture = f"sm_{gpu.attribute('COMPUTE_CAPABILITY_MAJOR')}{gpu.attribute('COMPUTE_CAPABILITY_MINOR')}"
-        self._code = compile_kernels(gpu.nvrtc, architecture)
-        module = gpu.call(gpu.driver.cuModuleLoadData, self._code)
-        self._functions = {name: gpu.call(gpu.driver.cuModuleGetFunction, module, name.encode()) for name in _NAMES}
-        self._wrong = int(gpu.call(gpu.runtime.cudaMalloc, 8))
+        code = gpu.do("nvrtcCompileProgram", self._compile)
+        self._kernels = {name: gpu.do("cuLibraryGetKernel", code.get_kernel, name) for name in _NAMES}
+        self._one_thread = gpu.core.LaunchConfig(grid=1, block=1)
+        self._wrong = gpu.allocate(8)
         self._load_everything()
+
+    def _compile(self) -> Any:
+        core, source = self._gpu.core, Path(__file__).with_name("kernels.cu")
+        options = core.ProgramOptions(name=source.name, arch=f"sm_{self._gpu.device.arch}")
+        return core.Program(source.read_text(encoding="utf-8"), "c++", options).compile("cubin")
 
     def _load_everything(self) -> None:
         """Launch each kernel once: a first launch may otherwise wait for kernels that spin."""
         gpu = self._gpu
-        scratch = int(gpu.call(gpu.runtime.cudaMalloc, 4096))
+        scratch = gpu.allocate(4096)
         gpu.call(gpu.runtime.cudaMemset, scratch, 0, 4096)
         stream = gpu.stream()
         table = RegionTable(gpu, scratch + 1024, [Region(0, 64, 1, 0, 0)])
-        self.write(table, 0, stream)
+        self.write(table, stream)
         self.compare(table, stream)
         self.gate(scratch, 1, 1, 0, 1000, scratch + 64, stream)
         self.signal(scratch, 0, stream)
@@ -76,64 +63,71 @@ class Kernels:
         self.watch(scratch + 128, 0, scratch + 256, 1000, scratch + 512, scratch + 576, stream)
         gpu.finish(stream, "the first launches")
         table.free()
-        gpu.call(gpu.runtime.cudaFree, scratch)
+        gpu.free(scratch)
 
-    def write(self, table: RegionTable, flip: int, stream: int) -> None:
-        """Write every region's content, exclusive-or `flip` (all ones: the poison)."""
+    def close(self) -> None:
+        """Free what comparing kernels write."""
+        self._gpu.free(self._wrong)
+
+    def write(self, table: RegionTable, stream: Stream) -> None:
+        """Write every region's content."""
+        self._write(table, 0, stream)
+
+    def poison(self, table: RegionTable, stream: Stream) -> None:
+        """Make every byte of the regions wrong: the complement of their content."""
+        self._write(table, _FLIPPED, stream)
+
+    def _write(self, table: RegionTable, flip: int, stream: Stream) -> None:
         for address, count in table.parts():
-            self._launch("write_regions", (_BLOCKS, count), _THREADS, stream, (address, _P), (flip, _U32))
+            self._launch("write_regions", self._for_regions(count), stream, address, _U32(flip))
 
-    def compare(self, table: RegionTable, stream: int) -> tuple[int, int] | None:
+    def compare(self, table: RegionTable, stream: Stream) -> tuple[int, int] | None:
         """Compare every region in full and wait: (region, offset) of the first wrong byte, or None."""
         base = 0
         for address, count in table.parts():
-            self._gpu.write(self._wrong, b"\xff" * 8)
-            self._launch("compare_regions", (_BLOCKS, count), _THREADS, stream, (address, _P), (self._wrong, _P))
-            wrong = int.from_bytes(self._gpu.read(self._wrong, 8, stream), "little")
-            if wrong != _NONE_WRONG:
-                return base + (wrong >> _REGION_SHIFT), wrong & ((1 << _REGION_SHIFT) - 1)
+            self._gpu.write(self._wrong, NONE_WRONG)
+            self._launch("compare_regions", self._for_regions(count), stream, address, self._wrong)
+            wrong = place_of_wrong(self._gpu.read(self._wrong, 8, stream))
+            if wrong is not None:
+                return base + wrong[0], wrong[1]
             base += count
         return None
 
-    def compare_later(self, table: RegionTable, wrong: int, stream: int) -> None:
-        """Compare, leaving the packed result at address `wrong`, which must hold all ones."""
+    def compare_later(self, table: RegionTable, wrong: int, stream: Stream) -> None:
+        """Compare, leaving the place of a wrong byte at address `wrong`, which must hold `NONE_WRONG`."""
         for address, count in table.parts():
-            self._launch("compare_regions", (_BLOCKS, count), _THREADS, stream, (address, _P), (wrong, _P))
+            self._launch("compare_regions", self._for_regions(count), stream, address, wrong)
 
-    def gate(self, words: int, count: int, stride: int, value: int, timeout_ns: int, out: int, stream: int) -> None:
+    def gate(self, words: int, count: int, stride: int, value: int, timeout_ns: int, out: int, stream: Stream) -> None:
         """Hold `stream` until `count` words, `stride` words apart, have reached `value`; out: (opened ns, late)."""
-        values = ((words, _P), (count, _U32), (stride, _U32), (value, _U64), (timeout_ns, _U64), (out, _P))
-        self._launch("gate", (1, 1), 1, stream, *values)
+        self._launch("gate", self._one_thread, stream, words, _U32(count), _U32(stride), value, timeout_ns, out)
 
-    def signal(self, word: int, value: int, stream: int) -> None:
+    def signal(self, word: int, value: int, stream: Stream) -> None:
         """Set a word that gates of other processes read."""
-        self._launch("signal", (1, 1), 1, stream, (word, _P), (value, _U64))
+        self._launch("signal", self._one_thread, stream, word, value)
 
-    def spin(self, duration_ns: int, out: int, stream: int) -> None:
+    def spin(self, duration_ns: int, out: int, stream: Stream) -> None:
         """Keep `stream` busy; out: (begin ns, end ns)."""
-        self._launch("spin", (1, 1), 1, stream, (duration_ns, _U64), (out, _P))
+        self._launch("spin", self._one_thread, stream, duration_ns, out)
 
-    def answer_clock(self, request: int, reply: int, rounds: int, timeout_ns: int, stream: int) -> None:
+    def answer_clock(self, request: int, reply: int, rounds: int, timeout_ns: int, stream: Stream) -> None:
         """Answer the host's requests with this GPU's clock."""
-        values = ((request, _P), (reply, _P), (rounds, _U64), (timeout_ns, _U64))
-        self._launch("answer_clock", (1, 1), 1, stream, *values)
+        self._launch("answer_clock", self._one_thread, stream, request, reply, rounds, timeout_ns)
 
     def watch(
-        self, addresses: int, count: int, stamps: int, timeout_ns: int, looked: int, ready: int, stream: int
+        self, addresses: int, count: int, stamps: int, timeout_ns: int, looked: int, ready: int, stream: Stream
     ) -> None:
         """Stamp when the byte at each of `count` addresses changes."""
-        values = ((addresses, _P), (count, _U32), (stamps, _P), (timeout_ns, _U64), (looked, _P), (ready, _P))
-        self._launch("watch", (max(-(-count // _WATCH_THREADS), 1), 1), _WATCH_THREADS, stream, *values)
+        config = self._gpu.core.LaunchConfig(grid=max(-(-count // _WATCH_THREADS), 1), block=_WATCH_THREADS)
+        self._launch("watch", config, stream, addresses, _U32(count), stamps, timeout_ns, looked, ready)
 
-    def _launch(self, name: str, grid: tuple[int, int], threads: int, stream: int, *arguments: tuple[int, Any]) -> None:
-        values = tuple(value for value, _ in arguments)
-        types = tuple(kind for _, kind in arguments)
-        function = self._functions[name]
+    def _for_regions(self, count: int) -> Any:
+        return self._gpu.core.LaunchConfig(grid=(_BLOCKS, count), block=_THREADS)
+
+    def _launch(self, name: str, config: Any, stream: Stream, *arguments: Any) -> None:
+        """A Python integer is passed as eight bytes: an address or a u64."""
         gpu = self._gpu
-        gpu.call(gpu.driver.cuLaunchKernel, function, *grid, 1, threads, 1, 1, 0, stream, (values, types), 0)
-
-
-_P, _U32, _U64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64
+        gpu.do(f"cuLaunchKernel of {name}", gpu.core.launch, stream, config, self._kernels[name], *arguments)
 
 
 class RegionTable:
@@ -144,7 +138,7 @@ class RegionTable:
         self.regions = list(regions)
         rows = [(base + r.offset, r.size, r.src_offset, r.seed) for r in regions]
         content = np.array(rows, dtype=np.uint64).tobytes()
-        self._address = int(gpu.call(gpu.runtime.cudaMalloc, len(content)))
+        self._address = gpu.allocate(len(content))
         gpu.write(self._address, content)
 
     def parts(self) -> list[tuple[int, int]]:
@@ -154,4 +148,4 @@ class RegionTable:
 
     def free(self) -> None:
         """Give the memory back."""
-        self._gpu.call(self._gpu.runtime.cudaFree, self._address)
+        self._gpu.free(self._address)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import array
 import os
 import socket
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from dwdp_hw.executors.cuda.gpu import Gpu
+from dwdp_hw.executors.cuda.gpu import Gpu, giving_back
 from dwdp_hw.executors.layout import PAGE_BYTES
 from dwdp_sim.base.errors import ConfigError
 
@@ -32,30 +32,15 @@ class Exchange(Protocol):
         """Path of a socket of `rank` that ranks of this host may connect to."""
 
 
-@dataclass
-class SharedArena:
-    """One rank's exported memory and its peers' as mapped here.
-
-    Attributes:
-        own: Address of this rank's memory.
-        bases: Address of every rank's memory, own included.
-        close: Unmaps the peers' and frees the own one.
-    """
-
-    own: int
-    bases: dict[int, int]
-    close: Callable[[], None]
-
-
 def check_mapping(gpu: Gpu, mapping: str) -> None:
     """Raise `ConfigError` if this machine cannot map peer memory that way."""
     if mapping not in MAPPINGS:
         raise ConfigError("backend.mapping", mapping, f"allowed: {', '.join(MAPPINGS)}")
-    if mapping == "vmm_fd" and not gpu.attribute("HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED"):
+    if mapping == "vmm_fd" and not gpu.device.properties.handle_type_posix_file_descriptor_supported:
         raise ConfigError("backend.mapping", mapping, "this GPU and driver export no POSIX file descriptors; use ipc")
     if mapping != "vmm_fabric":
         return
-    if not gpu.attribute("HANDLE_TYPE_FABRIC_SUPPORTED"):
+    if not gpu.device.properties.handle_type_fabric_supported:
         raise ConfigError(
             "backend.mapping", mapping, "this GPU and driver offer no fabric handles (an NVL72 node is needed); use ipc"
         )
@@ -68,7 +53,7 @@ def check_mapping(gpu: Gpu, mapping: str) -> None:
         )
 
 
-def share(gpu: Gpu, size: int, mapping: str, exchange: Exchange, key: str) -> SharedArena:
+def share(gpu: Gpu, size: int, mapping: str, exchange: Exchange, key: str) -> AbstractContextManager[dict[int, int]]:
     """Allocate `size` bytes, export them, and map every peer's.
 
     Args:
@@ -77,34 +62,38 @@ def share(gpu: Gpu, size: int, mapping: str, exchange: Exchange, key: str) -> Sh
         mapping: One of `MAPPINGS`.
         exchange: The group.
         key: A name that no other exchange of the group uses.
+
+    Returns:
+        A context that gives the address of every rank's memory as mapped here, by rank. At its end it unmaps the
+        peers' memory, meets the peers unless an error has ended it, and frees the own memory.
     """
     check_mapping(gpu, mapping)
     size = -(-size // PAGE_BYTES) * PAGE_BYTES
     return _share_ipc(gpu, size, exchange, key) if mapping == "ipc" else _share_vmm(gpu, size, mapping, exchange, key)
 
 
-def _share_ipc(gpu: Gpu, size: int, exchange: Exchange, key: str) -> SharedArena:
+@contextmanager
+def _share_ipc(gpu: Gpu, size: int, exchange: Exchange, key: str) -> Iterator[dict[int, int]]:
     runtime = gpu.runtime
-    own = int(gpu.call(runtime.cudaMalloc, size))
-    handle = gpu.call(runtime.cudaIpcGetMemHandle, own)
-    bases = {exchange.rank: own}
-    for rank, content in enumerate(exchange.all_gather(key, bytes(handle.reserved))):
-        if rank != exchange.rank:
-            peer = runtime.cudaIpcMemHandle_t()
-            peer.reserved = content
-            bases[rank] = int(gpu.call(runtime.cudaIpcOpenMemHandle, peer, runtime.cudaIpcMemLazyEnablePeerAccess))
-
-    def close() -> None:
-        for rank, address in bases.items():
-            if rank != exchange.rank:
-                gpu.call(runtime.cudaIpcCloseMemHandle, address)
+    with giving_back() as own:
+        address = gpu.allocate(size)
+        own.callback(gpu.free, address)
+        handle = gpu.call(runtime.cudaIpcGetMemHandle, address)
+        bases = {exchange.rank: address}
+        with giving_back() as mapped:
+            for rank, content in enumerate(exchange.all_gather(key, bytes(handle.reserved))):
+                if rank != exchange.rank:
+                    peer = runtime.cudaIpcMemHandle_t()
+                    peer.reserved = content
+                    flags = runtime.cudaIpcMemLazyEnablePeerAccess
+                    bases[rank] = int(gpu.call(runtime.cudaIpcOpenMemHandle, peer, flags))
+                    mapped.callback(gpu.call, runtime.cudaIpcCloseMemHandle, bases[rank])
+            yield bases
         exchange.all_gather(f"{key}/closed", b"")  # nobody frees what another still has mapped
-        gpu.call(runtime.cudaFree, own)
-
-    return SharedArena(own, bases, close)
 
 
-def _share_vmm(gpu: Gpu, size: int, mapping: str, exchange: Exchange, key: str) -> SharedArena:
+@contextmanager
+def _share_vmm(gpu: Gpu, size: int, mapping: str, exchange: Exchange, key: str) -> Iterator[dict[int, int]]:
     driver = gpu.driver
     types = driver.CUmemAllocationHandleType
     fabric = mapping == "vmm_fabric"
@@ -113,30 +102,36 @@ def _share_vmm(gpu: Gpu, size: int, mapping: str, exchange: Exchange, key: str) 
     minimum = driver.CUmemAllocationGranularity_flags.CU_MEM_ALLOC_GRANULARITY_MINIMUM
     unit = int(gpu.call(driver.cuMemGetAllocationGranularity, properties, minimum))
     size = -(-size // unit) * unit
-    handle = gpu.call(driver.cuMemCreate, size, properties, 0)
-    exported = gpu.call(driver.cuMemExportToShareableHandle, handle, kind, 0)
-    handles = {exchange.rank: handle}
-    if fabric:
-        for rank, content in enumerate(exchange.all_gather(key, bytes(exported.data))):
-            if rank != exchange.rank:
-                peer = driver.CUmemFabricHandle()
-                peer.data = content
-                handles[rank] = gpu.call(driver.cuMemImportFromShareableHandle, peer.getPtr(), kind)
-    else:
-        for rank, descriptor in _trade_descriptors(int(exported), exchange, key).items():
-            handles[rank] = gpu.call(driver.cuMemImportFromShareableHandle, descriptor, kind)
-            os.close(descriptor)
-        os.close(int(exported))
-    bases = {rank: _map(gpu, peer, size, unit) for rank, peer in handles.items()}
+    with giving_back() as taken:
+        handles = {exchange.rank: gpu.call(driver.cuMemCreate, size, properties, 0)}
+        taken.callback(gpu.call, driver.cuMemRelease, handles[exchange.rank])
+        exported = gpu.call(driver.cuMemExportToShareableHandle, handles[exchange.rank], kind, 0)
+        import_peers = _import_fabric_handles if fabric else _import_descriptors
+        for rank, handle in import_peers(gpu, exported, kind, exchange, key):
+            handles[rank] = handle
+            taken.callback(gpu.call, driver.cuMemRelease, handle)
+        yield {rank: _map(gpu, handle, size, unit, taken) for rank, handle in handles.items()}
+    exchange.all_gather(f"{key}/closed", b"")
 
-    def close() -> None:
-        for rank, address in bases.items():
-            gpu.call(driver.cuMemUnmap, address, size)
-            gpu.call(driver.cuMemAddressFree, address, size)
-            gpu.call(driver.cuMemRelease, handles[rank])
-        exchange.all_gather(f"{key}/closed", b"")
 
-    return SharedArena(bases[exchange.rank], bases, close)
+def _import_fabric_handles(
+    gpu: Gpu, exported: Any, kind: Any, exchange: Exchange, key: str
+) -> Iterator[tuple[int, Any]]:
+    """Give every peer our handle through the group; each peer's rank and its memory."""
+    for rank, content in enumerate(exchange.all_gather(key, bytes(exported.data))):
+        if rank != exchange.rank:
+            peer = gpu.driver.CUmemFabricHandle()
+            peer.data = content
+            yield rank, gpu.call(gpu.driver.cuMemImportFromShareableHandle, peer.getPtr(), kind)
+
+
+def _import_descriptors(gpu: Gpu, exported: Any, kind: Any, exchange: Exchange, key: str) -> Iterator[tuple[int, Any]]:
+    """Give every peer our file descriptor over a socket; each peer's rank and its memory. Closes the descriptors."""
+    with ExitStack() as opened:
+        opened.callback(os.close, int(exported))
+        received = _trade_descriptors(int(exported), exchange, key, opened)
+        for rank, descriptor in received.items():
+            yield rank, gpu.call(gpu.driver.cuMemImportFromShareableHandle, descriptor, kind)
 
 
 def _allocation(gpu: Gpu, kind: Any) -> Any:
@@ -149,10 +144,12 @@ def _allocation(gpu: Gpu, kind: Any) -> Any:
     return properties
 
 
-def _map(gpu: Gpu, handle: Any, size: int, alignment: int) -> int:
+def _map(gpu: Gpu, handle: Any, size: int, alignment: int, taken: ExitStack) -> int:
     driver = gpu.driver
     address = int(gpu.call(driver.cuMemAddressReserve, size, alignment, 0, 0))
+    taken.callback(gpu.call, driver.cuMemAddressFree, address, size)
     gpu.call(driver.cuMemMap, address, size, 0, handle, 0)
+    taken.callback(gpu.call, driver.cuMemUnmap, address, size)
     access = driver.CUmemAccessDesc()
     access.location.type = driver.CUmemLocationType.CU_MEM_LOCATION_TYPE_DEVICE
     access.location.id = gpu.ordinal
@@ -161,25 +158,25 @@ def _map(gpu: Gpu, handle: Any, size: int, alignment: int) -> int:
     return address
 
 
-def _trade_descriptors(own: int, exchange: Exchange, key: str) -> dict[int, int]:
-    """Give every peer our descriptor over a socket (SCM_RIGHTS) and take theirs. All ranks must be on one host."""
-    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    server.settimeout(_SOCKET_WAIT_S)
+def _trade_descriptors(own: int, exchange: Exchange, key: str, opened: ExitStack) -> dict[int, int]:
+    """Give every peer our descriptor (SCM_RIGHTS) and take theirs, for `opened` to close. All ranks are on one host."""
     received: dict[int, int] = {}
     path = exchange.socket_path(exchange.rank)
-    try:
-        server.bind(path)
-        server.listen(exchange.size)
-        exchange.all_gather(f"{key}/listening", b"")
-        for peer in range(exchange.size):
-            if peer == exchange.rank:
-                _serve(server, own, exchange.size - 1)
-            else:
-                received[peer] = _fetch(exchange.socket_path(peer))
-            exchange.all_gather(f"{key}/served/{peer}", b"")  # one rank serves at a time
-    finally:
-        server.close()
-        Path(path).unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.settimeout(_SOCKET_WAIT_S)
+        try:
+            server.bind(path)
+            server.listen(exchange.size)
+            exchange.all_gather(f"{key}/listening", b"")
+            for peer in range(exchange.size):
+                if peer == exchange.rank:
+                    _serve(server, own, exchange.size - 1)
+                else:
+                    received[peer] = _fetch(exchange.socket_path(peer))
+                    opened.callback(os.close, received[peer])
+                exchange.all_gather(f"{key}/served/{peer}", b"")  # one rank serves at a time
+        finally:
+            Path(path).unlink(missing_ok=True)
     return received
 
 

@@ -5,105 +5,127 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dwdp_hw.cases.case import Case
 from dwdp_hw.cases.result import LayerTimes
+from dwdp_hw.executors.cuda.buffers import Buffers
+from dwdp_hw.executors.cuda.gpu import Gpu, giving_back
+from dwdp_hw.executors.cuda.issue import Call
+from dwdp_hw.executors.cuda.kernels import NONE_WRONG, Kernels, place_of_wrong
+from dwdp_hw.executors.cuda.timed_run import TimedStream
 from dwdp_hw.executors.layout import SLOTS
 from dwdp_sim.base.errors import ConfigError
 
 if TYPE_CHECKING:
-    from dwdp_hw.executors.cuda.rank import CudaRank
+    from cuda.core import Event
 
-_POISON = 0xFFFFFFFF
-_NONE_WRONG = (1 << 64) - 1
-_REGION_SHIFT = 40
 _MATRIX = 4096
 
 
 @dataclass(frozen=True)
 class _LayerEvents:
-    copy_begin: Any
-    copy_end: Any
-    compute_begin: Any
-    compute_end: Any
+    copy_begin: Event
+    copy_end: Event
+    compute_begin: Event
+    compute_end: Event
 
 
 class PipelineRun:
     """The prefetch of layer l + 2 is issued after layer l's compute; layer l's compute waits for its prefetch."""
 
-    def __init__(self, rank: CudaRank, case: Case, windows_s: Sequence[float]) -> None:
-        """`windows_s`: compute time of each layer on this rank, in seconds."""
+    def __init__(
+        self,
+        gpu: Gpu,
+        kernels: Kernels,
+        timed: TimedStream,
+        buffers: Buffers,
+        calls: Sequence[Sequence[Call]],
+        case: Case,
+        windows_s: Sequence[float],
+    ) -> None:
+        """Prepare the steps of one case.
+
+        Args:
+            gpu: The GPU.
+            kernels: Its kernels.
+            timed: Where the copies are issued.
+            buffers: The slots, made for `case`.
+            calls: The calls of each layer.
+            case: What is measured.
+            windows_s: Compute time of each layer on this rank, in seconds.
+        """
         assert case.pipeline is not None
-        self._rank, self._case = rank, case
-        gpu = rank.gpu
+        self._gpu, self._kernels, self._timed, self._buffers = gpu, kernels, timed, buffers
+        self._calls, self._case = calls, case
         self._compute_stream = gpu.stream()
         self._events = [_LayerEvents(*(gpu.event() for _ in range(4))) for _ in range(case.layers)]
-        self._out = int(gpu.call(gpu.runtime.cudaMalloc, 16))
-        self._wrong = int(gpu.call(gpu.runtime.cudaMalloc, 8 * case.layers))
         self._windows_ns = [int(window_s * 1e9) for window_s in windows_s]
         self._products: list[int] = []
-        if case.pipeline.window == "matmul":
-            self._prepare_products(windows_s)
+        with giving_back() as taken:
+            self._spun, self._wrong = gpu.allocate(16), gpu.allocate(8 * case.layers)
+            taken.callback(gpu.free, self._spun)
+            taken.callback(gpu.free, self._wrong)
+            if case.pipeline.window == "matmul":
+                self._prepare_products(windows_s)
+            self._taken = taken.pop_all()
 
     def run(self, verify: bool) -> list[LayerTimes]:
         """One step. With `verify`, each slot is compared in full when its layer computes, and poisoned again."""
-        rank, gpu, launcher = self._rank, self._rank.gpu, self._rank.launcher
-        for slot in range(min(SLOTS, self._case.layers)):
-            rank.poison(slot)
-        gpu.write(self._wrong, b"\xff" * (8 * self._case.layers))
+        gpu, timed, layers = self._gpu, self._timed, self._case.layers
+        for slot in range(min(SLOTS, layers)):
+            self._buffers.poison(slot, timed.stream)
+        gpu.write(self._wrong, NONE_WRONG * layers)
         mode = self._case.issue_mode
-        launcher.begin_step(mode)
-        self._stream_waits(self._compute_stream, launcher.start_event)
-        for layer in range(min(SLOTS, self._case.layers)):
+        timed.begin_step(mode)
+        gpu.hold(self._compute_stream, timed.start)
+        for layer in range(min(SLOTS, layers)):
             self._prefetch(layer)
-        for layer in range(self._case.layers):
+        for layer in range(layers):
             self._compute(layer, verify)
-            if layer + SLOTS < self._case.layers:
-                self._stream_waits(rank.stream, self._events[layer].compute_end)
+            if layer + SLOTS < layers:
+                gpu.hold(timed.stream, self._events[layer].compute_end)
                 self._prefetch(layer + SLOTS)
-        launcher.end_queueing(mode)
+        timed.end_queueing(mode)
         gpu.wait_event(self._events[-1].compute_end, "the end of the step")
         if verify:
             self._report_wrong()
-        return [self._times(layer) for layer in range(self._case.layers)]
+        return [self._times(layer) for layer in range(layers)]
+
+    def close(self) -> None:
+        """Free what the steps' kernels write."""
+        self._taken.close()
 
     def _prefetch(self, layer: int) -> None:
-        rank, events = self._rank, self._events[layer]
-        rank.gpu.record(events.copy_begin, rank.stream)
-        for call in rank.calls[layer]:
+        events, stream = self._events[layer], self._timed.stream
+        self._gpu.record(events.copy_begin, stream)
+        for call in self._calls[layer]:
             call()
-        rank.gpu.record(events.copy_end, rank.stream)
+        self._gpu.record(events.copy_end, stream)
 
     def _compute(self, layer: int, verify: bool) -> None:
-        rank, events, stream = self._rank, self._events[layer], self._compute_stream
-        self._stream_waits(stream, events.copy_end)
-        rank.gpu.record(events.compute_begin, stream)
+        events, stream, kernels, buffers = self._events[layer], self._compute_stream, self._kernels, self._buffers
+        self._gpu.hold(stream, events.copy_end)
+        self._gpu.record(events.compute_begin, stream)
         if self._products:
             self._multiply(self._products[layer])
         else:
-            rank.kernels.spin(self._windows_ns[layer], self._out, stream)
+            kernels.spin(self._windows_ns[layer], self._spun, stream)
         if verify:
-            rank.kernels.compare_later(rank.buffers.checked(layer), self._wrong + 8 * layer, stream)
+            kernels.compare_later(buffers.checked(layer), self._wrong + 8 * layer, stream)
             if layer + SLOTS < self._case.layers:
-                rank.kernels.write(rank.buffers.expected(layer + SLOTS), _POISON, stream)
-        rank.gpu.record(events.compute_end, stream)
-
-    def _stream_waits(self, stream: int, event: Any) -> None:
-        gpu = self._rank.gpu
-        gpu.call(gpu.runtime.cudaStreamWaitEvent, stream, event, 0)
+                kernels.poison(buffers.expected(layer + SLOTS), stream)
+        self._gpu.record(events.compute_end, stream)
 
     def _report_wrong(self) -> None:
-        rank = self._rank
-        content = rank.gpu.read(self._wrong, 8 * self._case.layers, self._compute_stream)
+        content = self._gpu.read(self._wrong, 8 * self._case.layers, self._compute_stream)
         for layer in range(self._case.layers):
-            wrong = int.from_bytes(content[8 * layer : 8 * layer + 8], "little")
-            if wrong != _NONE_WRONG:
-                name = rank.name_wrong(layer, wrong >> _REGION_SHIFT, wrong & ((1 << _REGION_SHIFT) - 1))
-                raise rank.gpu.place.fault(f"wrong bytes: {name}")
+            wrong = place_of_wrong(content[8 * layer : 8 * layer + 8])
+            if wrong is not None:
+                raise self._gpu.place.fault(f"wrong bytes: {self._buffers.name_of_wrong(layer, *wrong)}")
 
     def _times(self, layer: int) -> LayerTimes:
-        start, events, between = self._rank.launcher.start_event, self._events[layer], self._rank.gpu.between_s
+        start, events, between = self._timed.start, self._events[layer], self._gpu.between_s
         return LayerTimes(
             layer=layer,
             copy_begin_s=between(start, events.copy_begin),
@@ -114,7 +136,7 @@ class PipelineRun:
 
     def _prepare_products(self, windows_s: Sequence[float]) -> None:
         """Choose how many matrix products fill each window on this GPU."""
-        gpu = self._rank.gpu
+        gpu = self._gpu
         try:
             torch = importlib.import_module("torch")
         except ImportError as error:
@@ -127,7 +149,7 @@ class PipelineRun:
         self._right = torch.randn(shape, generator=generator, **options)
         self._product = torch.empty(shape, **options)
         torch.cuda.synchronize()
-        self._torch, self._torch_stream = torch, torch.cuda.ExternalStream(self._compute_stream)
+        self._torch, self._torch_stream = torch, torch.cuda.ExternalStream(int(self._compute_stream.handle))
         begin, end = gpu.event(), gpu.event()
         for count in (10, 50):  # the first round warms up
             gpu.record(begin, self._compute_stream)

@@ -10,21 +10,20 @@ import numpy as np
 from dwdp_hw.cases.case import QUEUE_LIMIT_CALLS, Case, Settings
 from dwdp_hw.cases.result import Detail, LayerTimes, Reading, Sample, Witness
 from dwdp_hw.executors.cuda.buffers import Buffers
-from dwdp_hw.executors.cuda.clock import PinnedWords, read_offset
+from dwdp_hw.executors.cuda.clock import read_offset
 from dwdp_hw.executors.cuda.cupti import Recorder
 from dwdp_hw.executors.cuda.gpu import Gpu, count_gpus
 from dwdp_hw.executors.cuda.issue import ISSUES, batch_path, prepare_calls
 from dwdp_hw.executors.cuda.kernels import Kernels
 from dwdp_hw.executors.cuda.nvml import Telemetry
+from dwdp_hw.executors.cuda.pinned import PinnedWords
 from dwdp_hw.executors.cuda.pipeline import PipelineRun
 from dwdp_hw.executors.cuda.slice_watch import SliceWatch
-from dwdp_hw.executors.cuda.timed_run import Launcher
-from dwdp_hw.executors.expected import Region, name_of_place
+from dwdp_hw.executors.cuda.timed_run import TimedStream
 from dwdp_hw.executors.layout import RankCopies, rank_copies
 from dwdp_hw.group.group import Group
 from dwdp_sim.plan.copy_plan import BATCH
 
-_POISON = 0xFFFFFFFF
 _MOST_WATCHED = 200_000  # threads that fit a Hopper GPU at once, with room to spare
 
 
@@ -34,15 +33,16 @@ class CudaRank:
     def __init__(self, group: Group, settings: Settings) -> None:
         self._group, self._settings = group, settings
         ordinal = self._choose_gpu()
-        self.gpu = Gpu(ordinal, group.place, settings.wait_s)
+        self._gpu = Gpu(ordinal, group.place, settings.wait_s)
         self._refuse_shared_gpu()
-        self.kernels = Kernels(self.gpu)
-        self.stream, self._side = self.gpu.stream(), self.gpu.stream()
-        self._pinned = PinnedWords(self.gpu, 16)
-        self._telemetry = Telemetry(self.gpu.bus_id)
-        self.launcher = Launcher(self.gpu, self.kernels, group, settings, self.stream, self._pinned)
+        self._kernels = Kernels(self._gpu)
+        self._stream, self._side = self._gpu.stream(), self._gpu.stream()
+        self._pinned = PinnedWords(self._gpu)
+        self._telemetry = Telemetry(self._gpu.bus_id)
+        self._timed = TimedStream(self._gpu, self._kernels, group, settings, self._stream, self._pinned)
         self._buffers: Buffers | None = None
-        self.device = self.gpu.name
+        self._pipeline: PipelineRun | None = None
+        self.device = self._gpu.name
         self.machine = self._describe()
 
     def _choose_gpu(self) -> int:
@@ -59,16 +59,16 @@ class CudaRank:
         return local
 
     def _refuse_shared_gpu(self) -> None:
-        name = f"{self._group.place.host} {self.gpu.bus_id}".encode()
+        name = f"{self._group.place.host} {self._gpu.bus_id}".encode()
         names = self._group.all_gather("gpu", name)
         if names.count(name) > 1:
             raise self._group.place.fault(
-                f"ranks {[r for r, n in enumerate(names) if n == name]} have the same GPU {self.gpu.bus_id}; two "
+                f"ranks {[r for r, n in enumerate(names) if n == name]} have the same GPU {self._gpu.bus_id}; two "
                 "processes on one GPU take turns, so nothing could be learned from them"
             )
 
     def _describe(self) -> dict[str, Any]:
-        versions = self.gpu.versions
+        versions = self._gpu.versions
         return {
             "gpu": self.device,
             "gpus": self._group.size,
@@ -76,7 +76,7 @@ class CudaRank:
             "cuda_driver": versions.driver,
             "cuda_runtime": versions.runtime,
             "cuda_bindings": versions.bindings,
-            "async_engines": self.gpu.attribute("ASYNC_ENGINE_COUNT"),
+            "async_engines": self._gpu.device.properties.async_engine_count,
             "visible_gpus": "one per rank" if self._sees_one else "all",
             "nvml_missing": self._telemetry.missing,
             "python": platform.python_version(),
@@ -86,50 +86,58 @@ class CudaRank:
         """Allocate, map, fill; buffers of the case before are kept where they fit."""
         place, rank = self._group.place, self._group.rank
         self._case = case
+        self._close_pipeline()
         if self._buffers is None or not self._buffers.fit(case):
             if self._buffers is not None:
                 self._buffers.close()
-            self._buffers = Buffers(self.gpu, self.kernels, self._group, case, self.stream)
+            self._buffers = Buffers(self._gpu, self._kernels, self._group, case, self._stream)
         self._buffers.use(case)
         place.at("building the calls")
         self._copies = [rank_copies(case.plan, self._buffers.layout, rank, layer) for layer in range(case.layers)]
-        self.calls = [self._prepare_calls(copies, case.issue) for copies in self._copies]
+        self._calls = [self._prepare_calls(copies, case.issue) for copies in self._copies]
         self._issue_ways = {way: self._prepare_calls(self._copies[0], way) for way in ISSUES if self._counts_issue()}
-        self.clock = read_offset(self.gpu, self.kernels, self._pinned, self.stream)
+        self._clock = read_offset(self._gpu, self._kernels, self._pinned, self._stream)
         if case.pipeline is not None:
-            self._pipeline = PipelineRun(self, case, case.pipeline.windows_s(rank, case.layers))
-        self.gpu.finish(self.stream, "preparing the case")
+            self._pipeline = PipelineRun(
+                self._gpu,
+                self._kernels,
+                self._timed,
+                self._buffers,
+                self._calls,
+                case,
+                case.pipeline.windows_s(rank, case.layers),
+            )
+        self._gpu.finish(self._stream, "preparing the case")
 
     def _counts_issue(self) -> bool:
         return self._case.measure == "issue_cost"
 
     def _prepare_calls(self, copies: RankCopies, issue: str) -> list[Any]:
-        buffers = self.buffers
-        return self.launcher.with_barriers(
-            prepare_calls(self.gpu, copies, buffers.bases, buffers.slots, self.stream, issue), copies.call_barrier
+        buffers = self._ready_buffers
+        return self._timed.with_barriers(
+            prepare_calls(self._gpu, copies, buffers.bases, buffers.slots, self._stream, issue), copies.call_barrier
         )
 
     @property
-    def buffers(self) -> Buffers:
+    def _ready_buffers(self) -> Buffers:
         """The buffers of this case."""
         assert self._buffers is not None  # `prepare` comes first
         return self._buffers
 
     def poison(self, layer: int) -> None:
         """Make every byte of the slot wrong, and wait."""
-        self.kernels.write(self.buffers.expected(layer), _POISON, self.stream)
-        self.gpu.finish(self.stream, "poisoning")
+        self._ready_buffers.poison(layer, self._stream)
 
     def run(self, layer: int) -> Sample:
         """One run, timed by events on the device."""
         if self._settings.hang_rank == self._group.rank:
-            self.launcher.hang()
+            self._timed.hang()
         later_s = self._case.later_s(self._group.rank)
-        return self.launcher.run(self.calls[layer], self._case.issue_mode, self.clock, later_s)
+        return self._timed.run(self._calls[layer], self._case.issue_mode, self._clock, later_s)
 
     def serve(self) -> None:
         """Be there when the others start."""
-        self.launcher.serve(self._case.issue_mode)
+        self._timed.serve(self._case.issue_mode)
 
     def watch(self, layer: int) -> Detail:
         """One run whose slices are watched."""
@@ -137,16 +145,16 @@ class CudaRank:
         if len(copies.dst) > _MOST_WATCHED:
             copies_seen = np.zeros(0, np.uint64)
         else:
-            copies_seen = np.uint64(self.buffers.slots) + (copies.dst + copies.size - 1).astype(np.uint64)
-        watch = SliceWatch(self.gpu, self.kernels, self._pinned, self._side, copies_seen)
+            copies_seen = np.uint64(self._ready_buffers.slots) + (copies.dst + copies.size - 1).astype(np.uint64)
+        watch = SliceWatch(self._gpu, self._kernels, self._pinned, self._side, copies_seen)
         later_s = self._case.later_s(self._group.rank)
-        return self.launcher.watched_run(self.calls[layer], self._case.issue_mode, watch, later_s)
+        return self._timed.watched_run(self._calls[layer], self._case.issue_mode, watch, later_s)
 
     def witness(self, layer: int) -> Witness:
         """One run recorded by CUPTI; where that does not work, a run all the same: the other ranks count on it."""
         self._group.place.at("starting the profiler")
         try:
-            recorder = Recorder(self.gpu.ordinal)
+            recorder = Recorder(self._gpu.ordinal)
             recorder.start()
         except Exception as error:  # a witness is welcome, not needed
             self.run(layer)
@@ -157,23 +165,19 @@ class CudaRank:
 
     def first_wrong(self, layer: int) -> str | None:
         """Compare every byte of the slot and the guards on the GPU."""
-        wrong = self.kernels.compare(self.buffers.checked(layer), self.stream)
-        return None if wrong is None else self.name_wrong(layer, *wrong)
-
-    def name_wrong(self, layer: int, region: int, offset: int) -> str:
-        """Name the slice of a wrong byte."""
-        where: Region = self.buffers.checked(layer).regions[region]
-        return name_of_place(self._case.plan, self.buffers.layout, self._group.rank, layer, where, offset)
+        wrong = self._kernels.compare(self._ready_buffers.checked(layer), self._stream)
+        return None if wrong is None else self._ready_buffers.name_of_wrong(layer, *wrong)
 
     def pipeline(self, verify: bool) -> list[LayerTimes]:
         """One forward step."""
+        assert self._pipeline is not None  # `prepare` comes first
         return self._pipeline.run(verify)
 
     def issue_cost(self) -> dict[str, float]:
         """Host seconds a slice for each way, one after the other."""
         copies, mode = self._copies[0], self._case.issue_mode
         timed = copies.call_first[min(QUEUE_LIMIT_CALLS, len(copies.call_issue))]
-        return {way: self.launcher.host_time_s(calls, mode) / int(timed) for way, calls in self._issue_ways.items()}
+        return {way: self._timed.host_time_s(calls, mode) / int(timed) for way, calls in self._issue_ways.items()}
 
     def path(self) -> str:
         """The driver entry of this case's copies."""
@@ -182,7 +186,7 @@ class CudaRank:
 
     def clock_uncertainty_s(self) -> float:
         """Half of the quickest question and answer."""
-        return self.clock.uncertainty_ns / 1e9
+        return self._clock.uncertainty_ns / 1e9
 
     def telemetry(self) -> Reading:
         """NVML now."""
@@ -190,7 +194,14 @@ class CudaRank:
 
     def close(self) -> None:
         """Free and unmap everything."""
+        self._close_pipeline()
         if self._buffers is not None:
             self._buffers.close()
-        self.launcher.close()
+        self._timed.close()
         self._pinned.free()
+        self._kernels.close()
+
+    def _close_pipeline(self) -> None:
+        if self._pipeline is not None:
+            self._pipeline.close()
+            self._pipeline = None

@@ -1,11 +1,11 @@
-"""Small set-ups to ask for advice."""
+"""Small trials to ask for advice."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from dwdp_sim.advise.config import AdviseTree
-from dwdp_sim.advise.trials import Bench
+from dwdp_sim.advise.trials import Baseline
 from dwdp_sim.job.build_steps import build_steps_job
 from dwdp_sim.job.job import StepsJob
 from dwdp_sim.job.presets import preset
@@ -35,8 +35,8 @@ def small_job(**values: Any) -> tuple[AdviseTree, StepsJob]:
     return config, build_steps_job(resolve(config))
 
 
-def small_bench(**values: Any) -> Bench:
-    return Bench.of(small_job(**values)[1])
+def small_baseline(**values: Any) -> Baseline:
+    return Baseline.of(small_job(**values)[1])
 
 
 def free(rate: float = 1e9, **constants: Any) -> dict[str, Any]:

@@ -6,10 +6,10 @@ import pytest
 
 from dwdp_sim.advise.candidates import Candidate
 from dwdp_sim.advise.placements import compare_placements
-from dwdp_sim.advise.trials import Lab
+from dwdp_sim.advise.trials import Trials
 from dwdp_sim.plan.kinds import STRATEGIES
 from dwdp_sim.plan.strategy import Strategy
-from tests.dwdp_sim.advise.bases import free, small_bench
+from tests.dwdp_sim.advise.bases import free, small_baseline
 
 EXPERT = 6_635_528
 HAVE = Candidate(Strategy(STRATEGIES["default"]), False)
@@ -17,8 +17,8 @@ HAVE = Candidate(Strategy(STRATEGIES["default"]), False)
 
 def test_fewer_pulled_experts_take_more_memory_and_shorten_a_step_that_copies_bound() -> None:
     # E = 16, N = 2: P = 8, 6, 4, 2 and L = 16 − P; three layers of L experts and two slots of P.
-    bench = small_bench(**free())
-    rows = compare_placements(Lab(bench, None), bench.cluster, HAVE, 3, (0, 1))
+    baseline = small_baseline(**free())
+    rows = compare_placements(Trials(baseline, None), baseline.cluster, HAVE, 3, (0, 1))
     assert [(r.placement.num_experts_per_worker, r.placement.num_prefetch_experts) for r in rows] == [
         (8, 8), (10, 6), (12, 4), (14, 2),
     ]  # fmt: skip
@@ -31,15 +31,19 @@ def test_fewer_pulled_experts_take_more_memory_and_shorten_a_step_that_copies_bo
 
 def test_what_does_not_fit_is_not_simulated() -> None:
     room = EXPERT * (3 * 10 + 2 * 6)
-    bench = small_bench(cluster__constants__gpu_memory_bytes__value=room)
-    rows = compare_placements(Lab(bench, None), bench.cluster, HAVE, 3, (0, 1))
+    baseline = small_baseline(cluster__constants__gpu_memory_bytes__value=room)
+    rows = compare_placements(Trials(baseline, None), baseline.cluster, HAVE, 3, (0, 1))
     assert [r.fits for r in rows] == [True, True, False, False]
     assert [r.gain is None for r in rows] == [False, False, True, True]
 
 
 def test_an_engine_without_overlap_has_one_placement() -> None:
-    bench = small_bench(strategy__implementation="sglang")
+    baseline = small_baseline(strategy__implementation="sglang")
     rows = compare_placements(
-        Lab(bench, None), bench.cluster, Candidate(Strategy(STRATEGIES["default"], "sglang"), False), 3, (0, 1)
+        Trials(baseline, None),
+        baseline.cluster,
+        Candidate(Strategy(STRATEGIES["default"], "sglang"), False),
+        3,
+        (0, 1),
     )
     assert len(rows) == 1

@@ -6,12 +6,12 @@ import pytest
 
 from dwdp_sim.advise.candidates import Candidate, candidates, changes
 from dwdp_sim.advise.search import Effort, Findings, Row, _choose, search
-from dwdp_sim.advise.trials import Lab
+from dwdp_sim.advise.trials import Trials
 from dwdp_sim.base.estimate import Estimate
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, WALKS, Hypothesis
 from dwdp_sim.plan.kinds import STRATEGIES
 from dwdp_sim.plan.strategy import Strategy
-from tests.dwdp_sim.advise.bases import free, small_bench
+from tests.dwdp_sim.advise.bases import free, small_baseline
 
 ONE, THREE = (Hypothesis(name, constants=WALKS[name]) for name in ("1 source", "3 sources, any"))
 DEFAULT = Candidate(Strategy(STRATEGIES["default"]), False)
@@ -25,8 +25,8 @@ def row(name: str, *gains: float) -> Row:
 
 
 def find(**values: object) -> Findings:
-    bench = small_bench(**values)
-    return search(Lab(bench, None), DEFAULT, [AS_CONFIGURED], EFFORT)
+    baseline = small_baseline(**values)
+    return search(Trials(baseline, None), DEFAULT, [AS_CONFIGURED], EFFORT)
 
 
 def test_the_row_that_is_never_far_from_the_best_is_chosen() -> None:
@@ -76,6 +76,6 @@ def test_what_is_chosen_for_today_needs_no_change_and_every_candidate_was_screen
 
 
 def test_the_final_comparison_takes_as_many_layers_as_it_may_copy() -> None:
-    bench = small_bench(model__num_moe_layers=9, model__num_layers=10)
-    found = search(Lab(bench, None), Candidate(DEFAULT.strategy), [AS_CONFIGURED], Effort(2, (0, 1), 2_500))
+    baseline = small_baseline(model__num_moe_layers=9, model__num_layers=10)
+    found = search(Trials(baseline, None), Candidate(DEFAULT.strategy), [AS_CONFIGURED], Effort(2, (0, 1), 2_500))
     assert 2 <= found.layers < 9

@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dwdp_sim.advise.break_even import Turning
+from dwdp_sim.advise.break_even import BreakEven
 from dwdp_sim.advise.candidates import Candidate, changes
 from dwdp_sim.advise.placements import PlacementRow
 from dwdp_sim.advise.search import Findings, Row
-from dwdp_sim.advise.verdict import turning_lines, verdict
+from dwdp_sim.advise.verdict import break_even_lines, verdict
 from dwdp_sim.base.estimate import Estimate
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, WALKS, Hypothesis
 from dwdp_sim.model.placement import Placement
@@ -22,10 +22,10 @@ ONE = Hypothesis("1 source", constants=WALKS["1 source"])
 DEFAULT, BATCHED = (Candidate(Strategy(STRATEGIES[name]), False) for name in ("default", "batched"))
 
 
-def row(candidate: Candidate, gain: float, half_width: float, in_one: float, have: Candidate = DEFAULT) -> Row:
+def row(candidate: Candidate, gain: float, half_width: float, in_one: float, current: Candidate = DEFAULT) -> Row:
     estimate = Estimate(0.1 / (1 + gain), 0.0, 5)
     gains = {AS_CONFIGURED: gain, ONE: in_one}
-    return Row(candidate, estimate, Estimate(gain, half_width, 5), gains, tuple(changes(candidate, have)))
+    return Row(candidate, estimate, Estimate(gain, half_width, 5), gains, tuple(changes(candidate, current)))
 
 
 def said(rows: Sequence[Row], today: int, best: int) -> list[str]:
@@ -73,9 +73,9 @@ def test_a_changed_engine_is_named_only_where_it_gives_more() -> None:
 
 
 def test_sglang_is_told_what_a_batched_path_would_give() -> None:
-    have = Candidate(Strategy(STRATEGIES["default"], "sglang"), False)
+    current = Candidate(Strategy(STRATEGIES["default"], "sglang"), False)
     batched = Candidate(Strategy(STRATEGIES["batched"], "sglang"), False)
-    rows = [row(have, 0.0, 0.0, 0.0, have), row(batched, 0.1, 0.01, 0.0, have)]
+    rows = [row(current, 0.0, 0.0, 0.0, current), row(batched, 0.1, 0.01, 0.0, current)]
     assert said(rows, 0, 0) == [
         "Nothing to choose today: sglang offers its default copies only. A batched path would give +10.0 ± 1.0 % "
         "tokens a second (+0.0 to +10.0 % over what is not known of the machine)."
@@ -85,9 +85,9 @@ def test_sglang_is_told_what_a_batched_path_would_give() -> None:
 def test_where_it_turns_is_told_for_each_state() -> None:
     gains = Estimate(0.3, 0.1, 5), Estimate(0.001, 0.1, 5)
     spans = ((0.5, 1.7, 0.0), (None, None, 0.02), (0.5, math.inf, 0.0), (1.25, 1.7, 0.0), (1.25, math.inf, 0.0))
-    turnings = [Turning(AS_CONFIGURED, (0.5, 4.0), gains, begin, end, cost) for begin, end, cost in spans]
+    break_evens = [BreakEven(AS_CONFIGURED, (0.5, 4.0), gains, begin, end, cost) for begin, end, cost in spans]
     where = "as configured: batching pays while a layer's window is"
-    assert turning_lines(turnings) == [
+    assert break_even_lines(break_evens) == [
         f"{where} below 1.70 × its uncontended prefetch, at most +30.0 %",
         "as configured: batching gains nothing at any length of compute, and costs up to 2.0 % elsewhere",
         f"{where} anything up to 4 × its uncontended prefetch, at most +30.0 %",

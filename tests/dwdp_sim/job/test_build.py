@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.fabric_constants import constants_for
+from dwdp_sim.job.groups import CUSTOM
 from dwdp_sim.job.schema import config_dir
 from tests.dwdp_sim.composing import checked, job
 
 CLUSTERS = sorted(path.stem for path in (config_dir() / "cluster").glob("*.yaml"))
 MODELS = sorted(path.stem for path in (config_dir() / "model").glob("*.yaml") if path.stem != "hf")
-STRATEGIES = sorted(path.stem for path in (config_dir() / "strategy").glob("*.yaml"))
+STRATEGIES = sorted({path.stem for path in (config_dir() / "strategy").glob("*.yaml")} - {CUSTOM})
 
 
 @pytest.mark.parametrize("cluster", CLUSTERS)

@@ -56,9 +56,9 @@ def kernels(gpu: Gpu) -> Kernels:
 
 @pytest.fixture
 def memory(gpu: Gpu) -> Iterator[int]:
-    address = int(gpu.call(gpu.runtime.cudaMalloc, MIB))
+    address = gpu.allocate(MIB)
     yield address
-    gpu.call(gpu.runtime.cudaFree, address)
+    gpu.free(address)
 
 
 def measure(cases: list[Case], settings: Settings | None = None) -> list[tuple[dict[str, Any], list[RankResult]]]:
@@ -80,7 +80,7 @@ def test_the_gpu_writes_the_same_pattern_as_numpy(
 ) -> None:
     stream = gpu.stream()
     regions = [Region(64 + shift, size, 12345, shift * 3, 0)]
-    kernels.write(RegionTable(gpu, memory, regions), 0, stream)
+    kernels.write(RegionTable(gpu, memory, regions), stream)
     content = gpu.read(memory + 64 + shift, size, stream)
     assert content == pattern_bytes(12345, shift * 3, size).tobytes()
     assert kernels.compare(RegionTable(gpu, memory, regions), stream) is None
@@ -90,7 +90,7 @@ def test_the_gpu_writes_the_same_pattern_as_numpy(
 def test_the_first_wrong_byte_is_found(gpu: Gpu, kernels: Kernels, memory: int, wrong: int) -> None:
     stream = gpu.stream()
     table = RegionTable(gpu, memory, [Region(0, 64, 7, 0, 0), Region(4096, 262143, 8, 0, 0)])
-    kernels.write(table, 0, stream)
+    kernels.write(table, stream)
     for place in (wrong, 262142):
         byte = gpu.read(memory + 4096 + place, 1, stream)[0]
         gpu.write(memory + 4096 + place, bytes([byte ^ 0x10]))
@@ -194,7 +194,8 @@ def test_more_ranks_than_gpus_is_an_error_that_says_why() -> None:
 
 
 def test_fabric_handles_are_refused_with_what_to_do_where_the_machine_has_none(gpu: Gpu) -> None:
-    if gpu.attribute("HANDLE_TYPE_FABRIC_SUPPORTED") and any(Path("/dev/nvidia-caps-imex-channels").glob("channel*")):
+    channels = Path("/dev/nvidia-caps-imex-channels").glob("channel*")
+    if gpu.device.properties.handle_type_fabric_supported and any(channels):
         pytest.skip("this machine offers fabric handles")
     with pytest.raises(ConfigError, match=r"backend\.mapping=vmm_fabric: .*(IMEX channel|use ipc)"):
         check_mapping(gpu, "vmm_fabric")

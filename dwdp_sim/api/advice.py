@@ -1,0 +1,146 @@
+"""Ask which copies to choose from Python."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from dwdp_sim.advise import advice as questions
+from dwdp_sim.advise.advice_json import advice_content
+from dwdp_sim.advise.print_advice import print_advice
+from dwdp_sim.advise.provenance import evidence
+from dwdp_sim.advise.search import Effort
+from dwdp_sim.advise.trials import Baseline
+from dwdp_sim.advise.verdict import verdict
+from dwdp_sim.api.presets import load_cluster
+from dwdp_sim.api.shown import html_of
+from dwdp_sim.api.steps import steps_job, workload_of
+from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.fabric.cluster import Cluster
+from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.job.job import StepsJob
+from dwdp_sim.model.moe import MoEModel
+from dwdp_sim.model.placement import Placement
+from dwdp_sim.plan.strategy import Strategy, StrategyKind
+from dwdp_sim.steps.compute import ComputeConfig
+from dwdp_sim.steps.replications import workers
+from dwdp_sim.steps.requests import RequestLoad
+from dwdp_sim.steps.workload import StepsWorkload
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Which copies to choose, and how sure that is.
+
+    Attributes:
+        job: What the user runs.
+        found: Everything that was compared.
+    """
+
+    job: StepsJob = field(repr=False)
+    found: questions.Advice = field(repr=False)
+
+    @property
+    def sentences(self) -> list[str]:
+        """What to choose today and, where it is worth it, what a change of the engine would give."""
+        return verdict(self.found.findings, self.found.placements[0])
+
+    @property
+    def today(self) -> Strategy:
+        """The best that the engine's users can choose today."""
+        return self.found.findings.today.candidate.strategy
+
+    @property
+    def best(self) -> Strategy:
+        """The best of all that were compared."""
+        return self.found.findings.best.candidate.strategy
+
+    def table(self) -> pd.DataFrame:
+        """One row a candidate: its step in seconds, its gain over what the user has, and that gain's range."""
+        import pandas as pd  # noqa: PLC0415  # a third of a second that an advice alone need not wait
+
+        rows = [
+            {
+                "candidate": row.candidate.label,
+                "step_s": row.iteration.mean,
+                "gain": row.gain.mean,
+                "half_width": row.gain.half_width,
+                "lowest_gain": row.gain_range[0],
+                "highest_gain": row.gain_range[1],
+                "engine_must_change": ", ".join(row.changes) or "nothing",
+            }
+            for row in self.found.findings.rows
+        ]
+        return pd.DataFrame(rows).set_index("candidate")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of `advice.json` (docs/advice.md)."""
+        return advice_content(self.job, "", self.found, self._evidence())
+
+    def _evidence(self) -> dict[str, list[str]]:
+        return evidence(Baseline.of(self.job), questions.current_candidate(self.job))
+
+    def __str__(self) -> str:
+        text = io.StringIO()
+        print_advice(Console(file=text, width=120), self.job, self.found, self._evidence(), [])
+        return text.getvalue()
+
+    def _repr_html_(self) -> str:
+        return html_of(" ".join(self.sentences), self.table())
+
+
+def advise(
+    *,
+    model: str | Path | MoEModel = "deepseek_r1_nvfp4",
+    cluster: str | Path | Cluster = "gb200_nvl72",
+    strategy: str | Path | Strategy | StrategyKind = "default",
+    dwdp_size: int = 4,
+    placement: Placement | None = None,
+    compute: str | Path | ComputeConfig | None = None,
+    load: RequestLoad | None = None,
+    workload: StepsWorkload | None = None,
+    options: FabricOptions | None = None,
+    also: tuple[StrategyKind, ...] = (),
+    effort: Effort | None = None,
+    seed: int = 0,
+    processes: int | None = 1,
+) -> Advice:
+    """Compare default and batched copies, slice sizes and changed engines for what you run; it takes minutes.
+
+    Args:
+        model, cluster, strategy, dwdp_size, placement, compute, load, workload, options: What you run, as of
+            `predict_steps`.
+        also: Strategies of your own to compare.
+        effort: How much is simulated.
+        seed: The first seed.
+        processes: Processes to use, where a script protects its start by `if __name__ == "__main__"`; None: one a core.
+
+    Raises:
+        ConfigError: Something in it cannot be used; the message names it and what is allowed.
+    """
+    job = steps_job(
+        model=model,
+        cluster=cluster,
+        strategy=strategy,
+        dwdp_size=dwdp_size,
+        placement=placement,
+        workload=workload or workload_of(compute, load, load_cluster(cluster)),
+        options=options,
+        issue_mode="queued",
+        seed=seed,
+    )
+    if job.cluster.home != "peer":
+        raise ConfigError("cluster", job.cluster.name, "advice is about copies from peers")
+    effort = effort or Effort(seeds=tuple(range(seed, seed + 5)))
+    if len(effort.seeds) < 2:
+        raise ConfigError("effort.seeds", effort.seeds, "an interval takes at least 2")
+    with workers(processes or os.cpu_count() or 1) as pool:
+        return Advice(job, questions.advise(job, effort, also, pool))

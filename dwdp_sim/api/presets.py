@@ -1,0 +1,115 @@
+"""Presets by name, and objects wherever a name is taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.user_file import read_yaml
+from dwdp_sim.fabric.cluster import Cluster
+from dwdp_sim.job.groups import build_cluster, build_model, build_strategy
+from dwdp_sim.job.resolve import resolve_model
+from dwdp_sim.job.schema import ClusterConfig, ModelConfig, StrategyConfig, config_dir
+from dwdp_sim.model.moe import MoEModel
+from dwdp_sim.plan.strategy import Strategy, StrategyKind
+from dwdp_sim.plan.strategy_file import load_kind
+from dwdp_sim.steps.compute import ComputeConfig
+
+GROUPS = ("model", "cluster", "strategy", "compute")
+
+
+def presets(group: str) -> list[str]:
+    """The names of a group's presets: each may be given wherever such an object is taken.
+
+    Args:
+        group: `model`, `cluster`, `strategy` or `compute`.
+
+    Raises:
+        ConfigError: There is no such group.
+    """
+    if group not in GROUPS:
+        raise ConfigError("group", group, f"allowed: {', '.join(GROUPS)}")
+    needs_a_file = {"hf", "custom", "file"}
+    return sorted({path.stem for path in (config_dir() / group).glob("*.yaml")} - needs_a_file)
+
+
+def load_model(model: str | Path | MoEModel, weight_format: str | None = None) -> MoEModel:
+    """A model from its name, from a file, or as it is.
+
+    Args:
+        model: A preset's name, the path of a YAML file like those in `conf/model`, or of a Hugging Face `config.json`.
+        weight_format: Format of the experts' weights, which a `config.json` does not say.
+
+    Raises:
+        ConfigError: There is no such model, or its file lacks something.
+    """
+    if isinstance(model, MoEModel):
+        return model
+    if Path(model).suffix == ".json":
+        config = ModelConfig(config_json=str(model), format=weight_format)
+        return build_model(resolve_model(config, {"model.format"} if weight_format else set()))
+    return build_model(cast(ModelConfig, _read_group("model", model, ModelConfig)))
+
+
+def load_cluster(cluster: str | Path | Cluster) -> Cluster:
+    """A cluster from its name, from a YAML file like those in `conf/cluster`, or as it is.
+
+    Raises:
+        ConfigError: There is no such cluster, or something in its file is out of range.
+    """
+    if isinstance(cluster, Cluster):
+        return cluster
+    return build_cluster(cast(ClusterConfig, _read_group("cluster", cluster, ClusterConfig)))
+
+
+def load_strategy(strategy: str | Path | Strategy | StrategyKind) -> Strategy:
+    """A strategy from its name, from a file, or as it is.
+
+    Args:
+        strategy: A preset's name, a record in a Python file (`my_strategy.py:name`), the path of a YAML file like those
+            in `conf/strategy`, a record, or a record with what is chosen for it.
+
+    Raises:
+        ConfigError: There is no such strategy, or its file cannot be used.
+    """
+    if isinstance(strategy, Strategy):
+        return strategy
+    if isinstance(strategy, StrategyKind):
+        return Strategy(strategy)
+    if ".py:" in str(strategy):
+        return Strategy(load_kind(str(strategy), "strategy"))
+    return build_strategy(cast(StrategyConfig, _read_group("strategy", strategy, StrategyConfig)))
+
+
+def load_compute(compute: str | Path | ComputeConfig | None, cluster: Cluster) -> ComputeConfig:
+    """How long layers compute: from a name, from a file, as it is, or a roofline of the cluster's GPUs if unset.
+
+    Raises:
+        ConfigError: There is no such preset, or none for this kind of GPU.
+    """
+    if isinstance(compute, ComputeConfig):
+        return compute
+    if compute is None:
+        compute = f"roofline_{cluster.gpu.lower()}"
+        if compute not in presets("compute"):
+            ours = ", ".join(name for name in presets("compute") if name.startswith("roofline"))
+            raise ConfigError(
+                "compute", "missing", f"no preset is for {cluster.gpu or cluster.name}; give one of {ours}"
+            )
+    return cast(ComputeConfig, _read_group("compute", compute, ComputeConfig))
+
+
+def _read_group(group: str, name: str | Path, schema: type) -> Any:
+    """A preset, or a file of the user's, as the object of its schema."""
+    is_path = Path(name).suffix in (".yaml", ".yml")
+    path = Path(name) if is_path else config_dir() / group / f"{name}.yaml"
+    if not is_path and str(name) not in presets(group):
+        raise ConfigError(group, str(name), f"a preset ({', '.join(presets(group))}), a file or an object is wanted")
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), read_yaml(str(path), group)))
+    except OmegaConfBaseException as error:
+        raise ConfigError(group, str(name), str(error).splitlines()[0]) from error
