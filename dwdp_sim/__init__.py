@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dwdp_sim.api.advice import advise
     from dwdp_sim.api.layers import predict, replay
-    from dwdp_sim.api.presets import load_cluster, load_model, load_strategy, presets
+    from dwdp_sim.api.presets import load_cluster, load_compute, load_model, load_strategy, presets
     from dwdp_sim.api.steps import predict_steps
     from dwdp_sim.base.errors import ConfigError
     from dwdp_sim.fabric.cluster import Cluster
     from dwdp_sim.fabric.constant import Constant
     from dwdp_sim.fabric.options import FabricOptions
+    from dwdp_sim.job.start_times import Starts
     from dwdp_sim.model.moe import MoEModel
     from dwdp_sim.model.placement import Placement
     from dwdp_sim.plan.program import Program
@@ -33,10 +34,12 @@ __all__ = [
     "Placement",
     "Program",
     "RequestLoad",
+    "Starts",
     "Strategy",
     "StrategyKind",
     "advise",
     "load_cluster",
+    "load_compute",
     "load_model",
     "load_results",
     "load_strategy",
@@ -56,10 +59,12 @@ _HOME = {
     "Placement": "dwdp_sim.model.placement",
     "Program": "dwdp_sim.plan.program",
     "RequestLoad": "dwdp_sim.steps.requests",
+    "Starts": "dwdp_sim.job.start_times",
     "Strategy": "dwdp_sim.plan.strategy",
     "StrategyKind": "dwdp_sim.plan.strategy",
     "advise": "dwdp_sim.api.advice",
     "load_cluster": "dwdp_sim.api.presets",
+    "load_compute": "dwdp_sim.api.presets",
     "load_model": "dwdp_sim.api.presets",
     "load_results": "dwdp_sim.sweep.query",
     "load_strategy": "dwdp_sim.api.presets",
