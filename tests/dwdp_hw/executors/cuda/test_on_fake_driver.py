@@ -12,13 +12,14 @@ from dwdp_hw.cases.case import QUEUE_LIMIT_CALLS, Pipeline
 from dwdp_hw.cases.shapes import model_case, pieces_case
 from dwdp_hw.group.faults import RankFault
 from dwdp_sim.plan.copy_plan import ASYNC
+from dwdp_sim.plan.kinds import BATCHED, DEFAULT, WAVES
 from dwdp_sim.plan.strategy import Strategy
 from tests.dwdp_hw.executors.cuda.conftest import SMALL, Measure, small_layer
 from tests.dwdp_hw.executors.cuda.fake_driver import FakeCuda
 
 
 @pytest.mark.parametrize("mode", ["queued", "as_issued"])
-@pytest.mark.parametrize("strategy", [Strategy("default"), Strategy("batched", slice_bytes=700)])
+@pytest.mark.parametrize("strategy", [Strategy(DEFAULT), Strategy(BATCHED, slice_bytes=700)])
 def test_every_byte_arrives_and_everything_is_given_back(
     cuda: FakeCuda, measure: Measure, strategy: Strategy, mode: str
 ) -> None:
@@ -36,7 +37,7 @@ def test_every_byte_arrives_and_everything_is_given_back(
 def test_a_batch_reaches_the_driver_with_its_columns_one_attribute_and_stream_order(
     cuda: FakeCuda, measure: Measure, issue: str
 ) -> None:
-    case = replace(small_layer(Strategy("batched", slice_bytes=700), issue=issue), home="local")
+    case = replace(small_layer(Strategy(BATCHED, slice_bytes=700), issue=issue), home="local")
     (result,) = measure(case)
     sizes = case.plan.copy_bytes[case.plan.copy_rank == 0].tolist()
     name = "cuMemcpyBatchAsync" if issue == "arrays" else "cudaMemcpyBatchAsync"
@@ -52,7 +53,7 @@ def test_a_batch_reaches_the_driver_with_its_columns_one_attribute_and_stream_or
 
 
 def test_the_cost_of_issuing_is_taken_for_every_way_and_the_copies_really_run(cuda: FakeCuda, measure: Measure) -> None:
-    (result,) = measure(small_layer(Strategy("batched"), measure="issue_cost"))
+    (result,) = measure(small_layer(Strategy(BATCHED), measure="issue_cost"))
     assert set(result.issue_cost_s) == {"arrays", "lists", "built_lists"}
     assert result.verified_runs == 4
     assert cuda.live == {}
@@ -67,7 +68,7 @@ def test_no_more_calls_are_queued_behind_a_gate_than_a_stream_holds(cuda: FakeCu
 
 
 def test_a_queued_run_is_gate_start_copies_end(cuda: FakeCuda, measure: Measure) -> None:
-    measure(small_layer(Strategy("default"), warmups=0))
+    measure(small_layer(Strategy(DEFAULT), warmups=0))
     (order,) = (stream.order for stream in cuda.streams.values() if "copy" in stream.order)
     for place, name in enumerate(order):
         if name == "copy" and order[place - 1] != "copy":
@@ -78,7 +79,7 @@ def test_a_queued_run_is_gate_start_copies_end(cuda: FakeCuda, measure: Measure)
 
 def test_between_waves_a_rank_signals_and_waits_for_all_before_its_next_call(cuda: FakeCuda, measure: Measure) -> None:
     case = replace(
-        model_case(SMALL, 4, 3, Strategy("waves", barrier="group", wave_copies=5)), name="waves", repeats=1, warmups=0
+        model_case(SMALL, 4, 3, Strategy(WAVES, barrier="group", wave_copies=5)), name="waves", repeats=1, warmups=0
     )
     results = measure(case, ranks=3)
     assert [result.verified_runs for result in results] == [1, 1, 1]
@@ -96,7 +97,7 @@ def test_between_waves_a_rank_signals_and_waits_for_all_before_its_next_call(cud
 @pytest.mark.parametrize("mapping", ["ipc", "vmm_fd"])
 def test_two_ranks_read_each_others_memory_and_give_it_back(cuda: FakeCuda, measure: Measure, mapping: str) -> None:
     cases = [
-        replace(model_case(SMALL, pulled, 2, Strategy("batched")), name=f"of{pulled}", mapping=mapping, repeats=1)
+        replace(model_case(SMALL, pulled, 2, Strategy(BATCHED)), name=f"of{pulled}", mapping=mapping, repeats=1)
         for pulled in (2, 3)
     ]
     results = measure(*cases, ranks=2)
@@ -107,7 +108,7 @@ def test_two_ranks_read_each_others_memory_and_give_it_back(cuda: FakeCuda, meas
 def test_a_forward_step_waits_for_copies_before_computing_and_for_the_slot_before_copying(
     cuda: FakeCuda, measure: Measure
 ) -> None:
-    case = small_layer(Strategy("batched"), measure="pipeline", layers=5, pipeline=Pipeline((2e-3,)), warmups=0)
+    case = small_layer(Strategy(BATCHED), measure="pipeline", layers=5, pipeline=Pipeline((2e-3,)), warmups=0)
     (result,) = measure(case)
     assert result.verified_runs == 1 + 2 * 2
     for layers in result.layers:
@@ -119,7 +120,7 @@ def test_a_forward_step_waits_for_copies_before_computing_and_for_the_slot_befor
 
 
 def test_a_wrong_byte_is_found_and_its_slice_named(cuda: FakeCuda, measure: Measure) -> None:
-    case = small_layer(Strategy("batched"))
+    case = small_layer(Strategy(BATCHED))
     src = case.plan.copy_src_offset.copy()
     src[1] += 4
     with pytest.raises(RankFault, match=r"wrong bytes: slice 1 of rank 0 \(layer 0, peer 1, "):
@@ -140,7 +141,7 @@ def test_a_call_that_fails_in_a_run_is_named_with_its_code(
     cuda: FakeCuda, measure: Measure, call: str, issue: str, said: str
 ) -> None:
     cuda.fails[call] = 4 if call == "cuEventQuery" else 1 if "gate" in call else 0
-    strategy = Strategy("default" if call == "cudaMemcpyAsync" else "batched")
+    strategy = Strategy(DEFAULT if call == "cudaMemcpyAsync" else BATCHED)
     with pytest.raises(RankFault, match=f"rank 0 on .*: {said}") as raised:
         measure(small_layer(strategy, issue=issue), gate_timeout_s=0.5)
     assert raised.value.rank == 0
@@ -165,7 +166,7 @@ def test_a_call_that_fails_in_a_run_is_named_with_its_code(
 def test_a_rank_whose_buffers_fail_gives_back_what_it_had_taken_for_them(
     cuda: FakeCuda, measure: Measure, call: str, mapping: str, well: int
 ) -> None:
-    case = replace(model_case(SMALL, 2, 2, Strategy("batched")), name="failing", mapping=mapping)
+    case = replace(model_case(SMALL, 2, 2, Strategy(BATCHED)), name="failing", mapping=mapping)
     cuda.fails[call] = well
     with pytest.raises(RankFault, match=call):
         measure(case, ranks=2, wait_s=1.0)
