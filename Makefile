@@ -44,7 +44,7 @@ wheel-test: .venv/ready
 
 # Every recorded row's error stays in its band (measurements/bands.json).
 validate-recorded: .venv/ready
-	$(BIN)/python -m dwdp_hw.validate.gate
+	$(BIN)/python -m dwdp_hw.validation.gate
 
 # The figures in the pages, from committed data: after rows, constants or the simulator have changed.
 figures: .venv/ready

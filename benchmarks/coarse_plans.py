@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dwdp_sim.advise.trials import Bench, Lab, Setup
+from dwdp_sim.advice.trials import Baseline, Trial, Trials
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.estimate import paired_gain
 from dwdp_sim.fabric.hypotheses import WALKS, Hypothesis
@@ -46,12 +46,12 @@ def main() -> None:
     found = []
     for case, (model, values, strategy) in CASES.items():
         config = preset(values, workload="iteration", model=model)
-        lab = Lab(Bench.of(build_steps_job(resolve(config))), None)
+        runner = Trials(Baseline.of(build_steps_job(resolve(config))), None)
         for walk, settings in WALKS.items():
-            real = Setup(strategy, state=Hypothesis(walk, constants=settings), layers=LAYERS, slices=EVERY)
-            expected = lab.times(real, SEEDS)
+            real = Trial(strategy, state=Hypothesis(walk, constants=settings), layers=LAYERS, slices=EVERY)
+            expected = runner.times(real, SEEDS)
             for slices in (SLICES_A_PULL, COARSE_SLICES):
-                change = paired_gain(expected, lab.times(replace(real, slices=slices), SEEDS))
+                change = paired_gain(expected, runner.times(replace(real, slices=slices), SEEDS))
                 found.append(
                     {
                         "case": case,

@@ -20,8 +20,8 @@ from dwdp_hw.run.launch import run_as_rank, run_group, started_by_torchrun
 from dwdp_hw.run.worker import Work
 from dwdp_hw.traces.importing import ImportJob, build_import
 from dwdp_hw.traces.report import run_import
-from dwdp_hw.validate.check_job import CheckJob, build_check
-from dwdp_hw.validate.run_check import run_calibration, run_validation
+from dwdp_hw.validation.check_job import CheckJob, build_check
+from dwdp_hw.validation.run_check import run_calibration, run_validation
 from dwdp_sim.job.compose import compose, config_folders
 from dwdp_sim.job.hydra_app import one_line_errors, run_app
 from dwdp_sim.job.hydra_flags import read_command_line

@@ -22,9 +22,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from dwdp_hw.calibrate.calibrate import fitted_rows
+from dwdp_hw.calibration.calibrate import fitted_rows
 from dwdp_hw.rows.read import read_recording
-from dwdp_hw.validate.validate import Bars, validate
+from dwdp_hw.validation.validate import Bars, validate
 from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulate import simulate

@@ -22,10 +22,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dwdp_sim.advise.advice import possible_states
-from dwdp_sim.advise.candidates import Candidate
-from dwdp_sim.advise.trials import Bench, Lab, Setup, Windows
-from dwdp_sim.advise.window_ratio import measure_load
+from dwdp_sim.advice.advice import possible_states
+from dwdp_sim.advice.candidates import Candidate
+from dwdp_sim.advice.trials import Baseline, Trial, Trials, Windows
+from dwdp_sim.advice.window_ratio import measure_load
 from dwdp_sim.base.estimate import paired_gain
 from dwdp_sim.fabric.hypotheses import ARTEFACT_AS_LOSS, EXCLUDED, Hypothesis
 from dwdp_sim.job.build_steps import build_steps_job
@@ -191,22 +191,22 @@ def spoken_of(sentence: Sentence, rows: Sequence[Row]) -> list[Row]:
     ]
 
 
-def bench_of(subject: Subject) -> Bench:
+def baseline_of(subject: Subject) -> Baseline:
     """The configuration of a subject."""
     values = {"dwdp.dwdp_size": subject.ranks, "compute.window_s": 1.0, "compute.before_share": BEFORE_SHARE}
     values |= {"workload.warmup": 1, "workload.iterations": 1}
     groups = {"model": subject.model, "cluster": subject.cluster, "compute": "constant"}
     config = preset(values, workload="iteration", strategy="default", **groups)
-    return Bench.of(build_steps_job(resolve(config)))
+    return Baseline.of(build_steps_job(resolve(config)))
 
 
 def measure(name: str, known: Sequence[Row], pool: Any) -> Iterator[Row]:
     """The gains of one subject that are not known yet, ratio by ratio."""
     subject = SUBJECTS[name]
-    bench, seeds = bench_of(subject), range(subject.seeds)
-    have = Candidate(Strategy(DEFAULT))
-    load = measure_load(bench, have.strategy, [0])
-    hypotheses = [*possible_states(bench, have), *EXCLUDED, ARTEFACT_AS_LOSS]
+    baseline, seeds = baseline_of(subject), range(subject.seeds)
+    current = Candidate(Strategy(DEFAULT))
+    load = measure_load(baseline, current.strategy, [0])
+    hypotheses = [*possible_states(baseline, current), *EXCLUDED, ARTEFACT_AS_LOSS]
     done = {(row.ratio, row.strategy, row.hypothesis) for row in known if row.subject == name}
     for ratio in subject.ratios:
         windows = Windows(ratio * load.prefetch_s, BEFORE_SHARE, VARIATION)
@@ -217,20 +217,20 @@ def measure(name: str, known: Sequence[Row], pool: Any) -> Iterator[Row]:
             for hypothesis in hypotheses
             if (ratio, strategy, hypothesis.name) not in done
         ]
-        setups = {(each, h): _setup(each, h, windows, subject.layers) for s, over, h in wanted for each in (s, over)}
+        trials = {(each, h): _trial(each, h, windows, subject.layers) for s, over, h in wanted for each in (s, over)}
         began = time.monotonic()
-        lab = Lab(bench, pool, partial(_progress, f"{name}, {ratio:g} ×"))
-        lab.run((setup, seed) for setup in setups.values() for seed in seeds)
+        runner = Trials(baseline, pool, partial(_progress, f"{name}, {ratio:g} ×"))
+        runner.run((trial, seed) for trial in trials.values() for seed in seeds)
         for strategy, over, hypothesis in wanted:
-            gain = paired_gain(*(lab.times(setups[each, hypothesis], seeds) for each in (strategy, over)))
+            gain = paired_gain(*(runner.times(trials[each, hypothesis], seeds) for each in (strategy, over)))
             yield Row(name, ratio, strategy, over, hypothesis.name, round(gain.mean, 5), round(gain.half_width, 5))
         if wanted:
             print(f"\r{name}, {ratio:g} ×: {time.monotonic() - began:.0f} s          ", file=sys.stderr)
 
 
-def _setup(strategy: str, hypothesis: Hypothesis, windows: Windows, layers: int) -> Setup:
+def _trial(strategy: str, hypothesis: Hypothesis, windows: Windows, layers: int) -> Trial:
     candidate = Candidate(*STRATEGIES[strategy])
-    return Setup(candidate.strategy, candidate.carry_over, hypothesis, layers, windows=windows, slices=COARSE_SLICES)
+    return Trial(candidate.strategy, candidate.carry_over, hypothesis, layers, windows=windows, slices=COARSE_SLICES)
 
 
 def _progress(part: str, done: int, of: int) -> None:

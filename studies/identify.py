@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from dwdp_hw.calibrate.rules import DECIDED
+from dwdp_hw.calibration.rules import DECIDED
 from dwdp_hw.cases.case import Case
 from dwdp_hw.cases.incast import incast_cases
 from dwdp_hw.cases.program import case_program
@@ -34,8 +34,8 @@ from dwdp_hw.rows.read import read_recording
 from dwdp_hw.rows.schema import MeasuredRow
 from dwdp_hw.rows.streams_codec import fold_streams
 from dwdp_hw.run.expectations import Expectation, expect_all
-from dwdp_hw.validate.rule_scores import place_of, score_hypotheses
-from dwdp_hw.validate.validate import Bars, validate
+from dwdp_hw.validation.rule_scores import place_of, score_hypotheses
+from dwdp_hw.validation.validate import Bars, validate
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.fabric.cluster import Cluster

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from dwdp_sim.advise.candidates import Candidate, candidates, changes
+from dwdp_sim.advice.candidates import Candidate, candidates, changes
 from dwdp_sim.model.placement import Placement
 from dwdp_sim.plan.kinds import DEFAULT
 from dwdp_sim.plan.strategy import Strategy
 from dwdp_sim.plan.strategy_file import load_kind
 from dwdp_sim.steps.coarse_plan import make_coarse_plan
 from dwdp_sim.sweep.page.sweep_jobs import read_jobs
-from tests.dwdp_sim.advise.bases import small_bench
+from tests.dwdp_sim.advice.bases import small_baseline
 from tests.recipe import write_recipe
 from tests.test_docs import ROOT
 
@@ -51,12 +51,12 @@ def test_the_recipe_runs_as_written(commands: str, tmp_path: Path) -> None:
 def test_its_strategy_is_a_candidate_whose_calls_are_counted_for_the_real_slices(commands: str) -> None:
     del commands
     pairwise = load_kind("my_strategy.py:pairwise", "strategy.path")
-    have = Candidate(Strategy(DEFAULT))
-    own = [one for one in candidates(have, [pairwise]) if one.strategy.kind == pairwise]
+    current = Candidate(Strategy(DEFAULT))
+    own = [one for one in candidates(current, [pairwise]) if one.strategy.kind == pairwise]
     assert len(own) == 8
     assert len({one.label for one in own}) == 8
-    assert all(changes(one, have) == ["one batch for each partner"] for one in own)
+    assert all(changes(one, current) == ["one batch for each partner"] for one in own)
     for one in own:
-        plan = make_coarse_plan(small_bench().model, Placement.create(16, 4), one.strategy, 8)
+        plan = make_coarse_plan(small_baseline().model, Placement.create(16, 4), one.strategy, 8)
         assert (plan.calls, plan.calls_scale) == (4 * 3, 1.0)
         assert plan.plan.reads_one_source_a_call()

@@ -15,11 +15,11 @@ from typing import Any
 
 from rows import CAMPAIGNS, ROOT
 
-from dwdp_hw.calibrate.calibrate import fitted_rows
+from dwdp_hw.calibration.calibrate import fitted_rows
 from dwdp_hw.rows.read import read_recording
-from dwdp_hw.validate.comparison import AS_ISSUED, QUEUED
-from dwdp_hw.validate.summary import Summary, summarize
-from dwdp_hw.validate.validate import Bars, validate
+from dwdp_hw.validation.comparison import AS_ISSUED, QUEUED
+from dwdp_hw.validation.summary import Summary, summarize
+from dwdp_hw.validation.validate import Bars, validate
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.job.presets import read_cluster
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from dwdp_sim.advise import advice as questions
-from dwdp_sim.advise.advice_json import advice_content
-from dwdp_sim.advise.print_advice import print_advice
-from dwdp_sim.advise.provenance import evidence
-from dwdp_sim.advise.search import Effort
-from dwdp_sim.advise.trials import Bench
-from dwdp_sim.advise.verdict import verdict
+from dwdp_sim.advice import advice as questions
+from dwdp_sim.advice.advice_json import advice_content
+from dwdp_sim.advice.print_advice import print_advice
+from dwdp_sim.advice.provenance import evidence
+from dwdp_sim.advice.search import Effort
+from dwdp_sim.advice.trials import Baseline
+from dwdp_sim.advice.verdict import verdict
 from dwdp_sim.api.presets import load_cluster
 from dwdp_sim.api.shown import html_of
 from dwdp_sim.api.steps import steps_job, workload_of
@@ -86,7 +86,7 @@ class Advice:
         return advice_content(self.job, "", self.found, self._evidence())
 
     def _evidence(self) -> dict[str, list[str]]:
-        return evidence(Bench.of(self.job), questions.current(self.job))
+        return evidence(Baseline.of(self.job), questions.current_candidate(self.job))
 
     def __str__(self) -> str:
         text = io.StringIO()

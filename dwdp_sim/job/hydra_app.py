@@ -16,6 +16,7 @@ import hydra
 import omegaconf
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
@@ -70,7 +71,7 @@ def run_app(
         def run(composed: DictConfig) -> None:
             state = HydraConfig.get()
             with one_line_errors(schema):
-                job = build(composed, state.overrides.task) if line.multirun else built[0]
+                job = built[0] if state.mode is RunMode.RUN else build(composed, state.overrides.task)
                 task(job, Path(state.runtime.output_dir))
 
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=config_name)(run)()

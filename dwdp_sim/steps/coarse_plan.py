@@ -83,20 +83,20 @@ def make_coarse_plan(
     return CoarsePlan(simulated, build_plan(model, placement, simulated), size, copies, calls)
 
 
-def coarse_constants(constants: FabricConstants, twin: CoarsePlan) -> FabricConstants:
+def coarse_constants(constants: FabricConstants, coarse: CoarsePlan) -> FabricConstants:
     """Constants under which each simulated call and copy costs as much as the real ones that it stands for.
 
     A window of bytes grows with the slices, so that it holds as many of them.
     """
-    constants = replace(constants, in_flight_bytes=constants.in_flight_bytes * twin.slice_scale)
-    if twin.calls_scale == 1.0:
-        return replace(constants, issue_slice_s=constants.issue_slice_s * twin.copies_scale)
+    constants = replace(constants, in_flight_bytes=constants.in_flight_bytes * coarse.slice_scale)
+    if coarse.calls_scale == 1.0:
+        return replace(constants, issue_slice_s=constants.issue_slice_s * coarse.copies_scale)
     peer = constants.timing["peer"]
-    gap_s = peer.gap(twin.slice_bytes or 1) * twin.calls_scale
+    gap_s = peer.gap(coarse.slice_bytes or 1) * coarse.calls_scale
     return replace(
         constants,
-        issue_slice_s=constants.issue_slice_s * twin.copies_scale,
-        issue_batch_s=constants.issue_batch_s * twin.calls_scale,
-        barrier_s=constants.barrier_s * twin.calls_scale,
+        issue_slice_s=constants.issue_slice_s * coarse.copies_scale,
+        issue_batch_s=constants.issue_batch_s * coarse.calls_scale,
+        barrier_s=constants.barrier_s * coarse.calls_scale,
         timing={**constants.timing, "peer": LinkTiming(peer.fixed_s, ((1.0, gap_s),))},
     )

@@ -19,7 +19,7 @@ from dwdp_hw.rows.read import read_recording
 from dwdp_hw.run.campaign import run_campaign
 from dwdp_sim.job.schema import config_dir
 from tests.dwdp_hw.conftest import ON_HOST
-from tests.dwdp_hw.validate.test_check_command import dwdp_hw
+from tests.dwdp_hw.validation.test_check_command import dwdp_hw
 
 
 def test_the_incast_experiment_predicts_and_measures_on_a_node_of_h200s_within_its_limit() -> None:

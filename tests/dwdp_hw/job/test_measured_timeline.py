@@ -16,7 +16,7 @@ from dwdp_sim.results.chrome_trace import chrome_trace
 from dwdp_sim.results.figure import Picture, timeline_figure
 from dwdp_sim.results.files import copies_table
 
-EMPTY = Reading(None, None, None, None, (), None, None, None)
+EMPTY = Reading()
 
 
 def result(rank: int, detail: Detail | None) -> RankResult:

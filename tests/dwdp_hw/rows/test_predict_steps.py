@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dwdp_hw.calibrate.calibrate import fitted_rows
-from dwdp_hw.calibrate.waits import event_waits_s
+from dwdp_hw.calibration.calibrate import fitted_rows
+from dwdp_hw.calibration.waits import event_waits_s
 from dwdp_hw.rows.predict_steps import predict_steps
 from dwdp_hw.rows.read import Recording, read_recording
-from dwdp_hw.validate.comparison import STEPS
-from dwdp_hw.validate.report import Subject, markdown_report
-from dwdp_hw.validate.summary import Summary, summarize
-from dwdp_hw.validate.validate import Bars, Validation, validate
+from dwdp_hw.validation.comparison import STEPS
+from dwdp_hw.validation.report import Subject, markdown_report
+from dwdp_hw.validation.summary import Summary, summarize
+from dwdp_hw.validation.validate import Bars, Validation, validate
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.options import FabricOptions

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.job.build import build_config
+from dwdp_sim.job.build import build_run
 from dwdp_sim.job.presets import preset
 from dwdp_sim.job.schema import SimConfig
 from dwdp_sim.model.moe import MoEModel
@@ -64,7 +65,7 @@ def test_what_is_no_strategy_is_refused_in_one_line(name: str, tmp_path: Path) -
     path, text, message = BROKEN[name]
     path = path.format(file=write(tmp_path, text))
     with pytest.raises(ConfigError) as refused:
-        build_config(custom(path), [])
+        build_run(custom(path))
     assert str(refused.value).startswith("strategy.path=")
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -81,26 +82,27 @@ def test_a_strategy_that_breaks_a_law_is_refused_in_one_line(name: str, tmp_path
 
 def test_custom_needs_a_path_and_only_custom_reads_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"strategy\.path=missing: give it, as strategy\.path=my_strategy\.py:name"):
-        build_config(preset(strategy="custom"), [])
+        build_run(preset(strategy="custom"))
     path = f"{write(tmp_path, OWN.format(''))}:own"
     with pytest.raises(ConfigError, match=r"strategy\.name=ring: reads no file"):
-        build_config(preset({"strategy.path": path}, strategy="ring"), [])
+        build_run(preset({"strategy.path": path}, strategy="ring"))
 
 
 def test_a_resolved_configuration_names_the_strategy_and_describes_the_same_job(tmp_path: Path) -> None:
     first = custom(f"{write(tmp_path, OWN.format(''))}:own")
-    job = build_config(first, [])
-    assert (job.config["strategy"]["name"], job.config["strategy"]["slice_bytes"]) == ("mine", None)
-    assert build_config(first, []).config_hash == job.config_hash
+    run = build_run(first)
+    assert (run.config["strategy"]["name"], run.config["strategy"]["slice_bytes"]) == ("mine", None)
+    again = build_run(replace(first, strategy=replace(first.strategy, **run.config["strategy"])))
+    assert again.config_hash == run.config_hash
 
 
 def test_the_file_counts_by_its_contents_wherever_it_is(tmp_path: Path) -> None:
     hashes = []
     for folder, text in (("a", OWN.format("")), ("b", OWN.format("")), ("c", OWN.format("") + "# changed\n")):
         (tmp_path / folder).mkdir()
-        hashes.append(build_config(custom(f"{write(tmp_path / folder, text)}:own"), []).config_hash)
+        hashes.append(build_run(custom(f"{write(tmp_path / folder, text)}:own")).config_hash)
     assert hashes[0] == hashes[1] != hashes[2]
-    assert hashes[0] != build_config(preset(model="deepseek_v3_lite_nvfp4"), []).config_hash
+    assert hashes[0] != build_run(preset(model="deepseek_v3_lite_nvfp4")).config_hash
 
 
 def test_it_reaches_a_process_that_starts_afresh_as_it_was_read(tmp_path: Path) -> None:

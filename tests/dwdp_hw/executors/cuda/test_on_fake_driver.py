@@ -79,7 +79,10 @@ def test_a_queued_run_is_gate_start_copies_end(cuda: FakeCuda, measure: Measure)
 
 def test_between_waves_a_rank_signals_and_waits_for_all_before_its_next_call(cuda: FakeCuda, measure: Measure) -> None:
     case = replace(
-        model_case(SMALL, 4, 3, Strategy(WAVES, barrier="group", wave_copies=5)), name="waves", repeats=1, warmups=0
+        model_case(SMALL, 4, 3, Strategy(WAVES, barrier="group", wave_copies=5)),
+        name="waves",
+        repeats=1,
+        warmups=0,
     )
     results = measure(case, ranks=3)
     assert [result.verified_runs for result in results] == [1, 1, 1]
@@ -97,7 +100,12 @@ def test_between_waves_a_rank_signals_and_waits_for_all_before_its_next_call(cud
 @pytest.mark.parametrize("mapping", ["ipc", "vmm_fd"])
 def test_two_ranks_read_each_others_memory_and_give_it_back(cuda: FakeCuda, measure: Measure, mapping: str) -> None:
     cases = [
-        replace(model_case(SMALL, pulled, 2, Strategy(BATCHED)), name=f"of{pulled}", mapping=mapping, repeats=1)
+        replace(
+            model_case(SMALL, pulled, 2, Strategy(BATCHED)),
+            name=f"of{pulled}",
+            mapping=mapping,
+            repeats=1,
+        )
         for pulled in (2, 3)
     ]
     results = measure(*cases, ranks=2)

@@ -1,0 +1,66 @@
+"""What a calibration or a validation says on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from dwdp_hw.calibration.calibrate import Calibration
+from dwdp_hw.calibration.rules import DECIDED
+from dwdp_hw.validation.comparison import MODES
+from dwdp_hw.validation.rule_scores import Outcome
+from dwdp_hw.validation.suspects import Suspect
+from dwdp_hw.validation.validate import Validation
+
+
+def print_calibration(console: Console, found: Calibration, path: Path) -> None:
+    """Constants with intervals, what the rows could not tell, and where the cluster file is."""
+    count = sum(map(len, found.rows.values()))
+    table = Table(title=f"{found.cluster.description}: {count} rows", title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in ("constant", "value", "95 % interval"):
+        table.add_column(heading, justify="left" if heading == "constant" else "right")
+    for e in found.fit.estimates:
+        table.add_row(e.parameter.name, f"{e.value:.5g}", f"{e.low:.5g} – {e.high:.5g}")
+    console.print(table)
+    for first, second in found.fit.not_apart:
+        _say(console, f"cannot be told apart by these rows: {first} and {second}")
+    for parameter, reason in found.fit.kept.items():
+        _say(console, f"not identified by these rows ({reason}): kept {parameter.name} = {parameter.start:.5g}")
+    for mapping, rows in found.apart.items():
+        own = found.cluster.mapping
+        _say(console, f"kept apart: {rows} rows with peer memory mapped as {mapping} (cluster.mapping={own})")
+    for rule, gain in found.evidence.items():
+        verdict = "better" if gain > DECIDED else "worse" if gain < -DECIDED else "undecided"
+        _say(console, f"{rule}: held-out log likelihood {gain:+.1f}, {verdict}")
+    _say(console, f"[dim]written to {path}[/dim]")
+
+
+def print_validation(console: Console, validation: Validation, suspects: Sequence[Suspect], report: Path) -> None:
+    """Figures of each issue mode with their bars, the ranking, and the verdict."""
+    for mode in MODES:
+        _say(console, validation.judged(mode))
+    decided = [ranking for ranking in validation.rankings if ranking.decided]
+    right = sum(ranking.right for ranking in decided)
+    _say(console, f"order of strategies right in {right} of {len(decided)} decided pairs")
+    for failure in validation.failures:
+        _say(console, f"FAILED: {failure}")
+    for suspect in suspects:
+        _say(console, f"no longer fits: {suspect.text}")
+    if validation.passed:
+        _say(console, "passed")
+    _say(console, f"[dim]report: {report}[/dim]")
+
+
+def print_rules(console: Console, outcome: Outcome) -> None:
+    """Which rules the rows choose, and what did not run."""
+    _say(console, outcome.verdict)
+    if outcome.not_run:
+        _say(console, f"{len(outcome.not_run)} cases failed or did not run: the report lists them")
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False, soft_wrap=True)

@@ -1,0 +1,173 @@
+"""The whole advice: what to choose, what it costs the host, where it turns, what fits, what it rests on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from dwdp_sim.advice.break_even import BreakEven, find_break_evens
+from dwdp_sim.advice.candidates import Candidate, pair
+from dwdp_sim.advice.config import AdviseTree
+from dwdp_sim.advice.placements import PlacementRow, compare_placements
+from dwdp_sim.advice.provenance import used_constants
+from dwdp_sim.advice.search import Effort, Findings, search
+from dwdp_sim.advice.sensitivity import (
+    HostCost,
+    HostRow,
+    SizeRow,
+    compare_sizes,
+    host_cost,
+    sweep_host_cost,
+)
+from dwdp_sim.advice.trials import Baseline, Trial, Trials
+from dwdp_sim.advice.window_ratio import Load, measure_load
+from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis, distinct, hypotheses, samples
+from dwdp_sim.job.job import Job, StepsJob
+from dwdp_sim.plan.engines import CONTENTION_OPT_SLICE_BYTES
+from dwdp_sim.plan.strategy import StrategyKind
+from dwdp_sim.plan.strategy_file import load_kind
+
+_LARGE_SLICE_BYTES = 32 * 2**20
+_FEWER_SEEDS = 3  # for host time and placements, whose differences are large
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Everything that `dwdp-advise` has found.
+
+    Attributes:
+        load: The user's windows beside the prefetch.
+        findings: What to choose.
+        batched: The batched candidate that the questions below are about; what the engine offers, if it does.
+        costs: Host cost of a layer for each candidate of the final comparison.
+        sizes: Every slice size.
+        host: Where the host's time counts.
+        break_evens: Where batching stops to pay, in several states of the machine.
+        placements: The user's, then others.
+        wall_s: How long it took.
+    """
+
+    load: Load
+    findings: Findings
+    batched: Candidate
+    costs: dict[Candidate, HostCost]
+    sizes: list[SizeRow]
+    host: list[HostRow]
+    break_evens: list[BreakEven]
+    placements: list[PlacementRow]
+    wall_s: float
+
+
+def check_advisable(job: Job, config: AdviseTree) -> StepsJob:
+    """The job, if advice can be given for it.
+
+    Raises:
+        ConfigError: The configuration is of something that no advice can be given for.
+    """
+    if config.advise.show not in ("advice", "map"):
+        raise ConfigError("advise.show", config.advise.show, "allowed: advice, map")
+    for name, least in (("screen_layers", 2), ("copies", 1), ("samples", 0)):
+        if getattr(config.advise, name) < least:
+            raise ConfigError(f"advise.{name}", getattr(config.advise, name), f"must be at least {least}")
+    workload = config.workload
+    if not isinstance(job, StepsJob):
+        raise ConfigError("workload.kind", workload.kind, "dwdp-advise compares forward steps: workload=iteration")
+    if workload.replications < 2:
+        raise ConfigError("workload.replications", workload.replications, "an interval takes at least 2")
+    if workload.target is not None:
+        raise ConfigError("workload.target", workload.target, "dwdp-advise runs all replications: leave it null")
+    kinds_also_compared(config)
+    if config.results_dir is not None:
+        raise ConfigError("results_dir", config.results_dir, "only dwdp-sim -m writes rows")
+    if job.cluster.home != "peer":
+        raise ConfigError("cluster.home", job.cluster.home, "dwdp-advise needs peers to pull from")
+    return job
+
+
+def kinds_also_compared(config: AdviseTree) -> list[StrategyKind]:
+    """The strategy of the user's own that is compared with those of this project, if there is one.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    return [] if config.advise.also is None else [load_kind(config.advise.also, "advise.also")]
+
+
+def effort_of(config: AdviseTree) -> Effort:
+    """How much is simulated for an advice, as configured."""
+    seeds = range(config.seed, config.seed + config.workload.replications)
+    return Effort(config.advise.screen_layers, tuple(seeds), config.advise.copies, config.advise.samples)
+
+
+def advise(
+    job: StepsJob,
+    effort: Effort,
+    also: Sequence[StrategyKind] = (),
+    pool: Executor | None = None,
+    progress: Callable[[str, int, int], None] = lambda part, done, of: None,
+) -> Advice:
+    """Compare every candidate for what the user runs, and ask where the answer turns.
+
+    Args:
+        job: What the user runs.
+        effort: How much is simulated.
+        also: Strategies of the user's own to compare.
+        pool: Where to simulate; None for here. No result depends on it.
+        progress: Called with what is being done, the number of runs done, and of all in this part.
+    """
+    began = time.perf_counter()
+    part = ["comparing candidates"]
+    baseline, current = Baseline.of(job), current_candidate(job)
+    runner = Trials(baseline, pool, lambda done, of: progress(part[0], done, of))
+    seeds, layers = effort.seeds, effort.screen_layers
+    few = seeds[:_FEWER_SEEDS]
+    states = possible_states(baseline, current, effort.samples)
+    load = measure_load(baseline, current.strategy, seeds)
+    findings = search(runner, current, states, effort, also)
+    default, batched = pair(current)
+    part[0] = "where it turns"
+    telling = telling_states(states) if load.window_s else []
+    break_evens = find_break_evens(runner, batched, default, load, telling, layers, seeds)
+    part[0] = "slice sizes and host time"
+    sizes = compare_sizes(runner, baseline.cluster, current.strategy, layers, seeds)
+    slices = (CONTENTION_OPT_SLICE_BYTES, _LARGE_SLICE_BYTES)
+    host = sweep_host_cost(runner, baseline.cluster, current.strategy, slices, findings.layers, few)
+    part[0] = "placements"
+    placements = compare_placements(runner, baseline.cluster, findings.today.candidate, findings.layers, few)
+    return Advice(
+        load=load,
+        findings=findings,
+        batched=batched,
+        costs={row.candidate: host_cost(runner, baseline.cluster, row.candidate) for row in findings.rows},
+        sizes=sizes,
+        host=host,
+        break_evens=break_evens,
+        placements=placements,
+        wall_s=time.perf_counter() - began,
+    )
+
+
+def current_candidate(job: StepsJob) -> Candidate:
+    """What the user runs, as a candidate."""
+    return Candidate(job.layer.strategy, job.scenario.workload.carry_over)
+
+
+def possible_states(baseline: Baseline, current: Candidate, draws: int = 0) -> list[Hypothesis]:
+    """The hypotheses that default and batched copies can tell apart, what is configured first, then draws.
+
+    Args:
+        baseline: The user's configuration.
+        current: What the user runs.
+        draws: Of constants from their intervals, where some have one from a fit.
+    """
+    programs = [baseline.scenario(Trial(candidate.strategy)).program for candidate in pair(current)]
+    chosen = distinct(hypotheses(baseline.cluster, baseline.options), programs, baseline.cluster, baseline.options)
+    return chosen + samples(baseline.cluster, draws, used_constants(baseline, current))
+
+
+def telling_states(states: Sequence[Hypothesis]) -> list[Hypothesis]:
+    """As configured, one source in flight, and all: those between which the gain of batching lies."""
+    return [AS_CONFIGURED, *(state for state in states if state.name in ("1 source; fair", "all sources; fair"))]

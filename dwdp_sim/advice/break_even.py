@@ -1,0 +1,96 @@
+"""Where the advice turns: the gain of one candidate over another as compute gets longer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from dwdp_sim.advice.candidates import Candidate
+from dwdp_sim.advice.search import ALIKE, trial_of
+from dwdp_sim.advice.trials import Trial, Trials
+from dwdp_sim.advice.window_ratio import Load
+from dwdp_sim.base.estimate import Estimate, paired_gain
+from dwdp_sim.fabric.hypotheses import Hypothesis
+from dwdp_sim.steps.coarse_plan import COARSE_SLICES
+
+RATIOS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0)  # window ÷ uncontended prefetch
+_HALVINGS = 4
+
+
+@dataclass(frozen=True)
+class BreakEven:
+    """The gain over the length of compute, in one state of the machine.
+
+    Attributes:
+        state: What is true of the machine.
+        ratios: Window ÷ uncontended prefetch.
+        gains: At each ratio.
+        begins_at: Smallest of `ratios` with a real gain of at least half a percent; None where there is none.
+        ends_at: Largest ratio with a real gain of at least half a percent, by bisection; None where there is none,
+            infinite where it never ends.
+        costs: Largest real loss at any ratio, as a share; 0 without one.
+    """
+
+    state: Hypothesis
+    ratios: tuple[float, ...]
+    gains: tuple[Estimate, ...]
+    begins_at: float | None
+    ends_at: float | None
+    costs: float
+
+
+def find_break_evens(
+    runner: Trials,
+    of: Candidate,
+    over: Candidate,
+    load: Load,
+    states: Sequence[Hypothesis],
+    layers: int,
+    seeds: Sequence[int],
+) -> list[BreakEven]:
+    """Scale all compute times and see where the gain of `of` over `over` ends.
+
+    Args:
+        runner: Runs trials.
+        of: The one that may gain.
+        over: The other.
+        load: The user's windows.
+        states: What may be true of the machine.
+        layers: MoE layers of a step.
+        seeds: At least two.
+    """
+
+    def trials(state: Hypothesis, ratio: float) -> tuple[Trial, Trial]:
+        both = (trial_of(candidate, state, layers, COARSE_SLICES) for candidate in (of, over))
+        first, second = (replace(trial, window_factor=ratio / load.ratio) for trial in both)
+        return first, second
+
+    def gain(state: Hypothesis, ratio: float) -> Estimate:
+        first, second = trials(state, ratio)
+        return paired_gain(runner.times(first, seeds), runner.times(second, seeds))
+
+    runner.run(
+        (trial, seed) for state in states for ratio in RATIOS for trial in trials(state, ratio) for seed in seeds
+    )
+    found = []
+    for state in states:
+        gains = [gain(state, ratio) for ratio in RATIOS]
+        real = [place for place, one in enumerate(gains) if _pays(one)]
+        ends_at: float | None = None
+        if real and real[-1] == len(RATIOS) - 1:
+            ends_at = math.inf
+        elif real:
+            low, high = RATIOS[real[-1]], RATIOS[real[-1] + 1]
+            for _ in range(_HALVINGS):
+                middle = math.sqrt(low * high)
+                low, high = (middle, high) if _pays(gain(state, middle)) else (low, middle)
+            ends_at = low
+        losses = [-one.mean for one in gains if one.excludes_zero and one.mean < 0]
+        begins_at = RATIOS[real[0]] if real else None
+        found.append(BreakEven(state, RATIOS, tuple(gains), begins_at, ends_at, max(losses, default=0.0)))
+    return found
+
+
+def _pays(gain: Estimate) -> bool:
+    return gain.mean >= ALIKE and gain.excludes_zero

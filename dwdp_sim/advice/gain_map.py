@@ -1,0 +1,69 @@
+"""The gain of batching over the default copies, against the length of compute and how unequal the ranks are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from dwdp_sim.advice.candidates import Candidate, pair
+from dwdp_sim.advice.search import trial_of
+from dwdp_sim.advice.trials import Trial, Trials, Windows
+from dwdp_sim.advice.window_ratio import Load
+from dwdp_sim.base.estimate import Estimate, paired_gain
+from dwdp_sim.fabric.hypotheses import Hypothesis
+from dwdp_sim.steps.coarse_plan import COARSE_SLICES
+
+RATIOS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.25, 1.6, 2.0, 2.8, 4.0)  # window ÷ uncontended prefetch
+VARIATIONS = (0.0, 0.05, 0.1, 0.2, 0.3)
+
+
+@dataclass(frozen=True)
+class MapPoint:
+    """One length of compute and one variation.
+
+    Attributes:
+        ratio: Window ÷ uncontended prefetch.
+        cv: Coefficient of variation of the ranks' steps.
+        gains: Of batching over the default copies, in each state of the machine.
+    """
+
+    ratio: float
+    cv: float
+    gains: Mapping[Hypothesis, Estimate]
+
+
+def map_gain(
+    runner: Trials,
+    current: Candidate,
+    load: Load,
+    places: Sequence[tuple[float, float]],
+    states: Sequence[Hypothesis],
+    layers: int,
+    seeds: Sequence[int],
+) -> list[MapPoint]:
+    """The gain at each place (ratio, variation).
+
+    Every layer of a step has the same window, and each rank's step a log-normal factor on it.
+
+    Args:
+        runner: Runs trials.
+        current: What the user runs; its engine counts.
+        load: Gives the uncontended prefetch and the part of a window before the experts are needed.
+        places: Where to look.
+        states: What may be true of the machine.
+        layers: MoE layers of a step.
+        seeds: At least two.
+    """
+    default, batched = pair(current)
+
+    def trial(candidate: Candidate, place: tuple[float, float], state: Hypothesis) -> Trial:
+        windows = Windows(place[0] * load.prefetch_s, load.before_share, place[1])
+        return replace(trial_of(candidate, state, layers, COARSE_SLICES), windows=windows)
+
+    both = (default, batched)
+    runner.run((trial(c, place, s), seed) for place in places for s in states for c in both for seed in seeds)
+
+    def gain(place: tuple[float, float], state: Hypothesis) -> Estimate:
+        return paired_gain(*(runner.times(trial(c, place, state), seeds) for c in (batched, default)))
+
+    return [MapPoint(*place, {state: gain(place, state) for state in states}) for place in places]

@@ -1,0 +1,238 @@
+"""Where candidates are tried: forward steps of a trial, for a seed, in a state of the machine, each run once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+
+from dwdp_sim.fabric.cluster import Cluster
+from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis, without_walk
+from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.job.job import StepsJob
+from dwdp_sim.job.make import make_scenario
+from dwdp_sim.model.moe import MoEModel
+from dwdp_sim.model.placement import Placement
+from dwdp_sim.plan.strategy import Strategy
+from dwdp_sim.steps.coarse_plan import SLICES_A_PULL, CoarsePlan, coarse_constants, make_coarse_plan
+from dwdp_sim.steps.compute import ComputeConfig
+from dwdp_sim.steps.scenario import Scenario, draw, figures
+from dwdp_sim.steps.simulate_steps import simulate_steps
+from dwdp_sim.steps.workload import StepsWorkload
+
+
+@dataclass(frozen=True)
+class Host:
+    """What is assumed of the host.
+
+    Attributes:
+        issue_mode: `queued` (its time is hidden) or `as_issued`.
+        ahead: Whether it may be one step ahead of the GPU.
+        issue_slice_s: Seconds for each copy of a batch; None: the cluster's.
+    """
+
+    issue_mode: str
+    ahead: bool
+    issue_slice_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Compute windows other than the configured ones.
+
+    Attributes:
+        window_s: Seconds of a MoE layer.
+        before_share: Part of it before it waits for its experts.
+        cv: Coefficient of variation of the ranks' steps.
+    """
+
+    window_s: float
+    before_share: float
+    cv: float
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What runs.
+
+    Attributes:
+        strategy: How layers are pulled.
+        carry_over: Whether the next step's first layers are prefetched before it begins.
+        state: What the machine is like.
+        layers: MoE layers of a step; None: all of the model's.
+        window_factor: On all compute times.
+        host: None: as configured.
+        windows: None: as configured.
+        num_prefetch_experts: Experts pulled from each peer; None: as configured.
+        start: `random` or `lockstep`; None: as configured.
+        slices: Pieces into which the largest pull is cut in the simulation, about (`coarse_plan.make_coarse_plan`).
+    """
+
+    strategy: Strategy
+    carry_over: bool = False
+    state: Hypothesis = AS_CONFIGURED
+    layers: int | None = None
+    window_factor: float = 1.0
+    host: Host | None = None
+    windows: Windows | None = None
+    num_prefetch_experts: int | None = None
+    start: str | None = None
+    slices: int = SLICES_A_PULL
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What all trials of a runner have in common: the user's forward steps, but for the strategy."""
+
+    cluster: Cluster
+    options: FabricOptions
+    model: MoEModel
+    placement: Placement
+    workload: StepsWorkload
+    issue_mode: str
+    seed: int
+
+    @classmethod
+    def of(cls, job: StepsJob) -> Baseline:
+        """The baseline of the user's job."""
+        layer, workload = job.layer, job.scenario.workload
+        return cls(job.cluster, job.options, layer.model, layer.placement, workload, job.issue_mode, job.seed)
+
+    def placed(self, trial: Trial) -> Placement:
+        """Who holds what."""
+        if trial.num_prefetch_experts is None:
+            return self.placement
+        placement = self.placement
+        return Placement.create(placement.num_experts, placement.dwdp_size, None, trial.num_prefetch_experts)
+
+    def coarse(self, trial: Trial) -> CoarsePlan:
+        """What is simulated for `trial`."""
+        return make_coarse_plan(self.model, self.placed(trial), trial.strategy, trial.slices)
+
+    def issue_mode_of(self, trial: Trial) -> str:
+        """`queued` or `as_issued`."""
+        return trial.host.issue_mode if trial.host else self.issue_mode
+
+    def hides_host(self, trial: Trial) -> bool:
+        """Whether host time counts nothing."""
+        return self.issue_mode_of(trial) == "queued"
+
+    def scenario(self, trial: Trial) -> Scenario:
+        """The forward steps of `trial`.
+
+        Raises:
+            ConfigError: They cannot run.
+        """
+        cluster, options = trial.state.machine(self.cluster, self.options, self.seed)
+        coarse = self.coarse(trial)
+        scenario = make_scenario(
+            self._shortened(trial),
+            coarse.plan,
+            cluster,
+            self._workload(trial),
+            options,
+            issue_mode=self.issue_mode_of(trial),
+            seed=self.seed,
+        )
+        constants = scenario.constants
+        if trial.host is not None and trial.host.issue_slice_s is not None:
+            constants = replace(constants, issue_slice_s=trial.host.issue_slice_s)
+        return replace(scenario, constants=coarse_constants(constants, coarse))
+
+    def _workload(self, trial: Trial) -> StepsWorkload:
+        workload = replace(self.workload, start=trial.start or self.workload.start, carry_over=trial.carry_over)
+        if trial.host is not None:
+            workload = replace(workload, ahead=trial.host.ahead)
+        if trial.windows is None:
+            return workload
+        compute = ComputeConfig(
+            kind="constant",
+            name="constant",
+            constants={"interference": workload.compute.constants["interference"]},
+            window_s=trial.windows.window_s,
+            before_share=trial.windows.before_share,
+            variation=trial.windows.cv,
+        )
+        return replace(workload, compute=compute)
+
+    def _shortened(self, trial: Trial) -> MoEModel:
+        model = self.model
+        from_file = self.workload.compute.kind == "file" and trial.windows is None  # it has all layers
+        if trial.layers is None or trial.layers >= model.num_moe_layers or from_file:
+            return model
+        return replace(model, num_layers=model.num_dense_layers + trial.layers, num_moe_layers=trial.layers)
+
+
+class Trials:
+    """Runs trials, none twice.
+
+    Set-ups that come to the same simulation (as small slices do where the host's time is hidden) run once.
+    """
+
+    def __init__(
+        self, baseline: Baseline, pool: Executor | None, progress: Callable[[int, int], None] = lambda done, of: None
+    ) -> None:
+        self.baseline = baseline
+        self._pool, self._progress = pool, progress
+        refill = baseline.cluster.constants.get("refill")
+        self._refill = None if refill is None else refill.value
+        self._known: dict[tuple[object, ...], float] = {}
+        self._twins: dict[tuple[Strategy, int | None, int], CoarsePlan] = {}
+
+    def run(self, tasks: Iterable[tuple[Trial, int]]) -> None:
+        """Run (trial, seed) pairs that have not run, side by side."""
+        wanted: dict[tuple[object, ...], tuple[Baseline, Trial, int]] = {}
+        for trial, seed in tasks:
+            wanted.setdefault((*self.identity(trial), seed), (self.baseline, trial, seed))
+        missing = {key: task for key, task in wanted.items() if key not in self._known}
+        results = (map if self._pool is None else self._pool.map)(iteration_s, missing.values())
+        for done, (key, seconds) in enumerate(zip(missing, results, strict=True), start=1):
+            self._known[key] = seconds
+            self._progress(done, len(missing))
+
+    def times(self, trial: Trial, seeds: Sequence[int]) -> list[float]:
+        """Iteration time in seconds, one a seed."""
+        self.run((trial, seed) for seed in seeds)
+        return [self._known[(*self.identity(trial), seed)] for seed in seeds]
+
+    def coarse(self, trial: Trial) -> CoarsePlan:
+        """What is simulated for `trial`."""
+        key = trial.strategy, trial.num_prefetch_experts, trial.slices
+        if key not in self._twins:
+            self._twins[key] = self.baseline.coarse(trial)
+        return self._twins[key]
+
+    def identity(self, trial: Trial) -> tuple[object, ...]:
+        """Equal for two trials that come to the same simulation."""
+        coarse = self.coarse(trial)
+        scales = () if self.baseline.hides_host(trial) and coarse.calls_scale == 1.0 else (coarse.copies, coarse.calls)
+        one_source = coarse.plan.reads_one_source_a_call()
+        state = without_walk(trial.state) if one_source else trial.state
+        by_bytes = dict(state.constants).get("refill", self._refill) == "bytes" and not one_source
+        state = replace(state, name="")
+        window = coarse.slice_scale if by_bytes else 1.0
+        return replace(trial, strategy=coarse.strategy, state=state, slices=0), scales, window
+
+
+def iteration_s(task: tuple[Baseline, Trial, int]) -> float:
+    """Mean time of a forward step, in seconds, of one trial and seed."""
+    baseline, trial, seed = task
+    scenario = baseline.scenario(trial)
+    drawn = draw(scenario, seed)
+    factor, windows = trial.window_factor, drawn.windows
+    windows = replace(
+        windows,
+        lead_s=factor * windows.lead_s,
+        before_s=factor * windows.before_s,
+        moe_s=factor * windows.moe_s,
+    )
+    timeline = simulate_steps(
+        scenario.program,
+        windows,
+        scenario.constants,
+        scenario.options,
+        scenario.workload.pace(),
+        start_s=factor * drawn.start_s,
+        seed=seed,
+    )
+    return figures(timeline, windows, scenario.workload.warmup)["iteration_s"]

@@ -1,0 +1,104 @@
+"""`dwdp-hw mode=calibrate` and `mode=validate` from the command line, and their report in a browser."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dwdp_hw.rows.read import Recording
+from dwdp_hw.validation.report import Subject, html_report
+from dwdp_hw.validation.validate import Bars, validate
+from dwdp_sim.fabric.cluster import Cluster
+from tests.dwdp_hw.simulated_machine import OPTIONS
+
+MEASUREMENTS = Path(__file__).resolve().parents[3] / "measurements"
+
+
+def dwdp_hw(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    code = "from dwdp_hw.app import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+@pytest.mark.long
+def test_recorded_rows_are_calibrated_and_validated_from_the_command_line(recording: Recording, tmp_path: Path) -> None:
+    common = ("source=recorded", f"rows={recording.path}")
+    out = tmp_path / "cluster" / "mine.yaml"
+    done = dwdp_hw(tmp_path, "mode=calibrate", *common, "check.name=mine", f"check.out={out}", "hydra.run.dir=cal")
+    assert done.returncode == 0, done.stderr
+    assert "peer rate" in done.stdout
+    done = dwdp_hw(tmp_path, f"--config-dir={tmp_path}", "mode=validate", *common, "cluster=mine", "hydra.run.dir=val")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "passed" in done.stdout
+    assert "queued rows: 7 figures out of sample" in done.stdout
+    assert "as_issued rows: nothing judged" in done.stdout
+    assert {"report.html", "report.md", "validation.json"} <= {path.name for path in (tmp_path / "val").iterdir()}
+    page = (tmp_path / "val" / "report.html").read_text()
+    assert not re.search(r"(src|href)=.?https?:|@import|<script", page)  # needs no network
+    # another machine's constants do not pass, and say why in the exit code
+    done = dwdp_hw(tmp_path, "mode=validate", *common, "cluster=h200_x2", "hydra.run.dir=bad")
+    assert done.returncode == 1
+    assert "FAILED" in done.stdout
+    assert "no longer fits: peer rate" in done.stdout
+
+
+def test_a_browser_shows_the_report_without_complaint(base: Cluster, recording: Recording, tmp_path: Path) -> None:
+    browser = shutil.which("chromium")
+    if browser is None:
+        assert os.environ.get("DWDP_REQUIRE_CHROMIUM") != "1", "chromium is wanted and not installed"
+        pytest.skip("chromium is not installed")
+    result = validate([recording], base, OPTIONS, set(), Bars())
+    page, picture = tmp_path / "report.html", tmp_path / "report.png"
+    page.write_text(html_report(result, Subject(base, ["rows.json"], recording.machine, {})), encoding="utf-8")
+    quiet = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
+    done = subprocess.run(
+        [browser, "--headless", "--no-sandbox", "--disable-gpu", *quiet, f"--user-data-dir={tmp_path / 'profile'}",
+         "--enable-logging=stderr", "--window-size=1100,2000", f"--screenshot={picture}", page.as_uri()],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert "CONSOLE" not in done.stderr
+    assert picture.stat().st_size > 20_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["mode=validate", "source=recorded"], "rows=missing: recorded rows are wanted"),
+        (["mode=validate", "source=recorded", "rows=none.json"], "rows=none.json: not a file of recorded rows"),
+        (["mode=validate", "source=recorded", "rows=[ROWS,ROWS]"], "the same file is listed twice"),
+        (["mode=calibrate", "source=recorded", "rows=ROWS", "check.use=some"], "check.use=some: allowed: design, all"),
+        (
+            ["mode=calibrate", "source=recorded", "rows=ROWS", "check.p95=3"],
+            "check.p95=3.0: a fraction between 0 and 1",
+        ),
+        (["mode=validate", "source=recorded", "rows=ROWS", "check.step_median=0"], "check.step_median=0.0: a fraction"),
+        (
+            ["mode=calibrate", "source=recorded", f"rows={MEASUREMENTS}/h200_x2_one_process.json"],
+            "h200_x2_one_process.json: one process held all GPUs",
+        ),
+    ],
+)
+def test_bad_input_to_a_check_is_one_line_and_exit_code_two(
+    arguments: list[str], message: str, recording: Recording, tmp_path: Path
+) -> None:
+    done = dwdp_hw(tmp_path, *(argument.replace("ROWS", recording.path) for argument in arguments))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert message in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_a_future_format_is_refused(recording: Recording, tmp_path: Path) -> None:
+    content = json.loads(Path(recording.path).read_text()) | {"format": 5}
+    (tmp_path / "rows.json").write_text(json.dumps(content))
+    done = dwdp_hw(tmp_path, "mode=validate", "source=recorded", "rows=rows.json")
+    assert done.returncode == 2
+    assert "has format 5; this version reads 1 to 4" in done.stderr

@@ -1,0 +1,96 @@
+"""What a validation counts, how it judges, and what it says, on rows of a simulated machine."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dwdp_hw.rows.read import Recording
+from dwdp_hw.validation.comparison import AS_ISSUED, QUEUED
+from dwdp_hw.validation.gate import moved
+from dwdp_hw.validation.report import Subject, html_report, markdown_report
+from dwdp_hw.validation.summary import summarize
+from dwdp_hw.validation.validate import Bars, Validation, validate
+from dwdp_sim.fabric.cluster import Cluster
+from tests.dwdp_hw.simulated_machine import CASES, OPTIONS, rates, record
+
+
+def test_fitted_rows_are_shown_and_do_not_count_unless_all_are_fitted(base: Cluster, recording: Recording) -> None:
+    everything = {(recording.sha256, row.case) for row in recording.rows}
+    some = validate([recording], base, OPTIONS, everything - {(recording.sha256, "batch alone")}, Bars())
+    assert {row.case for row in some.rows} == {row.case for row in recording.rows}
+    assert {row.case for row in some.rows if row.counts} == {"batch alone"}
+    assert not some.in_sample
+    result = validate([recording], base, OPTIONS, everything, Bars())
+    assert result.in_sample
+    assert all(row.counts == row.stable and row.fitted for row in result.rows)
+    subject = Subject(base, [recording.path], recording.machine, {})
+    assert "in sample" in markdown_report(result, subject)
+    assert "in sample" not in markdown_report(some, subject)
+
+
+def test_an_unstable_row_is_shown_and_never_counts(base: Cluster, recording: Recording) -> None:
+    shaky = tuple(replace(row, unstable="the gate opened late") for row in recording.rows)
+    result: Validation = validate([replace(recording, rows=shaky)], base, OPTIONS, set(), Bars())
+    assert result.failures == ["nothing judged: no row is stable and out of sample"]
+    assert not result.passed
+    assert not result.in_sample
+    assert [summarize(result.rows, mode) for mode in (QUEUED, AS_ISSUED)] == [None, None]
+    subject = Subject(base, ["rows"], {}, {})
+    assert "no: the gate opened late" in markdown_report(result, subject)
+    assert "no: the gate opened late" in html_report(result, subject)  # with a picture that has no row to scale by
+
+
+@pytest.mark.parametrize("queued", [True, False])
+def test_a_mode_without_rows_is_said_to_be_unjudged_and_does_not_lend_the_other_its_bar(
+    queued: bool, base: Cluster, tmp_path: Path
+) -> None:
+    judged, other = (QUEUED, AS_ISSUED) if queued else (AS_ISSUED, QUEUED)
+    cases = {name: case for name, case in CASES.items() if case[1] == queued}
+    result = validate([record(tmp_path / "rows.json", base, cases=cases)], base, OPTIONS, set(), Bars())
+    assert result.passed
+    assert result.judged(other) == f"{other} rows: nothing judged"
+    assert "(bar 3 %)" in result.judged(judged)
+    assert f"{other} rows: nothing judged" in markdown_report(result, Subject(base, ["rows"], {}, {}))
+    slower = record(tmp_path / "slower.json", base.with_values(rates(100e9)), cases=cases)
+    failed = validate([slower], base, OPTIONS, set(), Bars())
+    assert not failed.passed
+    assert failed.failures[0].startswith(f"{judged} rows: 95th percentile")
+
+
+def test_cases_of_one_name_in_two_files_are_ranked_and_judged_apart(base: Cluster, tmp_path: Path) -> None:
+    cases = {name: case for name, case in CASES.items() if name.startswith("layer")}
+    fast = record(tmp_path / "fast.json", base, cases=cases)
+    slow = record(tmp_path / "slow.json", base.with_values(rates(250e9)), cases=cases)
+    alone = [validate([recording], base, OPTIONS, set(), Bars()) for recording in (fast, slow)]
+    both = validate([fast, slow], base, OPTIONS, set(), Bars())
+    assert len(alone[0].rankings) == 1
+    assert both.rankings == [*alone[0].rankings, *alone[1].rankings]
+    assert both.rows == [*alone[0].rows, *alone[1].rows]
+    text = markdown_report(both, Subject(base, [fast.path, slow.path], {}, {}))
+    assert f"| {slow.path} | layer both, default | 0 |" in text
+
+
+def test_validation_json_has_the_documented_keys(base: Cluster, recording: Recording) -> None:
+    content = json.loads(json.dumps(validate([recording], base, OPTIONS, set(), Bars()).as_dict()))
+    keys = {"file", "case", "rank", "measured_s", "predicted_s", "error", "outside", "stable", "fitted"}
+    assert keys <= set(content["rows"][0])
+    for mode in ("queued", "as_issued"):
+        assert {"n", "median_abs_error", "p95_abs_error", "max_abs_error", "bias"} < set(content["summary"][mode])
+        assert {"covered", "p95_outside", "max_outside", "median_width"} < set(content["summary"][mode])
+    row = content["rows"][0]
+    assert row["error"] == pytest.approx(row["predicted_s"] / row["measured_s"] - 1)
+
+
+def test_the_gate_names_what_left_its_band_and_nothing_else() -> None:
+    before = {"a#0": 0.01, "b#0": -0.02, "c#0": 0.0}
+    assert moved(before, dict(before)) == []
+    now = {"a#0": 0.0149, "b#0": -0.026, "d#0": 0.0}
+    assert moved(before, now) == [
+        "b#0: error -2.00% is now -2.60%",
+        "c#0: is no longer predicted",
+        "d#0: has no band; accept it",
+    ]

@@ -1,0 +1,112 @@
+"""`dwdp-advise` as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from dwdp_sim.advice.app import main
+from dwdp_sim.advice.candidates import Candidate
+from dwdp_sim.advice.engine_settings import engine_settings
+from dwdp_sim.job.trtllm_file import DwdpBlock, read_dwdp_block
+from dwdp_sim.model.placement import Placement
+from dwdp_sim.plan.kinds import STRATEGIES
+from dwdp_sim.plan.strategy import Strategy
+from tests.dwdp_sim.advice.bases import SMALL
+
+GROUPS = ["model=deepseek_v3_lite_nvfp4", "compute=constant", "workers=1", "advise.screen_layers=2"]
+BAD = {
+    "an unknown show": (["show=picture"], "advise.show=picture: allowed: advice, map"),
+    "no layers": (["advise.screen_layers=1"], "advise.screen_layers=1: must be at least 2"),
+    "nothing to copy": (["advise.copies=0"], "advise.copies=0: must be at least 1"),
+    "a single layer": (["workload=layer"], "workload.kind=layer: dwdp-advise compares forward steps"),
+    "one seed": (["workload.replications=1"], "workload.replications=1: an interval takes at least 2"),
+    "a target": (["workload.target=0.1"], "workload.target=0.1: dwdp-advise runs all replications"),
+    "rows": (["results_dir=x"], "results_dir=x: only dwdp-sim -m writes rows"),
+    "no peers": (["cluster=h100_x1_host", "compute=constant", "compute.window_s=1"], "cluster.home=host: dwdp-advise"),
+    "an unknown key": (["advise.screen=3"], "there is no key 'screen'; nearest: advise.screen_layers"),
+    "a bad window": (
+        ["compute=constant", "compute.window_s=-1"],
+        "compute.window_s=-1.0: seconds from 0 to",
+    ),
+}
+
+
+def advise(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["dwdp-advise", *arguments])
+    main()
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_line_and_exit_code_two_and_leaves_nothing(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments, message = BAD[name]
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stopped:
+        advise(monkeypatch, *arguments)
+    printed = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert message in printed.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_verdict_comes_first_and_everything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = [f"{key}={value}" for key, value in SMALL.items()]
+    # Gaps of 1 ms against 0.08 ms of bytes: batching gains, whatever else is true.
+    gaps = ["cluster.constants.peer_gap_s.value=[[1,0.001]]", "workload.slots=2"]
+    advise(monkeypatch, *GROUPS, *small, *gaps, f"hydra.run.dir={tmp_path}")
+    printed = capsys.readouterr().out
+    assert printed.startswith("Take contention_opt: true: a forward step takes ")
+    assert "\x1b" not in printed
+    assert max(len(line) for line in printed.splitlines() if not line.startswith("written to")) <= 120
+    for part in (
+        "default (yours)",
+        "where it turns",
+        "slice size",
+        "host",
+        "placement",
+        "rests on",
+        "contention_opt: true",
+    ):
+        assert part in printed
+    content = json.loads((tmp_path / "advice.json").read_text())
+    assert content["today"] == "batched 2 MiB"
+    assert content["load"]["window_s"] == pytest.approx(1e-4)
+    rows = {row["candidate"]: row for row in content["candidates"]}
+    low, high = rows["batched 2 MiB"]["gain_range"]
+    assert 0 < low <= rows["batched 2 MiB"]["gain"]["mean"] <= high
+    assert len(content["screened"]) > 34
+    assert (tmp_path / "config.yaml").is_file()
+
+
+def test_a_map_is_a_picture_and_its_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("dwdp_sim.advice.app.RATIOS", (0.5, 4.0))
+    monkeypatch.setattr("dwdp_sim.advice.app.VARIATIONS", (0.0, 0.2))
+    small = [f"{key}={value}" for key, value in SMALL.items()]
+    advise(monkeypatch, *GROUPS, *small, "show=map", f"hydra.run.dir={tmp_path}")
+    assert "uncontended prefetch" in capsys.readouterr().out
+    content = json.loads((tmp_path / "map.json").read_text())
+    assert [(p["ratio"], p["cv"]) for p in content["points"]] == [(0.5, 0.0), (0.5, 0.2), (4.0, 0.0), (4.0, 0.2)]
+    assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", ["default", "batched"])
+def test_what_to_paste_for_tensorrt_llm_is_what_it_reads(name: str, tmp_path: Path) -> None:
+    candidate = Candidate(Strategy(STRATEGIES[name]), False)
+    (tmp_path / "extra.yaml").write_text(engine_settings(candidate, Placement.create(256, 3), 8192))
+    assert read_dwdp_block(str(tmp_path / "extra.yaml")) == DwdpBlock(3, 86, 85, name == "batched")
+
+
+def test_what_to_paste_for_sglang_are_its_flags() -> None:
+    line = engine_settings(Candidate(Strategy(STRATEGIES["default"], "sglang"), False), Placement.create(128, 4), 16384)
+    assert "--tp-size 4 --dwdp-size 4 --disaggregation-mode prefill --chunked-prefill-size 16384" in line

@@ -1,0 +1,75 @@
+"""The runner: trials run as forward steps do, equal ones once, whoever runs them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dwdp_sim.advice.trials import Host, Trial, Trials, Windows, iteration_s
+from dwdp_sim.fabric.hypotheses import WALKS, Hypothesis
+from dwdp_sim.plan.kinds import STRATEGIES
+from dwdp_sim.plan.strategy import Strategy
+from dwdp_sim.steps.replications import workers
+from dwdp_sim.steps.scenario import replicate
+from tests.dwdp_sim.advice.bases import free, small_baseline, small_job
+
+DEFAULT, BATCHED = Trial(Strategy(STRATEGIES["default"], slice_bytes=None)), Trial(Strategy(STRATEGIES["batched"]))
+SMALL_SLICES = replace(BATCHED, strategy=Strategy(STRATEGIES["batched"], slice_bytes=2**16))
+
+
+def test_what_the_user_has_takes_as_long_as_dwdp_sim_says() -> None:
+    _, job = small_job()
+    expected = replicate(job.scenario, 3).figures["iteration_s"]
+    assert iteration_s((small_baseline(), DEFAULT, 3)) == expected
+
+
+def test_the_window_factor_scales_compute_and_nothing_else() -> None:
+    # Links that take no time: a step is its three windows of 0.1 ms, or of 0.25 ms.
+    baseline = small_baseline(**free(1e18))
+    assert iteration_s((baseline, DEFAULT, 0)) == pytest.approx(3e-4)
+    assert iteration_s((baseline, replace(DEFAULT, window_factor=2.5), 0)) == pytest.approx(7.5e-4)
+    assert iteration_s((baseline, replace(DEFAULT, windows=Windows(4e-4, 0.5, 0.0), layers=2), 0)) == pytest.approx(
+        8e-4
+    )
+
+
+def test_set_ups_that_come_to_the_same_simulation_run_once() -> None:
+    counted: list[int] = []
+    runner = Trials(small_baseline(), None, lambda _, of: counted.append(of))
+    rule = Hypothesis("3 sources, any", constants=WALKS["3 sources, any"])
+    runner.run((trial, 0) for trial in (DEFAULT, replace(DEFAULT, state=rule), BATCHED, BATCHED))
+    assert counted == [2, 2]  # of two runs, told after each
+    assert runner.times(replace(DEFAULT, state=rule), [0]) == runner.times(DEFAULT, [0])
+    runner.run(
+        [(SMALL_SLICES, 0), (replace(SMALL_SLICES, strategy=Strategy(STRATEGIES["batched"], slice_bytes=2**17)), 0)]
+    )
+    assert counted == [2, 2, 1]
+
+
+def test_where_host_time_counts_slices_of_other_sizes_are_other_set_ups() -> None:
+    # 47.7 MB in 64 KiB slices against 2 MiB ones: about 820 against 30 slices of 1 µs, before each layer's first byte.
+    baseline = small_baseline(**free(issue_slice_s=1e-6), issue_mode="as_issued", workload__ahead=False)
+    small, large = (iteration_s((baseline, trial, 0)) for trial in (SMALL_SLICES, BATCHED))
+    assert small > large + 7e-4
+    runner = Trials(baseline, None)
+    assert runner.times(replace(BATCHED, host=Host("queued", True)), [0])[0] < large
+
+
+def test_fewer_pulled_experts_are_another_placement() -> None:
+    baseline = small_baseline()
+    fewer = baseline.placed(replace(DEFAULT, num_prefetch_experts=4))
+    assert (fewer.num_experts_per_worker, fewer.num_prefetch_experts) == (12, 4)
+    assert iteration_s((baseline, replace(DEFAULT, num_prefetch_experts=4), 0)) < iteration_s((baseline, DEFAULT, 0))
+
+
+def test_results_do_not_depend_on_who_runs_them() -> None:
+    baseline = small_baseline()
+    tasks = [(trial, seed) for trial in (DEFAULT, BATCHED) for seed in (0, 1)]
+    with workers(2) as pool:
+        there = Trials(baseline, pool)
+        there.run(tasks)
+    here = Trials(baseline, None)
+    assert [here.times(trial, [0, 1]) for trial in (DEFAULT, BATCHED)] == [
+        there.times(trial, [0, 1]) for trial in (DEFAULT, BATCHED)
+    ]
