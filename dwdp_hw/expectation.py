@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,6 +20,7 @@ from dwdp_sim.build import read_cluster
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.files import write_whole
 from dwdp_sim.hypotheses import AS_CONFIGURED, Hypothesis, Variant, hypotheses, variants
+from dwdp_sim.json_rows import json_rows
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.program import Program
 from dwdp_sim.replications import workers
@@ -191,8 +191,7 @@ def main() -> None:
     arguments = parser.parse_args()
     cluster = read_cluster(arguments.cluster)
     rows = _incast(cluster, arguments.incast, arguments.workers) if arguments.incast else _campaign(cluster)
-    lines = ",\n".join("  " + json.dumps(row) for row in rows)
-    text = f'{{\n "cluster": {json.dumps(cluster.name)},\n "rows": [\n{lines}\n ]\n}}\n'
+    text = json_rows({"cluster": cluster.name, "rows": rows})
     write_whole(arguments.path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 

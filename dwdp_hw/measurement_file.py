@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from dwdp_hw.rows import FORMAT, METHOD
+from dwdp_sim.json_rows import json_rows
 
 FIELDS = {
     "copies_bytes": "of the first pulling rank, in issue order: n pieces of 'each' bytes, the last of 'last'",
@@ -55,6 +55,4 @@ def measurement_file(
         "fields": FIELDS,
         "failed": list(failed),
     }
-    lines = ",\n".join("  " + json.dumps(row, ensure_ascii=False) for row in rows)
-    head = json.dumps(header, indent=1, ensure_ascii=False)
-    return f'{head[:-2]},\n "rows": [\n{lines}\n ]\n}}\n'
+    return json_rows(header | {"rows": list(rows)})

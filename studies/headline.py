@@ -5,12 +5,12 @@ Run: python studies/headline.py; writes docs/images/default.png, docs/images/bat
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from dwdp_sim.build import Job, build_config
 from dwdp_sim.files import write_whole
+from dwdp_sim.json_rows import json_rows
 from dwdp_sim.plot import draw_timeline
 from dwdp_sim.predict import predict
 from dwdp_sim.presets import preset
@@ -42,7 +42,7 @@ def main() -> None:
     for start in ("lockstep", "random"):
         _, summary = predict(job("batched", **{**one, "workload.start": start}))
         found[f"one source, {start}"] = {"mean_s": summary["prefetch_latency_s"]["mean"]}
-    text = json.dumps(found, indent=1) + "\n"
+    text = json_rows(found, levels=1)
     write_whole(DOCS / "data/headline.json", lambda at: at.write_text(text, encoding="utf-8"))
 
 

@@ -9,7 +9,6 @@ take turns against one. Times lie between two events behind a copy that lasts un
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 import time
@@ -28,6 +27,7 @@ from dwdp_sim.build import read_cluster
 from dwdp_sim.cluster import Cluster
 from dwdp_sim.fabric_constants import constants_for
 from dwdp_sim.files import write_whole
+from dwdp_sim.json_rows import json_rows
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.plan import ASYNC, BATCH, NO_BARRIER
 from dwdp_sim.program import HOST, Program
@@ -204,10 +204,7 @@ def main() -> None:
         content: dict[str, Any] = {"cluster": cluster.name, "rows": rows}
     else:
         content = measure()
-    head = {key: value for key, value in content.items() if key != "rows"}
-    lines = ",\n".join("  " + json.dumps(row) for row in content["rows"])
-    text = json.dumps(head, indent=1)[:-2] + f',\n "rows": [\n{lines}\n ]\n}}\n'
-    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_whole(path, lambda temporary: temporary.write_text(json_rows(content), encoding="utf-8"))
 
 
 if __name__ == "__main__":

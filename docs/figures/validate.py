@@ -8,7 +8,6 @@ figures in docs/iteration.md have a test of their own.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
@@ -20,6 +19,7 @@ from dwdp_hw.check.comparison import AS_ISSUED, QUEUED
 from dwdp_hw.check.summary import Summary, summarize
 from dwdp_hw.check.validate import Bars, validate
 from dwdp_sim.build import read_cluster
+from dwdp_sim.json_rows import json_rows
 from dwdp_sim.options import FabricOptions
 from dwdp_sim.recorded import read_recording
 
@@ -39,8 +39,7 @@ _WORST = 4
 
 def main() -> None:
     """Write the outcome of every set."""
-    text = json.dumps({name: outcome(name) for name in SETS}, indent=1) + "\n"
-    OUT.write_text(text, encoding="utf-8")
+    OUT.write_text(json_rows({name: outcome(name) for name in SETS}), encoding="utf-8")
 
 
 def sources(name: str) -> dict[str, str]:

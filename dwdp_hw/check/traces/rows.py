@@ -11,6 +11,7 @@ from typing import Any
 from dwdp_hw.check.traces.bursts import Burst, StreamBurst
 from dwdp_hw.check.traces.copies import TracedCopy
 from dwdp_hw.stability import FEWEST_RUNS, why_unstable
+from dwdp_sim.json_rows import json_rows
 from dwdp_sim.program import HOST
 
 FORMAT = 2
@@ -63,9 +64,7 @@ def rows_file(
         "method": METHOD,
         "fields": FIELDS,
     }
-    lines = ",\n".join("  " + json.dumps(row) for row in rows)
-    head = json.dumps(header, indent=1, ensure_ascii=False)
-    return f'{head[:-2]},\n "rows": [\n{lines}\n ]\n}}\n'
+    return json_rows(header | {"rows": list(rows)})
 
 
 def _row(jobs: list[dict[str, Any]], repeats: Sequence[Burst], numbers: Sequence[int]) -> dict[str, Any]:
