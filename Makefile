@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: predict test long-test stress lint types wheel-test validate-recorded figures notebooks pair docs hw-test benchmark lock clean
+.PHONY: predict test long-test stress lint types wheel-test validate-recorded figures notebooks pair reports docs hw-test benchmark lock clean
 
 # The main job: DeepSeek-R1, one layer, four ranks of a GB200 NVL72, default against batched.
 predict: .venv/ready
@@ -55,6 +55,26 @@ notebooks: .venv/ready
 # After a change of a notebook's script: its .ipynb follows.
 pair: .venv/ready
 	$(BIN)/jupytext --to ipynb --update notebooks/*.py
+
+# Validation reports of recorded rows in build/reports, by the commands that a user has. Two are of constants fitted to a
+# calibration on the same node, the others of the shipped ones. The last validation fails, by copies inside the GPU.
+RECORDED := $(BIN)/dwdp-hw --config-dir build/reports source=recorded
+reports: .venv/ready
+	rm -rf build/reports && mkdir -p build/reports/cluster
+	$(RECORDED) mode=calibrate cluster=h200_x2 check.use=all check.name=h200_x2_live hydra.run.dir=build/reports/h200_x2_live \
+		rows=measurements/h200_x2_live_calibration.json check.out=build/reports/cluster/h200_x2_live.yaml
+	$(RECORDED) mode=calibrate cluster=h100_x1_host check.use=all check.name=h100_x1_live hydra.run.dir=build/reports/h100_x1_live \
+		rows=measurements/h100_x1_live_calibration.json check.out=build/reports/cluster/h100_x1_live.yaml
+	$(RECORDED) mode=validate cluster=h200_x2_live hydra.run.dir=build/reports/h200_x2_live \
+		rows=measurements/h200_x2_live_validation.json
+	$(RECORDED) mode=validate cluster=h100_x1_live hydra.run.dir=build/reports/h100_x1_live \
+		rows=measurements/h100_x1_live_validation.json
+	$(RECORDED) mode=validate cluster=h200_x2 hydra.run.dir=build/reports/h200_x2_processes \
+		'rows=[$(shell echo measurements/h200_x2_validation_?.json | tr ' ' ,)]'
+	$(RECORDED) mode=validate cluster=h200_x2 hydra.run.dir=build/reports/h200_x2_other_day \
+		rows=measurements/h200_x2_random.json
+	$(RECORDED) mode=validate cluster=h100_x1_host hydra.run.dir=build/reports/h100_x1_host \
+		rows=measurements/h100_x1_host_experts.json || test -s build/reports/h100_x1_host/report.html
 
 # The documentation site in build/site, with the notebooks' figures; it opens without a server and loads nothing from elsewhere.
 docs: notebooks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dwdp_sim.config import config_dir
 from dwdp_sim.errors import ConfigError
+from dwdp_sim.recorded import read_recording
 
 _NAME = "validation.json"
 
@@ -23,7 +25,7 @@ class Measured:
     """A measured case: means over its ranks.
 
     Attributes:
-        source: The folder of its file.
+        source: The file of rows, or the folder of the validation.
         case: Its name there.
         cluster: Where it was measured; None where the file does not say.
         strategy, issue_mode, ranks, bytes, slice_bytes: What was copied; bytes of one rank, and its largest copy.
@@ -60,10 +62,11 @@ class Match:
 
 
 def shipped() -> list[Measured]:
-    """What the source tree's own validations measured, where they say on which cluster; nothing in a wheel."""
-    tree = Path(__file__).resolve().parents[2]
-    paths = sorted((tree / "measurements" / "reports").glob(f"*/{_NAME}"))
-    return [case for case in read_measured(paths) if case.cluster is not None]
+    """The source tree's own rows, each file on the cluster that `measurements/bands.json` names; nothing in a wheel."""
+    folder = config_dir().parent / "measurements"
+    bands = folder / "bands.json"
+    entries = json.loads(bands.read_text(encoding="utf-8")) if bands.is_file() else {}
+    return [case for name, entry in entries.items() for case in _recorded(folder / name, entry["cluster"])]
 
 
 def read_measured(paths: Iterable[Path]) -> list[Measured]:
@@ -73,6 +76,27 @@ def read_measured(paths: Iterable[Path]) -> list[Measured]:
         ConfigError: One is no such file.
     """
     return [case for path in paths for case in _cases(path / _NAME if path.is_dir() else path)]
+
+
+def _recorded(path: Path, cluster: str) -> Iterator[Measured]:
+    """The cases of a file of recorded rows."""
+    for row in read_recording(str(path)).rows:
+        first = row.program.copy_bytes[row.program.call_stream[row.program.copy_call] == 0]
+        median_s, low_s, high_s = (float(np.mean(times)) for times in (row.median_s, row.min_s, row.max_s))
+        yield Measured(
+            source=path.stem,
+            case=row.case,
+            cluster=cluster,
+            strategy=row.strategy,
+            issue_mode="queued" if row.queued else "as_issued",
+            ranks=len(row.median_s),
+            bytes=int(first.sum()),
+            slice_bytes=int(first.max()),
+            median_s=median_s,
+            low_s=low_s,
+            high_s=high_s,
+            stable=row.unstable is None,
+        )
 
 
 def _cases(path: Path) -> list[Measured]:
