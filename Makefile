@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: predict test long-test stress lint types wheel-test validate-recorded figures notebooks pair docs hw-test benchmark lock clean
+.PHONY: predict test long-test stress lint types wheel-test validate-recorded figures notebooks reports docs hw-test benchmark lock clean
 
 # The main job: DeepSeek-R1, one layer, four ranks of a GB200 NVL72, default against batched.
 predict: .venv/ready
@@ -49,22 +49,41 @@ validate-recorded: .venv/ready
 # The figures in the pages, from committed data: after rows, constants or the simulator have changed.
 figures: .venv/ready
 	$(BIN)/python docs/figures/validate.py
+	$(BIN)/python docs/figures/measured_cases.py
 	$(BIN)/python docs/figures/render.py
 
-# Runs every notebook, two at a time, into build/notebooks.
+# Every notebook, run from its script, two at a time: build/notebooks/NAME.ipynb with what it shows.
 notebooks: .venv/ready
 	mkdir -p build/notebooks
-	ls notebooks/*.ipynb | xargs -P 2 -n 1 $(BIN)/jupyter-nbconvert --to notebook --execute \
-		--ExecutePreprocessor.timeout=300 --log-level=WARN --output-dir=build/notebooks
+	ls notebooks | sed -n 's/\.py$$//p' | xargs -P 2 -I NAME \
+		$(BIN)/jupytext --quiet --to ipynb --execute --run-path notebooks --output build/notebooks/NAME.ipynb notebooks/NAME.py
 
-# After a change of a notebook's script: its .ipynb follows.
-pair: .venv/ready
-	$(BIN)/jupytext --to ipynb --update notebooks/*.py
+# Validation reports of recorded rows in build/reports, by the commands that a user has. Two are of constants fitted to a
+# calibration on the same node, the others of the shipped ones. The last validation fails, by copies inside the GPU.
+RECORDED := $(BIN)/dwdp-hw --config-dir build/reports source=recorded
+reports: .venv/ready
+	rm -rf build/reports && mkdir -p build/reports/cluster
+	$(RECORDED) mode=calibrate cluster=h200_x2 check.use=all check.name=h200_x2_live hydra.run.dir=build/reports/h200_x2_live \
+		rows=measurements/h200_x2_live_calibration.json check.out=build/reports/cluster/h200_x2_live.yaml
+	$(RECORDED) mode=calibrate cluster=h100_x1_host check.use=all check.name=h100_x1_live hydra.run.dir=build/reports/h100_x1_live \
+		rows=measurements/h100_x1_live_calibration.json check.out=build/reports/cluster/h100_x1_live.yaml
+	$(RECORDED) mode=validate cluster=h200_x2_live hydra.run.dir=build/reports/h200_x2_live \
+		rows=measurements/h200_x2_live_validation.json
+	$(RECORDED) mode=validate cluster=h100_x1_live hydra.run.dir=build/reports/h100_x1_live \
+		rows=measurements/h100_x1_live_validation.json
+	$(RECORDED) mode=validate cluster=h200_x2 hydra.run.dir=build/reports/h200_x2_processes \
+		'rows=[$(shell echo measurements/h200_x2_validation_?.json | tr ' ' ,)]'
+	$(RECORDED) mode=validate cluster=h200_x2 hydra.run.dir=build/reports/h200_x2_other_day \
+		rows=measurements/h200_x2_random.json
+	$(RECORDED) mode=validate cluster=h100_x1_host hydra.run.dir=build/reports/h100_x1_host \
+		rows=measurements/h100_x1_host_experts.json || test -s build/reports/h100_x1_host/report.html
 
 # The documentation site in build/site, with the notebooks' figures; it opens without a server and loads nothing from elsewhere.
-docs: notebooks
-	$(BIN)/python docs/site/gather.py
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict -f docs/site/mkdocs.yml
+docs: notebooks reports
+	rm -rf build/docs
+	$(BIN)/jupyter-nbconvert --log-level=WARN --to markdown --template-file=docs/site/notebook.md.j2 \
+		--output-dir=build/docs/notebooks build/notebooks/*.ipynb
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	! grep -rElE '<(script|link|img|iframe)[^>]*(src|href)="?(https?:)?//' --include=*.html build/site
 	! grep -rElE 'url\(["'"'"']?(https?:)?//' --include=*.css build/site
 

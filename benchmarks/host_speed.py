@@ -7,7 +7,6 @@ each cost.
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import platform
 import sys
@@ -21,6 +20,7 @@ from dwdp_hw.executors.cuda.gpu import Gpu, count_gpus
 from dwdp_hw.executors.cuda.issue import prepare_calls
 from dwdp_hw.executors.layout import RankCopies
 from dwdp_hw.group.faults import Whereabouts
+from dwdp_sim.base.json_rows import json_rows
 from dwdp_sim.plan.copy_plan import BATCH
 
 SAMPLES = 300
@@ -77,7 +77,8 @@ def main() -> None:
     sys.stdout.write(f"correlation of the two: {np.corrcoef(steps, issued)[0, 1]:.2f}\n")
     machine = {"gpus": gpus, "gpu": series[0]["name"], "python": platform.python_version()}
     method = " ".join((__doc__ or "").split("\n\n")[-1].split())
-    Path(sys.argv[1]).write_text(json.dumps({"machine": machine, "method": method, "series": series}) + "\n")
+    text = json_rows({"machine": machine, "method": method, "series": series})
+    Path(sys.argv[1]).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

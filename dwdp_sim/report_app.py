@@ -122,7 +122,7 @@ def _add_page(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         nargs="+",
         default=[],
-        help="validation.json of dwdp-hw mode=validate, or its folder; else those of measurements/reports",
+        help="validation.json of dwdp-hw mode=validate, or its folder; else the source tree's own rows",
     )
     parser.add_argument(
         "--runs", metavar="FOLDER", nargs="+", default=[], help="single runs to link, besides runs/ in the folder"

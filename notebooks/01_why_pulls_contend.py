@@ -1,7 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -381,7 +379,7 @@ for name, rows in grown.items():
 # Nothing of this has been measured for three GPUs or more, and two cannot contend. Rates are public
 # GB200 figures, the gaps between copies those of an H200. A layer is not a forward step: what a
 # prefetch costs there, and when that matters, is [another
-# question](04_when_contention_opt_pays.ipynb).
+# question](04_when_contention_opt_pays.py).
 
 # %% tags=["hide-input"]
 assert [f"{ratio:.2f}" for ratio in typical] == ["1.69", "1.15"]

@@ -1,7 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -291,7 +289,7 @@ plt.show()
 # %% [markdown]
 # A loss of this kind is made once a step and does not grow with its layers, as long as a layer's
 # calls take less time than its compute. Larger slices avoid most of it, but [may cost the copies
-# more than they save](02_slice_size.ipynb).
+# more than they save](02_slice_size.py).
 #
 # ## Finding
 

@@ -5,11 +5,11 @@ Run: python studies/headline.py; writes docs/images/default.png, docs/images/bat
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.base.json_rows import json_rows
 from dwdp_sim.job.build import build_layer_job
 from dwdp_sim.job.job import LayerJob
 from dwdp_sim.job.presets import preset
@@ -50,7 +50,7 @@ def main() -> None:
         _, summary = predict(job("batched", **{**one, "workload.start": start}), with_range=False)
         assert isinstance(summary, LayerSummary)
         found[f"one source, {start}"] = {"mean_s": summary.prefetch_latency_s.mean}
-    text = json.dumps(found, indent=1) + "\n"
+    text = json_rows(found, levels=1)
     write_whole(DOCS / "data/headline.json", lambda at: at.write_text(text, encoding="utf-8"))
 
 

@@ -9,7 +9,6 @@ take turns against one. Times lie between two events behind a copy that lasts un
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 import time
@@ -25,6 +24,7 @@ from dwdp_hw.executors.cuda.issue import prepare_calls
 from dwdp_hw.executors.layout import RankCopies
 from dwdp_hw.group.faults import Whereabouts
 from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.base.json_rows import json_rows
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.options import FabricOptions
@@ -196,10 +196,7 @@ def main() -> None:
         content: dict[str, Any] = {"cluster": cluster.name, "rows": rows}
     else:
         content = measure()
-    head = {key: value for key, value in content.items() if key != "rows"}
-    lines = ",\n".join("  " + json.dumps(row) for row in content["rows"])
-    text = json.dumps(head, indent=1)[:-2] + f',\n "rows": [\n{lines}\n ]\n}}\n'
-    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_whole(path, lambda temporary: temporary.write_text(json_rows(content), encoding="utf-8"))
 
 
 if __name__ == "__main__":

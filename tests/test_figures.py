@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -12,12 +13,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "docs/figures"))
+import measured_cases  # noqa: E402
 import render  # noqa: E402
 import validate  # noqa: E402
 
 PAGES: list[str] = [path.relative_to(ROOT).as_posix() for path in render.pages()]
 OUTCOMES = json.loads((ROOT / "docs/data/validations.json").read_text(encoding="utf-8"))
-LONG = {"ordered", "random", "random_again"}
+LONG = {"ordered", "random", "random_again", *validate.REFITTED}
 
 ALLOWED: Mapping[str, Collection[str]] = {
     "README.md": ("earlier versions took a published 14 % loss",),
@@ -165,14 +167,26 @@ def test_the_validations_are_of_these_rows_and_constants(name: str) -> None:
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.long] * (n in LONG)) for n in validate.SETS])
 def test_a_validation_made_anew_says_the_same(name: str) -> None:
-    assert OUTCOMES[name] == validate.outcome(name), "run make figures"
+    anew = validate.outcome(name)
+    if name not in validate.REFITTED:
+        assert anew == OUTCOMES[name], "run make figures"
+    for mode in ("queued", "as_issued"):  # the last digits of a fit are the machine's
+        assert anew[mode] == pytest.approx(OUTCOMES[name][mode], abs=1e-4), "run make figures"
 
 
-@pytest.mark.parametrize(("report", "name"), [("h200_x2_processes", "processes"), ("h200_x2_other_day", "random")])
-def test_a_report_on_the_shipped_constants_says_what_the_validations_say(report: str, name: str) -> None:
-    said = json.loads(read(f"measurements/reports/{report}/validation.json"))["summary"]
+def test_the_cases_beside_a_sweep_are_those_of_the_recorded_rows() -> None:
+    assert measured_cases.CASES.read_text(encoding="utf-8") == measured_cases.text(), "run make figures"
+
+
+@pytest.mark.long
+def test_a_report_says_what_the_validations_say(tmp_path: Path) -> None:
+    rows = ",".join(f"measurements/{file}.json" for file in validate.SETS["processes"])
+    code = "from dwdp_hw.app import main; main()"
+    arguments = ("mode=validate", "source=recorded", f"rows=[{rows}]", "cluster=h200_x2", f"hydra.run.dir={tmp_path}")
+    subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, check=True, capture_output=True)
+    said = json.loads((tmp_path / "validation.json").read_text(encoding="utf-8"))["summary"]
     for mode in ("queued", "as_issued"):
-        assert OUTCOMES[name][mode] == pytest.approx(said[mode], abs=1e-6), mode
+        assert OUTCOMES["processes"][mode] == pytest.approx(said[mode], abs=1e-6), mode
 
 
 @pytest.mark.parametrize(

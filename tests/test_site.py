@@ -1,10 +1,11 @@
-"""What the documentation site gathers: pages, links that hold there, and notebooks as pages."""
+"""The documentation site: links that hold there, a place for every page, and notebooks as pages."""
 
 from __future__ import annotations
 
 import base64
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nbformat
@@ -13,72 +14,87 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "docs/site"))
-gather = pytest.importorskip("gather")
-from notebook_page import notebook_page  # noqa: E402
+hooks = pytest.importorskip("hooks")
+from nbconvert import MarkdownExporter  # noqa: E402
 
-PLACES = {
-    "README.md",
-    "model.md",
-    "design/README.md",
-    "images/a.png",
-    "api/dwdp_sim/plan/copy_plan.md",
-    "notebooks/01_x.md",
-}
+
+def shown(markdown: str, page: str = "docs/model.md") -> tuple[str, dict[str, Any]]:
+    """The text that the site makes a page of, and the page's metadata."""
+    made = SimpleNamespace(file=SimpleNamespace(src_uri=page), meta={})
+    return hooks.on_page_markdown(markdown, page=made), made.meta
 
 
 @pytest.mark.parametrize(
-    ("page", "link", "expected"),
+    ("link", "expected"),
     [
-        ("README.md", "[m](docs/model.md)", "[m](model.md)"),
-        ("README.md", "[m](docs/model.md#units)", "[m](model.md#units)"),
-        ("README.md", "![a](docs/images/a.png)", "![a](images/a.png)"),
-        ("README.md", "[d](docs/design/)", "[d](design/README.md)"),
-        ("docs/design/note.md", "[m](../model.md)", "[m](../model.md)"),
-        ("docs/model.md", "[p](../dwdp_sim/plan/copy_plan.py)", "[p](api/dwdp_sim/plan/copy_plan.md)"),
-        ("docs/model.md", "[n](../notebooks/01_x.ipynb)", "[n](notebooks/01_x.md)"),
-        ("notebooks/README.md", "[n](01_x.ipynb)", "[n](01_x.md)"),
-        ("docs/model.md", "[conf](../conf/cluster)", "conf"),  # the site does not have it
-        ("docs/model.md", "[paper](https://arxiv.org/abs/2604.01621)", "[paper](https://arxiv.org/abs/2604.01621)"),
+        ("[n](01_x.py), [m](../docs/model.md)", "[n](01_x.md), [m](../docs/model.md)"),
+        ("[p](../dwdp_sim/plan.py)", "[p](../dwdp_sim/plan.md)"),
+        ("[f](https://example.org/a.py)", "[f](https://example.org/a.py)"),
     ],
 )
-def test_a_link_of_the_repository_holds_on_the_site(page: str, link: str, expected: str) -> None:
-    assert gather.with_links(link, page, PLACES) == expected
+def test_a_link_to_a_source_leads_to_its_page(link: str, expected: str) -> None:
+    assert shown(link)[0] == expected
+
+
+def test_an_equation_is_drawn_without_scripts() -> None:
+    text, _ = shown("before\n\n```math\na \\over b\n```\n\nafter\n")
+    assert text.startswith('before\n\n<div class="equation"><math')
+    assert "<mfrac>" in text
+    assert "```" not in text
+
+
+def test_the_search_finds_pages_before_modules() -> None:
+    assert shown("", "dwdp_sim/plan.md")[1] == {"search": {"boost": 0.3}}
+    assert shown("", "docs/model.md")[1] == {}
 
 
 def test_every_page_has_a_place_in_the_navigation() -> None:
-    config = yaml.safe_load((ROOT / "docs/site/mkdocs.yml").read_text(encoding="utf-8"))
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
 
     def pages(entry: Any) -> list[str]:
         if isinstance(entry, str):
             return [entry]
         return [page for below in (entry.values() if isinstance(entry, dict) else entry) for page in pages(below)]
 
-    shown = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md")}
-    shown |= {gather.page_of(path.relative_to(ROOT).as_posix()) for path in (ROOT / "notebooks").glob("*.ipynb")}
-    assert {gather.place(page) for page in shown} <= set(pages(config["nav"]))
+    found = {path.relative_to(ROOT).as_posix() for pattern in hooks.SHOWN for path in ROOT.glob(pattern)}
+    found |= {f"notebooks/{path.stem}.md" for path in (ROOT / "notebooks").glob("*.py")} | {"reports/README.md"}
+    assert {page for page in found if page.endswith(".md")} == set(pages(yaml.safe_load(text)["nav"])) - {"API"}
+
+
+def test_a_report_is_listed_with_its_verdict(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "validation.json").write_text('{"passed": false}')
+    assert "- [mine](mine.html): failed\n" in hooks.reports_page([tmp_path / "mine" / "report.html"])
 
 
 def test_a_notebook_becomes_text_code_pictures_and_tables() -> None:
     v4 = nbformat.v4
-    png = base64.b64encode(b"picture").decode()
-    shown = [
+    outputs = [
         v4.new_output("stream", text="1 ms\n"),
-        v4.new_output("display_data", {"image/png": png, "text/plain": "<Figure>"}),
+        v4.new_output("display_data", {"image/png": base64.b64encode(b"picture").decode(), "text/plain": "<Figure>"}),
         v4.new_output(
             "execute_result", {"text/html": '<table border="1" class="dataframe"></table>', "text/plain": "a"}
         ),
         v4.new_output("display_data", {"application/vnd.plotly.v1+json": {"data": [], "layout": {"title": "</p>"}}}),
     ]
-    drawing = v4.new_code_cell("draw()", outputs=shown, metadata={"tags": ["hide-input"]})
-    page = notebook_page("01_x", v4.new_notebook(cells=[v4.new_markdown_cell("# Title"), drawing]))
-    assert page.pictures == {"01_x_0.png": b"picture"}
+    cells = [
+        v4.new_markdown_cell("# Title\n\ntext"),
+        v4.new_code_cell("draw()", outputs=outputs, metadata={"tags": ["hide-input"]}),
+        v4.new_code_cell("print()"),
+    ]
+    notebook = v4.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
+    exporter = MarkdownExporter(template_file=str(ROOT / "docs/site/notebook.md.j2"))
+    text, resources = exporter.from_notebook_node(notebook)
+    ((picture, data),) = resources["outputs"].items()
+    assert data == b"picture"
     for expected in (
         "# Title\n",
-        '??? note "Code"\n\n    ```python\n    draw()\n    ```',
-        "```text\n1 ms\n```",
-        "![Figure: Title](01_x_0.png)",
+        '??? note "Code"\n\n    ```python\n    draw()\n    ```\n',
+        "\n```text\n1 ms\n```\n",
+        f"![Figure: Title]({picture})",
         "<table ></table>",
         '<script src="../javascripts/plotly.min.js"></script>',
-        "<\\/p>",  # cannot end the script early
+        '"\\u003c/p\\u003e"',  # cannot end the script early
+        "\n```python\nprint()\n```\n",
     ):
-        assert expected in page.text
+        assert expected in text

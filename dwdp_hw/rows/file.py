@@ -13,6 +13,7 @@ from typing import Any
 from dwdp_hw.rows.schema import FIELDS, FORMAT, MeasuredRow, upgraded
 from dwdp_hw.rows.write import METHOD
 from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.json_rows import json_rows
 
 
 def measurement_file(
@@ -37,9 +38,7 @@ def measurement_file(
 
 def rows_text(header: Mapping[str, Any], rows: Sequence[MeasuredRow]) -> str:
     """The text of a file with these rows behind a header that has at least `machine` with its number of `gpus`."""
-    lines = ",\n".join("  " + json.dumps(row, ensure_ascii=False) for row in rows)
-    head = json.dumps({"format": FORMAT, **header}, indent=1, ensure_ascii=False)
-    return f'{head[:-2]},\n "rows": [\n{lines}\n ]\n}}\n'
+    return json_rows({"format": FORMAT, **header, "rows": list(rows)})
 
 
 @dataclass(frozen=True)

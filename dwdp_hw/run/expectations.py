@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +18,7 @@ from dwdp_hw.cases.program import case_program
 from dwdp_hw.cases.start_offsets import DRAWS, drawn_starts_s, program_draws_s
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.base.json_rows import json_rows
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis, Variant, hypotheses, variants
 from dwdp_sim.fabric.options import FabricOptions
@@ -179,8 +179,7 @@ def main() -> None:
     arguments = parser.parse_args()
     cluster = read_cluster(arguments.cluster)
     rows = _incast(cluster, arguments.incast, arguments.workers) if arguments.incast else _campaign(cluster)
-    lines = ",\n".join("  " + json.dumps(row) for row in rows)
-    text = f'{{\n "cluster": {json.dumps(cluster.name)},\n "rows": [\n{lines}\n ]\n}}\n'
+    text = json_rows({"cluster": cluster.name, "rows": rows})
     write_whole(arguments.path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 

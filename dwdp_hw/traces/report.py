@@ -18,6 +18,7 @@ from dwdp_hw.traces.bursts import Burst
 from dwdp_hw.traces.importing import ImportJob
 from dwdp_hw.traces.trace_rows import program_content, recorded_rows, rows_file
 from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.base.json_rows import json_rows
 from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.simulate import simulate
 from dwdp_sim.plan.program import HOST
@@ -73,7 +74,7 @@ def run_import(job: ImportJob, folder: Path, console: Console) -> list[Compariso
     write_whole(folder / "program.json", lambda t: t.write_text(json.dumps(program) + "\n"))
     write_whole(folder / "rows.json", lambda t: t.write_text(rows, encoding="utf-8"))
     write_whole(folder / "copies.csv", lambda t: _write_copies(t, job))
-    write_whole(folder / "import.json", lambda t: t.write_text(json.dumps(content, indent=1) + "\n"))
+    write_whole(folder / "import.json", lambda t: t.write_text(json_rows(content), encoding="utf-8"))
     _print(console, job, compared, folder)
     return compared
 

@@ -18,6 +18,7 @@ from dwdp_hw.rows.predict_steps import predict_steps
 from dwdp_hw.rows.read import read_recording
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.json_rows import json_rows
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.job.presets import read_cluster
 
@@ -70,7 +71,7 @@ def main() -> None:
         sys.stdout.write(f"{name} on {entry['cluster']}: {len(now)} figures, {len(lines)} moved\n")
         sys.stdout.writelines(f"  {line}\n" for line in lines)
     if arguments.accept:
-        text = json.dumps(bands, indent=1) + "\n"
+        text = json_rows(bands, levels=3)
         write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     sys.exit(1 if failures else 0)
 

@@ -27,6 +27,7 @@ from dwdp_hw.validation.rule_scores import read_outcome
 from dwdp_hw.validation.suspects import find_suspects
 from dwdp_hw.validation.validate import Validation, validate
 from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.base.json_rows import json_rows
 
 PREDICTIONS = "predictions.json"
 _TIGHT = 0.02  # relative half width of the intervals of rates at which a live calibration stops
@@ -39,7 +40,7 @@ def run_calibration(job: CheckJob, folder: Path, console: Console) -> Calibratio
     else:
         found = _calibrate_live(job, folder, console)
     path = write_cluster(job.out or folder / f"{job.name}.yaml", found)
-    write_whole(folder / "calibration.json", lambda t: t.write_text(json.dumps(found.as_dict(), indent=2) + "\n"))
+    write_whole(folder / "calibration.json", lambda t: t.write_text(json_rows(found.as_dict()), encoding="utf-8"))
     print_calibration(console, found, path)
     return found
 
@@ -81,7 +82,7 @@ def run_validation(job: CheckJob, folder: Path, console: Console) -> Validation:
         extra=[] if outcome is None else incast_sections(outcome, [r for r in validation.rows if r.measure == LAYER]),
     )
     if outcome is not None:
-        chosen = json.dumps([asdict(score) for score in outcome.scores], indent=1) + "\n"
+        chosen = json_rows([asdict(score) for score in outcome.scores], levels=1)
         write_whole(folder / "rules.json", lambda t: t.write_text(chosen, encoding="utf-8"))
         print_rules(console, outcome)
     if subject.timelines:
@@ -89,8 +90,8 @@ def run_validation(job: CheckJob, folder: Path, console: Console) -> Validation:
         write_whole(folder / "timelines.json", lambda t: t.write_text(trace, encoding="utf-8"))
     write_whole(folder / "report.html", lambda t: t.write_text(html_report(validation, subject), encoding="utf-8"))
     write_whole(folder / "report.md", lambda t: t.write_text(markdown_report(validation, subject), encoding="utf-8"))
-    text = json.dumps(validation.as_dict(), indent=1) + "\n"
-    write_whole(folder / "validation.json", lambda t: t.write_text(text))
+    text = json_rows(validation.as_dict())
+    write_whole(folder / "validation.json", lambda t: t.write_text(text, encoding="utf-8"))
     print_validation(console, validation, suspects, folder / "report.html")
     return validation
 
@@ -106,8 +107,7 @@ def _measure_live(job: CheckJob, folder: Path) -> Recording:
     every = job.cases is Cases.incast and job.every_rule
     expected = expect_all(cases, job.cluster, job.options, every=every, processes=job.workers if every else 1)
     found = {case: [one.as_dict() for one in under] for case, under in expected.items()}
-    lines = ",\n".join(f" {json.dumps(case)}: {json.dumps(under)}" for case, under in found.items())
-    text = f"{{\n{lines}\n}}\n"
+    text = json_rows(found, levels=1)
     write_whole(folder / PREDICTIONS, lambda t: t.write_text(text, encoding="utf-8"))
     path = folder / "validation_rows.json"
     note = job.cases.value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.base.json_rows import json_rows
 from dwdp_sim.published.rows import PublishedRow, published_rows
 from dwdp_sim.steps.replications import workers
 
@@ -34,7 +34,7 @@ def run_published(folder: Path, processes: int | None, console: Console) -> None
     ):
         bar = progress.add_task("simulating")
         rows = published_rows(pool, lambda done, of: progress.update(bar, completed=done, total=of))
-    text = json.dumps([asdict(row) | {"difference": row.difference} for row in rows], indent=1) + "\n"
+    text = json_rows([asdict(row) | {"difference": row.difference} for row in rows], levels=1)
     path = write_whole(folder / "published.json", lambda temporary: temporary.write_text(text, encoding="utf-8"))
     if not console.is_terminal:
         console = Console(width=_PLAIN_WIDTH, file=console.file)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.job.schema import config_dir
 
 _NAME = "validation.json"
 
@@ -23,7 +24,7 @@ class Measured:
     """A measured case: means over its ranks.
 
     Attributes:
-        source: The folder of its file.
+        source: The file of rows, or the folder of the validation.
         case: Its name there.
         cluster: Where it was measured; None where the file does not say.
         strategy, issue_mode, ranks, bytes, slice_bytes: What was copied; bytes of one rank, and its largest copy.
@@ -60,10 +61,9 @@ class Match:
 
 
 def shipped() -> list[Measured]:
-    """What the source tree's own validations measured, where they say on which cluster; nothing in a wheel."""
-    tree = Path(__file__).resolve().parents[3]
-    paths = sorted((tree / "measurements" / "reports").glob(f"*/{_NAME}"))
-    return [case for case in read_measured(paths) if case.cluster is not None]
+    """The source tree's own measurements, which docs/figures/measured_cases.py draws from its rows; none in a wheel."""
+    path = config_dir().parent / "measurements" / "cases.jsonl"
+    return [Measured(**json.loads(line)) for line in path.open(encoding="utf-8")] if path.is_file() else []
 
 
 def read_measured(paths: Iterable[Path]) -> list[Measured]:

@@ -32,7 +32,7 @@ def write_page(results: Path, out: Path, measured: Sequence[Path] = (), runs: Se
     Args:
         results: The folder.
         out: The page.
-        measured: `validation.json` files, or their folders; none: those that the source tree ships.
+        measured: `validation.json` files, or their folders; none: the source tree's own rows.
         runs: Folders of single runs to link, besides `runs` in the results folder.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.sweep.page.measured_rows import errors, match, read_measured
+from dwdp_sim.sweep.page.measured_rows import errors, match, read_measured, shipped
 from dwdp_sim.sweep.page.sweep_jobs import read_jobs
 from tests.dwdp_sim.sweep.page.sweeps import LAYER, write_sweep
 
@@ -65,6 +65,15 @@ def test_only_equal_copies_on_the_same_cluster_match(tmp_path: Path) -> None:
     elsewhere = write(tmp_path / "validation.json", matching, cluster="dgx_h100")
     assert match(jobs, read_measured([elsewhere])) == []
     assert len(match(jobs, read_measured([write(tmp_path / "validation.json", matching)]))) == 4  # does not say
+
+
+def test_the_source_tree_s_own_rows_stand_on_shipped_clusters() -> None:
+    cases = shipped()
+    assert {case.cluster for case in cases} == {"h200_x2", "h100_x1_host"}
+    (case,) = [c for c in cases if (c.source, c.case) == ("h200_x2_random", "v3lite36_default_queued")]
+    assert (case.ranks, case.bytes, case.slice_bytes) == (2, V3_LITE_BYTES, 141_557_760)
+    assert (case.median_s, case.low_s, case.high_s) == pytest.approx((669.49e-6, 664.735e-6, 673.265e-6))
+    assert case.stable
 
 
 def test_errors_are_of_stable_rows_and_count_equal_jobs_once(tmp_path: Path) -> None:

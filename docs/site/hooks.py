@@ -1,0 +1,61 @@
+"""What the documentation site needs beside its plugins (mkdocs.yml): the repository's pages, reports, and equations.
+
+A page stands on the site where the repository has it, so that links hold in both.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from latex2mathml.converter import convert
+from mkdocs.structure.files import File
+from plotly.offline import get_plotlyjs
+
+ROOT = Path(__file__).resolve().parents[2]
+SHOWN = (
+    "*.md",
+    "docs/**/*.md",
+    "docs/images/*.png",
+    "docs/site/*.css",
+    "docs/site/*.js",
+    "measurements/README.md",
+    "notebooks/README.md",
+)
+_API = ("dwdp_sim/", "dwdp_hw/")
+_EQUATION = re.compile(r"^```math\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_SOURCE = re.compile(r"(\]\([^)\s:]+)\.py\)")
+
+
+def on_files(files: Any, config: Any) -> None:
+    """Add the pages of the repository, the rendered reports, and plotly's script."""
+    for path in [path for pattern in SHOWN for path in sorted(ROOT.glob(pattern))]:
+        files.append(File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path)))
+    reports = sorted((ROOT / "build/reports").glob("*/report.html"))
+    for path in reports:
+        files.append(File.generated(config, f"reports/{path.parent.name}.html", abs_src_path=str(path)))
+    files.append(File.generated(config, "reports/README.md", content=reports_page(reports)))
+    files.append(File.generated(config, "javascripts/plotly.min.js", content=get_plotlyjs()))
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Set equations, and let links to a notebook's or a module's source lead to its page."""
+    if page.file.src_uri.startswith(_API):
+        page.meta["search"] = {"boost": 0.3}
+    return _SOURCE.sub(r"\1.md)", with_equations(markdown))
+
+
+def with_equations(markdown: str) -> str:
+    """The text with its ```math blocks, as GitHub shows them, in MathML, which browsers draw without scripts."""
+    return _EQUATION.sub(lambda block: f'<div class="equation">{convert(block[1], display="block")}</div>', markdown)
+
+
+def reports_page(reports: list[Path]) -> str:
+    """A list of the reports with their verdicts."""
+    lines = ["# Validation reports", "", "Of recorded rows; `measurements/README.md` says which.", ""]
+    for path in reports:
+        passed = json.loads((path.parent / "validation.json").read_text(encoding="utf-8"))["passed"]
+        lines.append(f"- [{path.parent.name}]({path.parent.name}.html): {'passed' if passed else 'failed'}")
+    return "\n".join(lines) + "\n"
