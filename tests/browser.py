@@ -44,8 +44,8 @@ def opened(
     page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
     url = file.as_uri()
     page.on("request", lambda request: None if request.url.startswith(url) else complaints.append(request.url))
-    page.goto(f"{url}{address}")
-    page.wait_for_selector("canvas")
+    page.goto(f"{url}{address}", timeout=60_000)  # a busy machine
+    page.wait_for_selector("svg.marks")
     yield page
     page.close()
     assert complaints == []

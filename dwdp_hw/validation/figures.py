@@ -14,10 +14,11 @@ from matplotlib.ticker import ScalarFormatter
 from dwdp_hw.validation.arrivals import CaseTimeline, RankTimeline
 from dwdp_hw.validation.comparison import ValidationRow
 from dwdp_hw.validation.ranking import Ranking
+from dwdp_sim.results.palette import BLUE, GREEN, GREY, ORANGE, SKY, VERMILLION
 
-_MEASURED, _PREDICTED = "#56B4E9", "#D55E00"
+_MEASURED, _PREDICTED = SKY, VERMILLION
 _FEW_COPIES = 60  # up to here each arrival has a marker of its own
-_COUNTS, _FITTED, _UNSTABLE = "#0072B2", "#E69F00", "#999999"  # Okabe & Ito
+_COUNTS, _FITTED, _UNSTABLE = BLUE, ORANGE, GREY
 
 
 def error_figure(rows: list[ValidationRow], bar: float) -> str:
@@ -28,7 +29,7 @@ def error_figure(rows: list[ValidationRow], bar: float) -> str:
     figure = Figure(figsize=(9, 1.4 + 0.24 * len(rows)), layout="constrained")
     axis = figure.subplots()
     places = np.arange(len(rows))[::-1]
-    axis.axvspan(-100 * bar, 100 * bar, color="#009E73", alpha=0.12, linewidth=0)
+    axis.axvspan(-100 * bar, 100 * bar, color=GREEN, alpha=0.12, linewidth=0)
     axis.axvline(0, color="black", linewidth=0.8)
     styles = (
         ("not used for fitting", _COUNTS, "o", [row.counts for row in rows]),

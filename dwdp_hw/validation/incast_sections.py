@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from dwdp_hw.validation.comparison import ValidationRow
 from dwdp_hw.validation.rule_scores import Outcome, Step
-from dwdp_hw.validation.sections import Cells, Section
 from dwdp_hw.validation.summary import percent
 from dwdp_sim.base.units import format_seconds
+from dwdp_sim.results.html import Section
 
 
 def incast_sections(outcome: Outcome, rows: Sequence[ValidationRow]) -> list[Section]:
@@ -30,7 +30,7 @@ def _rules_section(outcome: Outcome) -> Section:
     )
     header = ["hypotheses", "log likelihood", "median error", "p95", "figures"]
     cells = [[s.name, f"{s.log_likelihood:+.1f}", percent(s.median), percent(s.p95), str(s.n)] for s in outcome.scores]
-    return Section("What nobody had measured", text, header if cells else None, cells)
+    return Section("What nobody had measured", text, header, cells)
 
 
 def _totals_section(rows: Sequence[ValidationRow]) -> Section:
@@ -45,7 +45,7 @@ def _totals_section(rows: Sequence[ValidationRow]) -> Section:
     return Section("Totals and fairness", text, header, [_totals(case, group) for case, group in cases.items()])
 
 
-def _totals(case: str, group: Sequence[ValidationRow]) -> Cells:
+def _totals(case: str, group: Sequence[ValidationRow]) -> list[str]:
     total = sum(row.bytes for row in group) / max(row.measured_s for row in group)
     rates = [row.bytes / row.measured_s for row in group]
     equal = len({row.bytes for row in group}) == 1 and len(group) > 1

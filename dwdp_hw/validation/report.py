@@ -10,12 +10,12 @@ from dwdp_hw.validation.arrivals import CaseTimeline, RankStatistics
 from dwdp_hw.validation.comparison import AS_ISSUED, MODES, QUEUED, STEPS, ValidationRow
 from dwdp_hw.validation.figures import error_figure, gain_figure, timeline_figure
 from dwdp_hw.validation.ranking import Ranking
-from dwdp_hw.validation.sections import Cells, Section, html_page, markdown_page
 from dwdp_hw.validation.summary import Summary, groups_of, percent, summarize
 from dwdp_hw.validation.suspects import Suspect
 from dwdp_hw.validation.validate import Validation
 from dwdp_sim.base.units import format_bytes, format_seconds
 from dwdp_sim.fabric.cluster import Cluster
+from dwdp_sim.results.html import Section, verdict_markdown, verdict_page
 
 _MOST_GAINS = 24  # pairs in the picture; the table has all
 
@@ -46,12 +46,12 @@ class Subject:
 def html_report(validation: Validation, subject: Subject) -> str:
     """One page: verdict, suspects, summary, errors, ranking, constants, machine, what was not tested."""
     sections = _sections(validation, subject, figures=True)
-    return html_page(_title(subject), _verdict(validation), sections, passed=validation.passed)
+    return verdict_page(_title(subject), _verdict(validation), sections, passed=validation.passed)
 
 
 def markdown_report(validation: Validation, subject: Subject) -> str:
     """The same without pictures."""
-    return markdown_page(_title(subject), _verdict(validation), _sections(validation, subject, figures=False))
+    return verdict_markdown(_title(subject), _verdict(validation), _sections(validation, subject, figures=False))
 
 
 def _title(subject: Subject) -> str:
@@ -115,7 +115,7 @@ def _as_issued_section(rows: Sequence[ValidationRow]) -> Section:
         ]
         for name, s in _summaries(rows, AS_ISSUED)
     ]
-    return Section("Rows as issued", text if cells else "Nothing judged.", header if cells else None, cells)
+    return Section("Rows as issued", text if cells else "Nothing judged.", header, cells)
 
 
 def _steps_section(rows: Sequence[ValidationRow]) -> Section:
@@ -137,7 +137,7 @@ def _error_section(heading: str, text: str, rows: Sequence[ValidationRow], mode:
         ]
         for name, s in _summaries(rows, mode)
     ]
-    return Section(heading, text if cells else "Nothing judged.", header if cells else None, cells)
+    return Section(heading, text if cells else "Nothing judged.", header, cells)
 
 
 def _summaries(rows: Sequence[ValidationRow], mode: str) -> list[tuple[str, Summary]]:
@@ -188,7 +188,7 @@ def _ranking_section(rankings: Sequence[Ranking], figures: bool) -> Section:
     figure = gain_figure(drawn) if figures and rankings else ""
     if figure and len(rankings) > _MOST_GAINS:
         text += f" Drawn are the {_MOST_GAINS} pairs furthest outside their spread."
-    return Section("Ranking of strategies", text, header if rankings else None, cells, figure)
+    return Section("Ranking of strategies", text, header, cells, figure)
 
 
 def _timeline_section(timelines: Sequence[CaseTimeline], figures: bool) -> Section:
@@ -205,7 +205,7 @@ def _timeline_section(timelines: Sequence[CaseTimeline], figures: bool) -> Secti
     return Section("Timelines", text, header, cells, "\n".join(map(timeline_figure, timelines)) if figures else "")
 
 
-def _statistics_cells(found: RankStatistics) -> Cells:
+def _statistics_cells(found: RankStatistics) -> list[str]:
     rate = None if found.rate_ratio is None else found.rate_ratio - 1
     differences = (found.offset_s, found.call_s, found.largest_residual_s, found.largest_after_offset_s)
     return [
@@ -241,7 +241,7 @@ def _untested(rows: Sequence[ValidationRow]) -> str:
     )
 
 
-def _row_cells(row: ValidationRow) -> Cells:
+def _row_cells(row: ValidationRow) -> list[str]:
     counts = "yes" if row.counts else f"no: {row.unstable_reason}" if row.unstable_reason else "no: fitted"
     predicted = format_seconds(row.predicted_s)
     if row.predicted_high_s > row.predicted_low_s:

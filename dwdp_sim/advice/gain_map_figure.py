@@ -21,6 +21,7 @@ from dwdp_sim.advice.search import ALIKE
 from dwdp_sim.advice.window_ratio import Load
 from dwdp_sim.base.arrays import Bools, Floats
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED
+from dwdp_sim.results.palette import SIGNED_MAP, SIZE_MAP
 
 Grid = Floats  # (variations, ratios)
 
@@ -28,7 +29,7 @@ _STAR: dict[str, Any] = {"marker": "*", "markerfacecolor": "white", "markeredgec
 
 
 def draw_map(path: Path, title: str, points: Sequence[MapPoint], load: Load) -> None:
-    """Write a PNG: PuOr and cividis, both safe for colour-blind readers.
+    """Write a PNG, in colours that colour-blind readers tell apart.
 
     Args:
         path: Where.
@@ -46,14 +47,14 @@ def draw_map(path: Path, title: str, points: Sequence[MapPoint], load: Load) -> 
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, sharey=True)
     most = max(float(np.abs(gain).max()), 1.0)
-    mesh = _mesh(left, ratios, cvs, gain, cmap="PuOr_r", norm=TwoSlopeNorm(0.0, -most, most))
+    mesh = _mesh(left, ratios, cvs, gain, cmap=SIGNED_MAP, norm=TwoSlopeNorm(0.0, -most, most))
     _hatch(left, ratios, cvs, unsure)
     if gain.min() < 100 * ALIKE < gain.max():
         left.contour(np.log(ratios), range(len(cvs)), gain, [100 * ALIKE], colors="black", linewidths=1.5)
     figure.colorbar(mesh, ax=left, label="gain of batched over default (% tokens a second)")
     left.set_title("as configured", fontsize=10)
     span = over_states.max(axis=2) - over_states.min(axis=2)
-    mesh = _mesh(right, ratios, cvs, span, cmap="cividis", vmin=0.0, vmax=max(float(span.max()), 1.0))
+    mesh = _mesh(right, ratios, cvs, span, cmap=SIZE_MAP, vmin=0.0, vmax=max(float(span.max()), 1.0))
     figure.colorbar(mesh, ax=right, label="highest − lowest gain (percentage points)")
     right.set_title("difference between one source in flight and all", fontsize=10)
     for axis in (left, right):

@@ -20,10 +20,9 @@ from dwdp_sim.base.units import format_seconds
 from dwdp_sim.fabric.timeline import LinkRates, Timeline
 from dwdp_sim.plan.program import HOST
 from dwdp_sim.results.intervals import Chosen, call_edges_s
+from dwdp_sim.results.palette import CATEGORIES, ORDERED_MAP
 from dwdp_sim.results.rate_over_time import rate_over_time
 
-# Okabe & Ito's palette, safe for colour-blind readers; black is left for text.
-_PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
 _HOST_COLOUR = "#444444"
 _LEAST_BINS, _MOST_BINS = 24, 600
 _ROUNDS_PER_BIN = 4  # of one slice from each peer; finer bins would show single slices as flicker
@@ -210,17 +209,17 @@ def _tidy(axis: Axes) -> None:
 
 def _colours(endpoints: list[int]) -> dict[int, Any]:
     gpus = [endpoint for endpoint in endpoints if endpoint != HOST]
-    if len(gpus) <= len(_PALETTE):
-        named: dict[int, Any] = dict(zip(gpus, _PALETTE, strict=False))
+    if len(gpus) <= len(CATEGORIES):
+        named: dict[int, Any] = dict(zip(gpus, CATEGORIES, strict=False))
     else:
-        named = {gpu: colormaps["viridis"](i / (len(gpus) - 1)) for i, gpu in enumerate(gpus)}
+        named = {gpu: colormaps[ORDERED_MAP](i / (len(gpus) - 1)) for i, gpu in enumerate(gpus)}
     return {HOST: _HOST_COLOUR, **named}
 
 
 def _legend(figure: Figure, colours: Mapping[int, Any], used: list[int], pushed: bool) -> None:
     """Endpoints in the picture; of many GPUs only three, which show the scale."""
     gpus = [endpoint for endpoint in used if endpoint != HOST]
-    shown = gpus if len(gpus) <= len(_PALETTE) else [gpus[0], gpus[len(gpus) // 2], gpus[-1]]
+    shown = gpus if len(gpus) <= len(CATEGORIES) else [gpus[0], gpus[len(gpus) // 2], gpus[-1]]
     patches = [Patch(color=colours[end], label=_name(end)) for end in (*shown, *([HOST] if HOST in used else []))]
     if pushed:
         patches.append(Patch(facecolor="white", edgecolor="black", hatch=_PUSH_HATCH, label="hatched: pushed to it"))

@@ -21,6 +21,7 @@ from matplotlib.patheffects import withStroke
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.base.units import format_seconds
 from dwdp_sim.plan.program import HOST
+from dwdp_sim.results.palette import BLUE, BROWN, GREEN, GREY, ORANGE, ORDERED_MAP, PURPLE, SKY, VERMILLION, YELLOW
 from dwdp_sim.results.rate_over_time import arrivals_over_time, most_alone
 from dwdp_sim.steps.bubbles import Bubble, explain
 from dwdp_sim.steps.contention import Blame
@@ -33,12 +34,11 @@ _CHANGES_PER_BIN = 12  # of a rank's rates: finer bins would show single slices 
 _LABEL_SHARE = 0.05  # of the zoom's width: what is narrower gets no label
 _NUMBERED_EVERY = 10  # layers in the overview
 _PREFETCH_LANE, _COMPUTE_LANE = 0.38, 0.46  # of a rank's height: top of the one, bottom of the other
-# Okabe & Ito's palette, safe for colour-blind readers, without vermillion: that is kept for bubbles. Brown makes eight.
-_SOURCES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442", "#8C510A", "#999999")
+_SOURCES = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW, BROWN, GREY)  # vermillion is kept for bubbles
 _STYLES: dict[str, dict[str, Any]] = {
     "dense layers, attention": {"facecolor": "#DADADA"},
     "MoE": {"facecolor": "#A8A8A8"},
-    "bubble: waits for experts": {"facecolor": "#D55E00"},
+    "bubble: waits for experts": {"facecolor": VERMILLION},
     "waits for its launch": {"facecolor": "white", "hatch": "////", "edgecolor": "#555555"},
     "prefetch, shares of its time: transfer": {"facecolor": "#26395A"},
     "contention": {"facecolor": "#B9C6DD"},
@@ -283,7 +283,7 @@ def _colours(sources: list[int]) -> dict[int, Any]:
     gpus = [source for source in sources if source != HOST]
     if max(gpus, default=0) < len(_SOURCES):
         return {HOST: "#666666", **{gpu: _SOURCES[gpu] for gpu in gpus}}
-    return {HOST: "#666666", **{gpu: colormaps["viridis"](i / len(gpus)) for i, gpu in enumerate(gpus)}}
+    return {HOST: "#666666", **{gpu: colormaps[ORDERED_MAP](i / len(gpus)) for i, gpu in enumerate(gpus)}}
 
 
 def _tidy(axis: Axes) -> None:

@@ -59,6 +59,14 @@ def percent(part: float, *, signed: bool = False) -> str:
     return "0.0 %" if text in ("+0.0 %", "-0.0 %") else text.replace("-", "−")
 
 
+def figure(value: float | None) -> str:
+    """A number with four significant figures, and all that stand before the point."""
+    if value is None:
+        return "–"
+    text = f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:#.4g}".rstrip(".") if value else "0"
+    return text.replace("-", "−")
+
+
 def plain(value: Any) -> str:
     """A constant's value: a number, a name, a list, or one for each kind."""
     if isinstance(value, Mapping):

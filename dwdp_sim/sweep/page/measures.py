@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 _RULES = "the line beside a point: its range over hypotheses"
 _INTERVAL = "the line beside a point: its 95 % interval"
+_SIGNS = {
+    "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")),
+    "bytes": ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")),
+    "per_s": ((1.0, "1/s"),),
+    "share": ((1e-2, "%"),),
+    "ratio": ((1.0, ""),),
+}
+Numbers = list[float | None]
 
 
 @dataclass(frozen=True)
@@ -91,6 +101,42 @@ PARTS = {
         "host_s": "host",
     },
 }
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The unit in which a column of figures reads best.
+
+    Attributes:
+        size: What one of it is in SI units.
+        sign: Its sign; empty for a ratio.
+    """
+
+    size: float
+    sign: str
+
+    def numbers(self, column: pd.Series[float]) -> Numbers:
+        """A column's figures in this unit, six significant ones each; None where it has none."""
+        values = pd.to_numeric(column).to_numpy(dtype=float, na_value=np.nan) / self.size
+        return [float(f"{value:.6g}") if math.isfinite(value) else None for value in values.tolist()]
+
+    def titled(self, label: str) -> str:
+        """A label with the unit."""
+        return f"{label} ({self.sign})" if self.sign else label
+
+
+def scale_of(unit: str, column: pd.Series[float]) -> Scale:
+    """The unit in which the middle one of the figures that are not zero has digits before the point.
+
+    Args:
+        unit: A `Measure.unit`.
+        column: Figures in SI units; NaN where there is none.
+    """
+    sizes = np.sort(np.abs(pd.to_numeric(column).to_numpy(dtype=float, na_value=np.nan)))
+    sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
+    middle = float(sizes[len(sizes) // 2]) if len(sizes) else 1.0
+    signs = _SIGNS[unit]
+    return Scale(*next((sign for sign in signs if middle >= sign[0]), signs[-1]))
 
 
 def available(jobs: pd.DataFrame) -> list[Measure]:

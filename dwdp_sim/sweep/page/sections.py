@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from dwdp_sim.base.units import format_seconds
+from dwdp_sim.results.html import Section, cell, heading, table, table_of_cells
 from dwdp_sim.sweep.page.assumptions import assumptions, origin
 from dwdp_sim.sweep.page.factors import Factor, held
 from dwdp_sim.sweep.page.findings import CLOSE, Effect, Standing, Winner, given_factors
-from dwdp_sim.sweep.page.html import section, table, table_of
 from dwdp_sim.sweep.page.labels import label_of, percent, text_of
 from dwdp_sim.sweep.page.measured_rows import Match, errors
 from dwdp_sim.sweep.page.measures import Measure
@@ -52,14 +52,14 @@ def _effects_table(effects: Sequence[Effect], limit: float) -> str:
     header = ["factor", "value", "against", "cases", "median", "smallest", "largest", "", "sure"]
     rows = [
         [
-            *(f"<td>{escape(text)}</td>" for text in (e.factor.label, e.value, e.reference, str(e.cases))),
-            *(f'<td class="number">{percent(change, signed=True)}</td>' for change in (e.median, e.low, e.high)),
+            *map(cell, (e.factor.label, e.value, e.reference, str(e.cases))),
+            *(cell(percent(change, signed=True), "number") for change in (e.median, e.low, e.high)),
             f'<td class="effect">{_drawing(e, limit)}</td>',
-            f"<td>{f'{e.sure} of {e.ranged}' if e.ranged else 'no ranges'}</td>",
+            cell(f"{e.sure} of {e.ranged}" if e.ranged else "no ranges"),
         ]
         for e in effects
     ]
-    return table(header, rows)
+    return table_of_cells([heading(text) for text in header], rows, "what each factor changes")
 
 
 def choices_section(standings: Sequence[Standing], winners: Sequence[Winner], factors: Sequence[Factor]) -> str:
@@ -77,9 +77,9 @@ def choices_section(standings: Sequence[Standing], winners: Sequence[Winner], fa
     ]
     often = [[s.choice, f"{s.best} of {s.situations}", percent(s.worst)] for s in standings[:_MOST_STANDINGS]]
     first = f": the first {_MOST_STANDINGS} of {len(standings)} choices" if len(standings) > _MOST_STANDINGS else ""
-    counts = table_of(["choice", f"{near} of the best in", "at worst behind by"], often)
+    counts = table(["choice", f"{near} of the best in", "at worst behind by"], often)
     return (
-        f"<div>{section('Which choice is best', text, header, rows)}"
+        f"<div>{Section('Which choice is best', text, header, rows).html()}"
         f"<details><summary>How often each choice is best{first}</summary>{counts}</details></div>"
     )
 
@@ -100,7 +100,8 @@ def measured_section(matches: Sequence[Match]) -> str:
         figures = [percent(float(error)) for error in (np.median(found), found.max())] if len(found) else ["–", "–"]
         rows.append([source, str(len({one.measured for one in own})), str(len(found)), *figures])
     header = ["measured in", "cases", "errors", "median error", "largest error"]
-    return f'{section("Predicted and measured", text, header, rows)}\n<div class="chart" id="measured"></div>'
+    picture = '<div class="chart" id="comparison" role="img" aria-label="Predicted against measured"></div>'
+    return f"{Section('Predicted and measured', text, header, rows).html()}\n{picture}"
 
 
 def failures_section(failed: pd.DataFrame, factors: Sequence[Factor]) -> str:
@@ -119,10 +120,9 @@ def failures_section(failed: pd.DataFrame, factors: Sequence[Factor]) -> str:
             ]
         else:
             rows = [[text] for text in listed["overrides"]]
-        cells = [[f"<td>{escape(text)}</td>" for text in row] for row in rows]
         more = f'<p class="soft">and {len(jobs) - len(listed):,} more</p>' if len(jobs) > len(listed) else ""
         parts.append(
-            f"<details><summary>{len(jobs):,} × {escape(str(error))}</summary>{table(header, cells)}{more}</details>"
+            f"<details><summary>{len(jobs):,} × {escape(str(error))}</summary>{table(header, rows)}{more}</details>"
         )
     return "\n".join(parts)
 
@@ -140,13 +140,13 @@ def rest_section(jobs: SweepJobs, factors: Sequence[Factor]) -> str:
     return "\n".join(
         [
             f'<h2>The same in all jobs</h2><dl class="same">{same}</dl>',
-            section(
+            Section(
                 "What the predictions assume",
                 "Constants that nobody has measured or published." if assumed else "No assumed constant is used.",
                 ["of", "constant", "value", "jobs", "why"],
                 assumed,
-            ),
-            section("Machine and versions", "", ["", ""], about),
+            ).html(),
+            Section("Machine and versions", "", ["", ""], about).html(),
         ]
     )
 

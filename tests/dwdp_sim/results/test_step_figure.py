@@ -12,6 +12,7 @@ from matplotlib.colors import to_rgba
 
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.plan.program import HOST, Program
+from dwdp_sim.results.palette import VERMILLION
 from dwdp_sim.results.rate_over_time import arrivals_over_time, most_alone
 from dwdp_sim.results.step_figure import draw_steps, steps_figure
 from dwdp_sim.steps.contention import split_contention
@@ -22,7 +23,6 @@ from tests.dwdp_sim.programs import constants, links, program, queue, single
 
 # Ranks 0 and 1 read GPU 2, 5 ms alone; GPU 2 reads GPU 0, 1 ms.
 THREE = program(queue(0, single(2, 0, 5)), queue(1, single(2, 1, 5)), queue(2, single(0, 2, 1)))
-BUBBLE = "#D55E00"
 
 
 def timeline_of(of: Program, windows: StepWindows, pace: Pace | None = None, sharing: str = "fair") -> StepTimeline:
@@ -69,7 +69,7 @@ def test_it_shows_the_longest_bubble_after_the_first_layer_and_why_compute_waite
 
 def test_bubbles_are_drawn_as_long_as_they_were() -> None:
     timeline = timeline_of(THREE, windows(0.006, 3, ranks=3, iterations=2))
-    assert drawn_ms(axes_of(timeline)[1], BUBBLE) == pytest.approx(timeline.bubble_s.sum() * 1e3)
+    assert drawn_ms(axes_of(timeline)[1], VERMILLION) == pytest.approx(timeline.bubble_s.sum() * 1e3)
 
 
 def test_launch_waits_are_no_bubbles() -> None:
@@ -79,7 +79,7 @@ def test_launch_waits_are_no_bubbles() -> None:
     axes = axes_of(timeline)
     assert timeline.launch_wait_s.sum() > 0.005
     assert drawn_ms(axes[1], "white", "////") == pytest.approx(timeline.launch_wait_s.sum() * 1e3)
-    assert drawn_ms(axes[1], BUBBLE) == 0.0
+    assert drawn_ms(axes[1], VERMILLION) == 0.0
     assert titles(axes)[2].endswith("did not wait; its prefetch was the slowest")
 
 

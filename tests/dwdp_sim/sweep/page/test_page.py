@@ -12,11 +12,11 @@ import pytest
 
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.report_app import main
-from dwdp_sim.results.job_files import write_prediction
+from dwdp_sim.results.files import write_results
 from dwdp_sim.results.predict import predict
-from dwdp_sim.sweep.page import html
+from dwdp_sim.sweep.page import document
 from dwdp_sim.sweep.page.page import write_page
-from tests.dwdp_sim.composing import checked
+from tests.dwdp_sim.composing import job
 from tests.dwdp_sim.sweep.page.sweeps import LAYER, write_sweep
 
 EVIL = "</script><img src=x onerror=alert(1)>&amp"
@@ -47,10 +47,14 @@ def page(sweep: Path) -> str:
 
 def test_the_page_says_what_its_rows_say(page: str, sweep: Path) -> None:
     data = data_of(page)
-    assert len(data["jobs"]) == 3
-    assert {factor["name"] for factor in data["factors"]} == {"model", "strategy"}
-    assert data["columns"]["prefetch_latency_mean_s"][0] > 0
-    assert [len(ranks) for ranks in data["ranks"]] == [2, 2, 2]
+    assert data["jobs"] == 3
+    assert [factor["label"] for factor in data["factors"].values()] == ["model", "strategy"]
+    times = data["figures"]["m0"]
+    assert data["y"]["m0"]["title"] == "prefetch latency, mean over ranks (µs)"
+    rows = re.findall(r'<tr><td class="job" data-line="(\d)">.*?data-key=([\d.]+)>([\d.]+)</td>.*?</tr>', page)
+    assert [int(line) for line, _, _ in rows] == sorted(range(3), key=lambda line: times[line])
+    for line, key, shown in rows:
+        assert float(key) == times[int(line)] == pytest.approx(float(shown), rel=1e-3)
     assert "<title>Sweep: mine</title>" in page
     assert "1 job failed" in page
     assert "1 × workload.start=" in page  # why
@@ -60,7 +64,7 @@ def test_text_of_configurations_is_never_markup(page: str) -> None:
     assert EVIL not in page
     assert "<img" not in markup_of(page)
     assert "&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;&amp;amp" in markup_of(page)
-    assert EVIL in data_of(page)["factors"][0]["texts"]
+    assert EVIL in data_of(page)["factors"]["f0"]["texts"]
     # the two scripts and the data, which hold no tag of their own, and nothing else
     assert len(re.findall(r"<script\b", page)) == len(re.findall(r"</script", page)) == 3
 
@@ -74,17 +78,16 @@ def test_the_page_loads_nothing_and_runs_only_its_own_scripts(page: str) -> None
 
 
 def test_a_run_of_its_own_is_linked_by_its_configuration(sweep: Path, tmp_path: Path) -> None:
-    alone = checked(*LAYER, "strategy=default")
-    timeline, summary = predict(alone.job, config_hash=alone.config_hash)
-    write_prediction(tmp_path / "runs" / "a b", alone, alone.job, timeline, summary)
+    alone = job(*LAYER, "strategy=default")
+    timeline, summary = predict(alone)
+    write_results(tmp_path / "runs" / "a b", alone, timeline, summary)
     (tmp_path / "runs" / "summary.json").write_text("[]")  # somebody else's
-    data = data_of(write_page(sweep, tmp_path / "pages" / "p.html", runs=[tmp_path / "runs"]).read_text())
-    (line,) = data["files"]
-    names, links = zip(*data["files"][line], strict=True)
-    assert names == ("timeline.png", "summary.json", "trace.json")
-    assert links[0] == "../runs/a%20b/timeline.png"
-    words = [data["commands"]["words"][word] for word in data["commands"]["lines"][int(line)]]
-    assert words == [*LAYER, "strategy=default"]
+    page = write_page(sweep, tmp_path / "pages" / "p.html", runs=[tmp_path / "runs"]).read_text()
+    links = re.findall(r'<a href="([^"]*)">([^<]*)</a>', page)
+    assert [name for _, name in links] == ["timeline.png", "summary.json", "trace.json"]
+    assert links[0][0] == "../runs/a%20b/timeline.png"
+    (cell,) = [part for part in page.split('<td class="job"')[1:] if "Its own run" in part]
+    assert f"Run it alone:<br><code>dwdp-sim {' '.join(LAYER)} strategy=default results_dir=null" in cell
 
 
 def test_the_command_writes_the_page_beside_the_rows_or_where_it_is_told(
@@ -133,7 +136,7 @@ def test_without_its_extra_the_command_says_what_to_install(
     sweep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "vl_convert", None)
-    html._vega.cache_clear()
+    document._vega.cache_clear()
     with pytest.raises(ConfigError, match=r"is not installed: pip install \"dwdp-toolkit\[report\]\""):
         write_page(sweep, tmp_path / "report.html")
     assert list(tmp_path.iterdir()) == []
