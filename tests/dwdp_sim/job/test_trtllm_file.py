@@ -26,7 +26,6 @@ def write(folder: Path, text: str) -> str:
 @pytest.mark.parametrize(("opt", "strategy"), [("true", "batched"), ("false", "default")])
 def test_the_block_gives_sizes_and_strategy(opt: str, strategy: str, tmp_path: Path) -> None:
     layer = job(write(tmp_path, BLOCK.format(opt=opt))).layer
-    assert layer is not None
     placement = layer.placement
     assert (placement.dwdp_size, placement.num_experts_per_worker, placement.num_prefetch_experts) == (3, 86, 85)
     assert layer.strategy.name == strategy
@@ -35,7 +34,6 @@ def test_the_block_gives_sizes_and_strategy(opt: str, strategy: str, tmp_path: P
 def test_contention_opt_slices_at_two_mebibytes_whatever_the_default_strategy(tmp_path: Path) -> None:
     text = BLOCK.format(opt="true")
     layer = job(write(tmp_path, text)).layer
-    assert layer is not None
     assert layer.strategy.slice_bytes == 2 * 2**20
     assert layer.plan.copies_per_rank() == [2016] * 3
 
@@ -43,7 +41,6 @@ def test_contention_opt_slices_at_two_mebibytes_whatever_the_default_strategy(tm
 def test_the_block_is_found_one_section_down_and_zero_means_unset(tmp_path: Path) -> None:
     text = "ctx:\n  dwdp_config:\n    dwdp_size: 5\n    num_experts_per_worker: 0\n    num_prefetch_experts: 0\n"
     layer = job(write(tmp_path, text)).layer
-    assert layer is not None
     assert (layer.placement.num_experts_per_worker, layer.placement.num_prefetch_experts) == (52, 51)
 
 

@@ -49,7 +49,6 @@ def test_a_family_s_file_gives_the_shipped_shape(name: str, tmp_path: Path) -> N
     path = write(tmp_path, FAMILIES[name])
     layer = job("model=hf", f"model.config_json={path}", f"model.format={name.rsplit('_', 1)[1]}").layer
     shipped = job(f"model={name}").layer
-    assert layer is not None
     assert shipped is not None
     for field in ("hidden_size", "intermediate_size", "num_experts", "top_k", "num_layers", "num_moe_layers"):
         assert getattr(layer.model, field) == getattr(shipped.model, field), field
@@ -96,7 +95,6 @@ def test_attention_of_another_kind_is_left_out_and_the_experts_are_not(extra: di
 def test_a_whole_gpt_oss_expert_has_scales_and_biases(tmp_path: Path) -> None:
     path = write(tmp_path, FAMILIES["gpt_oss_120b_mxfp4"])
     layer = job("model=hf", f"model.config_json={path}", "model.format=mxfp4").layer
-    assert layer is not None
     assert layer.model.expert_bytes == 13_236_480
 
 
@@ -115,7 +113,6 @@ def test_dense_layers_are_left_out(extra: dict[str, Any], moe_layers: int, tmp_p
     # Of layers 3 … 60, the even ones are 4, 6, …, 60: 29.
     path = write(tmp_path, FAMILIES["deepseek_r1_nvfp4"] | extra)
     layer = job("model=hf", f"model.config_json={path}", "model.format=nvfp4").layer
-    assert layer is not None
     assert layer.model.num_moe_layers == moe_layers
 
 

@@ -43,7 +43,6 @@ def test_a_run_s_files_hold_what_happened_copy_by_copy(tmp_path: Path) -> None:
     frame = {name: np.array(table[name].to_pylist()) for name in ("rank", "peer", "bytes", "start_s", "end_s")}
     assert np.all(frame["end_s"] > frame["start_s"])
     assert np.all(frame["peer"] != frame["rank"])
-    assert built.layer is not None
     assert [int(frame["bytes"][frame["rank"] == r].sum()) for r in range(4)] == built.layer.plan.bytes_per_rank()
     assert (tmp_path / "timeline.png").read_bytes().startswith(b"\x89PNG")
 
