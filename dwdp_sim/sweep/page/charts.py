@@ -132,6 +132,7 @@ def _factor_axis(factor: Factor) -> Json:
             "values": ticks,
             "labelExpr": f"{json.dumps(texts)}[indexof({json.dumps(ticks)}, datum.value)]",
             "labelOverlap": True,
+            "labelSeparation": 8,
             "grid": False,
         },
     }

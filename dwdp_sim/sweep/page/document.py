@@ -72,6 +72,7 @@ def document(content: Content) -> str:
         verdict=escape(content.verdict),
         tiles="".join(map(_tile, content.tiles)),
         findings=content.findings,
+        hidden="" if content.data["jobs"] else " hidden",
         choices="".join(_select(role, _LABELS[role], choice) for role, choice in content.choices.items()),
         filters="".join(_filter(f"f{number}", factor) for number, factor in enumerate(content.factors)),
         opened=" open" if sum(map(_ticks, content.factors)) <= _MOST_OPEN else "",

@@ -37,7 +37,7 @@ def table_section(
     runs: Mapping[str, Path],
     beside: Path,
 ) -> str:
-    """The table, least `main` first, with a line that says what it leaves out and where that is.
+    """The table, least `main` first, with a line that says what it leaves out; nothing where no job has finished.
 
     Args:
         jobs: The sweep.
@@ -48,6 +48,8 @@ def table_section(
         beside: Folder of the page; links are relative to it.
     """
     frame = jobs.finished
+    if frame.empty:
+        return ""
     lines = frame[main.name].sort_values(kind="stable").index[:_MOST_ROWS]
     varying = [measure for measure in measures if frame[measure.name].nunique(dropna=False) > 1][:_MOST_MEASURES]
     found = [(heading("job"), _job_cells(jobs.path, frame.loc[lines], matches, runs, beside))]

@@ -142,7 +142,7 @@
     const means = rows.length > keys.length * drawn.size && "A bar is the mean of its jobs.";
     say("bars-note", means, rows.length && bars.length > MOST_BARS && more);
     if (!rows.length) return null;
-    const extent = Math.min(0.4 * width, 20 + 7 * Math.max(...rows.map(({ bar }) => bar.length)));
+    const extent = Math.min(0.5 * width, 20 + 7 * Math.max(...rows.map(({ bar }) => bar.length)));
     const { transform, ...view } = structuredClone(spec);
     view.width = width - extent - 30;
     view.encoding.y.axis = { minExtent: extent, maxExtent: extent, labelLimit: extent - 10 };

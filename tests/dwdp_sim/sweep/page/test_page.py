@@ -90,6 +90,14 @@ def test_a_run_of_its_own_is_linked_by_its_configuration(sweep: Path, tmp_path: 
     assert f"Run it alone:<br><code>dwdp-sim {' '.join(LAYER)} strategy=default results_dir=null" in cell
 
 
+def test_where_no_job_has_finished_there_is_nothing_to_choose(tmp_path: Path) -> None:
+    sweep = write_sweep(tmp_path, [(*LAYER, "dwdp.dwdp_size=3")])
+    page = markup_of(write_page(sweep, sweep / "report.html").read_text())
+    assert '<form id="choices" hidden>' in page
+    assert '<table id="jobs">' not in page
+    assert "No job has finished. 1 job failed." in page
+
+
 def test_the_command_writes_the_page_beside_the_rows_or_where_it_is_told(
     sweep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
