@@ -265,7 +265,7 @@ for name, of_tokens in steps.items():
 #   and not at all with all in flight.
 # - **At 16K tokens**, where a layer's compute and its copies take about as long, default copies are
 #   about even with DEP at N = 4 and lose to it at N = 16, by 8 to 13 %. Batched copies do no better
-#   with one source in flight; with two they win by 17 to 25 % at every size, with all by up to 41
+#   with one source in flight; with two they win by 17 to 25 % at every size, with all by up to 40
 #   %.
 #
 # Rooflines know no interference, launch gaps or uneven experts. Nothing here has been measured.
