@@ -1,4 +1,4 @@
-"""The functions behind `import dwdp_hw`: measure a plan, read rows, calibrate and validate from Python."""
+"""The functions behind `import dwdp_hw`: measure a plan, read rows and traces, predict, calibrate and validate."""
 
 from __future__ import annotations
 

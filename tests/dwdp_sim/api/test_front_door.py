@@ -67,7 +67,9 @@ def test_a_prediction_under_one_hypothesis_is_the_one_in_the_range() -> None:
     assert set(told_apart) < set(dwdp.hypotheses())
     cluster, options = told_apart["1 source; fair"].machine(found.job.cluster, found.job.options)
     under = dwdp.predict(model=SMALL, cluster=cluster, options=options, starts=starts, with_range=False)
-    (listed,) = (row.latency_s for row in found.hypotheses().itertuples() if str(row.Index).startswith("1 source; fair"))
+    (listed,) = (
+        row.latency_s for row in found.hypotheses().itertuples() if str(row.Index).startswith("1 source; fair")
+    )
     assert under.latency_s == pytest.approx(listed, rel=1e-12)
     assert under.latency_s > found.latency_s
 
