@@ -6,12 +6,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dwdp_hw.api import Measured, calibrate, measure, read_rows, validate
+    from dwdp_hw.api import Measured, calibrate, measure, predict_row, read_rows, read_trace, validate
     from dwdp_hw.cases.case import Settings
     from dwdp_hw.group.faults import NoGpuError, RankFault
+    from dwdp_hw.traces.trace_rows import program_content
     from dwdp_hw.validation.validate import Bars
 
-__all__ = ["Bars", "Measured", "NoGpuError", "RankFault", "Settings", "calibrate", "measure", "read_rows", "validate"]
+__all__ = [
+    "Bars",
+    "Measured",
+    "NoGpuError",
+    "RankFault",
+    "Settings",
+    "calibrate",
+    "measure",
+    "predict_row",
+    "program_content",
+    "read_rows",
+    "read_trace",
+    "validate",
+]
 
 # Loaded when first asked for, as in `dwdp_sim`.
 _HOME = {
@@ -22,7 +36,10 @@ _HOME = {
     "Settings": "dwdp_hw.cases.case",
     "calibrate": "dwdp_hw.api",
     "measure": "dwdp_hw.api",
+    "predict_row": "dwdp_hw.api",
+    "program_content": "dwdp_hw.traces.trace_rows",
     "read_rows": "dwdp_hw.api",
+    "read_trace": "dwdp_hw.api",
     "validate": "dwdp_hw.api",
 }
 

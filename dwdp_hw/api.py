@@ -1,4 +1,4 @@
-"""The functions behind `import dwdp_hw`: measure a plan, read rows, calibrate and validate from Python."""
+"""The functions behind `import dwdp_hw`: measure a plan, read rows and traces, predict, calibrate and validate."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from dwdp_hw.calibration.calibrate import Calibration, fitted_rows
 from dwdp_hw.cases.case import Case, Labels, Settings
 from dwdp_hw.cases.result import RankResult
 from dwdp_hw.job.measured_timeline import measured_timeline
+from dwdp_hw.rows import predict as of_rows
 from dwdp_hw.rows.read import Recording, read_recording
+from dwdp_hw.rows.row import RecordedRow
 from dwdp_hw.rows.schema import MeasuredRow
 from dwdp_hw.rows.write import measured_row
 from dwdp_hw.run.launch import run_group
 from dwdp_hw.run.worker import Work
+from dwdp_hw.traces import importing
+from dwdp_hw.traces.bursts import Burst, find_bursts
 from dwdp_hw.validation import validate as comparing
 from dwdp_hw.validation.validate import Bars, Validation
 from dwdp_sim.api.presets import load_cluster
@@ -133,6 +137,44 @@ def read_rows(path: str | Path) -> Recording:
         ConfigError: It is not such a file.
     """
     return read_recording(str(path))
+
+
+def predict_row(
+    row: RecordedRow, cluster: str | Path | Cluster, *, options: FabricOptions | None = None
+) -> of_rows.Prediction:
+    """Predict what a row measured: seconds of each stream, with the range over what the row does not say.
+
+    Args:
+        row: One of `read_rows(…).rows`.
+        cluster: Whose constants predict.
+        options: Alternatives of the contention model.
+
+    Raises:
+        ConfigError: The cluster lacks a constant that the row needs.
+    """
+    return of_rows.predict(row, load_cluster(cluster), options or FabricOptions())
+
+
+def read_trace(
+    trace: str | Path | Sequence[str | Path], *, home: str = "peer", burst_gap_s: float = 200e-6
+) -> list[Burst]:
+    """Read the copies of a profiler's trace that move experts, burst by burst; one part for each stream.
+
+    `program_content(bursts)` is a program that `dwdp_sim.replay` takes from a file.
+
+    Args:
+        trace: A torch.profiler JSON or an Nsight Systems SQLite export; or several, one a process.
+        home: Where the experts come from: `peer`, `host` or `local`.
+        burst_gap_s: A stream that is idle for longer begins a new burst.
+
+    Raises:
+        ConfigError: It is neither of them, or something in it is missing.
+    """
+    paths = [trace] if isinstance(trace, str | Path) else trace
+    traces = [importing.read_trace(str(path), process) for process, path in enumerate(paths)]
+    copies = [copy for each in traces for copy in each.copies]
+    wanted = [copy for copy in copies if copy.kind == home and copy.gpu in (copy.src, copy.dst)]
+    return find_bursts(wanted, burst_gap_s)
 
 
 def calibrate(

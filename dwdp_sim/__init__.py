@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dwdp_sim.api.advice import advise
+    from dwdp_sim.api.hypotheses import hypotheses
     from dwdp_sim.api.layers import predict, replay
     from dwdp_sim.api.presets import load_cluster, load_compute, load_model, load_strategy, presets
     from dwdp_sim.api.steps import predict_steps
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from dwdp_sim.plan.program import Program
     from dwdp_sim.plan.strategy import Strategy, StrategyKind
     from dwdp_sim.steps.requests import RequestLoad
+    from dwdp_sim.steps.workload import StepsWorkload
     from dwdp_sim.sweep.query import load_results
 
 __all__ = [
@@ -35,9 +37,11 @@ __all__ = [
     "Program",
     "RequestLoad",
     "Starts",
+    "StepsWorkload",
     "Strategy",
     "StrategyKind",
     "advise",
+    "hypotheses",
     "load_cluster",
     "load_compute",
     "load_model",
@@ -60,9 +64,11 @@ _HOME = {
     "Program": "dwdp_sim.plan.program",
     "RequestLoad": "dwdp_sim.steps.requests",
     "Starts": "dwdp_sim.job.start_times",
+    "StepsWorkload": "dwdp_sim.steps.workload",
     "Strategy": "dwdp_sim.plan.strategy",
     "StrategyKind": "dwdp_sim.plan.strategy",
     "advise": "dwdp_sim.api.advice",
+    "hypotheses": "dwdp_sim.api.hypotheses",
     "load_cluster": "dwdp_sim.api.presets",
     "load_compute": "dwdp_sim.api.presets",
     "load_model": "dwdp_sim.api.presets",

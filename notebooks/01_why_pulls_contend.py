@@ -22,30 +22,26 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dwdp_sim.fabric.hypotheses import hypotheses, variants
-from dwdp_sim.fabric.lower_bound import lower_bound_s
-from dwdp_sim.fabric.simulate import simulate
-from dwdp_sim.job.build import build_layer_job
-from dwdp_sim.job.presets import preset
-from dwdp_sim.job.resolve import resolve
-from dwdp_sim.results.predict import predict
-from dwdp_sim.results.rate_over_time import rate_over_time
+import dwdp_sim as dwdp
 
 plt.style.use("dwdp.mplstyle")
+SHIPPED, OPTIONS = dwdp.load_cluster("gb200_nvl72"), dwdp.FabricOptions()
+HYPOTHESES = dwdp.hypotheses(SHIPPED, OPTIONS)
 
 
-def job(strategy, **values):
-    """One MoE layer of DeepSeek-R1 (NVFP4) on a GB200 NVL72, five draws of the ranks' starts."""
-    return build_layer_job(resolve(preset({"workload.draws": 5} | values, strategy=strategy)))
+def layer(strategy, cluster=SHIPPED, **asked):
+    """One MoE layer of DeepSeek-R1 (NVFP4) on a GB200 NVL72."""
+    return dwdp.predict(cluster=cluster, strategy=strategy, with_range=False, **asked)
 
 
-default, batched = (job(name) for name in ("default", "batched"))
-timelines, summaries = zip(*map(predict, (default, batched)), strict=True)
-bound_s = lower_bound_s(batched.program, batched.constants)
-print(f"each rank pulls {batched.program.copy_bytes.sum() / 4e9:.2f} GB")
+five = dwdp.Starts(draws=5)
+default, batched = (layer(name, starts=five) for name in ("default", "batched"))
+bound_s = batched.bound_s
+print(f"each rank pulls {batched.job.program.copy_bytes.sum() / 4e9:.2f} GB")
 print(f"busiest link at its best rate (lower bound): {bound_s * 1e3:.2f} ms")
-typical = [each.prefetch_latency_s.mean / bound_s for each in summaries]
-slowest = [each.prefetch_latency_s.max / bound_s for each in summaries]
+latency_s = [each.summary.prefetch_latency_s for each in (default, batched)]
+typical = [each.mean / bound_s for each in latency_s]
+slowest = [each.max / bound_s for each in latency_s]
 for name, mean, most in zip(("default", "batched"), typical, slowest, strict=True):
     print(f"{name}: {mean:.2f} × that in the mean, {most:.2f} × for the slowest rank")
 
@@ -66,22 +62,15 @@ for name, mean, most in zip(("default", "batched"), typical, slowest, strict=Tru
 # %%
 PAIRS = [(source, reader) for source in range(4) for reader in range(4) if source != reader]
 STEP_S = 0.25e-3
+timelines = [each.timeline for each in (default, batched)]
 edges_s = np.arange(0, max(t.copy_end_s.max() for t in timelines) + STEP_S, STEP_S)
 
-
-def pair_rates(timeline):
-    """GB/s from each source to each reader in each interval, shape (pairs, intervals)."""
-    src, dst = timeline.program.copy_src, timeline.program.copy_dst
-    chosen = [(src == source) & (dst == reader) for source, reader in PAIRS]
-    rates = [rate_over_time(timeline, own, edges_s, timeline.links) for own in chosen]
-    return np.array(rates) / 1e9
-
-
-rates = [pair_rates(timeline) for timeline in timelines]
+# GB/s from each source to each reader in each interval, shape (pairs, intervals)
+rates = [each.rates(edges_s)[PAIRS].to_numpy().T / 1e9 for each in (default, batched)]
 
 # %% tags=["hide-input"]
 COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7"]
-FULL = default.constants.rates["egress"] / 1e9
+FULL = default.job.constants.rates["egress"] / 1e9
 CORNERS = np.array([[-1, 1], [1, 1], [1, -1], [-1, -1]])
 NAMES = [f"GPU {rank}" for rank in range(4)]
 
@@ -228,19 +217,15 @@ WALKS = {
     "as configured": ("2 sources", "C0", "o"),
     "all sources; fair": ("all sources", "C2", "^"),
 }
-known = {each.name: each for each in hypotheses(batched.cluster, batched.options)}
 
 
 def latencies(strategy, span_s, name, draws):
     """Mean latency over the lower bound in each draw."""
-    starts = {"workload.max_phase_s": span_s} if span_s else {"workload.start": "lockstep"}
-    each = job(strategy, **starts | {"workload.draws": draws})
-    (machine,) = variants([known[name]], each.program, each.cluster, each.options)
-    times_s = [
-        simulate(each.drawn(draw), machine.constants, machine.options).stream_elapsed_s.mean()
-        for draw in range(len(each.starts_s))
-    ]
-    return np.array(times_s) / bound_s
+    starts = dwdp.Starts(draws=1, max_phase_s=span_s) if span_s else dwdp.Starts("lockstep")
+    machine, options = HYPOTHESES[name].machine(SHIPPED, OPTIONS)
+    asked = {"cluster": machine, "options": options, "starts": starts}
+    runs = [layer(strategy, **asked, seed=seed) for seed in range(draws if span_s else 1)]
+    return np.array([run.latency_s for run in runs]) / bound_s
 
 
 by_span = {
@@ -302,29 +287,22 @@ for name, rows in [*by_span.items(), ("default", of_default)]:
 SIZES = [2, 4, 6, 8]
 
 
-def slowdowns(ranks, strategy, implementation="trtllm_ipc", draws=2):
+def slowdowns(ranks, strategy, draws=2):
     """Mean latency over the lower bound, by the first of the hypotheses that are all alike here."""
-    values = {
-        "dwdp.dwdp_size": ranks,
-        "workload.max_phase_s": 1e-3,
-        "workload.draws": draws,
-        "strategy.implementation": implementation,
-    }
+    chosen = dwdp.load_strategy(strategy)
     if strategy == "batched":
-        values["strategy.slice_bytes"] = "32MiB"
-    each = job(strategy, **values)
+        chosen = replace(chosen, slice_bytes=32 * 2**20)
+    asked = {"dwdp_size": ranks, "starts": dwdp.Starts(draws=1, max_phase_s=1e-3)}
+    first = layer(chosen, **asked)
     found = {}
-    for machine in variants(known.values(), each.program, each.cluster, each.options):
-        constants = machine.constants
+    for name in dwdp.hypotheses(SHIPPED, OPTIONS, program=first.job.program):
+        machine, options = HYPOTHESES[name].machine(SHIPPED, OPTIONS)
         if strategy == "batched":
-            constants = replace(constants, in_flight_bytes=16 * constants.in_flight_bytes)
-        times_s = [
-            simulate(each.drawn(draw), constants, machine.options).stream_elapsed_s.mean()
-            for draw in range(draws)
-        ]
-        found[machine.hypotheses[0]] = np.mean(times_s) / lower_bound_s(
-            each.program, each.constants
-        )
+            ahead = machine.size("in_flight_bytes")
+            machine = machine.with_values({"in_flight_bytes": 16 * ahead})
+        asked |= {"cluster": machine, "options": options}
+        times_s = [layer(chosen, **asked, seed=seed).latency_s for seed in range(draws)]
+        found[name] = np.mean(times_s) / first.bound_s
     return found
 
 

@@ -16,21 +16,14 @@
 # what an engine keeps in flight, some *sources* or some *bytes*.
 
 # %%
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from dwdp_hw.rows.predict import predict
-from dwdp_hw.rows.read import read_recording
-from dwdp_sim.fabric.hypotheses import hypotheses, variants
-from dwdp_sim.fabric.lower_bound import lower_bound_s
-from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.fabric.simulate import simulate
-from dwdp_sim.job.build import build_layer_job
-from dwdp_sim.job.presets import preset, read_cluster
-from dwdp_sim.job.resolve import resolve
-from dwdp_sim.published.rows import LAYERS, STEP_S
+import dwdp_hw
+import dwdp_sim as dwdp
 
 plt.style.use("dwdp.mplstyle")
 MIB = 2**20
@@ -46,9 +39,9 @@ MEASUREMENTS = Path("../measurements")
 # process measured: a core runs at one of two speeds.
 
 # %%
-cluster = read_cluster("h200_x2")
+cluster = dwdp.load_cluster("h200_x2")
 campaigns = ("ordered", "random", "random_again")
-recordings = [read_recording(str(MEASUREMENTS / f"h200_x2_{name}.json")) for name in campaigns]
+recordings = [dwdp_hw.read_rows(MEASUREMENTS / f"h200_x2_{name}.json") for name in campaigns]
 SIZES_KIB = (256, 1024, 2048, 8192, 65536)
 
 
@@ -63,7 +56,7 @@ def rows_of(mode):
 
 measured = {mode: rows_of(mode) for mode in ("queued", "as_issued")}
 predicted = {
-    mode: {size: predict(row, cluster, FabricOptions()) for size, row in rows}
+    mode: {size: dwdp_hw.predict_row(row, cluster) for size, row in rows}
     for mode, rows in measured.items()
 }
 for mode, rows in measured.items():
@@ -135,34 +128,33 @@ print(f"formula, 2 MiB: {slice_s * 1e6:.2f} µs · {rate / 1e9:.0f} GB/s ÷ 2 Mi
 #   one, but for a moment at each seam.
 
 # %%
-DRAWS = {"256KiB": 2, "1MiB": 2, "2MiB": 3, "8MiB": 6, "32MiB": 12, "128MiB": 24}
+DRAWS = {0.25: 2, 1: 2, 2: 3, 8: 6, 32: 12, 128: 24}  # by slice size in MiB
 SLICES = list(DRAWS)
+shipped, options = dwdp.load_cluster("dgx_b200"), dwdp.FabricOptions()
 
 
-def slowdowns(slice_bytes):
-    """Mean latency over the lower bound under every hypothesis."""
-    values = {
-        "workload.max_phase_s": 1e-3,
-        "workload.draws": DRAWS[slice_bytes],
-        "strategy.slice_bytes": slice_bytes,
-    }
-    config = preset(values, strategy="batched", model="gpt_oss_120b_mxfp4", cluster="dgx_b200")
-    job = build_layer_job(resolve(config))
-    bound_s = lower_bound_s(job.program, job.constants)
-    found = {}
-    for machine in variants(
-        hypotheses(job.cluster, job.options), job.program, job.cluster, job.options
-    ):
-        times_s = [
-            simulate(job.drawn(draw), machine.constants, machine.options).stream_elapsed_s.mean()
-            for draw in range(DRAWS[slice_bytes])
-        ]
-        found |= dict.fromkeys(machine.hypotheses, float(np.mean(times_s)) / bound_s)
-    return found
+def slowdown(slice_mib, hypothesis):
+    """Mean latency over the lower bound if a hypothesis holds."""
+    machine, alternatives = hypothesis.machine(shipped, options)
+    runs = [
+        dwdp.predict(
+            model="gpt_oss_120b_mxfp4",
+            cluster=machine,
+            options=alternatives,
+            strategy=replace(dwdp.load_strategy("batched"), slice_bytes=int(slice_mib * MIB)),
+            starts=dwdp.Starts(draws=1, max_phase_s=1e-3),
+            seed=seed,
+            with_range=False,
+        )
+        for seed in range(DRAWS[slice_mib])
+    ]
+    return np.mean([run.latency_s / run.bound_s for run in runs])
 
 
-contended = {size: slowdowns(size) for size in SLICES}
-by_name = {name: [row[name] for row in contended.values()] for name in contended["2MiB"]}
+by_name = {
+    name: [slowdown(size, hypothesis) for size in SLICES]
+    for name, hypothesis in dwdp.hypotheses(shipped, options).items()
+}
 
 # %% tags=["hide-input"]
 PANELS = {
@@ -185,17 +177,16 @@ for axis, (title, walks) in zip(axes, PANELS.items(), strict=True):
         fair, equal = by_name[f"{walk}; fair"], by_name[f"{walk}; equal"]
         axis.fill_between(places, fair, equal, color=colour, alpha=0.2, linewidth=0)
         axis.plot(places, fair, color=colour, marker=marker, label=walk)
-    axis.set_xticks(places, ["0.25", *(size.removesuffix("MiB") for size in SLICES[1:])])
+    axis.set_xticks(places, [f"{size:g}" for size in SLICES])
     axis.set(xlabel="slice size (MiB)", title=title, ylim=(0.95, 1.75))
     axis.legend(ncols=2, loc="upper center")
 axes[0].set_ylabel("mean latency ÷ lower bound")
 plt.show()
 
 # %%
-finer = {name: rows[0] / rows[SLICES.index("2MiB")] - 1 for name, rows in by_name.items()}
+finer = {name: rows[0] / rows[SLICES.index(2)] - 1 for name, rows in by_name.items()}
 coarser = {
-    name: rows[SLICES.index("8MiB")] / rows[SLICES.index("2MiB")] - 1
-    for name, rows in by_name.items()
+    name: rows[SLICES.index(8)] / rows[SLICES.index(2)] - 1 for name, rows in by_name.items()
 }
 for text, change in (("256 KiB", finer), ("8 MiB", coarser)):
     of_bytes = [100 * value for name, value in change.items() if "ahead" in name]
@@ -222,9 +213,10 @@ for text, change in (("256 KiB", finer), ("8 MiB", coarser)):
 # of a published layer (up to 32K tokens a step) to all of it.
 
 # %%
-r1 = build_layer_job(resolve(preset(strategy="batched")))
-pulled = r1.program.copy_bytes.sum() / 4
-transfer_ms = 1e3 * lower_bound_s(r1.program, r1.constants)
+STEP_S, LAYERS = 1.13158, 58  # the published step, and the MoE layers of DeepSeek-R1
+r1 = dwdp.predict(strategy="batched", with_range=False)
+pulled = r1.job.program.copy_bytes.sum() / 4
+transfer_ms = 1e3 * r1.bound_s
 window_ms = 1e3 * STEP_S / LAYERS
 sizes = 2.0 ** np.arange(-2, 7)  # MiB
 COSTS_US = (0.5, 1.0, 3.3)

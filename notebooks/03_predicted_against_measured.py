@@ -20,17 +20,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from dwdp_hw.calibration.calibrate import fitted_rows
-from dwdp_hw.rows.read import read_recording
-from dwdp_hw.validation.validate import Bars, validate
-from dwdp_sim.fabric.fabric_constants import constants_for
-from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.fabric.simulate import simulate
-from dwdp_sim.job.presets import read_cluster
+import dwdp_hw
+import dwdp_sim as dwdp
 
 plt.style.use("dwdp.mplstyle")
-OPTIONS = FabricOptions()
-cluster = read_cluster("h200_x2")
+cluster = dwdp.load_cluster("h200_x2")
 files = [f"../measurements/h200_x2_{name}.json" for name in ("ordered", "random", "random_again")]
 print("constants fitted on:", ", ".join(each["file"] for each in cluster.fitted_on))
 print("predicted here:     ", ", ".join(Path(path).name for path in files))
@@ -46,8 +40,8 @@ print("predicted here:     ", ", ".join(Path(path).name for path in files))
 # pipelines.
 
 # %%
-recordings = [read_recording(path) for path in files]
-found = validate(recordings, cluster, OPTIONS, fitted_rows(recordings, cluster), Bars())
+recordings = [dwdp_hw.read_rows(path) for path in files]
+found = dwdp_hw.validate(recordings, cluster)
 figures = pd.DataFrame(
     vars(row) | {"mode": row.mode, "outside": row.outside, "width": row.width} for row in found.rows
 )
@@ -103,7 +97,7 @@ print(f"faster of two strategies: right in {sum(e.right for e in decided)} of {l
 
 # %%
 row = next(row for row in recordings[0].rows if row.case == "v3lite36_batched_2048K_queued")
-timeline = simulate(row.program, constants_for(cluster, row.program, OPTIONS))
+timeline = dwdp.replay(row.program, cluster=cluster, with_range=False).timeline
 owner = row.program.call_stream[row.program.copy_call]
 late_us = [
     1e6 * (timeline.copy_end_s[owner == rank] - np.array(row.arrival_s[rank])) for rank in (0, 1)

@@ -18,22 +18,15 @@
 
 # %%
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from dwdp_hw.rows.read import read_recording
-from dwdp_sim.fabric.hypotheses import ARTEFACT_AS_LOSS, EXCLUDED
-from dwdp_sim.fabric.lower_bound import lower_bound_s
-from dwdp_sim.job.build import build_layer_job
-from dwdp_sim.job.build_steps import build_steps_job
-from dwdp_sim.job.presets import preset
-from dwdp_sim.job.resolve import resolve
-from dwdp_sim.published.rows import LAYERS, STEP_S, STEP_TOKENS
-from dwdp_sim.steps.replications import run_replications
+import dwdp_hw
+import dwdp_sim as dwdp
 
 plt.style.use("dwdp.mplstyle")
 
@@ -53,7 +46,7 @@ MEASURED = {
     "gptoss64": "gpt-oss, 64",
 }
 campaigns = [
-    {row.case: row for row in read_recording(f"../measurements/h200_x2_{name}.json").rows}
+    {row.case: row for row in dwdp_hw.read_rows(f"../measurements/h200_x2_{name}.json").rows}
     for name in ("ordered", "random", "random_again")
 ]
 
@@ -102,10 +95,8 @@ plt.show()
 # %%
 text = Path("../docs/data/conclusions.jsonl").read_text(encoding="utf-8")
 rows = pd.DataFrame(map(json.loads, text.splitlines())).drop_duplicates()
-apart = {
-    each.name for each in (*EXCLUDED, ARTEFACT_AS_LOSS)
-}  # what published figures speak against
-pays = rows[(rows.strategy == "batched") & (rows.over == "default") & ~rows.hypothesis.isin(apart)]
+allowed = rows.hypothesis.isin(dwdp.hypotheses())  # not what published figures speak against
+pays = rows[(rows.strategy == "batched") & (rows.over == "default") & allowed]
 pays = pays.assign(least=pays.gain - pays.half_width, most=pays.gain + pays.half_width)
 
 
@@ -140,8 +131,8 @@ PUBLISHED = {  # mean tokens of a step, gain in percent: GB200, N = 4, input len
     "0.8, 16K": (14_753, 1.3),
     "0.8, 32K": (29_475, 1.0),
 }
-layer = build_layer_job(resolve(preset(strategy="default")))
-BOUND_S = lower_bound_s(layer.program, layer.constants)
+BOUND_S = dwdp.predict(strategy="default", with_range=False).bound_s
+STEP_S, STEP_TOKENS, LAYERS = 1.13158, 29_475, 58  # published: a step of 32K tokens, at ratio 0.8
 published = [
     (STEP_S / LAYERS * tokens / STEP_TOKENS / BOUND_S, gain) for tokens, gain in PUBLISHED.values()
 ]
@@ -234,51 +225,47 @@ others.round(1)
 
 # %%
 COSTS_US = [0.5, 1.0, 2.0, 3.3]
-SLICES = ["2MiB", "16MiB"]
+SLICES_MIB = [2, 16]
+eight = replace(dwdp.load_model("deepseek_r1_nvfp4"), num_moe_layers=8, num_layers=11)
 
 
-def scenario(strategy, walk, **values):
+def steps_s(strategy, cost_us, walk, ahead):
     """Forward steps of eight layers with windows of 2.5 times their prefetch's lower bound."""
-    chosen = {
-        "compute.window_s": 2.5 * BOUND_S,
-        "compute.by_tokens": True,
-        "workload.ratio": 0.5,
-        "workload.iterations": 1,
-        "workload.launch_s": 100e-6,
-        "issue_mode": "as_issued",
-        "model.num_moe_layers": 8,
-        "model.num_layers": 11,
-        "cluster.constants.in_flight_sources.value": walk,
-    }
-    config = preset(chosen | values, strategy=strategy, workload="iteration", compute="constant")
-    return build_steps_job(resolve(config)).scenario
-
-
-def longer_ms(slice_bytes, cost_us, ahead=False, walk=2):
-    """Milliseconds by which a step with batched copies is longer than one with the default ones."""
-    values = {
-        "cluster.constants.issue_slice_s.value": cost_us * 1e-6,
-        "workload.ahead": ahead,
-    }
-    default = scenario("default", walk, **values)
-    batched = scenario("batched", walk, **values | {"strategy.slice_bytes": slice_bytes})
-    runs = run_replications(
-        [(each, seed) for each in (batched, default) for seed in range(2)], None
+    window_s = 2.5 * BOUND_S
+    compute = replace(dwdp.load_compute("constant"), window_s=window_s, by_tokens=True)
+    workload = dwdp.StepsWorkload(
+        compute, dwdp.RequestLoad(ratio=0.5), iterations=1, launch_s=100e-6, ahead=ahead
     )
-    times_s = np.array([run.figures["iteration_s"] for run in runs]).reshape(2, 2)
-    return 1e3 * float(np.mean(times_s[0] - times_s[1]))
+    values = {"in_flight_sources": walk, "issue_slice_s": cost_us * 1e-6}
+    found = dwdp.predict_steps(
+        model=eight,
+        cluster=dwdp.load_cluster("gb200_nvl72").with_values(values),
+        strategy=strategy,
+        workload=workload,
+        issue_mode="as_issued",
+        replications=2,
+        with_range=False,
+    )
+    return found.step_s.mean
 
 
-late = {size: [longer_ms(size, cost) for cost in COSTS_US] for size in SLICES}
-by_walk = [longer_ms("2MiB", 3.3, walk=walk) for walk in (1, 3)]
-ahead_ms = longer_ms("2MiB", 3.3, ahead=True)
+def longer_ms(slice_mib, cost_us, ahead=False, walk=2):
+    """Milliseconds by which a step with batched copies is longer than one with the default ones."""
+    batched = replace(dwdp.load_strategy("batched"), slice_bytes=slice_mib * 2**20)
+    default_s, batched_s = (steps_s(each, cost_us, walk, ahead) for each in ("default", batched))
+    return 1e3 * (batched_s - default_s)
+
+
+late = {size: [longer_ms(size, cost) for cost in COSTS_US] for size in SLICES_MIB}
+by_walk = [longer_ms(2, 3.3, walk=walk) for walk in (1, 3)]
+ahead_ms = longer_ms(2, 3.3, ahead=True)
 print(f"2 MiB at 3.3 µs, one source: {by_walk[0]:+.1f} ms, three: {by_walk[1]:+.1f} ms")
 print(f"2 MiB at 3.3 µs, but with the host a step ahead: {ahead_ms:+.1f} ms")
 
 # %% tags=["hide-input"]
 figure, axis = plt.subplots(figsize=(9, 3.2))
 for (size, row), colour, marker in zip(late.items(), ("C3", "C2"), "^o", strict=True):
-    label = f"slices of {size.replace('M', ' M')}"
+    label = f"slices of {size} MiB"
     axis.plot(COSTS_US, row, color=colour, marker=marker, label=label)
 axis.axhline(0, color="black", linewidth=0.8)
 axis.set(xlabel="host time of a slice (µs)", ylabel="step longer by (ms)")
@@ -300,7 +287,7 @@ percent = {
 slower = [100 * (1 / (1 + gain / 100) - 1) for gain in percent["as_issued"]]
 two = f"{percent['queued'][0]:+.1f} to {percent['queued'][1]:+.1f} %"
 three = f"{short.iloc[0]:+.1f} to {short.iloc[1]:+.1f} %"
-lost = [f"{late[size][-1]:.0f} ms" for size in SLICES]
+lost = [f"{late[size][-1]:.0f} ms" for size in SLICES_MIB]
 TABLE = [
     ("your case", "`contention_opt`", "rests on"),
     ("---", "---", "---"),
@@ -340,5 +327,5 @@ assert main.iloc[-2, 1] < 10
 assert main.iloc[0, 1] > 50
 assert main.iloc[0, 0] < 1
 assert [gain for ratio, gain in published if ratio > last] == [-0.1, 1.0]
-assert max(abs(ms - late["2MiB"][-1]) for ms in by_walk) < 0.1
-assert late["2MiB"][-1] > 5 * late["16MiB"][-1] > 0 > ahead_ms
+assert max(abs(ms - late[2][-1]) for ms in by_walk) < 0.1
+assert late[2][-1] > 5 * late[16][-1] > 0 > ahead_ms

@@ -19,22 +19,13 @@ from dataclasses import replace
 import matplotlib.pyplot as plt
 import numpy as np
 
-from dwdp_sim.fabric.fabric_constants import constants_for
-from dwdp_sim.fabric.hypotheses import hypotheses
-from dwdp_sim.fabric.lower_bound import lower_bound_s
-from dwdp_sim.fabric.simulate import simulate
-from dwdp_sim.job.build import build_layer_job
-from dwdp_sim.job.build_steps import build_steps_job
-from dwdp_sim.job.presets import preset
-from dwdp_sim.job.resolve import resolve
-from dwdp_sim.model.placement import Placement
-from dwdp_sim.steps.scenario import dep_baseline, draw, replicate
+import dwdp_sim as dwdp
 
 plt.style.use("dwdp.mplstyle")
-model = build_layer_job(resolve(preset())).layer.model
+model = dwdp.load_model("deepseek_r1_nvfp4")
 print(f"{model.name}: {model.num_experts} experts, {model.num_moe_layers} MoE layers")
-weights = preset({"model.include": ["weight"]})
-share = build_layer_job(resolve(weights)).layer.model.expert_bytes / model.expert_bytes
+weights = replace(model, include=("weight",))
+share = weights.expert_bytes / model.expert_bytes
 print(f"{model.expert_bytes / 1e6:.1f} MB an expert, {share:.0%} of it weights")
 
 # %% [markdown]
@@ -45,7 +36,7 @@ print(f"{model.expert_bytes / 1e6:.1f} MB an expert, {share:.0%} of it weights")
 
 # %%
 sizes = np.arange(2, 73)
-placements = [Placement.create(model.num_experts, int(size)) for size in sizes]
+placements = [dwdp.Placement.create(model.num_experts, int(size)) for size in sizes]
 kept = np.array([placement.num_experts_per_worker for placement in placements])
 resident_gb = kept * model.num_moe_layers * model.expert_bytes / 1e9
 slots_gb = 2 * (model.num_experts - kept) * model.expert_bytes / 1e9
@@ -90,7 +81,7 @@ for size in (4, 8, 16, 64, 72):
 # %%
 DRAWS = {4: 16, 8: 8, 16: 3, 32: 1}
 GROUPS = list(DRAWS)
-WEIGHTS = {"model.include": ["weight"]}
+MIB = 2**20
 WALKS = {
     "1 source; fair": ("1 source", "C1", "s"),
     "as configured": ("2 sources", "C0", "o"),
@@ -98,11 +89,16 @@ WALKS = {
 }
 
 
-def machine(job, walk, **in_steps):
-    """Constants of the job's cluster if an engine has so many sources in flight."""
-    known = {each.name: each for each in hypotheses(job.cluster, job.options)}
-    cluster, options = known[walk].machine(job.cluster, job.options)
-    return constants_for(cluster, job.program, options, **in_steps)
+def machine(walk):
+    """The cluster and the options if an engine has so many sources in flight."""
+    shipped, options = dwdp.load_cluster("gb200_nvl72"), dwdp.FabricOptions()
+    return dwdp.hypotheses(shipped, options)[walk].machine(shipped, options)
+
+
+def strategy_of(name, slice_bytes):
+    """A strategy by name, batched in larger slices than by default."""
+    chosen = dwdp.load_strategy(name)
+    return replace(chosen, slice_bytes=slice_bytes) if name == "batched" else chosen
 
 
 def readers_seen(timeline):
@@ -119,22 +115,22 @@ def readers_seen(timeline):
 
 def one_layer(ranks, strategy, walk="as configured"):
     """Mean latency over the lower bound, and readers, over some draws."""
-    values = {
-        "dwdp.dwdp_size": ranks,
-        "workload.max_phase_s": 8e-3,
-        "workload.draws": DRAWS[ranks],
-    }
-    if strategy == "batched":
-        values["strategy.slice_bytes"] = "32MiB"
-    job = build_layer_job(resolve(preset(values | WEIGHTS, strategy=strategy)))
-    constants = machine(job, walk)
-    timelines = [
-        simulate(job.drawn(draw), constants, job.options, record_links=True)
-        for draw in range(DRAWS[ranks])
+    cluster, options = machine(walk)
+    runs = [
+        dwdp.predict(
+            model=weights,
+            cluster=cluster,
+            options=options,
+            strategy=strategy_of(strategy, 32 * MIB),
+            dwdp_size=ranks,
+            starts=dwdp.Starts(draws=1, max_phase_s=8e-3),
+            seed=seed,
+            with_range=False,
+        )
+        for seed in range(DRAWS[ranks])
     ]
-    latency_s = np.mean([each.stream_elapsed_s.mean() for each in timelines])
-    bound_s = lower_bound_s(job.program, job.constants)
-    return latency_s / bound_s, np.mean([readers_seen(each) for each in timelines])
+    ratio = np.mean([run.latency_s / run.bound_s for run in runs])
+    return ratio, np.mean([readers_seen(run.timeline) for run in runs])
 
 
 of_default = np.array([one_layer(ranks, "default") for ranks in GROUPS])
@@ -185,24 +181,25 @@ BUDGETS = [16384, 32768]
 
 def gain_over_dep(ranks, strategy, tokens, walk="as configured"):
     """Percent more tokens a second than DEP on the same requests, for each seed."""
-    values = {
-        "dwdp.dwdp_size": ranks,
-        "model.num_moe_layers": 6,
-        "model.num_layers": 9,
-        "workload.ratio": 0.8,
-        "workload.max_num_tokens": tokens,
-        "workload.iterations": 1,
-        "workload.warmup": 0,
-    }
-    if strategy == "batched":
-        values["strategy.slice_bytes"] = "64MiB"
-    config = preset(values | WEIGHTS, strategy=strategy, workload="iteration")
-    job = build_steps_job(resolve(config))
-    steps = replace(job.scenario, constants=machine(job, walk, in_steps=True))
-    seeds = range(SEEDS[ranks] if tokens == BUDGETS[0] else 1)
-    draws = [draw(steps, seed) for seed in seeds]
-    dep_s = np.array([each.total_s for each in dep_baseline(steps, draws)])
-    return 100 * (dep_s / [replicate(steps, drawn).figures["iteration_s"] for drawn in draws] - 1)
+    workload = dwdp.StepsWorkload(
+        compute=dwdp.load_compute("roofline_gb200"),
+        load=dwdp.RequestLoad(ratio=0.8, max_num_tokens=tokens),
+        iterations=1,
+        warmup=0,
+    )
+    cluster, options = machine(walk)
+    found = dwdp.predict_steps(
+        model=replace(weights, num_moe_layers=6, num_layers=9),
+        cluster=cluster,
+        options=options,
+        strategy=strategy_of(strategy, 64 * MIB),
+        dwdp_size=ranks,
+        workload=workload,
+        replications=SEEDS[ranks] if tokens == BUDGETS[0] else 1,
+        with_range=False,
+    )
+    dep_s = np.array([each.total_s for each in found.result.dep])
+    return 100 * (dep_s / [run.figures["iteration_s"] for run in found.result.replications] - 1)
 
 
 def gains(strategy, walk="as configured"):
@@ -268,7 +265,7 @@ for name, of_tokens in steps.items():
 #   and not at all with all in flight.
 # - **At 16K tokens**, where a layer's compute and its copies take about as long, default copies are
 #   about even with DEP at N = 4 and lose to it at N = 16, by 8 to 13 %. Batched copies do no better
-#   with one source in flight; with two they win by 17 to 25 % at every size, with all by up to 41
+#   with one source in flight; with two they win by 17 to 25 % at every size, with all by up to 40
 #   %.
 #
 # Rooflines know no interference, launch gaps or uneven experts. Nothing here has been measured.

@@ -24,20 +24,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from dwdp_hw.traces.bursts import find_bursts
-from dwdp_hw.traces.importing import read_trace
-from dwdp_hw.traces.trace_rows import program_content
-from dwdp_sim.fabric.constant import Constant
-from dwdp_sim.fabric.fabric_constants import constants_for
-from dwdp_sim.fabric.hypotheses import hypotheses, variants
-from dwdp_sim.fabric.lower_bound import lower_bound_s
-from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.fabric.simulate import simulate
-from dwdp_sim.job.build import build_layer_job
-from dwdp_sim.job.presets import preset, read_cluster
-from dwdp_sim.job.resolve import resolve
-from dwdp_sim.plan.program_file import program_from_dict
-from dwdp_sim.results.summary_head import memory_bytes
+import dwdp_hw
+import dwdp_sim as dwdp
 
 plt.style.use("dwdp.mplstyle")
 scratch = tempfile.TemporaryDirectory()  # goes with the kernel
@@ -67,25 +55,29 @@ config_json.write_text(
 )
 
 
-def mine(strategy, **values):
-    """One layer of that model on eight H200s."""
-    chosen = {
-        "model.config_json": str(config_json),
-        "model.format": "fp8_block",
-        "dwdp.dwdp_size": 8,
-        "workload.max_phase_s": 10e-3,
-        "workload.draws": 2,
-    }
-    return build_layer_job(
-        resolve(preset(chosen | values, model="hf", cluster="hgx_h200", strategy=strategy))
+model = dwdp.load_model(config_json, "fp8_block")
+
+
+def mine(strategy, cluster="hgx_h200", draws=2, options=None):
+    """One layer of that model on eight GPUs."""
+    starts = dwdp.Starts(draws=draws, max_phase_s=10e-3)
+    return dwdp.predict(
+        model=model,
+        cluster=cluster,
+        strategy=strategy,
+        dwdp_size=8,
+        options=options,
+        starts=starts,
+        with_range=False,
     )
 
 
-job = mine("batched")
-memory = memory_bytes(job.layer)
-print(f"{job.layer.model.expert_bytes / 1e6:.1f} MB an expert")
+sliced = replace(dwdp.load_strategy("batched"), slice_bytes=8 * 2**20)
+found = mine(sliced)
+memory = found.summary.memory_bytes
+print(f"{model.expert_bytes / 1e6:.1f} MB an expert")
 print(f"a GPU: {memory.experts / 1e9:.0f} GB of experts, {memory.slots / 1e9:.0f} GB of slots")
-print(f"{job.program.copy_bytes.sum() / 8e9:.2f} GB pulled a layer and rank")
+print(f"{found.job.program.copy_bytes.sum() / 8e9:.2f} GB pulled a layer and rank")
 
 # %% [markdown]
 # Ranks start at random within 10 ms of each other, as they do in the middle of a forward step.
@@ -95,27 +87,23 @@ print(f"{job.program.copy_bytes.sum() / 8e9:.2f} GB pulled a layer and rank")
 
 
 # %%
-def latencies_ms(job):
-    """Mean latency of a job's layer under each set of hypotheses that it cannot tell apart."""
-    machines = variants(hypotheses(job.cluster, job.options), job.program, job.cluster, job.options)
-    return {
-        machine.hypotheses[0]: 1e3
-        * np.mean(
-            [
-                simulate(job.drawn(draw), machine.constants, machine.options).stream_elapsed_s
-                for draw in range(len(job.starts_s))
-            ]
-        )
-        for machine in machines
-    }
+def latencies_ms(strategy, cluster="hgx_h200", draws=2):
+    """Mean latency of a layer under each set of hypotheses that it cannot tell apart."""
+    shipped = dwdp.load_cluster(cluster)
+    first = mine(strategy, shipped, draws)
+    times_ms = {}
+    for name, hypothesis in dwdp.hypotheses(shipped, program=first.job.program).items():
+        machine, options = hypothesis.machine(shipped, first.job.options)
+        times_ms[name] = 1e3 * mine(strategy, machine, draws, options).latency_s
+    return times_ms
 
 
 latencies = {
-    "default": latencies_ms(mine("default", **{"workload.draws": 20})),
-    "ring": latencies_ms(mine("ring", **{"workload.draws": 20})),
-    "batched": latencies_ms(mine("batched", **{"strategy.slice_bytes": "8MiB"})),
+    "default": latencies_ms("default", draws=20),
+    "ring": latencies_ms("ring", draws=20),
+    "batched": latencies_ms(sliced),
 }
-bound_ms = lower_bound_s(job.program, job.constants) * 1e3
+bound_ms = found.bound_s * 1e3
 for name, times_ms in latencies.items():
     least, most = min(times_ms, key=times_ms.get), max(times_ms, key=times_ms.get)
     print(f"{name:8}{times_ms[least]:5.1f} ms ({least}) to {times_ms[most]:.1f} ms ({most})")
@@ -149,16 +137,15 @@ plt.show()
 # read three sources at once.
 
 # %%
-print("assumed:", ", ".join(job.constants.assumed))
-shipped = read_cluster("hgx_h200")
-found = {
-    "in_flight_sources": Constant(3, "copies", "measured", "made up for this notebook"),
-    "refill": Constant("oldest", "rule", "measured", "made up for this notebook"),
+print("assumed:", ", ".join(found.assumed))
+shipped = dwdp.load_cluster("hgx_h200")
+seen = {
+    "in_flight_sources": dwdp.Constant(3, "copies", "measured", "made up for this notebook"),
+    "refill": dwdp.Constant("oldest", "rule", "measured", "made up for this notebook"),
 }
-my_node = replace(shipped, name="my_node", constants={**shipped.constants, **found})
-constants = constants_for(my_node, job.program, FabricOptions())
-print("still assumed:", ", ".join(constants.assumed))
-there = latencies_ms(replace(mine("batched", **{"strategy.slice_bytes": "8MiB"}), cluster=my_node))
+my_node = replace(shipped, name="my_node", constants={**shipped.constants, **seen})
+print("still assumed:", ", ".join(mine(sliced, my_node).assumed))
+there = latencies_ms(sliced, my_node)
 print(f"batched on my_node: {min(there.values()):.1f} to {max(there.values()):.1f} ms")
 
 # %% [markdown]
@@ -177,18 +164,17 @@ print(f"batched on my_node: {min(there.values()):.1f} to {max(there.values()):.1
 # simulator runs on the cluster.
 
 # %%
-trace = read_trace("../measurements/traces/h200_x2_v3lite36_default_rank0.json")
-(burst,) = find_bursts([copy for copy in trace.copies if copy.kind == "peer"], gap_s=200e-6)
+(burst,) = dwdp_hw.read_trace("../measurements/traces/h200_x2_v3lite36_default_rank0.json")
 (stream,) = burst
-content = program_content([burst])
-h200_x2 = read_cluster("h200_x2")
+content = dwdp_hw.program_content([burst])
 
 
 def predicted_ends_us(content):
     """When each copy of GPU 0 ends, from its first byte on."""
-    program = program_from_dict(content, 2)
-    timeline = simulate(program, constants_for(h200_x2, program, FabricOptions()))
-    own = program.copy_dst == 0
+    file = Path(scratch.name) / "program.json"
+    file.write_text(json.dumps(content))
+    timeline = dwdp.replay(file, cluster="h200_x2", with_range=False).timeline
+    own = timeline.program.copy_dst == 0
     return (timeline.copy_end_s[own] - timeline.copy_start_s[own].min()) * 1e6
 
 

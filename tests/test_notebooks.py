@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import jupytext
@@ -30,6 +31,16 @@ def test_a_notebook_asks_a_question_and_ends_with_assertions_on_its_finding(scri
     assert "?" in cells[0].source
     assert any("## Finding" in cell.source for cell in cells)
     assert "assert " in cells[-1].source
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_a_notebook_uses_the_packages_by_their_front_doors_only(script: Path) -> None:
+    nodes = list(ast.walk(ast.parse(script.read_text(encoding="utf-8"))))
+    imported = {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
+    imported |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    ours = {module for module in imported if module.split(".")[0] in ("dwdp_sim", "dwdp_hw")}
+    assert ours
+    assert ours <= {"dwdp_sim", "dwdp_hw"}
 
 
 def test_every_notebook_is_a_script_and_is_listed() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dwdp_sim.api.presets import load_cluster, load_model, load_strategy
 from dwdp_sim.api.shown import html_of
+from dwdp_sim.base.arrays import Floats
 from dwdp_sim.base.units import format_seconds
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.options import FabricOptions
@@ -88,6 +89,28 @@ class Prediction:
         under = [] if self.summary.range_s is None else self.summary.range_s.under
         rows = [("; or ".join(machine.hypotheses), machine.mean_s) for machine in under]
         return pd.DataFrame(rows, columns=["hypothesis", "latency_s"]).set_index("hypothesis")
+
+    def rates(self, edges_s: Floats) -> pd.DataFrame:
+        """Bytes a second from each GPU to each other in `timeline`, one row an interval between these times.
+
+        Args:
+            edges_s: Rising times in seconds, shape (intervals + 1,).
+
+        Returns:
+            Columns are (source, reader), rows the intervals' first seconds.
+        """
+        import pandas as pd  # noqa: PLC0415  # as in `table`
+
+        from dwdp_sim.results.rate_over_time import rate_over_time  # noqa: PLC0415
+
+        src, dst = self.job.program.copy_src, self.job.program.copy_dst
+        columns = {
+            (source, reader): rate_over_time(
+                self.timeline, (src == source) & (dst == reader), edges_s, self.timeline.links
+            )
+            for source, reader in sorted(set(zip(src.tolist(), dst.tolist(), strict=True)))
+        }
+        return pd.DataFrame(columns, index=edges_s[:-1]).rename_axis(index="start_s", columns=["source", "reader"])
 
     def plot(self) -> Figure:
         """One lane a rank, coloured by the peer that it pulls from, and below what leaves every source."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,27 @@ def test_rows_are_validated_from_a_file_or_what_was_read_of_it() -> None:
     assert validation.passed
     assert not validation.in_sample
     assert dwdp_hw.validate([dwdp_hw.read_rows(path)], dwdp.load_cluster("h200_x2")).rows == validation.rows
+
+
+def test_a_recorded_row_is_predicted_with_its_range() -> None:
+    rows = dwdp_hw.read_rows(MEASUREMENTS / "h200_x2_random.json").rows
+    row = next(row for row in rows if row.case == "r1_56_batched_2048K_as_issued")
+    found = dwdp_hw.predict_row(row, "h200_x2")
+    assert (found.low_s <= found.mean_s).all()
+    assert (found.mean_s <= found.high_s).all()
+    assert found.mean_s.max() == pytest.approx(max(row.median_s), rel=0.2)
+
+
+def test_a_trace_s_copies_are_a_program_to_replay(tmp_path: Path) -> None:
+    (burst,) = dwdp_hw.read_trace(MEASUREMENTS / "traces/h200_x2_v3lite36_default_rank0.json")
+    (stream,) = burst
+    path = tmp_path / "program.json"
+    path.write_text(json.dumps(dwdp_hw.program_content([burst])))
+    found = dwdp.replay(path, cluster="h200_x2", with_range=False)
+    assert found.job.program.copy_bytes.sum() == stream.bytes
+    assert found.latency_s == pytest.approx(stream.elapsed_s, rel=0.1)
+    with pytest.raises(dwdp.ConfigError, match=r"trace=.*missing\.json: cannot be read"):
+        dwdp_hw.read_trace(tmp_path / "missing.json")
 
 
 def test_a_measured_row_must_be_of_a_format_that_is_known(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import dwdp_sim as dwdp
@@ -56,6 +57,32 @@ def test_a_prediction_shows_itself_as_a_sentence_a_table_a_picture_and_html() ->
     page = found._repr_html_()
     assert "data:image/png;base64," in page
     assert "contention_s" in page
+
+
+def test_a_prediction_under_one_hypothesis_is_the_one_in_the_range() -> None:
+    starts = dwdp.Starts(draws=2)
+    found = dwdp.predict(model=SMALL, starts=starts)
+    told_apart = dwdp.hypotheses("gb200_nvl72", program=found.job.program)
+    assert [name.split("; or ")[0] for name in found.hypotheses().index] == list(told_apart)
+    assert set(told_apart) < set(dwdp.hypotheses())
+    cluster, options = told_apart["1 source; fair"].machine(found.job.cluster, found.job.options)
+    under = dwdp.predict(model=SMALL, cluster=cluster, options=options, starts=starts, with_range=False)
+    (listed,) = (
+        row.latency_s for row in found.hypotheses().itertuples() if str(row.Index).startswith("1 source; fair")
+    )
+    assert under.latency_s == pytest.approx(listed, rel=1e-12)
+    assert under.latency_s > found.latency_s
+
+
+def test_rates_between_gpus_add_up_to_the_bytes_that_moved() -> None:
+    found = dwdp.predict(model=SMALL, with_range=False)
+    step_s = float(found.timeline.copy_end_s.max()) / 50
+    rates = found.rates(np.arange(52) * step_s)
+    program = found.job.program
+    for source, reader in ((0, 1), (3, 2)):
+        moved = program.copy_bytes[(program.copy_src == source) & (program.copy_dst == reader)].sum()
+        assert rates[source, reader].sum() * step_s == pytest.approx(moved, rel=1e-6)
+    assert rates.shape == (51, 12)
 
 
 def test_names_files_and_objects_are_taken_alike(tmp_path: Path) -> None:
