@@ -48,7 +48,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Step:
+class PipelineComparison:
     """One rank of a measured pipeline beside what was expected of it; the range is over hypotheses and draws."""
 
     case: str
@@ -70,7 +70,7 @@ class Outcome:
     """
 
     scores: list[Score]
-    steps: list[Step]
+    steps: list[PipelineComparison]
     not_run: list[tuple[str, str]]
 
     @property
@@ -159,9 +159,11 @@ def _median_s(row: MeasuredRow) -> list[float]:
     return [times["median"] * 1e-6 for times in row["device_us"]]
 
 
-def _steps(case: str, measured: Sequence[float], expected: Sequence[Expectation]) -> list[Step]:
+def _steps(case: str, measured: Sequence[float], expected: Sequence[Expectation]) -> list[PipelineComparison]:
     low_s, high_s = np.min([one.low_s for one in expected], axis=0), np.max([one.high_s for one in expected], axis=0)
     return [
-        Step(case, rank, measured_s, float(expected[0].mean_s[rank]), float(low_s[rank]), float(high_s[rank]))
+        PipelineComparison(
+            case, rank, measured_s, float(expected[0].mean_s[rank]), float(low_s[rank]), float(high_s[rank])
+        )
         for rank, measured_s in enumerate(measured)
     ]

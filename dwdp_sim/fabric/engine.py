@@ -120,9 +120,9 @@ class CopyEngine:
         if factor == 1.0 or not flow.is_peer or seconds <= 0.0:
             yield self._env.timeout(least_s)
             return
-        watch = self._fabric.watch(flow.gpu, leaving=flow.kind == "pull")
+        meter = self._fabric.watch(flow.gpu, leaving=flow.kind == "pull")
         yield self._env.timeout(seconds)
-        left_s = max((factor - 1.0) * self._fabric.stop(watch), least_s - seconds)
+        left_s = max((factor - 1.0) * self._fabric.stop(meter), least_s - seconds)
         stream.gap_s += left_s - (least_s - seconds)
         yield self._env.timeout(left_s)
 

@@ -1,4 +1,4 @@
-"""The machine that runs a copy program: its copies on one fabric, its engines, and calls made ready for them."""
+"""The simulation that runs a copy program: its copies on one fabric, its engines, and calls made ready for them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dwdp_sim.plan.program import HOST, Program
 _STEPS_PER_PROGRESS = 4096
 
 
-class Machine:
+class Simulation:
     """One simulation's fabric and copy engines, for the copies of one program.
 
     Attributes:

@@ -55,11 +55,11 @@ def predict_iteration(
         further = run_replications(rest, pool, lambda n: progress(1 + n, most), enough)
         unmeasured = run_replications(tasks, pool, lambda n: progress(len(seeds) + n, most))
     runs = [first, *further]
-    blame = split_contention(first.timeline, job.options.sharing)
-    bubbles = worst_bubbles(first.timeline, blame, _WORST_BUBBLES, from_layer=1)
+    contention = split_contention(first.timeline, job.options.sharing)
+    bubbles = worst_bubbles(first.timeline, contention, _WORST_BUBBLES, from_layer=1)
     dep = dep_baseline(job.scenario, [run.drawn for run in runs])
     under = list(zip(machines, unmeasured, strict=True))
-    return IterationResult(runs, under or None, dep, blame, bubbles, time.perf_counter() - began)
+    return IterationResult(runs, under or None, dep, contention, bubbles, time.perf_counter() - began)
 
 
 def predict_configured(

@@ -50,11 +50,11 @@ def write_steps(
     """
     first, config_hash = result.replications[0], summary.head.config_hash
     rows = steps_table(config_hash, result.replications)
-    trace = chrome_steps_trace(first.timeline, result.blame, {"config_hash": config_hash, "seed": first.seed})
+    trace = chrome_steps_trace(first.timeline, result.contention, {"config_hash": config_hash, "seed": first.seed})
     writers: dict[str, Callable[[Path], object]] = {
         "config.yaml": lambda path: write_config(path, config),
         "steps.parquet": lambda path: pq.write_table(rows, path, compression="zstd"),
-        "steps.png": lambda path: draw_steps(path, first.timeline, result.blame, title),
+        "steps.png": lambda path: draw_steps(path, first.timeline, result.contention, title),
         "trace.json": lambda path: write_trace(path, trace),
         "summary.json": lambda path: write_summary(path, summary.to_dict()),
     }

@@ -15,7 +15,7 @@ from dwdp_sim.fabric.lower_bound import lower_bound_s
 from dwdp_sim.results.summary import Span
 from dwdp_sim.results.summary_head import LayerHead, MemoryBytes
 from dwdp_sim.steps.bubbles import Bubble
-from dwdp_sim.steps.contention import Blame
+from dwdp_sim.steps.contention import Contention
 from dwdp_sim.steps.dep import DepTimes
 from dwdp_sim.steps.scenario import Replication, Scenario
 
@@ -29,7 +29,7 @@ class IterationResult:
         under: The first seed again, in larger slices, on each machine that hypotheses allow, what is configured first;
             None where no range is wanted.
         dep: The same requests under DEP, one a seed; None without a roofline.
-        blame: Where the contention of the first seed was met, and to whom it was lost.
+        contention: Where the contention of the first seed was met, and to whom it was lost.
         bubbles: The longest waits of the first seed.
         wall_s: How long it took.
     """
@@ -37,7 +37,7 @@ class IterationResult:
     replications: list[Replication]
     under: list[tuple[Variant, Replication]] | None
     dep: list[DepTimes] | None
-    blame: Blame
+    contention: Contention
     bubbles: list[Bubble]
     wall_s: float
 

@@ -18,7 +18,7 @@ _SETS_AT_ONCE = 10_000  # bounds the memory of temporary columns
 
 
 @dataclass(frozen=True)
-class Blame:
+class Contention:
     """The contention of every prefetch, split.
 
     While a rank's engine moves bytes at rate R, where alone it would move them at C, it loses the share 1 − R / C of
@@ -51,7 +51,7 @@ class Blame:
         return zip(self.source[rows].tolist(), self.reader[rows].tolist(), self.lost_s[rows].tolist(), strict=True)
 
 
-def split_contention(timeline: StepTimeline, sharing: str = "fair") -> Blame:
+def split_contention(timeline: StepTimeline, sharing: str = "fair") -> Contention:
     """Split the contention of every prefetch by source and by other reader.
 
     Args:
@@ -65,7 +65,7 @@ def split_contention(timeline: StepTimeline, sharing: str = "fair") -> Blame:
     links = None if sharing == "fifo" else timeline.recorded_links
     if links is None or not links.flows:
         none = np.zeros(0, dtype=np.int64)
-        return Blame(none, none, none, np.zeros(0), contention_s, is_split=sharing != "fifo")
+        return Contention(none, none, none, np.zeros(0), contention_s, is_split=sharing != "fifo")
     begin_s = np.array([time_s for time_s, _ in links.samples])
     # A solved set is one object for as long as it is remembered, so that its identity tells it from others.
     identity = [id(rates) for _, rates in links.samples]
@@ -79,7 +79,7 @@ def split_contention(timeline: StepTimeline, sharing: str = "fair") -> Blame:
         parts.append((prefetch + rank * len(end_s), source, reader, lost_s))
     prefetch, source, reader, lost_s = (np.concatenate(column) for column in zip(*parts, strict=True))
     split_s = np.bincount(prefetch, weights=lost_s, minlength=contention_s.size).reshape(contention_s.shape)
-    return Blame(prefetch, source, reader, lost_s, np.maximum(contention_s - split_s, 0.0))  # below zero: rounding
+    return Contention(prefetch, source, reader, lost_s, np.maximum(contention_s - split_s, 0.0))  # below zero: rounding
 
 
 class _Losses(NamedTuple):

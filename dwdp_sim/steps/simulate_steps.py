@@ -16,7 +16,7 @@ from dwdp_sim.fabric.engine import Process
 from dwdp_sim.fabric.fabric_constants import FabricConstants
 from dwdp_sim.fabric.host_issue import issue_by_host
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.fabric.simulation import Barriers, Machine
+from dwdp_sim.fabric.simulation import Barriers, Simulation
 from dwdp_sim.fabric.timeline import LinkRates
 from dwdp_sim.plan.program import Program
 from dwdp_sim.steps.step_timeline import StepTimeline
@@ -88,11 +88,11 @@ def simulate_steps(
         record_links: Keep the rates between events.
         progress: Called now and then with the number of copies that have arrived.
     """
-    machine = Machine(program, constants, options or FabricOptions(), seed=seed, record_links=record_links)
-    shared = _Shared(machine, program, constants, pace or Pace(), windows, _empty(windows.moe_s.shape, machine))
+    simulation = Simulation(program, constants, options or FabricOptions(), seed=seed, record_links=record_links)
+    shared = _Shared(simulation, program, constants, pace or Pace(), windows, _empty(windows.moe_s.shape, simulation))
     starts = np.zeros(windows.ranks) if start_s is None else start_s
     ranks = [_Rank(shared, rank, float(starts[rank])) for rank in range(windows.ranks)]
-    machine.run(lambda: all(rank.finished for rank in ranks), progress)
+    simulation.run(lambda: all(rank.finished for rank in ranks), progress)
     if not all(rank.finished for rank in ranks):
         raise RuntimeError("the steps came to a stop: a barrier or a slot never opens")
     return shared.timeline
@@ -102,7 +102,7 @@ def simulate_steps(
 class _Shared:
     """What the ranks have in common."""
 
-    machine: Machine
+    simulation: Simulation
     program: Program
     constants: FabricConstants
     pace: Pace
@@ -115,7 +115,7 @@ class _Shared:
     def barriers_of(self, step: int, layer: int) -> Barriers:
         """The group barriers of one layer's prefetch."""
         if (step, layer) not in self.barriers:
-            self.barriers[step, layer] = self.machine.barriers()
+            self.barriers[step, layer] = self.simulation.barriers()
         return self.barriers[step, layer]
 
 
@@ -124,7 +124,7 @@ class _Rank:
 
     def __init__(self, shared: _Shared, rank: int, start_s: float) -> None:
         self._shared, self._rank = shared, rank
-        self._env = shared.machine.env
+        self._env = shared.simulation.env
         self._iterations, self._layers = shared.windows.iterations, shared.windows.layers
         self._slots_used = min(shared.pace.slots, self._layers)
         self._stream, self._outgoing = Stream(free_s=start_s), Stream(free_s=start_s)
@@ -170,7 +170,7 @@ class _Rank:
 
     def _issue(self, step: int, layer: int, hidden: bool) -> Process:
         begin_s = self._env.now
-        calls = self._shared.machine.calls(self._rank, self._stream, self._shared.barriers_of(step, layer))
+        calls = self._shared.simulation.calls(self._rank, self._stream, self._shared.barriers_of(step, layer))
         gate = self._slots[step, layer]
         if calls:
             if calls[0].gate is None:
@@ -246,10 +246,10 @@ class _Rank:
 
     def _take_away(self) -> None:
         """Start the copies that follow a step."""
-        machine, number = self._shared.machine, self._rank + self._shared.windows.ranks
-        if number >= machine.streams:
+        simulation, number = self._shared.simulation, self._rank + self._shared.windows.ranks
+        if number >= simulation.streams:
             return
-        for call in machine.calls(number, self._outgoing, machine.barriers()):
+        for call in simulation.calls(number, self._outgoing, simulation.barriers()):
             call.issue(self._env.now)
 
     def _work(self, seconds: float) -> Process:
@@ -258,16 +258,16 @@ class _Rank:
         if not lost_share:
             yield self._env.timeout(seconds)
             return
-        fabric = self._shared.machine.fabric
+        fabric = self._shared.simulation.fabric
         while seconds > _NOTHING_OWED_S:
-            watch = fabric.watch(self._rank, leaving=False)
+            meter = fabric.watch(self._rank, leaving=False)
             yield self._env.timeout(seconds)
-            seconds = lost_share * fabric.stop(watch)
+            seconds = lost_share * fabric.stop(meter)
 
 
-def _empty(shape: tuple[int, ...], machine: Machine) -> StepTimeline:
+def _empty(shape: tuple[int, ...], simulation: Simulation) -> StepTimeline:
     """A timeline to be filled in; what is not filled in shows as NaN."""
     names = {field.name for field in fields(StepTimeline)} - {"links"}
     columns = {name: np.full(shape[:2] if name.startswith("step_") else shape, np.nan) for name in names}
-    samples = machine.fabric.samples
-    return StepTimeline(**columns, links=None if samples is None else LinkRates(samples, machine.flows))
+    samples = simulation.fabric.samples
+    return StepTimeline(**columns, links=None if samples is None else LinkRates(samples, simulation.flows))

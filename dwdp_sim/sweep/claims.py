@@ -12,8 +12,8 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Start:
-    """One start of a job, a line of its claim: whoever wrote it holds the lock or has died.
+class Attempt:
+    """One attempt to run a job, a line of its claim: the process that wrote it holds the lock or has died.
 
     Attributes:
         sweep: The sweep that started it.
@@ -57,14 +57,14 @@ def record(descriptor: int, path: Path, sweep: str) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def starts(path: Path) -> list[Start]:
-    """Every start that a claim records; empty where there is none."""
+def attempts(path: Path) -> list[Attempt]:
+    """Return every attempt that a claim records; empty if there is no claim."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return []
     fields = [line.split() for line in lines]
-    return [Start(words[0], words[1], int(words[2])) for words in fields if len(words) == 3]
+    return [Attempt(words[0], words[1], int(words[2])) for words in fields if len(words) == 3]
 
 
 def is_held(path: Path) -> bool:

@@ -20,7 +20,7 @@ from dwdp_sim.sweep.worker import Worker
 _BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
 
-class Launcher:
+class HydraLauncher:
     """Hydra's launcher of a sweep."""
 
     def __init__(self, config_name: str, config_dir: str, overrides: Sequence[str], log: str) -> None:

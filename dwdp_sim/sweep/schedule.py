@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dwdp_sim.base.errors import DwdpError
-from dwdp_sim.sweep.claims import claim, is_held, starts, wait_until_free
+from dwdp_sim.sweep.claims import attempts, claim, is_held, wait_until_free
 from dwdp_sim.sweep.results_folder import Folder
 from dwdp_sim.sweep.rows import failed_in, is_complete
 
@@ -70,7 +70,7 @@ def remaining(folder: Folder, jobs: list[str], sweep: str) -> Remaining:
     for job in jobs:
         if job in finished or (job in failed and failed_in(folder.failure(job)) == sweep):
             continue
-        begun = sum(start.sweep == sweep for start in starts(folder.claim(job)))
+        begun = sum(attempt.sweep == sweep for attempt in attempts(folder.claim(job)))
         deaths += begun
         if is_held(folder.claim(job)):
             busy.append(job)
