@@ -1,4 +1,4 @@
-"""Recorded rows as numbers with noise, and what the simulator says of the same numbers."""
+"""Turn recorded rows into numbers with noise, and predict the same numbers."""
 
 from __future__ import annotations
 

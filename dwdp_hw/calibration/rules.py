@@ -1,4 +1,4 @@
-"""Hypotheses that rows may choose between, after a fit under each: sharing, and how an engine walks a batch."""
+"""Choose between hypotheses by a fit under each: how sources share, and how an engine walks a batch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LEAST_FREEDOM = 1e-6  # of a row's residual, where the row alone determines a c
 def evidence(
     rows: Sequence[RecordedRow], unfitted: Sequence[RecordedRow], fitted: Cluster, options: FabricOptions
 ) -> dict[str, float]:
-    """Held-out log likelihood of each other hypothesis, after a fit of its own, less that of what is configured.
+    """Return the held-out log likelihood of each other hypothesis, after its own fit, minus that of the configured one.
 
     Each fitted row is judged by a fit without it. Hypotheses that change no prediction are left out.
 

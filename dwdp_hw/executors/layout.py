@@ -1,4 +1,4 @@
-"""Where the buffers lie: each rank's resident experts and its two slots, as offsets into two arenas."""
+"""Lay out each rank's resident experts and its two slots, as offsets into two arenas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What measures on one rank: a GPU, or host memory."""
+"""The interface of an executor: what measures on one rank, be it a GPU or host memory."""
 
 from __future__ import annotations
 

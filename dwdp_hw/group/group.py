@@ -1,4 +1,4 @@
-"""A rank among ranks: small exchanges, meetings, and a heartbeat that says where it is. Needs torch's TCPStore only."""
+"""A rank's side of the group: small exchanges, meetings and a heartbeat, over torch's TCPStore."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signs of life: each rank's heartbeat, which says where the rank is, and who looks at all of them."""
+"""Heartbeats of ranks, which say where each rank is, and the check that notices a lost one."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _key(rank: int) -> str:
 
 
 class Liveness:
-    """Looks at every rank's heartbeat and says which one is lost."""
+    """The check of every rank's heartbeat, which names the rank that is lost."""
 
     def __init__(self, store: Any, size: int, *, start_s: float, heartbeat_s: float, hang_s: float) -> None:
         """Begin to count the time from now.

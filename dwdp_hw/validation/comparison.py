@@ -1,4 +1,4 @@
-"""Predicted against measured, one rank of one case at a time."""
+"""Compare predicted with measured times, one rank of one case at a time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ValidationRow:
         file: Where the row was read; cases of two files may have the same name.
         case, rank: What was measured.
         strategy: Strategy, or way of issuing.
-        mapping: How peer memory was mapped; None where not recorded.
+        mapping: How peer memory was mapped; None if not recorded.
         measure: `layer` for copies, `steps` for a forward step of several layers.
         issue_mode: `queued` or `as_issued`.
         ranks: Streams that ran together.
@@ -84,7 +84,7 @@ class ValidationRow:
 def compare(
     row: RecordedRow, file: str, cluster: Cluster, options: FabricOptions, *, fitted: bool
 ) -> Iterator[ValidationRow]:
-    """Every rank of a measured row beside its prediction; none counts yet."""
+    """Return every rank of a measured row beside its prediction; none counts yet."""
     predicted = predict(row, cluster, options)
     owner = row.program.call_stream[row.program.copy_call]
     for rank, measured in enumerate(row.median_s):
@@ -117,7 +117,7 @@ def compare(
 def compare_steps(
     steps: RecordedSteps, file: str, cluster: Cluster, options: FabricOptions, *, fitted: bool
 ) -> Iterator[ValidationRow]:
-    """Every rank of a measured forward step beside its prediction; none counts yet."""
+    """Return every rank of a measured forward step beside its prediction; none counts yet."""
     predicted = predict_steps(steps, cluster, options)
     owner = steps.program.call_stream[steps.program.copy_call]
     ranks = len(steps.step_s)

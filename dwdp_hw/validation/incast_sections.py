@@ -1,4 +1,4 @@
-"""What a report says of incast: which hypotheses the rows choose, totals and fairness, pipelines, what did not run."""
+"""Build the sections of a report on incast: hypotheses, totals and fairness, pipelines, and what did not run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dwdp_sim.results.html import Section
 
 
 def incast_sections(outcome: Outcome, rows: Sequence[ValidationRow]) -> list[Section]:
-    """The sections, in the order of reading."""
+    """Return the sections, in the order of reading."""
     found = [_rules_section(outcome), _totals_section(rows)]
     if outcome.steps:
         found.append(_steps_section(outcome.steps))

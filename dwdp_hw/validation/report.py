@@ -1,4 +1,4 @@
-"""What a report on a validation says."""
+"""Write the report on a validation."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class Subject:
 
 
 def html_report(validation: Validation, subject: Subject) -> str:
-    """One page: verdict, suspects, summary, errors, ranking, constants, machine, what was not tested."""
+    """Return one HTML page: verdict, suspects, summary, errors, ranking, constants, machine, what was not tested."""
     sections = _sections(validation, subject, figures=True)
     return verdict_page(_title(subject), _verdict(validation), sections, passed=validation.passed)
 
 
 def markdown_report(validation: Validation, subject: Subject) -> str:
-    """The same without pictures."""
+    """Return the report as Markdown, without pictures."""
     return verdict_markdown(_title(subject), _verdict(validation), _sections(validation, subject, figures=False))
 
 

@@ -1,4 +1,4 @@
-"""Which hypotheses do the measured rows choose? Judged on what was predicted before they were measured."""
+"""Score hypotheses by measured rows, against predictions that were written before the measurement."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Predictions = Mapping[str, Sequence[Expectation]]
 
 @dataclass(frozen=True)
 class Score:
-    """How well hypotheses predicted the rows that tell some apart.
+    """How well some hypotheses, which no row tells apart, predicted the rows.
 
     Attributes:
         hypotheses: Those that no row tells apart.
@@ -61,11 +61,11 @@ class PipelineComparison:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the rows say about the hypotheses.
+    """The scores of the hypotheses, pipelines, and cases that did not run.
 
     Attributes:
-        scores: Best first; empty where no row tells any apart.
-        steps: Pipelines.
+        scores: Best first; empty if no row tells any apart.
+        steps: Ranks of pipelines, measured beside expected.
         not_run: Cases without a row, and why.
     """
 
@@ -75,7 +75,7 @@ class Outcome:
 
     @property
     def verdict(self) -> str:
-        """One line."""
+        """One line on which hypotheses the rows choose."""
         if not self.scores:
             return "hypotheses: no stable row tells them apart"
         best, *others = self.scores
@@ -103,7 +103,7 @@ def read_outcome(predictions: Path, rows: str) -> Outcome:
 
 
 def score_hypotheses(expected: Predictions, measured: Mapping[str, Sequence[float]]) -> list[Score]:
-    """Hypotheses by how likely they make the measured times, best first.
+    """Score hypotheses by how likely they make the measured times, best first.
 
     Each has one relative error beside the unknown starts, that under which its rows are likeliest
     (`likelihood.log_likelihood`). By how much all links are faster or slower than the cluster says, the rows tell that
@@ -141,7 +141,7 @@ def _told_apart(expected: Sequence[Sequence[Expectation]]) -> dict[tuple[int, ..
 
 
 def place_of(name: str, expected: Sequence[Expectation]) -> int:
-    """Place of the first expectation that is equal to that under the hypothesis `name`."""
+    """Return the index of the first expectation that is equal to that under the hypothesis `name`."""
     own = next(one for one in expected if name in one.hypotheses).draws_s
     return next(place for place, one in enumerate(expected) if _equal(one.draws_s, own))
 

@@ -1,4 +1,4 @@
-"""When a validation fails: which constant no longer fits?"""
+"""Find which constant no longer fits when a validation fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`dwdp-advise`: say which copy strategy to choose, how sure that is, and where it would turn."""
+"""`dwdp-advise`: recommend a copy strategy, say how certain that is, and when it would change."""
 
 from __future__ import annotations
 

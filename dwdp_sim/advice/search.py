@@ -1,4 +1,4 @@
-"""Which candidate to take: all are screened over a few layers, the best are compared over whole forward steps."""
+"""Search for the best candidate: screen all over a few layers, compare the best over whole forward steps."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Screened:
 
 @dataclass(frozen=True)
 class Findings:
-    """What the search found.
+    """The outcome of the search.
 
     Attributes:
         rows: The final comparison; first what the user has.
@@ -107,7 +107,7 @@ def search(
     effort: Effort,
     also: Sequence[StrategyKind] = (),
 ) -> Findings:
-    """Compare everything with what the user has.
+    """Compare every candidate with what the user runs.
 
     The choice is the candidate that is never far from the best, whatever is true of the machine: its worst regret over
     the states is least.
@@ -143,7 +143,7 @@ def search(
 def trial_of(
     candidate: Candidate, state: Hypothesis = AS_CONFIGURED, layers: int | None = None, slices: int = SLICES_A_PULL
 ) -> Trial:
-    """What runs for a candidate."""
+    """Return the trial that runs a candidate."""
     return Trial(candidate.strategy, candidate.carry_over, state, layers, slices=slices)
 
 

@@ -1,4 +1,4 @@
-"""One constant of a machine: its value with unit, direction and origin, and the shapes that values can have."""
+"""One constant of a cluster: its value with unit, direction and origin, and the checks of values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROVENANCES = ("measured", "public", "vendor", "assumed")
 
 @dataclass(frozen=True)
 class Constant:
-    """One constant of a machine.
+    """One number, or table of numbers, that describes a cluster, with its unit and where it comes from.
 
     Attributes:
         value: A number; a table [[bytes, seconds], …]; or a mapping by peer-memory mapping or by kind of copy.

@@ -1,4 +1,4 @@
-"""The links as a SimPy component: copies start, share, and finish."""
+"""Simulate the links in SimPy: copies start, share the bandwidth, and finish."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CLOCK_STEPS = 4  # units in the clock's last place within which two instants ar
 
 @dataclass
 class DirectionMeter:
-    """Counts the seconds in which one direction of a GPU moves bytes from or to other GPUs."""
+    """A counter of the seconds in which one direction of a GPU moves bytes from or to other GPUs."""
 
     gpu: int
     leaving: bool
@@ -92,20 +92,20 @@ class Fabric:
         self._settle_soon()
 
     def watch(self, gpu: int, *, leaving: bool) -> DirectionMeter:
-        """Start to count the time in which bytes leave `gpu` for another GPU, or arrive from one."""
+        """Start counting the seconds in which bytes leave `gpu` for other GPUs, or arrive from them."""
         self._advance()
         meter = DirectionMeter(gpu, leaving)
         self._meters.append(meter)
         return meter
 
     def stop(self, meter: DirectionMeter) -> float:
-        """Stop counting; the seconds counted."""
+        """Stop counting and return the seconds counted."""
         self._advance()
         self._meters.remove(meter)
         return meter.moved_s
 
     def spent_s(self, engine: int) -> tuple[float, float]:
-        """Seconds of `engine` so far: at the rate it would have alone, and the rest, lost to others.
+        """Return the busy seconds of `engine` so far, in two parts: what it would have needed alone, and contention.
 
         Right at instants at which one of its copies has just arrived or none of them is under way.
         """

@@ -1,4 +1,4 @@
-"""Run a copy program on a simulated cluster: program and constants in, timeline out."""
+"""Run a copy program on a simulated cluster and return its timeline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What attention computes in prefill: its projections and the pairs of query and key that it scores."""
+"""Shape of attention in prefill: its projections, and the query–key pairs that it scores."""
 
 from __future__ import annotations
 
@@ -102,6 +102,6 @@ class Attention:
         return 2 * self.num_heads * (self.qk_nope_head_dim + self.qk_rope_head_dim + self.v_head_dim)
 
     def window(self, layer: int) -> int:
-        """Keys that a query of transformer layer `layer` sees at most; 0 for all of them."""
+        """Return the most keys that a query of transformer layer `layer` sees; 0 means all of them."""
         every = self.full_attention_every
         return 0 if every and (layer + 1) % every == 0 else self.sliding_window

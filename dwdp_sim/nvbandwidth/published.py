@@ -78,7 +78,7 @@ class Compared:
 
     @property
     def error(self) -> float | None:
-        """Predicted ÷ published − 1: 0 inside a range, from its nearer end outside; None where nothing is predicted."""
+        """Predicted ÷ published − 1: 0 inside a range, from its nearer end outside; None if nothing is predicted."""
         if self.low_gb_per_s is None or self.high_gb_per_s is None:
             return None
         nearest = min(max(self.row.gb_per_s, self.low_gb_per_s), self.high_gb_per_s)

@@ -1,4 +1,4 @@
-"""What each serving engine does differently from the others, read in its public source."""
+"""How serving engines differ when they pull experts, as read in their public source."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class PublishedRow:
         unit: `x` (a ratio), `%` or `ms`.
         published: As published, in that unit.
         predicted: By this model.
-        half_width: Half of the prediction's 95 % interval; None where nothing is random.
+        half_width: Half of the prediction's 95 % interval; None if nothing is random.
         assumed: What had to be assumed to predict it.
         source: Where it was published.
     """

@@ -1,4 +1,4 @@
-"""Forward steps as a picture: one iteration of the group, and what happened around its longest wait for experts."""
+"""Draw forward steps: one iteration of a rank, and the time around its longest wait for experts."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def draw_steps(path: Path, timeline: StepTimeline, contention: Contention, title
 
 
 def steps_figure(timeline: StepTimeline, contention: Contention, title: str) -> Figure:
-    """One iteration of one rank, with what the others did meanwhile, and its longest bubble.
+    """Return a picture of one iteration of one rank, what the others did meanwhile, and its longest bubble.
 
     It is the longest bubble of all but the first layers, if possible at a time at which every rank was in a counted
     iteration; if only first layers waited, their longest, and if nothing waited, the slowest prefetch.

@@ -1,4 +1,4 @@
-"""The files of a run of forward steps. Each appears whole or not at all."""
+"""Write the files of a run of forward steps, each of which appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def write_steps(
 
 
 def steps_table(config_hash: str, replications: Sequence[Replication]) -> pa.Table:
-    """One row for each seed, rank, step and layer; docs/results.md describes the columns."""
+    """Return one row for each seed, rank, step and layer; docs/results.md describes the columns."""
     columns: dict[str, list[np.ndarray[Any, Any]]] = {}
     for replication in replications:
         shape = replication.timeline.moe_end_s.shape

@@ -1,4 +1,4 @@
-"""Forward steps as a Chrome trace (JSON), which ui.perfetto.dev opens: each rank's compute, prefetches and waits."""
+"""Write forward steps as a Chrome trace (JSON) for ui.perfetto.dev: each rank's compute, prefetches and waits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PARTS = ("own_engine", "host", "gap", "transfer", "contention")
 
 
 def chrome_steps_trace(timeline: StepTimeline, contention: Contention, about: dict[str, Any]) -> dict[str, Any]:
-    """Trace events in microseconds.
+    """Return the trace, whose events are in microseconds.
 
     A prefetch is shown from its engine's first work on it; its arguments partition its whole latency, in ms. A bubble's
     arguments say why compute waited, and how many ms of contention were lost where, and to whom.
@@ -68,6 +68,6 @@ def _layer_events(timeline: StepTimeline, contention: Contention, rank: int, ste
 def _span(
     rank: int, thread: int, name: str, begin_s: float, end_s: float, arguments: dict[str, Any]
 ) -> Iterator[Event]:
-    """An event, if it has a length."""
+    """Yield the event, if it has a length."""
     if end_s > begin_s:
         yield span(rank, thread, name, begin_s, end_s, arguments)

@@ -1,4 +1,4 @@
-"""Why compute waited: every bubble with the parts of its prefetch, and its cause in one plain line."""
+"""Explain bubbles: why compute waited for experts, with the parts of the prefetch and the cause in one line."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Bubble:
         bubble_s: Seconds of waiting.
         latency_s: Its prefetch, which is the sum of the next five.
         own_engine_s, host_s, gap_s, transfer_s, contention_s: As in `steps.StepTimeline`.
-        source: Endpoint at which the prefetch lost most; None where it lost nothing, or where nobody knows.
+        source: Endpoint at which the prefetch lost most; None if it lost nothing, or if that is unknown.
         source_s: Seconds lost there.
         readers: GPUs that read it as well, the worst first; empty if its own links were busy both ways.
-        cause: Why compute waited, for people; empty where it did not.
+        cause: Why compute waited, for people; empty if it did not.
     """
 
     rank: int
@@ -50,12 +50,12 @@ class Bubble:
 
     @property
     def reason(self) -> str:
-        """How long compute waited, and why."""
+        """One line that says how long compute waited, and why."""
         return f"waited {format_seconds(self.bubble_s)}: {self.cause}"
 
 
 def worst_bubbles(timeline: StepTimeline, contention: Contention, count: int, *, from_layer: int = 0) -> list[Bubble]:
-    """The longest waits for experts, longest first; of equal ones the lower rank, step and layer.
+    """Return the longest waits for experts, longest first; equal ones by rank, step and layer.
 
     Args:
         timeline: The steps.
@@ -72,7 +72,7 @@ def worst_bubbles(timeline: StepTimeline, contention: Contention, count: int, *,
 
 
 def explain(timeline: StepTimeline, contention: Contention, rank: int, step: int, layer: int) -> Bubble:
-    """One layer's wait, if any, and what its prefetch did."""
+    """Explain one layer's wait, if there was one, by what its prefetch did."""
     at = rank, step, layer
     parts = {name: float(getattr(timeline, name)[at]) for name in (*_PARTS, "transfer_s")}
     bubble_s = float(timeline.bubble_s[at])

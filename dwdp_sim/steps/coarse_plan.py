@@ -1,4 +1,4 @@
-"""A strategy with small slices, simulated with fewer, larger ones that share the links in the same way.
+"""Replace many small slices by fewer, larger ones that share the links in the same way, to simulate faster.
 
 How ranks meet on the links depends on the order of sources, hardly on how small the slices are, as long as every pull
 is cut into many. What does depend on the number of slices and calls is counted for the real number: host time, gaps
@@ -24,7 +24,7 @@ COARSE_SLICES = 12  # where a percent does not matter
 
 @dataclass(frozen=True)
 class CoarsePlan:
-    """What is simulated in place of a strategy.
+    """A strategy with larger slices that is simulated in place of the real one, and the factors between the two.
 
     Attributes:
         strategy: As simulated.

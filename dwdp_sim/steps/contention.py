@@ -1,4 +1,4 @@
-"""Who took the time that a prefetch lost on the links: its contention, split by source and by other reader."""
+"""Attribute the contention of each prefetch to the source that was shared and the rank that shared it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from dwdp_sim.fabric.max_min import Flow
 from dwdp_sim.fabric.rates import RateSet
 from dwdp_sim.steps.step_timeline import StepTimeline
 
-OWN_LINKS = -1  # in the place of a reader: nobody else read the source
+OWN_LINKS = -1  # stands for a reader if no other GPU read the source
 _SETS_AT_ONCE = 10_000  # bounds the memory of temporary columns
 
 
 @dataclass(frozen=True)
 class Contention:
-    """The contention of every prefetch, split.
+    """The contention of every prefetch, split by source and by other reader.
 
     While a rank's engine moves bytes at rate R, where alone it would move them at C, it loses the share 1 − R / C of
     the time. That is split over its moving flows in proportion to what each lacks against its own rate alone, and what
@@ -45,7 +45,7 @@ class Contention:
     is_split: bool = True
 
     def of(self, rank: int, step: int, layer: int) -> Iterator[tuple[int, int, float]]:
-        """Source, reader and seconds of one prefetch."""
+        """Return source, reader and seconds lost of one prefetch."""
         index = np.ravel_multi_index((rank, step, layer), self.rest_s.shape)
         rows = slice(*np.searchsorted(self.prefetch, [index, index + 1]).tolist())
         return zip(self.source[rows].tolist(), self.reader[rows].tolist(), self.lost_s[rows].tolist(), strict=True)

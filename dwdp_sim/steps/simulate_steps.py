@@ -1,4 +1,4 @@
-"""Forward steps of a DWDP group: every layer's prefetch, wait and compute, on every rank, at each rank's own pace."""
+"""Simulate forward steps of a DWDP group: each rank prefetches, waits and computes at its own pace."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from dwdp_sim.plan.program import Program
 from dwdp_sim.steps.step_timeline import StepTimeline
 from dwdp_sim.steps.windows import LONGEST_S, StepWindows
 
-_NOTHING_OWED_S = 1e-10
+_NEGLIGIBLE_S = 1e-10  # compute time that interference still owes; below it, the loop would only chase rounding
 
 
 @dataclass(frozen=True)
 class Pace:
-    """What paces a forward step besides its compute windows.
+    """The slots, host and limits that pace a forward step besides its compute windows.
 
     Attributes:
         slots: Slots for prefetched layers; the prefetch of layer l + slots follows layer l's compute.
@@ -37,8 +37,8 @@ class Pace:
             freed their slots; otherwise when the step begins, as TensorRT-LLM and sglang do. Weights do not depend on
             what a step computes, so nothing forbids it.
         interference: How many times as long compute takes while copies arrive in the same GPU.
-        goes_on: Whether a rank that has made its steps goes on until all have; otherwise it stops, as a measurement of
-            one step does.
+        goes_on: Whether a rank that has finished its steps repeats them until every rank has finished, so that the last
+            steps of slow ranks still meet traffic. False models a measurement of a single step, after which ranks stop.
     """
 
     slots: int = 2
@@ -71,8 +71,8 @@ def simulate_steps(
 ) -> StepTimeline:
     """Predict forward steps in which every MoE layer is prefetched by the same `program`, one stream a rank.
 
-    Ranks never wait for each other; they meet on the links only. A rank that has made its steps goes on with the first
-    ones again, uncounted, until all have made theirs, so that nobody's last steps run on idle links (`Pace.goes_on`).
+    Ranks never wait for each other; they meet on the links only. By default a rank that has finished its steps repeats
+    them, uncounted, until all have finished, so that no rank's last steps run on idle links (`Pace.goes_on`).
 
     Args:
         program: One layer's prefetch (`program_from_plan`); the first `ranks` streams are the ranks', and say whether
@@ -259,14 +259,14 @@ class _Rank:
             yield self._env.timeout(seconds)
             return
         fabric = self._shared.simulation.fabric
-        while seconds > _NOTHING_OWED_S:
+        while seconds > _NEGLIGIBLE_S:
             meter = fabric.watch(self._rank, leaving=False)
             yield self._env.timeout(seconds)
             seconds = lost_share * fabric.stop(meter)
 
 
 def _empty(shape: tuple[int, ...], simulation: Simulation) -> StepTimeline:
-    """A timeline to be filled in; what is not filled in shows as NaN."""
+    """Return a timeline full of NaN, to be filled in."""
     names = {field.name for field in fields(StepTimeline)} - {"links"}
     columns = {name: np.full(shape[:2] if name.startswith("step_") else shape, np.nan) for name in names}
     samples = simulation.fabric.samples

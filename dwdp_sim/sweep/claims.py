@@ -1,4 +1,4 @@
-"""Who runs a job: a lock on a file, which the kernel releases when its holder dies, however it dies."""
+"""Claim a job for one process by a lock on a file, which the kernel releases however the process dies."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Attempt:
 
 @contextmanager
 def claim(path: Path) -> Iterator[int | None]:
-    """Hold the claim at `path` while the block runs; whatever ends the block but a killed process removes it.
+    """Hold the claim at `path` while the block runs, then remove it; it stays only if the process is killed.
 
     Yields:
-        The open file's descriptor; None where somebody else holds the claim.
+        The open file's descriptor; None if another process holds the claim.
 
     Raises:
         OSError: The file system has no locks, or cannot be written; `filename` is `path`.
@@ -80,7 +80,7 @@ def is_held(path: Path) -> bool:
 
 
 def wait_until_free(path: Path) -> None:
-    """Return when nobody holds the claim."""
+    """Return once no process holds the claim."""
     try:
         descriptor = os.open(path, os.O_RDWR)
     except FileNotFoundError:

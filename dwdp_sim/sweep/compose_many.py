@@ -34,7 +34,7 @@ class Composer:
         self._bases: dict[tuple[str, ...], bytes] = {}
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
-        """The configuration that Hydra composes from `overrides`.
+        """Return the configuration that Hydra composes from `overrides`.
 
         Raises:
             HydraException, OmegaConfBaseException: As Hydra does.

@@ -1,4 +1,4 @@
-"""One sweep from its command line to its rows."""
+"""Run one sweep, from its command line to its rows."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def run(config_name: str, line: argparse.Namespace, folder: Folder, sweep: str) 
 
 
 def jobs_of(config_name: str, overrides: Sequence[str], folders: Sequence[str]) -> list[Asked]:
-    """All jobs of a sweep, in order.
+    """Return all jobs of a sweep, in order.
 
     Args:
         config_name: Primary configuration.
@@ -110,7 +110,7 @@ def jobs_of(config_name: str, overrides: Sequence[str], folders: Sequence[str]) 
 
 
 def _write_jobs(folder: Folder, pending: Sequence[Asked]) -> Path:
-    """The pending jobs as a file for the workers; equal jobs, equal file."""
+    """Write the pending jobs into a file for the workers, named by its jobs, so that equal lists share one file."""
     digest = hashlib.sha256("".join(asked.job for asked in pending).encode()).hexdigest()[:16]
     path = folder.launcher / f"jobs-{digest}.pickle"
     return write_whole(path, lambda temporary: temporary.write_bytes(pickle.dumps(pending)))

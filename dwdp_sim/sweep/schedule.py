@@ -14,7 +14,7 @@ Launch = Callable[[str | None], list[str]]
 
 
 class SweepStopped(DwdpError):
-    """A sweep that cannot go on, in one line; what has finished stays."""
+    """The one-line reason why a sweep cannot go on; what has finished stays."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Remaining:
     """Jobs without rows, by what happened to them in this sweep.
 
     Attributes:
-        fresh: Nobody has started them.
+        fresh: Jobs that no worker has started.
         suspects: A worker died on them.
         busy: A worker, perhaps of another sweep, runs them.
         deaths: Starts of the suspects.
@@ -60,7 +60,7 @@ def run_rounds(folder: Folder, jobs: list[str], sweep: str, launch: Launch) -> N
 
 
 def remaining(folder: Folder, jobs: list[str], sweep: str) -> Remaining:
-    """Which of `jobs` have no rows from this sweep or an earlier one, in their order."""
+    """Return which of `jobs` have no rows from this sweep or an earlier one, in their order."""
     finished = folder.finished_names()
     fresh: list[str] = []
     suspects: list[str] = []
@@ -97,7 +97,7 @@ def discard_broken(folder: Folder, jobs: set[str]) -> tuple[set[str], int]:
 
 
 def discard_stale_claims(folder: Folder) -> None:
-    """Remove the claims of finished jobs, where a worker was killed after its rows were whole."""
+    """Remove the claims of finished jobs, which stay if a worker is killed after writing its rows."""
     for path in folder.claims():
         if folder.rows(path.name).exists():
             with claim(path):  # which removes it unless somebody still holds it

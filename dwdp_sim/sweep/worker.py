@@ -1,4 +1,4 @@
-"""What a launcher starts: a process that walks the sweep's jobs, claims what is free, and runs it."""
+"""The worker that launchers start: it walks the sweep's jobs, claims those that are free, and runs them."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _LOOK_EVERY_S = 0.5
 
 @dataclass(frozen=True)
 class Worker:
-    """A Hydra task that ignores its configuration: the jobs to do are in a file.
+    """A Hydra task that takes its jobs from a file and ignores the configuration it is called with.
 
     Attributes:
         folder: Where claims and rows are.
         jobs_file: The sweep's jobs, pickled.
         sweep: Name of the sweep that started it.
         attempts: How many attempts at a job may end with its worker's death.
-        suspect: The only job to run, one that somebody died on; None: every job that nobody died on.
+        suspect: The only job to run, one whose worker has died before; None for every job without such a death.
         cwd: Where relative paths in the jobs' configurations begin.
         launcher: A claim that the process that launched it holds while it lives.
         launcher_host: The machine of that process; a worker on another machine does not end with it.
@@ -111,7 +111,7 @@ class Worker:
 
     @contextmanager
     def _ending_with_launcher(self) -> Iterator[None]:
-        """End this process if the launching one ends while the block runs: nobody waits for its work any more."""
+        """End this process if the launching one ends while the block runs, since its work is no longer wanted."""
         over = threading.Event()
 
         def look() -> None:

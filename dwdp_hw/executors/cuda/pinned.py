@@ -1,4 +1,4 @@
-"""The words through which a host and its kernels speak to each other, and the map of who uses which."""
+"""The words of pinned memory that a host and its kernels share, and the map of who uses which."""
 
 from __future__ import annotations
 
