@@ -32,7 +32,7 @@ class Region:
 
 
 def expected_regions(plan: CopyPlan, layout: Layout, rank: int, layer: int, sources: Collection[int]) -> list[Region]:
-    """List what `rank` must find in the slot of `layer`: every remote expert of `sources`, from a rank that holds it."""
+    """List what `rank` must find in the slot of `layer`: each remote expert of `sources`, from a rank that has it."""
     regions: list[Region] = []
     placement = plan.placement
     remote = [e for e in range(placement.num_experts) if e not in placement.resident(rank)]

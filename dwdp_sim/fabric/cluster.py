@@ -22,7 +22,7 @@ class Cluster:
     Attributes:
         name: The name users select it by.
         description: One line for people.
-        gpu: Kind of its GPUs, as in `compute_config.ComputeConfig.gpu`; empty if unknown.
+        gpu: Kind of its GPUs, as in `compute.ComputeConfig.gpu`; empty if unknown.
         num_gpus: GPUs that can pull from one another.
         mapping: How peer memory is mapped; rates differ by it.
         home: Where the peers' experts are: `peer`, `host` or `local`.

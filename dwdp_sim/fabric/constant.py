@@ -20,7 +20,7 @@ class Constant:
     Attributes:
         value: A number; a table [[bytes, seconds], …]; or a mapping by peer-memory mapping or by kind of copy.
         unit: SI unit.
-        provenance: `measured`, `public` (somebody's published measurement), `vendor` (data sheet) or `assumed`.
+        provenance: `measured`, `public` (a published measurement), `vendor` (data sheet) or `assumed`.
         source: Which rows, which publication, or why this assumption.
         direction: For rates and factors: which way the bytes go.
         interval: 95 % interval of the value, where it was fitted; shaped as the value, with [low, high] for a number.

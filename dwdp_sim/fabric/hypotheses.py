@@ -1,6 +1,6 @@
 """Hypotheses about what is unmeasured: how the inside of a copy engine and of a source may really work.
 
-With three GPUs and more, nobody has published how a copy engine walks a batch, how a source serves several readers, or
+With three GPUs and more, it is unpublished how a copy engine walks a batch, how a source serves several readers, or
 what they cost it. A hypothesis is a name with the constants and options in which it differs from the configured ones.
 """
 

@@ -32,7 +32,7 @@ class Attention:
         kind: `mla` (multi-head latent attention, DeepSeek-V2/V3) or `gqa` (grouped queries; as many key heads as query
             heads make it multi-head attention).
         num_heads: Query heads.
-        weight_format: Format of the projections, as in `models.FORMATS`.
+        weight_format: Format of the projections, as in `moe.FORMATS`.
         num_kv_heads: Key and value heads (gqa).
         head_dim: Width of a head (gqa).
         q_lora_rank: Rank of the query's compression (mla); 0 projects queries directly.

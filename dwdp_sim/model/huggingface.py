@@ -25,8 +25,8 @@ def read_shape(path: str) -> dict[str, Any]:
     """Read a model's shape.
 
     Returns:
-        The fields of `config.ModelConfig` that the file determines: sizes, counts, `name`, `expert_bias`, and, where
-        its attention is understood, those of `config.AttentionConfig` as `attention.FIELD`.
+        The fields of `schema.ModelConfig` that the file determines: sizes, counts, `name`, `expert_bias`, and, where
+        its attention is understood, those of `schema.AttentionConfig` as `attention.FIELD`.
 
     Raises:
         ConfigError: The file cannot be read, is no JSON object, or lacks a key.

@@ -23,7 +23,7 @@ _KERNEL = "a copy kernel on the GPU's processors, no copy engine"
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """One figure that somebody published.
+    """One published figure.
 
     Attributes:
         machine: Which machine.

@@ -82,7 +82,7 @@ class LatencyRange:
     under: list[UnderHypotheses]
 
     def to_dict(self, streams: str) -> dict[str, Any]:
-        """Return the content of `summary.json`, with `each` under the name of what the streams are: `ranks` or `streams`."""
+        """Return the content of `summary.json`, with `each` named after the streams: `ranks` or `streams`."""
         return {streams if name == "each" else name: value for name, value in asdict(self).items()}
 
 

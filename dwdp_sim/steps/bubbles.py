@@ -26,7 +26,7 @@ class Bubble:
         rank, step, layer: Where.
         bubble_s: Seconds of waiting.
         latency_s: Its prefetch, which is the sum of the next five.
-        own_engine_s, host_s, gap_s, transfer_s, contention_s: As in `steps.StepTimeline`.
+        own_engine_s, host_s, gap_s, transfer_s, contention_s: As in `step_timeline.StepTimeline`.
         source: Endpoint at which the prefetch lost most; None if it lost nothing, or if that is unknown.
         source_s: Seconds lost there.
         readers: GPUs that read it as well, the worst first; empty if its own links were busy both ways.

@@ -163,8 +163,8 @@ def _losses_at_once(sets: list[RateSet], flows: list[Flow]) -> _Losses:
     other = reader != dst[flow[each]]
     each, reader = each[other], reader[other]
     others = np.bincount(each, minlength=len(flow))
-    nobody = np.flatnonzero(others == 0)
-    each, reader = np.concatenate([each, nobody]), np.concatenate([reader, np.full_like(nobody, OWN_LINKS)])
+    alone = np.flatnonzero(others == 0)
+    each, reader = np.concatenate([each, alone]), np.concatenate([reader, np.full_like(alone, OWN_LINKS)])
     blamed = share[each] / np.maximum(others, 1)[each]
     losses = _Losses(gpu[flow[each]], number[each], src[flow[each]], reader, blamed)
     return losses.rows(np.argsort(each, kind="stable"))

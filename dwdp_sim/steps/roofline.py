@@ -22,7 +22,7 @@ class Peaks:
     """Peak rates of one GPU, and the share of them that is reached.
 
     Attributes:
-        flops: Dense FLOP/s of a product by the format of its weights, as in `models.FORMATS`.
+        flops: Dense FLOP/s of a product by the format of its weights, as in `moe.FORMATS`.
         attention_flops: FLOP/s at which attention scores keys and weighs values.
         memory_bytes_per_s: Rate of the GPU's memory.
         all_to_all_bytes_per_s: Rate at which a rank sends, and at the same time receives, in an all-to-all exchange.
