@@ -94,7 +94,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Settings:
-    """How a group of ranks is run.
+    """Settings of a group of ranks.
 
     Attributes:
         executor: `cuda`, or `host`: the same processes and plans on host memory, without a GPU.

@@ -17,7 +17,7 @@ from dwdp_hw.group.shared_page import Page
 
 @dataclass(frozen=True)
 class Seat:
-    """Where a process sits in the group, as torchrun's environment says it.
+    """A process's place in the group, as torchrun's environment gives it.
 
     Attributes:
         rank, size: In the group.

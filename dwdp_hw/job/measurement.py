@@ -30,7 +30,7 @@ from dwdp_sim.plan.program import HOMES, ISSUE_MODES
 
 @dataclass(frozen=True)
 class Measurement:
-    """What `mode=measure` runs.
+    """A checked measurement that `mode=measure` runs.
 
     Attributes:
         case: For the ranks.

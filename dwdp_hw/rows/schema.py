@@ -51,7 +51,7 @@ class Spread(TypedDict):
 
 
 class Skew(TypedDict):
-    """How far apart the ranks started: the median and the largest over the repeats."""
+    """Difference between the ranks' starts: the median and the largest over the repeats."""
 
     median: float
     max: float

@@ -57,12 +57,12 @@ class StreamBurst:
 
     @property
     def elapsed_s(self) -> float:
-        """From the clock's start to the last byte."""
+        """Seconds from the clock's start to the last byte."""
         return (self.end_ns - self.start_ns) * 1e-9
 
     @property
     def bytes(self) -> int:
-        """Of all copies."""
+        """Bytes of all copies."""
         return sum(copy.bytes for copy in self.copies)
 
     @property

@@ -70,7 +70,7 @@ class TracedCopy:
 
 @dataclass(frozen=True)
 class Trace:
-    """Everything that a reader took from one file.
+    """All that was read from one file.
 
     Attributes:
         path: The file.

@@ -28,7 +28,7 @@ STAMP_RESOLUTION_S = 1e-6  # stamps of copies that arrived together differ by up
 
 @dataclass(frozen=True)
 class RankStatistics:
-    """How two series of arrivals differ. Differences are predicted less measured.
+    """Differences between two series of arrivals, each predicted less measured.
 
     A series is explained as fixed part + bytes arrived ÷ rate + calls before × time a call, as far as its copies tell
     these apart.

@@ -66,18 +66,18 @@ class ValidationRow:
 
     @property
     def mode(self) -> str:
-        """Which of `MODES` it is judged with."""
+        """The one of `MODES` that it is judged with."""
         return STEPS if self.measure == STEPS else self.issue_mode
 
     @property
     def outside(self) -> float:
-        """How far the measured time lies outside the predicted range, as the nearer end ÷ measured − 1; 0 inside."""
+        """Distance of the measured time from the predicted range, as the nearer end ÷ measured − 1; 0 inside."""
         nearer_s = min(max(self.measured_s, self.predicted_low_s), self.predicted_high_s)
         return nearer_s / self.measured_s - 1
 
     @property
     def width(self) -> float:
-        """Of the predicted range, as a part of the prediction."""
+        """Width of the predicted range, as a part of the prediction."""
         return (self.predicted_high_s - self.predicted_low_s) / self.predicted_s
 
 

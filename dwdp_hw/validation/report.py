@@ -22,7 +22,7 @@ _MOST_GAINS = 24  # pairs in the picture; the table has all
 
 @dataclass(frozen=True)
 class Subject:
-    """What a report is about.
+    """The subject of a report.
 
     Attributes:
         cluster: Whose constants predicted.

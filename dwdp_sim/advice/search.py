@@ -25,13 +25,13 @@ Times = Mapping[Hypothesis, Sequence[float]]  # iteration times in seconds, one 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is simulated.
+    """The effort of a search: layers, seeds, copies and draws.
 
     Attributes:
         screen_layers: MoE layers of a step when all candidates are compared.
         seeds: Seeds of the final comparison, in the state that is configured.
-        copies: Slice transfers that the final comparison may take; it runs with fewer layers where all take more.
-        samples: Draws of fitted constants from their intervals, where the cluster has any.
+        copies: Slice transfers that the final comparison may take; it simulates fewer layers if all would take more.
+        samples: Draws of fitted constants from their intervals, if the cluster has any.
     """
 
     screen_layers: int = 12
@@ -45,7 +45,7 @@ class Row:
     """One candidate of the final comparison.
 
     Attributes:
-        candidate: What it is.
+        candidate: The strategy, and whether it carries over.
         iteration: Time of a forward step in seconds, as configured.
         gain: How much less time it takes than what the user has, as a share, seed by seed.
         gains: Mean gain in each state of the machine that the final comparison ran.
@@ -69,7 +69,7 @@ class Screened:
     """One candidate over a few layers of one seed.
 
     Attributes:
-        candidate: What it is.
+        candidate: The strategy, and whether it carries over.
         gain: Over what the user has, as configured.
         final: Whether it went on, itself or as one that comes to the same simulation.
     """

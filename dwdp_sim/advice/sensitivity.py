@@ -22,7 +22,7 @@ SLICE_COSTS_S = (0.5e-6, 1.1e-6, 3.3e-6)  # seen on two H200s, and reported for 
 
 @dataclass(frozen=True)
 class HostCost:
-    """What one layer costs the host of one rank.
+    """Host time that one rank needs to issue one layer.
 
     Attributes:
         copies: Copies that it lists, mean over ranks.

@@ -23,7 +23,7 @@ from dwdp_sim.steps.workload import StepsWorkload
 
 @dataclass(frozen=True)
 class Host:
-    """What is assumed of the host.
+    """Assumptions about the host.
 
     Attributes:
         issue_mode: `queued` (its time is hidden) or `as_issued`.

@@ -67,7 +67,7 @@ class Cluster:
         return None if said is None or said.value is None else self.number("gpu_memory_bytes")
 
     def with_values(self, values: Mapping[str, Any]) -> Cluster:
-        """The same machine with other values of some of its constants; units, sources and intervals stay.
+        """Return the same cluster with other values of some of its constants; units, sources and intervals stay.
 
         Raises:
             ConfigError: It has no such constant.

@@ -15,7 +15,7 @@ MOST_DRAWS = 10_000
 
 @dataclass(frozen=True)
 class Starts:
-    """How the starts of a layer's ranks, or of a program's streams, are drawn.
+    """The way in which starts of a layer's ranks, or of a program's streams, are drawn.
 
     Attributes:
         kind: `random` (each at random within `max_phase_s`), `offsets`, `lockstep` (all at once: a singular case), or

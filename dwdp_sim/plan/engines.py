@@ -9,7 +9,7 @@ CONTENTION_OPT_SLICE_BYTES = 2 * 2**20  # TensorRT-LLM's slice under `contention
 
 @dataclass(frozen=True)
 class Implementation:
-    """How one engine pulls experts.
+    """The way in which one serving engine pulls experts.
 
     Attributes:
         kinds: Kinds of parameters it pulls.

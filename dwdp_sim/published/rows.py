@@ -1,4 +1,4 @@
-"""What has been published about DWDP, beside what this model says of it. Nothing is fitted to any of these figures."""
+"""Published figures of DWDP beside the predictions of this model. Nothing is fitted to any of these figures."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ _TIME_UNITS = ((1.0, "s"), (1e3, "ms"), (1e6, "µs"))
 
 @dataclass(frozen=True)
 class Picture:
-    """What the picture of a timeline says and shows.
+    """What a picture of a timeline says and shows.
 
     Attributes:
         title: What was run.

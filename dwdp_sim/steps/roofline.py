@@ -168,7 +168,7 @@ def layer_times(model: MoEModel, peaks: Peaks, step: Step, layer: int) -> LayerT
 
 
 def representatives(model: MoEModel) -> list[int]:
-    """For each MoE layer the first one that takes as long: they differ by nothing but their attention's window."""
+    """Return, for each MoE layer, the first one that takes as long: layers differ only in their attention's window."""
     layers = range(model.num_dense_layers, model.num_layers)
     windows = [_attention(model).window(layer) for layer in layers]
     return [layers[windows.index(window)] for window in windows]

@@ -25,7 +25,7 @@ class Composer:
         """
         Args:
             compose: Composes from overrides; called once for each choice of files.
-            folders: Where groups' files are.
+            folders: Folders with the files of groups.
         """
         self._compose = compose
         self._folders = folders

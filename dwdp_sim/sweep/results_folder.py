@@ -39,7 +39,7 @@ class Folder:
 
     @property
     def launcher(self) -> Path:
-        """What launchers need and log."""
+        """The folder of what launchers need and log."""
         return self.path / "launcher"
 
     def finished_files(self) -> list[Path]:

@@ -136,7 +136,7 @@ class CudaRank:
         return self._timed.run(self._calls[layer], self._case.issue_mode, self._clock, later_s)
 
     def serve(self) -> None:
-        """Be there when the others start."""
+        """Take part in another rank's run without pulling."""
         self._timed.serve(self._case.issue_mode)
 
     def watch(self, layer: int) -> Detail:

@@ -47,7 +47,7 @@ class Factor:
 
     @property
     def label(self) -> str:
-        """For axes and headings."""
+        """The name of the factor in axes and headings."""
         return label_of(self.name)
 
     @property
