@@ -18,7 +18,7 @@ from dwdp_sim.fabric.options import FabricOptions
 
 Matrix = Floats
 
-STEP = 1e-2  # of the finite differences; large enough to cross the phases in which two trains lock
+STEP = 1e-2  # step of the finite differences; large enough to cross the phases in which two trains lock
 _PRIOR_SIGMA = 0.7  # of log x: machines of a kind agree within a factor of two, so what no row tells stays in place
 _NO_EFFECT = 1e-4  # a relative change of a constant by 1 that changes no time by this fraction of its noise
 _LARGEST_FACTOR = 20.0

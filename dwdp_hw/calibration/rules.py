@@ -17,8 +17,8 @@ from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, EXCLUDED, Hypothesis, distinct, hypotheses
 from dwdp_sim.fabric.options import FabricOptions
 
-DECIDED = 2.0  # log likelihood by which a hypothesis must win
-_NOTICEABLE = 0.1  # of a row's noise
+DECIDED = 2.0  # difference of log likelihood by which a hypothesis must win
+_NOTICEABLE = 0.1  # changes below this share of a row's noise do not count
 _LEAST_FREEDOM = 1e-6  # of a row's residual, where the row alone determines a constant
 
 

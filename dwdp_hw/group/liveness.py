@@ -43,7 +43,7 @@ def last_seen(store: Any, rank: int) -> dict[str, Any]:
     """The last sign of life of a rank; empty if there was none."""
     try:
         return dict(json.loads(store.get(_key(rank)))) if store.check([_key(rank)]) else {}
-    except Exception:  # a lost store knows nothing
+    except Exception:  # a lost store has no heartbeats
         return {}
 
 

@@ -48,7 +48,7 @@ class Supervision:
             if all(code == 0 for code in ended):
                 return
             running = [rank for rank, code in enumerate(ended) if code is None]
-            if len(running) == len(ended):  # a rank that has ended well is silent by right
+            if len(running) == len(ended):  # a rank that has ended well sends no heartbeat
                 self._liveness.check()
             time.sleep(POLL_S)
 

@@ -14,7 +14,7 @@ from dwdp_sim.fabric.options import FabricOptions
 
 LAYER = "layer"
 QUEUED, AS_ISSUED, STEPS = MODES = ("queued", "as_issued", "steps")
-_MOST_RANKS = 2  # of steps that are judged: with more, which rule holds is open
+_MOST_RANKS = 2  # ranks of steps that are judged: with more, it is open which rule holds
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from dwdp_sim.plan.strategy import StrategyKind
 from dwdp_sim.steps.coarse_plan import COARSE_SLICES, SLICES_A_PULL
 
 ALIKE = 0.005  # gains below half a percent are not worth a change
-_NOISE = 0.02  # by which one seed over a few layers may mislead
-_SIZES_KEPT = 2  # of each strategy
-_MORE_FINALISTS = 3  # besides what is always compared
+_NOISE = 0.02  # error to expect of one seed over a few layers
+_SIZES_KEPT = 2  # slice sizes of each strategy that are compared in full
+_MORE_FINALISTS = 3  # further candidates, besides those always compared
 _SEEDS_A_STATE = 2
 
 Times = Mapping[Hypothesis, Sequence[float]]  # iteration times in seconds, one a seed

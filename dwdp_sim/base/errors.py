@@ -7,7 +7,7 @@ import sys
 from typing import NoReturn
 
 BAD_INPUT = 2
-_MOST_CHARACTERS = 200  # of a value
+_MOST_CHARACTERS = 200  # characters of a value in a message
 
 
 class DwdpError(Exception):

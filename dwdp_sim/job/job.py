@@ -91,7 +91,7 @@ class ReplayJob:
     starts: Starts
     starts_s: tuple[tuple[float, ...], ...]
     seed: int
-    issue_mode: ClassVar[str] = "replay"  # each stream of the program says for itself
+    issue_mode: ClassVar[str] = "replay"  # in a replay each stream of the program has its own mode
 
     def drawn(self, draw: int) -> Program:
         """The program with the starts of one draw."""

@@ -194,7 +194,7 @@ def batch_spans_sources(program: Program) -> bool:
 
 
 LATEST_START_S = 1e6
-LONGEST_SPREAD_S = 1.0  # from the first start to the last; after a second a clock counts 64 KiB to 1e-9 of their time
+LONGEST_SPREAD_S = 1.0  # first start to last: a clock at 1 s still resolves the time of 64 KiB to 1e-9
 
 
 def check_spread(key: str, starts_s: Sequence[float]) -> None:

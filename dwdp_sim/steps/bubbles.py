@@ -13,8 +13,8 @@ from dwdp_sim.plan.program import HOST
 from dwdp_sim.steps.contention import OWN_LINKS, Contention
 from dwdp_sim.steps.step_timeline import StepTimeline
 
-_PARTS = ("own_engine_s", "host_s", "gap_s", "contention_s")  # of a latency, besides the transfer
-_WORTH_NAMING = 0.1  # of the worst reader's part: readers below it go unnamed
+_PARTS = ("own_engine_s", "host_s", "gap_s", "contention_s")  # parts of a prefetch latency, besides the transfer
+_WORTH_NAMING = 0.1  # readers that cost less than this share of the worst one's part go unnamed
 _MOST_NAMED = 4
 
 

@@ -18,8 +18,8 @@ from dwdp_sim.plan.build_plan import build_plan, count_calls, pulls_of
 from dwdp_sim.plan.copy_plan import CopyPlan
 from dwdp_sim.plan.strategy import Strategy
 
-SLICES_A_PULL = 32  # at least so many of the largest pull
-COARSE_SLICES = 12  # where a percent does not matter
+SLICES_A_PULL = 32  # pieces of the largest pull, at least
+COARSE_SLICES = 12  # pieces if an error of a percent does not matter
 
 
 @dataclass(frozen=True)

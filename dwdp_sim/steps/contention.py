@@ -61,7 +61,7 @@ def split_contention(timeline: StepTimeline, sharing: str = "fair") -> Contentio
     Raises:
         ValueError: The timeline has no link rates.
     """
-    contention_s = np.nan_to_num(timeline.contention_s)  # NaN: a rank that prefetches nothing
+    contention_s = np.nan_to_num(timeline.contention_s)  # a rank that prefetches nothing has NaN
     links = None if sharing == "fifo" else timeline.recorded_links
     if links is None or not links.flows:
         none = np.zeros(0, dtype=np.int64)
@@ -79,7 +79,8 @@ def split_contention(timeline: StepTimeline, sharing: str = "fair") -> Contentio
         parts.append((prefetch + rank * len(end_s), source, reader, lost_s))
     prefetch, source, reader, lost_s = (np.concatenate(column) for column in zip(*parts, strict=True))
     split_s = np.bincount(prefetch, weights=lost_s, minlength=contention_s.size).reshape(contention_s.shape)
-    return Contention(prefetch, source, reader, lost_s, np.maximum(contention_s - split_s, 0.0))  # below zero: rounding
+    rest_s = np.maximum(contention_s - split_s, 0.0)  # rounding may give less than zero
+    return Contention(prefetch, source, reader, lost_s, rest_s)
 
 
 class _Losses(NamedTuple):

@@ -131,7 +131,7 @@ class _Rank:
         self._slots: dict[tuple[int, int], Gate] = defaultdict(lambda: Gate(is_slot=True))  # by step and layer
         self._prefetched: dict[tuple[int, int], Event] = defaultdict(self._env.event)
         self._launched: dict[tuple[int, int], Event] = defaultdict(self._env.event)
-        self._ended = [self._env.event()]  # of step i at place i + 1; the first stands for the start
+        self._ended = [self._env.event()]  # place i + 1 is the end of step i; place 0 is the start
         self._counted = ("slot_s", "host_s", "gap_s", "transfer_s", "contention_s")
         self._spent = dict.fromkeys(self._counted, 0.0)
         self._previous_end_s = start_s

@@ -70,11 +70,11 @@ def run(config_name: str, line: argparse.Namespace, folder: Folder, sweep: str) 
     if broken:
         _say(console, f"{broken} damaged {'file is' if broken == 1 else 'files are'} replaced")
     pending = [asked for asked in jobs if asked.job not in finished]
-    pending.sort(key=lambda asked: bool(attempts(folder.claim(asked.job))))  # last what an earlier sweep died on
+    pending.sort(key=lambda asked: bool(attempts(folder.claim(asked.job))))  # last those that killed a worker before
     jobs_file = _write_jobs(folder, pending)
     alive = folder.launcher / f"{sweep}.alive"
     for left in folder.launcher.glob("*.alive"):
-        with claim(left):  # which removes it, where a killed sweep left it
+        with claim(left):  # leaving the block removes a claim that a killed sweep left
             pass
 
     def launch(suspect: str | None) -> list[str]:

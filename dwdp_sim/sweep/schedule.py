@@ -100,5 +100,5 @@ def discard_stale_claims(folder: Folder) -> None:
     """Remove the claims of finished jobs, which stay if a worker is killed after writing its rows."""
     for path in folder.claims():
         if folder.rows(path.name).exists():
-            with claim(path):  # which removes it unless another process still holds it
+            with claim(path):  # leaving the block removes it, unless another process holds it
                 pass

@@ -156,7 +156,7 @@ class CudaRank:
         try:
             recorder = Recorder(self._gpu.ordinal)
             recorder.start()
-        except Exception as error:  # a witness is welcome, not needed
+        except Exception as error:  # a measurement without CUPTI's record is still valid
             self.run(layer)
             return Witness([], "", f"{type(error).__name__}: {error}")
         self.run(layer)

@@ -14,7 +14,7 @@ from dwdp_sim.sweep.page.measures import Measure
 from dwdp_sim.sweep.page.sweep_jobs import USED_UNDER
 
 CHOICES = ("strategy", "implementation", "slice_bytes", "wave_copies", "call_rounds", "barrier", "slots", "carry_over")
-CLOSE = 0.01  # within this of the best counts as as good
+CLOSE = 0.01  # choices this close to the best count as equally good
 _SAME = 1e-9  # what rounding can make of equal times
 _MOST_VALUES = 12  # of more numbers, only the smallest and the largest are compared
 
