@@ -1,4 +1,4 @@
-"""`dwdp-hw`: run a plan on this machine's GPUs, check every byte, and lay the times beside the prediction."""
+"""`dwdp-hw`: run a plan on this machine's GPUs, check every byte, and compare the times with the prediction."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _build(composed: DictConfig, overrides: Sequence[str]) -> Measurement | Chec
 
 
 def _run_beside_rank_0() -> None:
-    """Check the command line and take part in the measurement; rank 0 alone has a run folder and answers questions."""
+    """Check the command line and take part in the measurement as any other rank; only rank 0 writes and prints."""
     line = read_command_line(sys.argv[1:])
     if line.help or line.hydra_help or line.version or line.shell_completion or line.cfg or line.info:
         return

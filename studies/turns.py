@@ -51,7 +51,7 @@ class Case:
         slice_bytes: Of each copy.
         into: Direction of each copy, stream by stream.
         streams: Streams that share the copies evenly.
-        issue: `plan.BATCH` or `plan.ASYNC`.
+        issue: `copy_plan.BATCH` or `copy_plan.ASYNC`.
     """
 
     name: str

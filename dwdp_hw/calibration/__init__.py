@@ -1,1 +1,1 @@
-"""Constants from measured rows."""
+"""Fit the constants of a cluster to measured rows."""

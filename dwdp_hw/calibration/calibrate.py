@@ -1,4 +1,4 @@
-"""From rows to a cluster file: fit, and write every constant with its interval and the rows it came from."""
+"""Calibrate a cluster: fit it to rows, and write each constant with its interval and the rows it came from."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def calibrate(
 
 
 def rows_used(recording: Recording, use: str, mapping: str) -> list[RecordedRow]:
-    """What a calibration takes of a file: what the design asks for, or all that can be compared and fitted.
+    """Return the rows of a file that a calibration uses: those of the design, or all that can be fitted.
 
     Args:
         recording: The file.
@@ -126,7 +126,7 @@ def _mapped_as(recorded: str | None, mapping: str) -> bool:
 
 
 def fitted_rows(recordings: Sequence[Recording], cluster: Cluster) -> set[RowKey]:
-    """Rows and steps of these files on which the cluster was fitted: files are known by their contents."""
+    """Return the rows and steps of these files on which the cluster was fitted; files are recognised by contents."""
     uses = {entry["sha256"]: entry["use"] for entry in cluster.fitted_on}
     return {
         (recording.sha256, case)
@@ -187,7 +187,7 @@ def _documented(found: Fit, before: Cluster, source: str) -> dict[str, Constant]
 
 
 def _event(recordings: Sequence[Recording], cluster: Cluster, source: str) -> dict[str, Constant]:
-    """The latency of an event as the files' forward steps show it; nothing where they have none."""
+    """The latency of an event as the files' forward steps show it; nothing if they have none."""
     steps = [one for recording in recordings for one in recording.steps if _mapped_as(one.mapping, cluster.mapping)]
     waits_s = event_waits_s(steps)
     if not len(waits_s):

@@ -1,4 +1,4 @@
-"""Which measurements a calibration needs: the fewest that identify each constant."""
+"""Choose the measurements that a calibration needs: the fewest that identify each constant."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TRAIN = 8  # single copies of one size in a row, from which a gap can be told f
 
 
 def calibration_rows(rows: Sequence[RecordedRow]) -> list[RecordedRow]:
-    """Of recorded rows, those that the design asks for; the rest is for validation.
+    """Return the recorded rows that the design asks for; the rest is left for validation.
 
     Every single copy alone (fixed part, rate), every train of equal single copies alone (gap by size), the longest pair
     of opposite pulls and of opposite pushes (both-ways loss), the longest pair of opposite trains (gaps both ways), the
@@ -48,12 +48,12 @@ def is_smooth(row: RecordedRow) -> bool:
 
 
 def rule_rows(rows: Sequence[RecordedRow]) -> list[RecordedRow]:
-    """The shortest rows that show what batches over several sources have in flight; no constant is fitted on them."""
+    """Return the shortest rows that show how a batch over several sources is walked; no constant is fitted on them."""
     return sorted((row for row in rows if _spans_sources(row)), key=_copies)[:_SPANNING]
 
 
 def is_train(row: RecordedRow) -> bool:
-    """Whether the row is one stream of equal single copies that all stood in its queue when the clock started."""
+    """Whether the row is one stream of equal single copies, all queued before the clock started."""
     program = row.program
     alone = row.queued and len(program.stream_gpu) == 1 and bool(np.all(program.call_issue == ASYNC))
     return alone and not row.beyond_queue and len(program.copy_bytes) >= _TRAIN and _is_uniform(row)

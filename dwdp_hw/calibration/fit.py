@@ -1,4 +1,4 @@
-"""Fit a cluster's constants to recorded rows, with intervals, and say what the rows cannot tell."""
+"""Fit a cluster's constants to recorded rows, with intervals, and find those that the rows do not identify."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from dwdp_sim.base.arrays import Floats
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.options import FabricOptions
 
-_NOT_APART = 0.98
-_IDENTIFIED = 0.5  # half width of the 95 % interval, as a part of the constant's effect, up to which it is known
+_NOT_APART = 0.98  # two constants whose estimates correlate more than this are reported as not told apart
+_IDENTIFIED = 0.5  # a constant counts as known if half its 95 % interval is at most this share of its effect
 _DRAWS = 400
 _MOST_STEPS = 20  # a fit that does not settle is one in which trains change phase from step to step
 
@@ -33,7 +33,7 @@ class Estimate:
 
     @property
     def looseness(self) -> float:
-        """Half width of the interval as a part of the constant's effect; 0 where the rows contradict the old value."""
+        """Half width of the interval as a part of the constant's effect; 0 if the rows contradict the old value."""
         if not self.low <= self.parameter.start <= self.high:
             return 0.0
         effect = abs(self.value - self.parameter.neutral)

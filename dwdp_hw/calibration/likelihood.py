@@ -1,4 +1,4 @@
-"""How likely a measured row is under a prediction that depends on starts which nobody knows."""
+"""Compute how likely a measured row is under a prediction that depends on unknown starts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dwdp_sim.base.arrays import Floats
 
 
 def log_likelihood(draws_s: Floats, measured_s: ArrayLike, scales: ArrayLike) -> Floats:
-    """Log density of a row's times for each of some scales: a mixture over draws of the starts.
+    """Return the log density of a row's times for each scale, as a mixture over draws of the starts.
 
     The distance of a draw is the mean over the streams of |log(predicted ÷ measured)|, so a row counts once, however
     many ranks it has, and has an exponential density around each draw. Its width is the scale and the draws' own

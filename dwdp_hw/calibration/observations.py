@@ -1,4 +1,4 @@
-"""Recorded rows as numbers with noise, and what the simulator says of the same numbers."""
+"""Turn recorded rows into numbers with noise, and predict the same numbers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from dwdp_sim.fabric.options import FabricOptions
 
 _RANGE_TO_SIGMA = 2.5  # the range of five to seven normal draws, in standard deviations
 _FLOOR = 0.003  # relative; nothing is trusted better than this
-_HOST_SIGMA = 0.3  # of host times: processes issue at two speeds, a factor of two apart
-_HOST_SHARE = 0.2  # of a device time that includes the host's, where that was not recorded
+_HOST_SIGMA = 0.3  # noise of host times: processes issue at two speeds, a factor of two apart
+_HOST_SHARE = 0.2  # share of the host in a device time that includes it, if its own was not recorded
 
 
 class Observations:

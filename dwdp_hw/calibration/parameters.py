@@ -48,7 +48,7 @@ class Parameter:
 
 
 def parameters_for(cluster: Cluster, rows: Sequence[RecordedRow]) -> tuple[Cluster, list[Parameter]]:
-    """What `rows` could determine, and the cluster with its gap table's sizes set to those of the measured trains."""
+    """Return the parameters that `rows` may determine, and the cluster with the measured sizes in its gap table."""
     kinds = sorted({_link_kind(row) for row in rows})
     found = []
     for kind in kinds:

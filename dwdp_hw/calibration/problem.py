@@ -18,7 +18,7 @@ from dwdp_sim.fabric.options import FabricOptions
 
 Matrix = Floats
 
-STEP = 1e-2  # of the finite differences; large enough to cross the phases in which two trains lock
+STEP = 1e-2  # step of the finite differences; large enough to cross the phases in which two trains lock
 _PRIOR_SIGMA = 0.7  # of log x: machines of a kind agree within a factor of two, so what no row tells stays in place
 _NO_EFFECT = 1e-4  # a relative change of a constant by 1 that changes no time by this fraction of its noise
 _LARGEST_FACTOR = 20.0
@@ -51,7 +51,7 @@ class Problem:
         self.without_effect = [p for p in candidates if p not in self.determined]
 
     def holding(self, parameters: Collection[Parameter]) -> Problem:
-        """The same with some parameters held at the cluster's own values."""
+        """Return the problem with some parameters held at the cluster's own values."""
         held = copy(self)
         held.determined = [p for p in self.determined if p not in parameters]
         return held
@@ -69,17 +69,17 @@ class Problem:
         return with_values(self._cluster, self.determined, self.values(x))
 
     def residuals(self, x: Floats) -> Floats:
-        """Of the observations in units of noise, then of the prior."""
+        """Return the residuals of the observations, in units of noise, then those of the prior."""
         return np.append(self.observations.residuals(self.cluster(x)), np.log(x) / _PRIOR_SIGMA)
 
     def jacobian(self, x: Floats) -> Matrix:
-        """Change of each residual with each x, by forward differences."""
+        """Return the derivative of each residual by each x, by forward differences."""
         base = self.residuals(x)
         columns = [(self.residuals(x + STEP * unit) - base) / STEP for unit in np.eye(len(x))]
         return np.array(columns).reshape(len(x), len(base)).T
 
     def bounds(self) -> tuple[Floats, Floats]:
-        """Of x: at most a factor of 20 either way, and no gain where there can only be loss."""
+        """Return the bounds of x: a factor of 20 either way, and factors that mean a loss stay losses."""
         low = np.array([_least(parameter) for parameter in self.determined])
         return np.minimum(low, 1.0 - 1e-9), np.full(len(low), _LARGEST_FACTOR)
 

@@ -1,4 +1,4 @@
-"""Hypotheses that rows may choose between, after a fit under each: sharing, and how an engine walks a batch."""
+"""Choose between hypotheses by a fit under each: how sources share, and how an engine walks a batch."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, EXCLUDED, Hypothesis, distinct, hypotheses
 from dwdp_sim.fabric.options import FabricOptions
 
-DECIDED = 2.0  # log likelihood by which a hypothesis must win
-_NOTICEABLE = 0.1  # of a row's noise
+DECIDED = 2.0  # difference of log likelihood by which a hypothesis must win
+_NOTICEABLE = 0.1  # changes below this share of a row's noise do not count
 _LEAST_FREEDOM = 1e-6  # of a row's residual, where the row alone determines a constant
 
 
 def evidence(
     rows: Sequence[RecordedRow], unfitted: Sequence[RecordedRow], fitted: Cluster, options: FabricOptions
 ) -> dict[str, float]:
-    """Held-out log likelihood of each other hypothesis, after a fit of its own, less that of what is configured.
+    """Return the held-out log likelihood of each other hypothesis, after its own fit, minus that of the configured one.
 
     Each fitted row is judged by a fit without it. Hypotheses that change no prediction are left out.
 

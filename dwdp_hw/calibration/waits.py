@@ -1,4 +1,4 @@
-"""How long a stream takes to go on behind another stream's event, as recorded forward steps show it."""
+"""Estimate how long a stream takes to continue after another stream's event, from recorded forward steps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _EARLY_S = 20e-6  # a layer whose experts arrived so long before it came to need
 
 
 def event_waits_s(steps: Sequence[RecordedSteps]) -> Floats:
-    """Seconds between two layers' compute wherever the second one's experts had long arrived, over all ranks.
+    """Return the seconds between two layers' compute, of all ranks, if the experts had arrived long before.
 
     A layer has a wait for its event there, and nothing else. A step's first layer counts never.
     """

@@ -1,1 +1,1 @@
-"""What is measured, and what comes back."""
+"""Cases to measure, and the results that ranks return."""

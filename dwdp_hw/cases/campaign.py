@@ -1,4 +1,4 @@
-"""The recorded campaign: which cases a machine runs for `measurements/`, and a file that survives a failing case."""
+"""The cases that a machine runs for `measurements/`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MAIN_BATCHED = f"{BATCHED.name}_{CONTENTION_OPT_SLICE_BYTES // KIB}K"
 
 
 def link_cases(ranks: int) -> Iterator[Case]:
-    """Single copies by size, trains of single copies, batches, and long jobs both ways."""
+    """Return single copies by size, trains of single copies, batches, and long copies both ways."""
     everyone = range(ranks)
     for size in (4 * KIB, 64 * KIB, 256 * KIB, MIB, 4 * MIB, 16 * MIB, 64 * MIB, 256 * MIB):
         yield pieces_case(f"size_solo_{size}", 1, size, ASYNC, ranks, (0,))
@@ -44,20 +44,20 @@ def link_cases(ranks: int) -> Iterator[Case]:
 
 
 def strategies() -> Iterator[tuple[str, Strategy]]:
-    """Default, and batched with each slice size."""
+    """Return default, and batched with each slice size."""
     yield DEFAULT.name, Strategy(DEFAULT)
     for size in SLICES:
         yield f"{BATCHED.name}_{size // KIB}K", Strategy(BATCHED, slice_bytes=size)
 
 
 def main_strategies() -> dict[str, Strategy]:
-    """Those two whose every detail is recorded: default, and batched as engines have it."""
+    """Return the two strategies that are recorded in full detail: default, and batched with the engines' slice size."""
     size = CONTENTION_OPT_SLICE_BYTES
     return {DEFAULT.name: Strategy(DEFAULT), _MAIN_BATCHED: Strategy(BATCHED, slice_bytes=size)}
 
 
 def peer_cases(ranks: int) -> Iterator[Case]:
-    """Everything for a node with a GPU for each rank."""
+    """Return every case for a node with a GPU for each rank."""
     yield from link_cases(ranks)
     main = main_strategies()
     for label, shape, pulled in SHAPES:
@@ -110,7 +110,7 @@ def _pipelines(label: str, way: str, case: Case, rate: float) -> Iterator[Case]:
 
 
 def one_gpu_cases() -> Iterator[Case]:
-    """Everything for one GPU: peers' experts in pinned host memory, and some in the same GPU."""
+    """Return every case for one GPU: peers' experts in pinned host memory, and some in the same GPU."""
     for label, shape, pulled in (("v3lite36", V3_LITE, 36), ("gptoss32", GPT_OSS, 32), ("r1_16", R1, 16)):
         for way, strategy in strategies():
             case = replace(model_case(shape, pulled, 2, strategy), ranks=(0,), home="host")

@@ -1,4 +1,4 @@
-"""What is measured, and how a group of ranks is run: plain data that travels between processes."""
+"""A case to measure and the settings of a group of ranks, as plain data that processes exchange."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ QUEUE_LIMIT_CALLS = 800
 
 
 class Labels(TypedDict):
-    """What a plan was made from; None where it was made from nothing that has a name."""
+    """The names of the model, strategy and so on that a plan was built from; None if there is no such name."""
 
     model: str | None
     strategy: str | None
@@ -44,7 +44,7 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class Case:
-    """One thing to measure.
+    """One plan to measure, and how.
 
     Attributes:
         name: Unique in its run.
@@ -94,7 +94,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Settings:
-    """How a group of ranks is run.
+    """Settings of a group of ranks.
 
     Attributes:
         executor: `cuda`, or `host`: the same processes and plans on host memory, without a GPU.

@@ -1,4 +1,4 @@
-"""Which cases show how a batch reads several sources, how a source shares itself, and what several readers cost it."""
+"""Cases that show how a batch walks several sources, how a source shares its link, and what incast costs."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _SHRUNK_SIDE = 16  # its square is SHRINK_ON_HOST
 
 
 def incast_cases(gpus: int, shrink: int = 1) -> list[list[Case]]:
-    """Blocks of cases for a node, the most important block first.
+    """Return blocks of cases for a node, the most important block first.
 
     Args:
         gpus: Of the node; every one is a rank.
@@ -68,7 +68,7 @@ def incast_cases(gpus: int, shrink: int = 1) -> list[list[Case]]:
 
 
 def telling_cases(gpus: int) -> list[Case]:
-    """What tells hypotheses apart, of the first block of `incast_cases`."""
+    """Return the cases of the first block of `incast_cases` that tell hypotheses apart."""
     return _busy(gpus, 1)[0]
 
 

@@ -1,4 +1,4 @@
-"""What a measured case gives back from each rank: plain data that travels between processes."""
+"""The results that each rank returns from a case, as plain data that processes exchange."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Detail:
-    """One run seen from close up; seconds from the start, NaN where it could not be seen.
+    """When each copy and call of one watched run ended, in seconds from the start; NaN if not seen.
 
     Attributes:
         arrival_s: When each copy's last byte arrived.
@@ -53,7 +53,7 @@ class LayerTimes:
 
 @dataclass(frozen=True)
 class RankResult:
-    """What one rank found out about one case.
+    """The measurements of one rank for one case.
 
     Attributes:
         rank, host: Who.
@@ -92,7 +92,7 @@ class RankResult:
 
 @dataclass(frozen=True)
 class Reading:
-    """One look at a GPU; None where it does not say.
+    """One NVML reading of a GPU; None if it does not report a value.
 
     Attributes:
         sm_clock_hz, memory_clock_hz: Clocks.
@@ -130,7 +130,7 @@ class CopyRecord:
 
 @dataclass(frozen=True)
 class Witness:
-    """What was recorded of a run.
+    """The copies that CUPTI recorded in a run.
 
     Attributes:
         copies: In the order of their begin.

@@ -1,4 +1,4 @@
-"""Measured cases by the shape of what is pulled: a model's layer, equal pieces, chosen peers."""
+"""Build cases by what is pulled: a model's layer, equal pieces, or given bytes from chosen peers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When ranks may have started where nobody recorded it, and what a program takes from each of these starts."""
+"""Draw the starts of ranks that were not recorded, and simulate a program from each of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Run = Callable[[Floats, int], Floats]
 
 
 def drawn_starts_s(streams: int, options: FabricOptions, seed: int = 0) -> Floats:
-    """Starts of the streams beyond their planned ones for each draw, in seconds, shape (draws, streams).
+    """Draw by how many seconds streams start after their planned starts, shape (draws, streams).
 
     A single stream needs one draw, unless the order inside its batches is drawn, too.
     """
@@ -43,7 +43,7 @@ def program_draws_s(
     seed: int = 0,
     windows: StepWindows | None = None,
 ) -> Floats:
-    """Simulated seconds of each stream from its own start, for each draw of starts; shape (draws, streams).
+    """Return the simulated seconds of each stream from its own start, for each draw of starts; shape (draws, streams).
 
     Args:
         program: What runs: once, or as the prefetch of each layer of a forward step.
@@ -67,7 +67,7 @@ def program_draws_s(
 
 
 def over_starts(run: Run, starts_s: Floats, seed: int = 0) -> Floats:
-    """Seconds of each stream for each draw of starts, shape (draws, streams).
+    """Return the seconds of each stream for each draw of starts, shape (draws, streams).
 
     Draws that agree within 0.1 % speak for all: after three of them no more are made.
 

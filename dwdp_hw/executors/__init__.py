@@ -1,1 +1,1 @@
-"""Who runs a plan besides the simulator."""
+"""Executors of a plan besides the simulator: CUDA, and host memory."""

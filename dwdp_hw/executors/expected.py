@@ -1,4 +1,4 @@
-"""What a slot must hold after a prefetch. Comes from the placement, not from the plan's offsets: a wrong plan shows."""
+"""The bytes that a slot must hold after a prefetch, taken from the placement, so that a wrong plan is noticed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Region:
 
 
 def expected_regions(plan: CopyPlan, layout: Layout, rank: int, layer: int, sources: Collection[int]) -> list[Region]:
-    """What the slot of `layer` must hold on `rank`: every remote expert of `sources`, from a rank that holds it."""
+    """List what `rank` must find in the slot of `layer`: each remote expert of `sources`, from a rank that has it."""
     regions: list[Region] = []
     placement = plan.placement
     remote = [e for e in range(placement.num_experts) if e not in placement.resident(rank)]
@@ -58,13 +58,13 @@ def expected_regions(plan: CopyPlan, layout: Layout, rank: int, layer: int, sour
 
 
 def guard_regions(layout: Layout) -> list[Region]:
-    """The stretches of the slot arena that no copy may touch."""
+    """Return the stretches of the slot arena that no copy may touch."""
     seed = seed_of(GUARD_RANK, 0, 0)
     return [Region(offset, size, seed, 0, -1) for offset, size in layout.guards()]
 
 
 def source_buffers(layout: Layout, rank: int) -> list[Region]:
-    """What the resident arena of `rank` holds."""
+    """Return what the resident arena of `rank` holds."""
     return [
         Region(layout.resident_offset(layer, p), layout.held * size, seed_of(rank, layer, p), 0, p)
         for layer in range(layout.layers)

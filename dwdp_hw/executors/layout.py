@@ -1,4 +1,4 @@
-"""Where the buffers lie: each rank's resident experts and its two slots, as offsets into two arenas."""
+"""Lay out each rank's resident experts and its two slots, as offsets into two arenas."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ class Layout:
         return self._slot_starts[-1]
 
     def resident_offset(self, layer: int, parameter: int) -> int:
-        """Where the experts of one layer and parameter start in the resident arena."""
+        """Return the offset of the experts of one layer and parameter in the resident arena."""
         return layer * self._resident_stride + _starts([self.held * b for b in self.parameter_bytes], 0)[parameter]
 
     def slot_offset(self, slot: int, parameter: int) -> int:
-        """Where the remote experts of one parameter start in the slot arena."""
+        """Return the offset of the remote experts of one parameter in the slot arena."""
         return self._slot_starts[slot * len(self.parameter_bytes) + parameter]
 
     def guards(self) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""What every byte of an expert holds: a pattern of rank, layer, parameter and offset; a misplaced byte shows."""
+"""The test pattern of experts: a hash of rank, layer, parameter and offset, so that a misplaced byte shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What measures on one rank: a GPU, or host memory."""
+"""The interface of an executor: what measures on one rank, be it a GPU or host memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dwdp_hw.cases.result import Detail, LayerTimes, Reading, Sample, Witness
 
 
 class Executor(Protocol):
-    """What runs a plan on one rank.
+    """An executor of one rank's part of a plan.
 
     Attributes:
         device: Name of the device.
@@ -32,10 +32,10 @@ class Executor(Protocol):
         """Take part in another rank's run without pulling."""
 
     def watch(self, layer: int) -> Detail:
-        """As `run`, seen from close up."""
+        """Run once and note when each copy and call ends; too disturbed for timing."""
 
     def witness(self, layer: int) -> Witness:
-        """As `run`, recorded by CUPTI."""
+        """Run once while CUPTI records the copies."""
 
     def first_wrong(self, layer: int) -> str | None:
         """Compare every byte of the layer's slot; name the first wrong one."""
@@ -50,7 +50,7 @@ class Executor(Protocol):
         """The driver entry that moves this case's bytes."""
 
     def clock_uncertainty_s(self) -> float:
-        """How well this device's clock is known on the host's."""
+        """Uncertainty, in seconds, of this device's clock on the host's."""
 
     def telemetry(self) -> Reading:
         """NVML now."""

@@ -1,1 +1,1 @@
-"""Ranks among ranks: how processes find, wait for and lose one another."""
+"""The group of ranks: how processes find one another, meet, and notice that one is lost."""

@@ -1,4 +1,4 @@
-"""What can go wrong on hardware, each with the words that a user needs."""
+"""Faults of GPUs and ranks, each with the message that a user needs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class RankFault(DwdpError):
     """A rank died, hung, never arrived, or got an error. Exit code 4.
 
     Attributes:
-        rank: The rank that is to blame.
+        rank: The rank that failed.
         host: Its host name.
         where: Case, layer and call where it was last seen.
         what: What happened.
@@ -35,7 +35,7 @@ class RankFault(DwdpError):
 
 
 class Whereabouts:
-    """Where a rank is: read by its heartbeat, so that others can say where it was last seen.
+    """The case, layer and call that a rank is in; its heartbeat publishes it, for the message if the rank is lost.
 
     Attributes:
         rank: The rank.
@@ -66,7 +66,7 @@ class Whereabouts:
         return f"case {self.case}{layer}, in {self.call}"
 
     def fault(self, what: str) -> RankFault:
-        """A fault of this rank, here."""
+        """Return a fault of this rank at its present place."""
         return RankFault(self.rank, self.host, self.text, what)
 
 

@@ -1,4 +1,4 @@
-"""A rank among ranks: small exchanges, meetings, and a heartbeat that says where it is. Needs torch's TCPStore only."""
+"""A rank's side of the group: small exchanges, meetings and a heartbeat, over torch's TCPStore."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dwdp_hw.group.shared_page import Page
 
 @dataclass(frozen=True)
 class Seat:
-    """Where a process sits in the group, as torchrun's environment says it.
+    """A process's place in the group, as torchrun's environment gives it.
 
     Attributes:
         rank, size: In the group.

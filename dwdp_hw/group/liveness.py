@@ -1,4 +1,4 @@
-"""Signs of life: each rank's heartbeat, which says where the rank is, and who looks at all of them."""
+"""Heartbeats of ranks, which say where each rank is, and the check that notices a lost one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def last_seen(store: Any, rank: int) -> dict[str, Any]:
     """The last sign of life of a rank; empty if there was none."""
     try:
         return dict(json.loads(store.get(_key(rank)))) if store.check([_key(rank)]) else {}
-    except Exception:  # a lost store knows nothing
+    except Exception:  # a lost store has no heartbeats
         return {}
 
 
@@ -52,7 +52,7 @@ def _key(rank: int) -> str:
 
 
 class Liveness:
-    """Looks at every rank's heartbeat and says which one is lost."""
+    """The check of every rank's heartbeat, which names the rank that is lost."""
 
     def __init__(self, store: Any, size: int, *, start_s: float, heartbeat_s: float, hang_s: float) -> None:
         """Begin to count the time from now.

@@ -1,4 +1,4 @@
-"""A page of memory that all ranks of a host share: where they meet, and the word that opens their gates."""
+"""A page of memory that all ranks of a host share, to meet in and to open their gates together."""
 
 from __future__ import annotations
 

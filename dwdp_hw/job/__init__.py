@@ -1,1 +1,1 @@
-"""The configuration of a measurement, and its results."""
+"""Build a measurement from its configuration, and write its results."""

@@ -1,4 +1,4 @@
-"""The watched run of a measurement as a timeline, which a prediction's tables and traces can show."""
+"""Turn the watched run of a measurement into a timeline, which tables and traces of predictions can show."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dwdp_sim.plan.program import program_from_plan
 
 
 def measured_timeline(case: Case, results: Sequence[RankResult]) -> Timeline:
-    """When the copies of a case arrived in its watched run.
+    """Return when the copies of a case arrived in its watched run.
 
     A copy's first byte cannot be seen: `copy_start_s` is when the rank's previous copy from the same source arrived,
     or its call's issue. Times that were not seen count as the run's end.

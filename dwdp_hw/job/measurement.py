@@ -1,4 +1,4 @@
-"""From a composed configuration to a measurement that can run, with its prediction where the cluster allows one."""
+"""Build a measurement from a composed configuration, with its prediction if the cluster allows one."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from dwdp_sim.plan.program import HOMES, ISSUE_MODES
 
 @dataclass(frozen=True)
 class Measurement:
-    """What `mode=measure` runs.
+    """A checked measurement that `mode=measure` runs.
 
     Attributes:
         case: For the ranks.
         settings: For the group.
         group_size: Processes.
         layer: Model, placement, strategy, plan.
-        job: The same for the simulator; None where the cluster's constants do not cover it.
+        job: The same for the simulator; None if the cluster's constants do not cover it.
         no_prediction: Why `job` is None.
         config: The resolved configuration.
         config_hash: Of `config`.
@@ -91,7 +91,7 @@ def build_measurement(composed: DictConfig, overrides: Sequence[str]) -> Measure
 
 
 def build_settings(backend: BackendConfig) -> Settings:
-    """How a group of ranks is run.
+    """Return the settings of a group of ranks.
 
     Raises:
         ConfigError: A deadline is not above zero.

@@ -1,4 +1,4 @@
-"""The files and the table of a measurement: the shapes of a prediction's, so that both can be laid side by side."""
+"""Write and print a measurement in the same form as a prediction, so that the two can be compared."""
 
 from __future__ import annotations
 

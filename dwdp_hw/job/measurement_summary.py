@@ -1,4 +1,4 @@
-"""What a measurement says: the content of its `summary.json`, with a prediction's keys where both say the same."""
+"""Summarize a measurement: the content of `summary.json`, with the keys of a prediction if they mean the same."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class MeasurementSummary:
 
 
 def summarize_measurement(measurement: Measurement, row: MeasuredRow) -> MeasurementSummary:
-    """What was measured, and what was predicted beside it.
+    """Summarize what was measured, beside what was predicted.
 
     Args:
         measurement: What was run.

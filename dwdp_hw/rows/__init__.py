@@ -1,1 +1,1 @@
-"""The format of a measured row: written, read and predicted in one place."""
+"""Measured rows: their format, and how they are written, read and predicted."""

@@ -1,4 +1,4 @@
-"""Files of measured rows, written and read: a header that says what their fields mean, and one row a line."""
+"""Write and read files of measured rows: a header that explains the fields, and one row on each line."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from dwdp_sim.base.json_rows import json_rows
 def measurement_file(
     machine: Mapping[str, Any], note: str, rows: Sequence[MeasuredRow], failed: Sequence[Mapping[str, str]]
 ) -> str:
-    """The text of a measurement file.
+    """Return the text of a measurement file.
 
     Args:
-        machine: Versions and names.
-        note: What the project knows of the machine beside that.
+        machine: Names and versions of GPUs, driver and libraries.
+        note: A remark on the machine that `machine` has no key for.
         rows: Measured rows.
-        failed: Cases that gave none, and why.
+        failed: Cases without a row, and why.
     """
     header = {
         "machine": {**machine, "note": note},

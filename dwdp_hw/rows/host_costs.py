@@ -1,4 +1,4 @@
-"""What issuing costs the host: measured, predicted, and as a range.
+"""Host costs of issuing copies: measured, predicted, and as a range.
 
 A core runs at one of two speeds, a factor of two apart, and changes between them whatever a GPU does
 (docs/hardware.md). A host cost is therefore a range over processes, its `interval`.
@@ -25,7 +25,7 @@ _WAITED = 0.95  # of the device time: a call that took so long came back only wh
 
 
 def measured_host_s(row: RecordedRow) -> tuple[float, ...]:
-    """Host seconds of each stream's calls, where they are the host's own; empty where its calls waited for the GPU."""
+    """Return the host seconds of each stream's calls; empty if the calls waited for the GPU."""
     if len(row.host_s) != len(row.median_s) or np.bincount(row.program.call_stream).max() > _MOST_CALLS:
         return ()
     waited = not row.queued and any(h > _WAITED * s for h, s in zip(row.host_s, row.median_s, strict=True))
@@ -33,13 +33,13 @@ def measured_host_s(row: RecordedRow) -> tuple[float, ...]:
 
 
 def predicted_host_s(program: Program, cluster: Cluster) -> list[float]:
-    """Host seconds of each stream's calls at the constants' values."""
+    """Return the predicted host seconds of each stream's calls."""
     found: list[float] = IssueCosts.of_cluster(cluster).of_streams(program).tolist()
     return found
 
 
 def cost_ranges(rows: Sequence[RecordedRow], cluster: Cluster) -> dict[str, tuple[float, float]]:
-    """Lowest and highest of each host cost over all processes that were measured, before (its interval) or in `rows`.
+    """Find the range of each host cost over all processes that were measured, before (its interval) or in `rows`.
 
     A stream's level is its measured host time ÷ the predicted one; its costs are the cluster's times that level.
     """

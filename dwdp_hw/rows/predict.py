@@ -1,4 +1,4 @@
-"""What the simulator says about a recorded row."""
+"""Predict a recorded row with the simulator."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def predict_draws_s(row: RecordedRow, cluster: Cluster, options: FabricOptions, 
 
 
 def predict_mean_s(row: RecordedRow, cluster: Cluster, options: FabricOptions, seed: int = 0) -> Floats:
-    """`predict(…).mean_s` alone, which takes a third of the time."""
+    """Return only `predict(…).mean_s`, which takes a third of the time."""
     mean_s: Floats = predict_draws_s(row, cluster, options, seed).mean(axis=0)
     return mean_s
 

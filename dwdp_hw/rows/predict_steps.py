@@ -1,4 +1,4 @@
-"""What the simulator says about recorded forward steps."""
+"""Predict recorded forward steps with the simulator."""
 
 from __future__ import annotations
 

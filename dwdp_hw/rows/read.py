@@ -1,4 +1,4 @@
-"""Files of recorded hardware rows: timed copies, and forward steps."""
+"""Read files of recorded rows: timed copies, and forward steps."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def read_recording(path: str) -> Recording:
 
 
 def pool(recordings: Sequence[Recording]) -> tuple[RecordedRow, ...]:
-    """The rows that time copies in several files of one kind of machine.
+    """Return the rows of timed copies in several files of one kind of machine.
 
     Raises:
         ConfigError: Their machines differ in what decides a copy's time, or one process held several GPUs.

@@ -1,4 +1,4 @@
-"""A measured row as a program: what was run, and how long it took."""
+"""A measured row as a program and its times."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SHORTEST_S = 25e-6  # the fixed part scatters by 1–2 µs from run to run: 8 %
 
 @dataclass(frozen=True)
 class RecordedRow:
-    """One measured case.
+    """One measured case: its program, and the times of its runs.
 
     Attributes:
         case: Its name.
@@ -31,15 +31,15 @@ class RecordedRow:
         issue: `async` or `batch`.
         strategy: Strategy and slice size where the row names them, else the way of issuing.
         median_s, min_s, max_s: Device time of each stream, in seconds.
-        host_s: Host time of each stream's calls, in seconds; empty where not recorded.
-        skew_s: Median difference between the ranks' starts, in seconds; None where not recorded.
-        mapping: How peer memory was mapped, one of `cluster.MAPPINGS`; None where not recorded.
+        host_s: Host time of each stream's calls, in seconds; empty if not recorded.
+        skew_s: Median difference between the ranks' starts, in seconds; None if not recorded.
+        mapping: How peer memory was mapped, one of `cluster.MAPPINGS`; None if not recorded.
         beyond_queue: Single copies that found no place in their stream's queue before the clock started: the row is
             neither queued nor as issued.
         unstable: Why the row must not be compared with anything; None if it may.
         arrival_s: When each copy of each stream had arrived in one watched run, in seconds from the stream's start and
-            in issue order, NaN where not seen; None where not recorded.
-        starts_s: When each stream started beyond its planned start, by run; empty where not recorded.
+            in issue order, NaN where not seen; None if not recorded.
+        starts_s: When each stream started beyond its planned start, by run; empty if not recorded.
         clock_error_s: By how much each of these may be wrong.
     """
 

@@ -1,4 +1,4 @@
-"""A measured row as files hold it: the form that every writer writes and every reader reads."""
+"""The fields of a measured row in a file, for everything that writes or reads one."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Spread(TypedDict):
 
 
 class Skew(TypedDict):
-    """How far apart the ranks started: the median and the largest over the repeats."""
+    """Difference between the ranks' starts: the median and the largest over the repeats."""
 
     median: float
     max: float
@@ -83,7 +83,7 @@ class LayerSpan(TypedDict):
 
 
 class Arrivals(TypedDict):
-    """When each copy's last byte had arrived and each call ended in a watched run; None where not seen."""
+    """When each copy's last byte had arrived and each call ended in a watched run; None if not seen."""
 
     copies: list[float | None]
     call_ends: list[float | None]
@@ -175,7 +175,7 @@ class MeasuredRow(_WhereKnown):
 
 
 def upgraded(rows: Sequence[dict[str, Any]], number: int, path: str) -> list[MeasuredRow]:
-    """Rows of the file `path`, which has format `number`, in the present format.
+    """Convert rows of the file `path`, which has format `number`, to the present format.
 
     Raises:
         ConfigError: The format is from the future.

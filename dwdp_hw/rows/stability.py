@@ -1,4 +1,4 @@
-"""When a measured row may be trusted. The rules are stated here and their outcome stands in every row."""
+"""Decide whether a measured row may be trusted; the outcome stands in every row."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FEWEST_BYTES = 1 << 20  # the counters count in KiB and now and then see a few 
 
 
 def why_unstable(results: Sequence[RankResult], elapsed_s: Sequence[Sequence[float]]) -> list[str]:
-    """Reasons not to compare a row with anything; empty when there are none.
+    """Return the reasons not to compare a row with anything; empty if there are none.
 
     Args:
         results: Of every rank.
@@ -52,7 +52,7 @@ def _spread(runs: Sequence[float]) -> list[str]:
 
 
 def over_nvlink(before: Reading, after: Reading, pulled_bytes: int) -> str:
-    """Whether `pulled_bytes` came in over NVLink: "yes", "not over NVLink: …" or "unknown: …"."""
+    """Return whether `pulled_bytes` came in over NVLink: "yes", "not over NVLink: …" or "unknown: …"."""
     if before.nvlink_rx_bytes is None or after.nvlink_rx_bytes is None:
         return "unknown: the NVLink data counters cannot be read"
     if pulled_bytes < _FEWEST_BYTES:

@@ -23,7 +23,7 @@ class RecordedSteps:
     Attributes:
         case: Its name.
         strategy: Strategy of the copies.
-        mapping: How peer memory was mapped, one of `cluster.MAPPINGS`; None where not recorded.
+        mapping: How peer memory was mapped, one of `cluster.MAPPINGS`; None if not recorded.
         program: The prefetch of one layer.
         windows: Compute time of each layer as it was measured; all of it needs the layer's experts.
         step_s: Median time of the step on each rank, in seconds.

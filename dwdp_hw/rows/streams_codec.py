@@ -1,4 +1,4 @@
-"""What ran, folded into a few numbers, and back: how measured rows hold programs."""
+"""Encode the streams of a program compactly for measured rows, and decode them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Pieces(TypedDict):
 
 
 def fold_streams(program: Program) -> list[FoldedStream]:
-    """Each stream of a program of pulls as plain data.
+    """Encode each stream of a program of pulls as plain data.
 
     Raises:
         ValueError: A stream issues in both ways, or has barriers that are not its calls' numbers.
@@ -71,7 +71,7 @@ def fold_streams(program: Program) -> list[FoldedStream]:
 
 
 def unfold_streams(streams: Sequence[FoldedStream], num_gpus: int, queued: bool) -> Program:
-    """The program again.
+    """Decode the streams into a program.
 
     Raises:
         ConfigError: The calls do not hold all pulls, or a source is none of the machine's GPUs.

@@ -1,4 +1,4 @@
-"""The measured row of a case, from what its ranks found."""
+"""Make the measured row of a case from the results of its ranks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ METHOD = (
 
 
 def measured_row(case: Case, results: Sequence[RankResult]) -> MeasuredRow:
-    """The row of one case."""
+    """Return the row of one case."""
     pulling = [result for result in results if result.pulls]
     elapsed = [_elapsed_s(result) for result in pulling]
     unstable = why_unstable(results, elapsed) if case.measure != "issue_cost" else []
@@ -96,7 +96,7 @@ def _skew_us(pulling: Sequence[RankResult]) -> Skew | None:
 
 
 def _starts_us(pulling: Sequence[RankResult]) -> list[list[float]] | None:
-    """When each rank started in each run, after the first of that run; None where no clock is common to all."""
+    """When each rank started in each run, after the first of that run; None if no clock is common to all."""
     if len(pulling) < 2 or not pulling[0].samples or len({result.host for result in pulling}) > 1:
         return None
     return [[_rounded(later) for later in runs] for runs in _later_us(pulling).tolist()]

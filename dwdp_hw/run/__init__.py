@@ -1,1 +1,1 @@
-"""Processes of a measurement, from start to end."""
+"""Start, run and supervise the processes of a measurement."""

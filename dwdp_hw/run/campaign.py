@@ -24,7 +24,7 @@ from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.errors import ConfigError
 
 _ROWS_BETWEEN_SAVES = 10
-_MOST_FAILURES = 4  # in a row: something is wrong with the machine, not with a case
+_MOST_FAILURES = 4  # failures in a row after which the machine is at fault, not a case
 
 
 class _TimeIsUp(Exception):

@@ -1,4 +1,4 @@
-"""What the simulator expects of cases, to be written down before a machine runs them."""
+"""Predict cases before a machine runs them, and write the predictions down."""
 
 from __future__ import annotations
 
@@ -45,34 +45,34 @@ class Expectation:
 
     @property
     def mean_s(self) -> Floats:
-        """Mean over the draws of each rank."""
+        """Mean of each rank over the draws."""
         return np.asarray(self.draws_s.mean(axis=0))
 
     @property
     def low_s(self) -> Floats:
-        """Least of each rank."""
+        """Lowest time of each rank over the draws."""
         return np.asarray(self.draws_s.min(axis=0))
 
     @property
     def high_s(self) -> Floats:
-        """Greatest of each rank."""
+        """Highest time of each rank over the draws."""
         return np.asarray(self.draws_s.max(axis=0))
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain data, with what a reader wants to see beside the draws."""
+        """Return plain data: the draws, and their summary for readers."""
         times = {name: getattr(self, name).tolist() for name in ("mean_s", "low_s", "high_s", "draws_s")}
         return {"hypotheses": list(self.hypotheses), **times}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Expectation:
-        """From what `as_dict` returned."""
+        """Return the expectation from what `as_dict` returned."""
         return cls(tuple(data["hypotheses"]), np.array(data["draws_s"]))
 
 
 def expect(
     case: Case, cluster: Cluster, options: FabricOptions, chosen: Sequence[Hypothesis] = (AS_CONFIGURED,)
 ) -> list[Expectation]:
-    """What the case should take under each of some hypotheses; those that it cannot tell apart share one expectation.
+    """Predict the case under each hypothesis; those that it cannot tell apart share one expectation.
 
     Every hypothesis meets the same draws of starts; of a long case all but the first meet only the first few of them.
 
@@ -90,7 +90,7 @@ def expect(
 
 
 def expected_s(case: Case, cluster: Cluster, options: FabricOptions) -> list[float]:
-    """Seconds that each pulling rank should need as configured: the mean over draws of the ranks' starts.
+    """Return the seconds that each pulling rank should need as configured: the mean over draws of the starts.
 
     Raises:
         ConfigError: The cluster lacks a constant that the case needs.
@@ -102,7 +102,7 @@ def expected_s(case: Case, cluster: Cluster, options: FabricOptions) -> list[flo
 def expect_all(
     cases: Sequence[Case], cluster: Cluster, options: FabricOptions, *, every: bool, processes: int = 1
 ) -> dict[str, list[Expectation]]:
-    """Expectations of many cases by name.
+    """Return the expectations of many cases by name.
 
     Args:
         cases: Of the machine.

@@ -1,4 +1,4 @@
-"""Start one process a rank and leave nothing behind: on one node by ourselves, over several by torchrun."""
+"""Start one process for each rank and leave nothing behind; several nodes need torchrun."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _folder(shared: str) -> Iterator[Path]:
 
 
 def _remove_if_abandoned(folder: Path) -> None:
-    """Remove the folder of a launcher that was killed: nobody holds its lock any more."""
+    """Remove the folder of a launcher that was killed, whose lock is therefore free."""
     try:
         with (folder / _LOCK).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -34,7 +34,7 @@ class Supervision:
         self._done = 0
 
     def run(self) -> None:
-        """Watch until the end.
+        """Collect results until every rank has ended.
 
         Raises:
             RankFault: A rank died, hung, never arrived or failed.
@@ -48,7 +48,7 @@ class Supervision:
             if all(code == 0 for code in ended):
                 return
             running = [rank for rank, code in enumerate(ended) if code is None]
-            if len(running) == len(ended):  # a rank that has ended well is silent by right
+            if len(running) == len(ended):  # a rank that has ended well sends no heartbeat
                 self._liveness.check()
             time.sleep(POLL_S)
 
@@ -93,12 +93,12 @@ def _liveness(settings: Settings, store: Any, size: int) -> Liveness:
 
 
 def read_results(store: Any, case: int, size: int) -> list[RankResult]:
-    """Every rank's result of a case, by rank; all must have left theirs."""
+    """Return every rank's result of a case, by rank; all must have left theirs."""
     return [pickle.loads(store.get(result_key(case, rank))) for rank in range(size)]
 
 
 def left_fault(store: Any, ranks: Iterable[int]) -> RankFault | ConfigError | None:
-    """The first fault that one of `ranks` has left, if any has."""
+    """Return the first fault that one of `ranks` has left, if any has."""
     for rank in ranks:
         if store.check([fault_key(rank)]):
             return fault_from_text(store.get(fault_key(rank)).decode())

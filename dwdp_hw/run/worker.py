@@ -24,7 +24,7 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True)
 class Work:
-    """What a group of ranks does.
+    """The cases and settings that a group of ranks runs.
 
     Attributes:
         cases: In the order of running.
@@ -41,7 +41,7 @@ def result_key(case: int, rank: int) -> str:
 
 
 def run_rank(seat: Seat, work: Work, store: Any) -> int:
-    """Measure every case; the process's exit code."""
+    """Measure every case and return the process's exit code."""
     settings = work.settings
     place = Whereabouts(seat.rank)
     group = Group(seat, store, place, settings.wait_s)

@@ -1,1 +1,1 @@
-"""Copies in the traces of profilers."""
+"""Read copies from traces of profilers and replay them."""

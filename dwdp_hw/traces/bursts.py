@@ -1,4 +1,4 @@
-"""Which traced copies belong together: calls, streams and bursts, and when each burst's clock starts.
+"""Group traced copies into calls, streams and bursts, and choose when each burst's clock starts.
 
 A burst is what one run of a program is elsewhere: the copies of all streams that move at the same time, up to an idle
 gap. Layer prefetch leaves such gaps by itself: a layer's copies follow one another within microseconds, then the stream
@@ -57,12 +57,12 @@ class StreamBurst:
 
     @property
     def elapsed_s(self) -> float:
-        """From the clock's start to the last byte."""
+        """Seconds from the clock's start to the last byte."""
         return (self.end_ns - self.start_ns) * 1e-9
 
     @property
     def bytes(self) -> int:
-        """Of all copies."""
+        """Bytes of all copies."""
         return sum(copy.bytes for copy in self.copies)
 
     @property
@@ -75,7 +75,7 @@ Burst = tuple[StreamBurst, ...]
 
 
 def find_bursts(copies: Iterable[TracedCopy], gap_s: float) -> list[Burst]:
-    """Bursts in order of time, their streams in order of GPU.
+    """Return the bursts in order of time, their streams in order of GPU.
 
     Args:
         copies: Of one kind, of any number of GPUs and processes.

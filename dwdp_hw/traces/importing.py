@@ -1,4 +1,4 @@
-"""From a composed configuration to traces that can be replayed on its cluster."""
+"""Read the traces that a configuration names, and check that they can be replayed on its cluster."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def build_import(composed: DictConfig) -> ImportJob:
 
 
 def read_trace(path: str, process: int = 0) -> Trace:
-    """Read a trace of either kind, told by its contents.
+    """Read a trace of either kind; its contents decide which.
 
     Raises:
         ConfigError: Neither of them, or something in it is missing.

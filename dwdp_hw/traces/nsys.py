@@ -1,4 +1,4 @@
-"""Copies in a SQLite file that Nsight Systems exported (`nsys export --type sqlite`).
+"""Read the copies in a SQLite file that Nsight Systems exported (`nsys export --type sqlite`).
 
 Tables and columns are those of the "SQLite Export Schema Reference" in the Nsight Systems documentation
 (docs.nvidia.com/nsight-systems, nsys-exporter/exported_data.html), which says that a table exists only when there is

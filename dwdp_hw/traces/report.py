@@ -80,7 +80,7 @@ def run_import(job: ImportJob, folder: Path, console: Console) -> list[Compariso
 
 
 def summarize(compared: Iterable[Comparison]) -> dict[str, float | int | None]:
-    """Count, 95th percentile, median, maximum of the absolute error, and bias, of streams that may be compared."""
+    """Return count, 95th percentile, median and maximum of the absolute error, and bias, of comparable streams."""
     errors = np.array([entry.error for entry in compared if entry.doubt is None])
     if not len(errors):
         return {"n": 0, "p95_abs_error": None, "median_abs_error": None, "max_abs_error": None, "bias": None}

@@ -1,4 +1,4 @@
-"""Copies in a Chrome trace that torch.profiler (Kineto) wrote, plain or gzipped.
+"""Read the copies in a Chrome trace that torch.profiler (Kineto) wrote, plain or gzipped.
 
 The fields are those that Kineto's CuptiActivity.cpp and output_json.cpp (github.com/pytorch/kineto, libkineto/src)
 write:

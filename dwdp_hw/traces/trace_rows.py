@@ -1,4 +1,4 @@
-"""Bursts as a program to replay and as recorded rows."""
+"""Turn bursts into a program to replay and into recorded rows."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ FIELDS = {
 
 
 def program_content(bursts: Sequence[Burst]) -> dict[str, Any]:
-    """A replay file: one stream for each (GPU, CUDA stream) of each burst, on one clock from the first of all."""
+    """Return a replay: one stream for each (GPU, CUDA stream) of each burst, on one clock from the first of all."""
     zero_ns = min(part.start_ns for burst in bursts for part in burst)
     return {"streams": [_stream(part, zero_ns) for burst in bursts for part in burst]}
 
 
 def recorded_rows(bursts: Sequence[Burst]) -> list[MeasuredRow]:
-    """One row for each kind of burst: bursts whose jobs are equal, starts included, are repeats of one case."""
+    """Return one row for each kind of burst; bursts with equal jobs and starts are repeats of one case."""
     alike: dict[str, list[int]] = {}
     jobs = [_jobs(burst) for burst in bursts]
     for number, own in enumerate(jobs):
@@ -48,7 +48,7 @@ def recorded_rows(bursts: Sequence[Burst]) -> list[MeasuredRow]:
 def rows_file(
     machine: Mapping[str, Any], source: str, rows: Sequence[MeasuredRow], mapping: str = "not recorded"
 ) -> str:
-    """The text of a file of recorded rows.
+    """Return the text of a file of recorded rows.
 
     Args:
         machine: Its description; GPU, count and driver decide whether rows are pooled.
@@ -144,7 +144,7 @@ def _ends(copy: TracedCopy) -> dict[str, Any]:
 
 
 def _host_s(part: StreamBurst) -> float | None:
-    """Time in the calls; None where one of them is not in the trace."""
+    """Time in the calls; None if one of them is not in the trace."""
     calls = [call[0].call for call in part.calls]
     known = [call for call in calls if call is not None]
     return sum(call.end_ns - call.start_ns for call in known) * 1e-9 if len(known) == len(calls) else None

@@ -1,4 +1,4 @@
-"""What a trace says of one copy, whichever profiler wrote it."""
+"""One copy of a trace, whichever profiler recorded it."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class TracedCopy:
         src, dst: GPU, or `HOST`.
         bytes: Length.
         start_ns, end_ns: When it ran on the device, in nanoseconds.
-        correlation: Number of the call that issued it, unique in a process; 0 where the trace does not say.
-        call: That call; None where the trace has no host side.
+        correlation: Number of the call that issued it, unique in a process; 0 if the trace does not say.
+        call: That call; None if the trace has no host side.
     """
 
     process: int
@@ -70,7 +70,7 @@ class TracedCopy:
 
 @dataclass(frozen=True)
 class Trace:
-    """Everything that a reader took from one file.
+    """All that was read from one file.
 
     Attributes:
         path: The file.

@@ -1,1 +1,1 @@
-"""Predictions against measured rows, out of sample."""
+"""Compare predictions with measured rows that no constant was fitted on."""

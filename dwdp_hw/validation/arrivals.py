@@ -1,4 +1,4 @@
-"""Predicted and measured arrivals of a row's copies, copy by copy.
+"""Compare predicted and measured arrivals of a row's copies, one by one.
 
 Zero is the start of the copy's stream in both. Predicted, that is when the stream may begin. Measured, it is the moment
 its gate saw the start, on the same GPU's clock as the arrivals, about 1 µs before the event that timed runs start at.
@@ -28,7 +28,7 @@ STAMP_RESOLUTION_S = 1e-6  # stamps of copies that arrived together differ by up
 
 @dataclass(frozen=True)
 class RankStatistics:
-    """How two series of arrivals differ. Differences are predicted less measured.
+    """Differences between two series of arrivals, each predicted less measured.
 
     A series is explained as fixed part + bytes arrived ÷ rate + calls before × time a call, as far as its copies tell
     these apart.
@@ -36,12 +36,12 @@ class RankStatistics:
     Attributes:
         rank: Which stream.
         copies, seen: Of the stream, and those whose arrival was seen.
-        rate_ratio: Predicted rate ÷ measured rate; None where fewer than two arrivals were seen.
+        rate_ratio: Predicted rate ÷ measured rate; None if fewer than two arrivals were seen.
         offset_s: Difference of the fixed parts, in seconds.
-        call_s: Difference of the time a call, in seconds; None where all copies are of one call or cannot tell.
+        call_s: Difference of the time a call, in seconds; None if all copies are of one call or cannot tell.
         largest_residual_s: The residual of largest size, in seconds, with its sign.
         largest_after_offset_s: The same without the difference of the fixed parts.
-        unexplained_s: The same without all three: a mechanism that one side lacks. None where the copies are too few.
+        unexplained_s: The same without all three: a mechanism that one side lacks. None if the copies are too few.
         out_of_order, predicted_out_of_order: Share of copies that arrived before a copy issued earlier, by more than
             the resolution of the stamps.
         watched_longer_s: Last arrival less the median of the timed runs, in seconds: what watching cost.
@@ -92,7 +92,7 @@ class RankTimeline:
         return self.predicted_s - self.measured_s
 
     def statistics(self) -> RankStatistics:
-        """What the two series say about one another."""
+        """Compare the two series: rate, offset, cost of a call, and residuals."""
         columns = self._columns()
         measured, predicted = (_fit(columns, np.sort(times)) for times in (self.measured_s, self.predicted_s))
         residual = self.residual_s
@@ -115,7 +115,9 @@ class RankTimeline:
         )
 
     def _columns(self) -> Floats:
-        """One, bytes arrived, calls before: as many as the copies tell apart, leaving a copy over to contradict."""
+        """Return the columns of the fit: one, bytes arrived, calls before.
+
+        Only columns that are independent are taken, and fewer than there are copies, so that the fit can be wrong."""
         wanted = np.column_stack([np.ones(len(self.number)), self.issued_bytes.astype(np.float64), self.call])
         scale = np.maximum(wanted.max(axis=0), 1.0)
         for count in (3, 2):
@@ -172,7 +174,7 @@ def compare_arrivals(row: RecordedRow, cluster: Cluster, options: FabricOptions,
 def one_of_each_strategy(
     rows: Sequence[RecordedRow], cluster: Cluster, options: FabricOptions
 ) -> tuple[CaseTimeline, ...]:
-    """Timelines of the stable row of each strategy with the most arrivals, then the most bytes."""
+    """Return the timelines of the stable row of each strategy with the most arrivals, then the most bytes."""
 
     def detail(row: RecordedRow) -> tuple[int, int]:
         seen = sum(int(np.count_nonzero(~np.isnan(times))) for times in row.arrival_s or ())

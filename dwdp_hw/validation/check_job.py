@@ -1,4 +1,4 @@
-"""From a composed configuration to a calibration or validation that can run."""
+"""Build a calibration or validation from a composed configuration."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class CheckJob:
         settings: How live rows are measured.
         cases: Which a live validation measures: `validation` or `incast`.
         limit_s: When a live validation ends, in seconds; None for no limit.
-        every_rule: Whether incast is predicted under every rule that nobody has measured (`workload.range`).
+        every_rule: Whether incast is predicted under every hypothesis about what is unmeasured (`workload.range`).
         workers: Processes for these predictions.
         cluster: Where a calibration starts, or whose constants predict.
         options: The model's rules.

@@ -1,4 +1,4 @@
-"""Predicted against measured, one rank of one case at a time."""
+"""Compare predicted with measured times, one rank of one case at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dwdp_sim.fabric.options import FabricOptions
 
 LAYER = "layer"
 QUEUED, AS_ISSUED, STEPS = MODES = ("queued", "as_issued", "steps")
-_MOST_RANKS = 2  # of steps that are judged: with more, which rule holds is open
+_MOST_RANKS = 2  # ranks of steps that are judged: with more, it is open which rule holds
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class ValidationRow:
         file: Where the row was read; cases of two files may have the same name.
         case, rank: What was measured.
         strategy: Strategy, or way of issuing.
-        mapping: How peer memory was mapped; None where not recorded.
+        mapping: How peer memory was mapped; None if not recorded.
         measure: `layer` for copies, `steps` for a forward step of several layers.
         issue_mode: `queued` or `as_issued`.
         ranks: Streams that ran together.
@@ -66,25 +66,25 @@ class ValidationRow:
 
     @property
     def mode(self) -> str:
-        """Which of `MODES` it is judged with."""
+        """The one of `MODES` that it is judged with."""
         return STEPS if self.measure == STEPS else self.issue_mode
 
     @property
     def outside(self) -> float:
-        """How far the measured time lies outside the predicted range, as the nearer end ÷ measured − 1; 0 inside."""
+        """Distance of the measured time from the predicted range, as the nearer end ÷ measured − 1; 0 inside."""
         nearer_s = min(max(self.measured_s, self.predicted_low_s), self.predicted_high_s)
         return nearer_s / self.measured_s - 1
 
     @property
     def width(self) -> float:
-        """Of the predicted range, as a part of the prediction."""
+        """Width of the predicted range, as a part of the prediction."""
         return (self.predicted_high_s - self.predicted_low_s) / self.predicted_s
 
 
 def compare(
     row: RecordedRow, file: str, cluster: Cluster, options: FabricOptions, *, fitted: bool
 ) -> Iterator[ValidationRow]:
-    """Every rank of a measured row beside its prediction; none counts yet."""
+    """Return every rank of a measured row beside its prediction; none counts yet."""
     predicted = predict(row, cluster, options)
     owner = row.program.call_stream[row.program.copy_call]
     for rank, measured in enumerate(row.median_s):
@@ -117,7 +117,7 @@ def compare(
 def compare_steps(
     steps: RecordedSteps, file: str, cluster: Cluster, options: FabricOptions, *, fitted: bool
 ) -> Iterator[ValidationRow]:
-    """Every rank of a measured forward step beside its prediction; none counts yet."""
+    """Return every rank of a measured forward step beside its prediction; none counts yet."""
     predicted = predict_steps(steps, cluster, options)
     owner = steps.program.call_stream[steps.program.copy_call]
     ranks = len(steps.step_s)

@@ -1,4 +1,4 @@
-"""What a calibration or a validation says on the terminal."""
+"""Print a calibration or a validation on the terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dwdp_hw.validation.validate import Validation
 
 
 def print_calibration(console: Console, found: Calibration, path: Path) -> None:
-    """Constants with intervals, what the rows could not tell, and where the cluster file is."""
+    """Print constants with intervals, what the rows do not identify, and where the cluster file is."""
     count = sum(map(len, found.rows.values()))
     table = Table(title=f"{found.cluster.description}: {count} rows", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("constant", "value", "95 % interval"):
@@ -40,7 +40,7 @@ def print_calibration(console: Console, found: Calibration, path: Path) -> None:
 
 
 def print_validation(console: Console, validation: Validation, suspects: Sequence[Suspect], report: Path) -> None:
-    """Figures of each issue mode with their bars, the ranking, and the verdict."""
+    """Print the figures of each issue mode with their bars, the ranking, and the verdict."""
     for mode in MODES:
         _say(console, validation.judged(mode))
     decided = [ranking for ranking in validation.rankings if ranking.decided]
@@ -56,7 +56,7 @@ def print_validation(console: Console, validation: Validation, suspects: Sequenc
 
 
 def print_rules(console: Console, outcome: Outcome) -> None:
-    """Which rules the rows choose, and what did not run."""
+    """Print which hypotheses the rows choose, and which cases did not run."""
     _say(console, outcome.verdict)
     if outcome.not_run:
         _say(console, f"{len(outcome.not_run)} cases failed or did not run: the report lists them")

@@ -1,4 +1,4 @@
-"""Pictures of a validation, as SVG text for embedding."""
+"""Draw the pictures of a validation as SVG text for embedding."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def errors_of(path: Path, cluster: str) -> Errors:
 
 
 def moved(before: Mapping[str, float], now: Mapping[str, float]) -> list[str]:
-    """What left its band, appeared or went, in words."""
+    """Return lines that name each case that left its band, appeared or disappeared."""
     lines = [f"{name}: error {before[name]:+.2%} is now {now[name]:+.2%}" for name in before.keys() & now.keys()
              if abs(now[name] - before[name]) > BAND]  # fmt: skip
     lines += [f"{name}: is no longer predicted" for name in before.keys() - now.keys()]

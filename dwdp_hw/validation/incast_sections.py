@@ -1,18 +1,18 @@
-"""What a report says of incast: which hypotheses the rows choose, totals and fairness, pipelines, what did not run."""
+"""Build the sections of a report on incast: hypotheses, totals and fairness, pipelines, and what did not run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from dwdp_hw.validation.comparison import ValidationRow
-from dwdp_hw.validation.rule_scores import Outcome, Step
+from dwdp_hw.validation.rule_scores import Outcome, PipelineComparison
 from dwdp_hw.validation.summary import percent
 from dwdp_sim.base.units import format_seconds
 from dwdp_sim.results.html import Section
 
 
 def incast_sections(outcome: Outcome, rows: Sequence[ValidationRow]) -> list[Section]:
-    """The sections, in the order of reading."""
+    """Return the sections, in the order of reading."""
     found = [_rules_section(outcome), _totals_section(rows)]
     if outcome.steps:
         found.append(_steps_section(outcome.steps))
@@ -53,7 +53,7 @@ def _totals(case: str, group: Sequence[ValidationRow]) -> list[str]:
     return [case, str(len(group)), f"{total / 1e9:.1f}", each, f"{min(rates) / max(rates):.3f}" if equal else "–"]
 
 
-def _steps_section(steps: Sequence[Step]) -> Section:
+def _steps_section(steps: Sequence[PipelineComparison]) -> Section:
     text = (
         "Steps of free-running layers, as issued; the range is over all hypotheses and starts, with the host's costs "
         "at their values. They are not judged."

@@ -1,4 +1,4 @@
-"""Rows for calibration and validation from this machine's GPUs."""
+"""Measure rows for calibration and validation on this machine's GPUs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SLICES = (512 * KIB, 2 * MIB, 8 * MIB)
 
 
 def calibration_cases(gpus: int) -> list[Case]:
-    """What identifies the constants of a machine with so many GPUs; with one, its host link's."""
+    """Return the cases that identify the constants of a machine with `gpus` GPUs; with one, those of its host link."""
     ranks, home = (gpus, "peer") if gpus > 1 else (2, "host")
     cases = [pieces_case(f"size_solo_{size}", 1, size, ASYNC, ranks, (0,)) for size in _SIZES]
     cases += [pieces_case(f"loop_solo_{size}", count, size, ASYNC, ranks, (0,)) for size, count in _TRAINS]
@@ -55,7 +55,7 @@ def _incast_cases(gpus: int) -> list[Case]:
 
 
 def validation_cases(gpus: int) -> list[Case]:
-    """Layers of real models under both strategies, none of which is used for fitting."""
+    """Return layers of real models under both strategies, none of which is used for fitting."""
     ranks, home, pulling = (gpus, "peer", range(gpus)) if gpus > 1 else (2, "host", range(1))
     shapes = (("v3lite36", V3_LITE, 36), ("r1_16", R1, 16), ("gptoss64", GPT_OSS, 64 if gpus > 1 else 32))
     ways = {DEFAULT.name: Strategy(DEFAULT)}

@@ -1,4 +1,4 @@
-"""Which of two ways to move the same bytes is faster: measured against predicted."""
+"""Check whether predictions rank two ways of moving the same bytes as measurements do."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Ranking:
 
 
 def rank_strategies(rows: Sequence[ValidationRow]) -> list[Ranking]:
-    """Every pair of stable cases of a file that move a layer's bytes in the same issue mode in another way."""
+    """Return every pair of stable cases of a file that move a layer's bytes in the same issue mode in another way."""
     cases: dict[tuple[str, str], list[ValidationRow]] = {}
     for row in rows:
         if row.stable and row.measure == LAYER:

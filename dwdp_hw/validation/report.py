@@ -1,4 +1,4 @@
-"""What a report on a validation says."""
+"""Write the report on a validation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST_GAINS = 24  # pairs in the picture; the table has all
 
 @dataclass(frozen=True)
 class Subject:
-    """What a report is about.
+    """The subject of a report.
 
     Attributes:
         cluster: Whose constants predicted.
@@ -44,13 +44,13 @@ class Subject:
 
 
 def html_report(validation: Validation, subject: Subject) -> str:
-    """One page: verdict, suspects, summary, errors, ranking, constants, machine, what was not tested."""
+    """Return one HTML page: verdict, suspects, summary, errors, ranking, constants, machine, what was not tested."""
     sections = _sections(validation, subject, figures=True)
     return verdict_page(_title(subject), _verdict(validation), sections, passed=validation.passed)
 
 
 def markdown_report(validation: Validation, subject: Subject) -> str:
-    """The same without pictures."""
+    """Return the report as Markdown, without pictures."""
     return verdict_markdown(_title(subject), _verdict(validation), _sections(validation, subject, figures=False))
 
 

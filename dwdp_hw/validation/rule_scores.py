@@ -1,4 +1,4 @@
-"""Which hypotheses do the measured rows choose? Judged on what was predicted before they were measured."""
+"""Score hypotheses by measured rows, against predictions that were written before the measurement."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Predictions = Mapping[str, Sequence[Expectation]]
 
 @dataclass(frozen=True)
 class Score:
-    """How well hypotheses predicted the rows that tell some apart.
+    """How well some hypotheses, which no row tells apart, predicted the rows.
 
     Attributes:
         hypotheses: Those that no row tells apart.
@@ -48,7 +48,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Step:
+class PipelineComparison:
     """One rank of a measured pipeline beside what was expected of it; the range is over hypotheses and draws."""
 
     case: str
@@ -61,21 +61,21 @@ class Step:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the rows say about the hypotheses.
+    """The scores of the hypotheses, pipelines, and cases that did not run.
 
     Attributes:
-        scores: Best first; empty where no row tells any apart.
-        steps: Pipelines.
+        scores: Best first; empty if no row tells any apart.
+        steps: Ranks of pipelines, measured beside expected.
         not_run: Cases without a row, and why.
     """
 
     scores: list[Score]
-    steps: list[Step]
+    steps: list[PipelineComparison]
     not_run: list[tuple[str, str]]
 
     @property
     def verdict(self) -> str:
-        """One line."""
+        """One line on which hypotheses the rows choose."""
         if not self.scores:
             return "hypotheses: no stable row tells them apart"
         best, *others = self.scores
@@ -103,7 +103,7 @@ def read_outcome(predictions: Path, rows: str) -> Outcome:
 
 
 def score_hypotheses(expected: Predictions, measured: Mapping[str, Sequence[float]]) -> list[Score]:
-    """Hypotheses by how likely they make the measured times, best first.
+    """Score hypotheses by how likely they make the measured times, best first.
 
     Each has one relative error beside the unknown starts, that under which its rows are likeliest
     (`likelihood.log_likelihood`). By how much all links are faster or slower than the cluster says, the rows tell that
@@ -141,7 +141,7 @@ def _told_apart(expected: Sequence[Sequence[Expectation]]) -> dict[tuple[int, ..
 
 
 def place_of(name: str, expected: Sequence[Expectation]) -> int:
-    """Place of the first expectation that is equal to that under the hypothesis `name`."""
+    """Return the index of the first expectation that is equal to that under the hypothesis `name`."""
     own = next(one for one in expected if name in one.hypotheses).draws_s
     return next(place for place, one in enumerate(expected) if _equal(one.draws_s, own))
 
@@ -159,9 +159,11 @@ def _median_s(row: MeasuredRow) -> list[float]:
     return [times["median"] * 1e-6 for times in row["device_us"]]
 
 
-def _steps(case: str, measured: Sequence[float], expected: Sequence[Expectation]) -> list[Step]:
+def _steps(case: str, measured: Sequence[float], expected: Sequence[Expectation]) -> list[PipelineComparison]:
     low_s, high_s = np.min([one.low_s for one in expected], axis=0), np.max([one.high_s for one in expected], axis=0)
     return [
-        Step(case, rank, measured_s, float(expected[0].mean_s[rank]), float(low_s[rank]), float(high_s[rank]))
+        PipelineComparison(
+            case, rank, measured_s, float(expected[0].mean_s[rank]), float(low_s[rank]), float(high_s[rank])
+        )
         for rank, measured_s in enumerate(measured)
     ]

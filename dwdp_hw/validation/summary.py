@@ -1,4 +1,4 @@
-"""The errors of many rows in a few figures. Queued rows, rows with host time and steps are never mixed."""
+"""Summarize the errors of many rows; queued rows, rows with host time and steps are never mixed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SIZES = ((10e6, "below 10 MB"), (100e6, "10 to 100 MB"), (1e9, "100 MB to 1 GB"
 
 @dataclass(frozen=True)
 class Summary:
-    """Of rows of one mode that count.
+    """The errors of the rows of one mode that count.
 
     Attributes:
         n: Figures, one a rank.
@@ -38,7 +38,7 @@ class Summary:
 
 
 def summarize(rows: Iterable[ValidationRow], mode: str) -> Summary | None:
-    """Figures of the rows of one mode that count; None where there are none."""
+    """Summarize the rows of one mode that count; None if there are none."""
     counted = [row for row in rows if row.counts and row.mode == mode]
     if not counted:
         return None
@@ -58,7 +58,7 @@ def summarize(rows: Iterable[ValidationRow], mode: str) -> Summary | None:
 
 
 def groups_of(rows: Iterable[ValidationRow]) -> dict[str, list[ValidationRow]]:
-    """Rows by strategy, size, number of ranks and mapping; a row is in one group of each."""
+    """Group rows by strategy, by size, by number of ranks and by mapping."""
     groups: dict[str, list[ValidationRow]] = {}
     for row in rows:
         size = next(name for limit, name in _SIZES if row.bytes < limit)
@@ -74,6 +74,6 @@ def groups_of(rows: Iterable[ValidationRow]) -> dict[str, list[ValidationRow]]:
 
 
 def percent(value: float, *, signed: bool = False) -> str:
-    """As `1.25 %`; what rounds to nothing has no sign."""
+    """Format a share as `1.25 %`; one that rounds to zero has no sign."""
     text = f"{100 * value:+.2f} %" if signed else f"{100 * value:.2f} %"
     return text.replace("-0.00", "0.00").replace("+0.00", "0.00")

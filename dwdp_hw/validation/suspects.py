@@ -1,4 +1,4 @@
-"""When a validation fails: which constant no longer fits?"""
+"""Find which constant no longer fits when a validation fails."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.options import FabricOptions
 
 _FAR = 3.0  # standard errors of the refit beyond which a constant has moved
-_LEAST_CHANGE = 0.02  # relative
-_ENOUGH = 8  # rows
+_LEAST_CHANGE = 0.02  # smallest relative change that counts
+_ENOUGH = 8  # rows of the calibration design from which on only those are refitted
 _MOST_COPIES = 6_000  # a refit simulates them some 200 times
 
 

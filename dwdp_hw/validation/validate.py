@@ -1,4 +1,4 @@
-"""A verdict: does the simulator predict these rows well enough?"""
+"""Judge whether the simulator predicts measured rows well enough."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SCHEMA = 3
 
 @dataclass(frozen=True)
 class Bars:
-    """What the rows that count must reach, as fractions.
+    """The largest errors that rows which count may have, as fractions.
 
     What is judged is the distance of the measured time from the predicted range, 0 within it. Of queued rows that is
     the range over draws of the ranks' starts, and where these do not matter the error of the one prediction; of rows
@@ -47,7 +47,7 @@ class Bars:
 
 @dataclass(frozen=True)
 class Validation:
-    """The outcome.
+    """The outcome of a validation.
 
     Attributes:
         cluster: Name of the cluster whose constants predicted.
@@ -56,7 +56,7 @@ class Validation:
             model can fit, not how well it predicts. Steps count only out of sample.
         rankings: Of strategies.
         bars: What was asked.
-        failures: Which bars were missed, in words; empty where it passed.
+        failures: Which bars were missed, in words; empty if it passed.
     """
 
     cluster: str
@@ -155,7 +155,7 @@ def validate(
 
 
 def name_of(mode: str) -> str:
-    """A mode in words."""
+    """Return a mode in words."""
     return "forward steps" if mode == STEPS else f"{mode} rows"
 
 

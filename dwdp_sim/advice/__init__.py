@@ -1,1 +1,1 @@
-"""`dwdp-advise`: which copy strategy to choose, how sure that is, and where it would turn."""
+"""`dwdp-advise`: recommend a copy strategy, say how certain that is, and when it would change."""

@@ -1,4 +1,4 @@
-"""The whole advice: what to choose, what it costs the host, where it turns, what fits, what it rests on."""
+"""Put the advice together: the choice, its host cost, its break-even, placements that fit, and its basis."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _FEWER_SEEDS = 3  # for host time and placements, whose differences are large
 
 @dataclass(frozen=True)
 class Advice:
-    """Everything that `dwdp-advise` has found.
+    """Everything that `dwdp-advise` found.
 
     Attributes:
         load: The user's windows beside the prefetch.
@@ -62,7 +62,7 @@ class Advice:
 
 
 def check_advisable(job: Job, config: AdviseTree) -> StepsJob:
-    """The job, if advice can be given for it.
+    """Return the job, or refuse it if no advice can be given for it.
 
     Raises:
         ConfigError: The configuration is of something that no advice can be given for.
@@ -88,7 +88,7 @@ def check_advisable(job: Job, config: AdviseTree) -> StepsJob:
 
 
 def kinds_also_compared(config: AdviseTree) -> list[StrategyKind]:
-    """The strategy of the user's own that is compared with those of this project, if there is one.
+    """Return the user's own strategy, which is compared with those of this project, if there is one.
 
     Raises:
         ConfigError: It cannot be read.
@@ -97,7 +97,7 @@ def kinds_also_compared(config: AdviseTree) -> list[StrategyKind]:
 
 
 def effort_of(config: AdviseTree) -> Effort:
-    """How much is simulated for an advice, as configured."""
+    """Return how much is simulated for an advice, as configured."""
     seeds = range(config.seed, config.seed + config.workload.replications)
     return Effort(config.advise.screen_layers, tuple(seeds), config.advise.copies, config.advise.samples)
 
@@ -109,7 +109,7 @@ def advise(
     pool: Executor | None = None,
     progress: Callable[[str, int, int], None] = lambda part, done, of: None,
 ) -> Advice:
-    """Compare every candidate for what the user runs, and ask where the answer turns.
+    """Compare every candidate for what the user runs, and find when the answer would change.
 
     Args:
         job: What the user runs.
@@ -151,12 +151,12 @@ def advise(
 
 
 def current_candidate(job: StepsJob) -> Candidate:
-    """What the user runs, as a candidate."""
+    """Return what the user runs, as a candidate."""
     return Candidate(job.layer.strategy, job.scenario.workload.carry_over)
 
 
 def possible_states(baseline: Baseline, current: Candidate, draws: int = 0) -> list[Hypothesis]:
-    """The hypotheses that default and batched copies can tell apart, what is configured first, then draws.
+    """Return the hypotheses that default and batched copies can tell apart, the configured one first, then draws.
 
     Args:
         baseline: The user's configuration.
@@ -169,5 +169,5 @@ def possible_states(baseline: Baseline, current: Candidate, draws: int = 0) -> l
 
 
 def telling_states(states: Sequence[Hypothesis]) -> list[Hypothesis]:
-    """As configured, one source in flight, and all: those between which the gain of batching lies."""
+    """Return the configured state and the two extremes of the gain of batching: one source in flight, and all."""
     return [AS_CONFIGURED, *(state for state in states if state.name in ("1 source; fair", "all sources; fair"))]

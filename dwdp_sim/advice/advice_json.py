@@ -1,4 +1,4 @@
-"""An advice as the content of `advice.json`; docs/advice.md describes the keys."""
+"""Turn an advice into the content of `advice.json`; docs/advice.md describes the keys."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ADVICE_SCHEMA_VERSION = 2
 
 
 def advice_content(job: StepsJob, config_hash: str, advice: Advice, found: dict[str, list[str]]) -> dict[str, Any]:
-    """Everything that was found.
+    """Return the content of `advice.json`.
 
     Args:
         job: What the user runs.
@@ -91,7 +91,7 @@ def advice_content(job: StepsJob, config_hash: str, advice: Advice, found: dict[
 
 
 def map_content(job: StepsJob, config_hash: str, points: Sequence[MapPoint], load: Load) -> dict[str, Any]:
-    """The map as the content of `map.json`."""
+    """Return the content of `map.json`."""
     return {
         **_head(job, config_hash),
         "schema": ADVICE_SCHEMA_VERSION,

@@ -1,4 +1,4 @@
-"""`dwdp-advise`: say which copy strategy to choose, how sure that is, and where it would turn."""
+"""`dwdp-advise`: recommend a copy strategy, say how certain that is, and when it would change."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _QUIET_S = 2.0  # anything shorter needs no progress line
 
 @dataclass(frozen=True)
 class Question:
-    """What the user runs, and what is asked about it."""
+    """The job that the user runs, and the comparison that is asked for."""
 
     config: AdviseTree
     run: CheckedRun

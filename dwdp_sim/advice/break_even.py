@@ -1,4 +1,4 @@
-"""Where the advice turns: the gain of one candidate over another as compute gets longer."""
+"""Find the break-even: how long compute must be for the gain of one candidate over another to vanish."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class BreakEven:
         state: What is true of the machine.
         ratios: Window ÷ uncontended prefetch.
         gains: At each ratio.
-        begins_at: Smallest of `ratios` with a real gain of at least half a percent; None where there is none.
-        ends_at: Largest ratio with a real gain of at least half a percent, by bisection; None where there is none,
+        begins_at: Smallest of `ratios` with a real gain of at least half a percent; None if there is none.
+        ends_at: Largest ratio with a real gain of at least half a percent, by bisection; None if there is none,
             infinite where it never ends.
         costs: Largest real loss at any ratio, as a share; 0 without one.
     """
@@ -49,7 +49,7 @@ def find_break_evens(
     layers: int,
     seeds: Sequence[int],
 ) -> list[BreakEven]:
-    """Scale all compute times and see where the gain of `of` over `over` ends.
+    """Scale all compute times and find where the gain of `of` over `over` ends.
 
     Args:
         runner: Runs trials.

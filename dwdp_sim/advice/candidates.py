@@ -1,4 +1,4 @@
-"""What could be chosen, what each engine offers today, and what would have to change for the rest."""
+"""List the strategies to compare, those that an engine offers today, and the changes that others need."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ class Candidate:
 
     @property
     def kind(self) -> str:
-        """The strategy's name, or the one that it has with a barrier of the group."""
+        """The strategy's name, or its name with a barrier of the group if it has one."""
         named = self.strategy.kind.name_with_barrier if self.strategy.barrier == "group" else None
         return named or self.strategy.name
 
     @property
     def label(self) -> str:
-        """For people."""
+        """The candidate's name for people."""
         size = f" {format_slice(self.strategy.slice_bytes)}" if self.strategy.kind.slices else ""
         return f"{self.kind}{size}{' + carry-over' if self.carry_over else ''}"
 
 
 def candidates(current: Candidate, also: Sequence[StrategyKind] = ()) -> list[Candidate]:
-    """Every strategy with every slice, what the user has first; carrying over is left to `with_other_carry`.
+    """Return every strategy with every slice size, the current one first; `with_other_carry` adds carrying over.
 
     Args:
         current: What the user runs; its implementation, wave size and slice count for all.
@@ -54,13 +54,13 @@ def _variants(strategy: Strategy, sizes: Sequence[int | None]) -> Iterator[Strat
 
 
 def pair(current: Candidate) -> tuple[Candidate, Candidate]:
-    """The default copies, and contention_opt or what would be it, in the user's engine."""
+    """Return the default copies and `contention_opt`, or its equivalent, in the user's engine."""
     default, batched = default_and_batched(current.strategy.implementation)
     return _like(current, default), _like(current, batched)
 
 
 def offered(current: Candidate) -> list[Candidate]:
-    """What the user can choose today without changing the engine: what runs already, and what the engine offers."""
+    """Return what the user can choose without changing the engine: what runs already, and what the engine offers."""
     choices = offered_by(current.strategy.implementation)
     return list(dict.fromkeys([current, *(_like(current, choice) for choice in choices)]))
 
@@ -71,7 +71,7 @@ def _like(current: Candidate, choice: Strategy) -> Candidate:
 
 
 def changes(candidate: Candidate, current: Candidate) -> list[str]:
-    """What an engine's developers would have to change; empty: nothing.
+    """Return what an engine's developers would have to change; empty if nothing.
 
     Args:
         candidate: What is wanted.

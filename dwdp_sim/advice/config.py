@@ -11,7 +11,7 @@ from dwdp_sim.job.schema import SimConfig
 
 @dataclass
 class AdviseConfig:
-    """What is compared, and how much of it."""
+    """The candidates to compare, and the effort to spend on them."""
 
     show: str = "advice"
     """advice (one screen) or map (a picture of the gain over compute window and variation)."""

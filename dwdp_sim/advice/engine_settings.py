@@ -1,4 +1,4 @@
-"""What to put into the engine's configuration."""
+"""Write the settings for the engine's configuration."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dwdp_sim.plan.kinds import BATCHED
 
 
 def engine_settings(candidate: Candidate, placement: Placement, max_num_tokens: int) -> str:
-    """A `dwdp_config:` block for TensorRT-LLM, or flags for sglang.
+    """Return a `dwdp_config:` block for TensorRT-LLM, or flags for sglang.
 
     Args:
         candidate: What the engine can do as it is.

@@ -1,4 +1,4 @@
-"""The gain of batching over the default copies, against the length of compute and how unequal the ranks are."""
+"""Map the gain of batching over the default copies against the length and the variation of compute."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def map_gain(
     layers: int,
     seeds: Sequence[int],
 ) -> list[MapPoint]:
-    """The gain at each place (ratio, variation).
+    """Return the gain at each (ratio, variation).
 
     Every layer of a step has the same window, and each rank's step a log-normal factor on it.
 

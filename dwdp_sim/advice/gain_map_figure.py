@@ -1,4 +1,4 @@
-"""The map of gains as a picture: gain as configured, and how far it depends on what nobody has measured."""
+"""Draw the map of gains: as configured, and its range over what is unmeasured."""
 
 from __future__ import annotations
 

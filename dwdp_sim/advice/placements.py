@@ -1,4 +1,4 @@
-"""Whether a placement fits, and what fewer pulled experts would give for more resident ones."""
+"""Compare placements: whether each fits into memory, and how much faster fewer pulled experts are."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class PlacementRow:
     Attributes:
         placement: Who holds what.
         memory_bytes: Experts and slots of a GPU, together.
-        fits: Whether they fit; None where the cluster does not say how much there is.
+        fits: Whether they fit; None if the cluster does not say how much there is.
         pulled_bytes: What a rank pulls for one layer.
-        gain: How much less time a step takes than with the user's placement; None where it was not simulated.
+        gain: How much less time a step takes than with the user's placement; None if it was not simulated.
     """
 
     placement: Placement
@@ -40,7 +40,7 @@ class PlacementRow:
 def compare_placements(
     runner: Trials, cluster: Cluster, candidate: Candidate, layers: int, seeds: Sequence[int]
 ) -> list[PlacementRow]:
-    """The user's placement, then others with fewer pulled and more resident experts, where the engine allows them.
+    """Compare the user's placement with others that pull fewer and hold more experts, if the engine allows them.
 
     Args:
         runner: Runs trials.

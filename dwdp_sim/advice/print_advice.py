@@ -1,4 +1,4 @@
-"""An advice on one screen: rich on a terminal, plain elsewhere."""
+"""Print an advice on one screen: in colour on a terminal, plain elsewhere."""
 
 from __future__ import annotations
 

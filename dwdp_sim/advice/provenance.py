@@ -1,4 +1,4 @@
-"""What an advice rests on: which constants were measured, which published, which assumed."""
+"""Say which constants of an advice were measured, which published and which assumed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dwdp_sim.steps.compute import ComputeConfig
 
 
 def used_constants(baseline: Baseline, current: Candidate) -> set[str]:
-    """Names of the constants that default and batched copies use.
+    """Return the names of the constants that default and batched copies use.
 
     Args:
         baseline: The user's configuration.
@@ -24,7 +24,7 @@ def used_constants(baseline: Baseline, current: Candidate) -> set[str]:
 
 
 def evidence(baseline: Baseline, current: Candidate) -> dict[str, list[str]]:
-    """Names of the constants that the advice uses, by where they came from.
+    """Return the names of the constants that the advice uses, by where they came from.
 
     Args:
         baseline: The user's configuration.
@@ -38,7 +38,7 @@ def evidence(baseline: Baseline, current: Candidate) -> dict[str, list[str]]:
 
 
 def source_lines(found: Mapping[str, list[str]], compute: ComputeConfig) -> list[str]:
-    """As lines for people; the best first.
+    """Return the sources as lines for people, the best first.
 
     Args:
         found: From `evidence`.

@@ -1,4 +1,4 @@
-"""Which candidate to take: all are screened over a few layers, the best are compared over whole forward steps."""
+"""Search for the best candidate: screen all over a few layers, compare the best over whole forward steps."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from dwdp_sim.plan.strategy import StrategyKind
 from dwdp_sim.steps.coarse_plan import COARSE_SLICES, SLICES_A_PULL
 
 ALIKE = 0.005  # gains below half a percent are not worth a change
-_NOISE = 0.02  # by which one seed over a few layers may mislead
-_SIZES_KEPT = 2  # of each strategy
-_MORE_FINALISTS = 3  # besides what is always compared
+_NOISE = 0.02  # error to expect of one seed over a few layers
+_SIZES_KEPT = 2  # slice sizes of each strategy that are compared in full
+_MORE_FINALISTS = 3  # further candidates, besides those always compared
 _SEEDS_A_STATE = 2
 
 Times = Mapping[Hypothesis, Sequence[float]]  # iteration times in seconds, one a seed
@@ -25,13 +25,13 @@ Times = Mapping[Hypothesis, Sequence[float]]  # iteration times in seconds, one 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is simulated.
+    """The effort of a search: layers, seeds, copies and draws.
 
     Attributes:
         screen_layers: MoE layers of a step when all candidates are compared.
         seeds: Seeds of the final comparison, in the state that is configured.
-        copies: Slice transfers that the final comparison may take; it runs with fewer layers where all take more.
-        samples: Draws of fitted constants from their intervals, where the cluster has any.
+        copies: Slice transfers that the final comparison may take; it simulates fewer layers if all would take more.
+        samples: Draws of fitted constants from their intervals, if the cluster has any.
     """
 
     screen_layers: int = 12
@@ -45,7 +45,7 @@ class Row:
     """One candidate of the final comparison.
 
     Attributes:
-        candidate: What it is.
+        candidate: The strategy, and whether it carries over.
         iteration: Time of a forward step in seconds, as configured.
         gain: How much less time it takes than what the user has, as a share, seed by seed.
         gains: Mean gain in each state of the machine that the final comparison ran.
@@ -69,7 +69,7 @@ class Screened:
     """One candidate over a few layers of one seed.
 
     Attributes:
-        candidate: What it is.
+        candidate: The strategy, and whether it carries over.
         gain: Over what the user has, as configured.
         final: Whether it went on, itself or as one that comes to the same simulation.
     """
@@ -81,7 +81,7 @@ class Screened:
 
 @dataclass(frozen=True)
 class Findings:
-    """What the search found.
+    """The outcome of the search.
 
     Attributes:
         rows: The final comparison; first what the user has.
@@ -107,7 +107,7 @@ def search(
     effort: Effort,
     also: Sequence[StrategyKind] = (),
 ) -> Findings:
-    """Compare everything with what the user has.
+    """Compare every candidate with what the user runs.
 
     The choice is the candidate that is never far from the best, whatever is true of the machine: its worst regret over
     the states is least.
@@ -143,7 +143,7 @@ def search(
 def trial_of(
     candidate: Candidate, state: Hypothesis = AS_CONFIGURED, layers: int | None = None, slices: int = SLICES_A_PULL
 ) -> Trial:
-    """What runs for a candidate."""
+    """Return the trial that runs a candidate."""
     return Trial(candidate.strategy, candidate.carry_over, state, layers, slices=slices)
 
 

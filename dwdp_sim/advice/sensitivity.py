@@ -1,4 +1,4 @@
-"""What batching costs the host, and what that does to a step where the host's time is not hidden."""
+"""Show what batching costs the host, and how that slows a step whose host time is not hidden."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SLICE_COSTS_S = (0.5e-6, 1.1e-6, 3.3e-6)  # seen on two H200s, and reported for 
 
 @dataclass(frozen=True)
 class HostCost:
-    """What one layer costs the host of one rank.
+    """Host time that one rank needs to issue one layer.
 
     Attributes:
         copies: Copies that it lists, mean over ranks.
@@ -70,7 +70,7 @@ class SizeRow:
 
 
 def host_cost(runner: Trials, cluster: Cluster, candidate: Candidate, issue_slice_s: float | None = None) -> HostCost:
-    """Host time of one layer, issued by one rank.
+    """Return the host time in which one rank issues one layer.
 
     Args:
         runner: Knows the copies.
@@ -85,7 +85,7 @@ def host_cost(runner: Trials, cluster: Cluster, candidate: Candidate, issue_slic
 
 
 def compare_sizes(runner: Trials, cluster: Cluster, base: Strategy, layers: int, seeds: Sequence[int]) -> list[SizeRow]:
-    """Every slice size of batching against 2 MiB: how flat the optimum is.
+    """Compare every slice size of batching with 2 MiB, to show how flat the optimum is.
 
     Args:
         runner: Runs trials.
@@ -112,7 +112,7 @@ def sweep_host_cost(
     layers: int | None,
     seeds: Sequence[int],
 ) -> list[HostRow]:
-    """Batching against the default copies where the host's time counts, over what a slice may cost.
+    """Compare batching with the default copies when host time counts, over the range of what a slice may cost.
 
     Args:
         runner: Runs trials.

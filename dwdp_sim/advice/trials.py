@@ -1,4 +1,4 @@
-"""Where candidates are tried: forward steps of a trial, for a seed, in a state of the machine, each run once."""
+"""Run trials of candidates: forward steps for a seed, under a hypothesis, each simulated only once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dwdp_sim.steps.workload import StepsWorkload
 
 @dataclass(frozen=True)
 class Host:
-    """What is assumed of the host.
+    """Assumptions about the host.
 
     Attributes:
         issue_mode: `queued` (its time is hidden) or `as_issued`.
@@ -53,7 +53,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class Trial:
-    """What runs.
+    """One variant of the user's forward steps.
 
     Attributes:
         strategy: How layers are pulled.
@@ -82,7 +82,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Baseline:
-    """What all trials of a runner have in common: the user's forward steps, but for the strategy."""
+    """What all trials have in common: the user's forward steps, apart from the strategy."""
 
     cluster: Cluster
     options: FabricOptions
@@ -94,31 +94,31 @@ class Baseline:
 
     @classmethod
     def of(cls, job: StepsJob) -> Baseline:
-        """The baseline of the user's job."""
+        """Return the baseline of the user's job."""
         layer, workload = job.layer, job.scenario.workload
         return cls(job.cluster, job.options, layer.model, layer.placement, workload, job.issue_mode, job.seed)
 
     def placed(self, trial: Trial) -> Placement:
-        """Who holds what."""
+        """Return the placement of a trial."""
         if trial.num_prefetch_experts is None:
             return self.placement
         placement = self.placement
         return Placement.create(placement.num_experts, placement.dwdp_size, None, trial.num_prefetch_experts)
 
     def coarse(self, trial: Trial) -> CoarsePlan:
-        """What is simulated for `trial`."""
+        """Return the coarse plan that is simulated for `trial`."""
         return make_coarse_plan(self.model, self.placed(trial), trial.strategy, trial.slices)
 
     def issue_mode_of(self, trial: Trial) -> str:
-        """`queued` or `as_issued`."""
+        """Return the issue mode, `queued` or `as_issued`."""
         return trial.host.issue_mode if trial.host else self.issue_mode
 
     def hides_host(self, trial: Trial) -> bool:
-        """Whether host time counts nothing."""
+        """Whether host time is hidden."""
         return self.issue_mode_of(trial) == "queued"
 
     def scenario(self, trial: Trial) -> Scenario:
-        """The forward steps of `trial`.
+        """Return the forward steps of `trial`.
 
         Raises:
             ConfigError: They cannot run.
@@ -164,7 +164,7 @@ class Baseline:
 
 
 class Trials:
-    """Runs trials, none twice.
+    """Runs trials and remembers their times, so that none runs twice.
 
     Set-ups that come to the same simulation (as small slices do where the host's time is hidden) run once.
     """
@@ -180,7 +180,7 @@ class Trials:
         self._twins: dict[tuple[Strategy, int | None, int], CoarsePlan] = {}
 
     def run(self, tasks: Iterable[tuple[Trial, int]]) -> None:
-        """Run (trial, seed) pairs that have not run, side by side."""
+        """Run those (trial, seed) pairs that have not run yet, side by side."""
         wanted: dict[tuple[object, ...], tuple[Baseline, Trial, int]] = {}
         for trial, seed in tasks:
             wanted.setdefault((*self.identity(trial), seed), (self.baseline, trial, seed))
@@ -191,19 +191,19 @@ class Trials:
             self._progress(done, len(missing))
 
     def times(self, trial: Trial, seeds: Sequence[int]) -> list[float]:
-        """Iteration time in seconds, one a seed."""
+        """Return the iteration times in seconds, one for each seed."""
         self.run((trial, seed) for seed in seeds)
         return [self._known[(*self.identity(trial), seed)] for seed in seeds]
 
     def coarse(self, trial: Trial) -> CoarsePlan:
-        """What is simulated for `trial`."""
+        """Return the coarse plan that is simulated for `trial`."""
         key = trial.strategy, trial.num_prefetch_experts, trial.slices
         if key not in self._twins:
             self._twins[key] = self.baseline.coarse(trial)
         return self._twins[key]
 
     def identity(self, trial: Trial) -> tuple[object, ...]:
-        """Equal for two trials that come to the same simulation."""
+        """Return a key that is equal for two trials with the same simulation."""
         coarse = self.coarse(trial)
         scales = () if self.baseline.hides_host(trial) and coarse.calls_scale == 1.0 else (coarse.copies, coarse.calls)
         one_source = coarse.plan.reads_one_source_a_call()
@@ -215,7 +215,7 @@ class Trials:
 
 
 def iteration_s(task: tuple[Baseline, Trial, int]) -> float:
-    """Mean time of a forward step, in seconds, of one trial and seed."""
+    """Return the mean time of a forward step, in seconds, of one trial and seed."""
     baseline, trial, seed = task
     scenario = baseline.scenario(trial)
     drawn = draw(scenario, seed)

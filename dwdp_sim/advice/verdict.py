@@ -1,4 +1,4 @@
-"""The advice in one or two sentences."""
+"""Put the advice into one or two sentences."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dwdp_sim.base.units import format_bytes, format_seconds
 
 
 def verdict(findings: Findings, own: PlacementRow) -> list[str]:
-    """What to choose today and, where it is worth it, what a change of the engine would give.
+    """Return what to choose today and, if it is worth it, what a change of the engine would gain.
 
     Args:
         findings: Of the search.
@@ -86,19 +86,19 @@ def _in_the_worst_case(findings: Findings) -> str:
 
 
 def percent(row: Row) -> str:
-    """The gain with its interval."""
+    """Format the gain with its interval."""
     half = "" if math.isnan(row.gain.half_width) else f" ± {100 * row.gain.half_width:.1f}"
     return f"{100 * row.gain.mean:+.1f}{half} %"
 
 
 def percent_range(row: Row) -> str:
-    """Lowest and highest gain over the states."""
+    """Format the lowest and highest gain over the states."""
     low, high = row.gain_range
     return f"{100 * low:+.1f} to {100 * high:+.1f} %"
 
 
 def break_even_lines(break_evens: Sequence[BreakEven]) -> list[str]:
-    """Where batching stops to pay."""
+    """Return lines that say from which ratio on batching no longer pays."""
     lines = []
     for turning in break_evens:
         if turning.begins_at is None or turning.ends_at is None:

@@ -1,4 +1,4 @@
-"""How the user's compute stands to the prefetch: the ratio that decides, and how unequal the ranks are."""
+"""Measure how long the user's compute windows are relative to the prefetch, and how unequal the ranks are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dwdp_sim.steps.scenario import draw
 
 @dataclass(frozen=True)
 class Load:
-    """Compute windows beside the prefetch that they have to hide.
+    """Compute windows and the prefetch that they have to hide.
 
     Attributes:
         window_s: Mean compute time of a MoE layer.
@@ -36,7 +36,7 @@ class Load:
 
 
 def measure_load(baseline: Baseline, strategy: Strategy, seeds: Sequence[int]) -> Load:
-    """Look at the windows that the seeds draw.
+    """Measure the windows that the seeds draw.
 
     Args:
         baseline: The user's configuration.

@@ -1,1 +1,1 @@
-"""What everything uses: errors, units, arrays, files, estimates."""
+"""Building blocks that every package uses: errors, units, arrays, files, estimates."""

@@ -1,4 +1,4 @@
-"""Types of the arrays that travel between modules."""
+"""Types of the NumPy arrays that modules pass to one another."""
 
 from __future__ import annotations
 

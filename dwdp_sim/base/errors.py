@@ -1,4 +1,4 @@
-"""What is raised on purpose: one root for all of it, a bad value by name, and how a process ends with that."""
+"""Errors that this toolkit raises on purpose, and how a process ends with one: a single line and exit code 2."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from typing import NoReturn
 
 BAD_INPUT = 2
-_MOST_CHARACTERS = 200  # of a value
+_MOST_CHARACTERS = 200  # characters of a value in a message
 
 
 class DwdpError(Exception):
@@ -31,16 +31,16 @@ class ConfigError(DwdpError, ValueError):
 
 
 def stop(message: object) -> NoReturn:
-    """End the process as bad input ends: one line on standard error, exit code 2."""
+    """End the process with one line on standard error and exit code 2, as every bad input does."""
     sys.stderr.write(f"{os.path.basename(sys.argv[0])}: {visible(str(message))}\n")
     sys.exit(BAD_INPUT)
 
 
 def visible(text: str) -> str:
-    """`text` on one line: line ends and other characters that do not print as their escapes."""
+    """Return `text` on one line, with line ends and other unprintable characters as escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def shorten(text: str) -> str:
-    """`text`, or its beginning where it is longer than a message should be."""
+    """Return `text`, or its beginning if it is longer than a message should be."""
     return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}…"

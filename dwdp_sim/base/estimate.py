@@ -28,7 +28,7 @@ class Estimate:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Estimate:
-        """From one value a replication."""
+        """Return the estimate from one value for each replication."""
         count = len(values)
         if count < 2:
             return cls(float(values[0]), math.nan, count)
@@ -37,12 +37,12 @@ class Estimate:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether the interval lies on one side of zero: a paired difference that is real."""
+        """Whether the interval lies on one side of zero, so that a paired difference is significant."""
         return abs(self.mean) > self.half_width
 
 
 def paired_gain(of: Sequence[float], over: Sequence[float]) -> Estimate:
-    """How much less time `of` takes than `over`, as a share: over ÷ of − 1, replication by replication.
+    """Return the gain in speed of `of` over `over`, replication by replication: over ÷ of − 1.
 
     Args:
         of: Times under one strategy, one a seed.

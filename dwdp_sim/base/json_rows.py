@@ -1,4 +1,4 @@
-"""JSON files that people read and compare: one row a line."""
+"""Write JSON that people can read and compare: one row on each line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def json_rows(content: Any, levels: int = 2) -> str:
-    """Write `content` as JSON with every entry of the outer levels on a line of its own, and what is below in it.
+    """Return `content` as JSON with each entry of the outer levels, and all that is in it, on a line of its own.
 
     Args:
         content: What `json.dumps` takes, with strings as keys.

@@ -1,4 +1,4 @@
-"""Sizes and times at the edges: text such as ``2MiB`` in, readable figures out. Inside, everything is SI."""
+"""Read sizes such as ``2MiB`` and format readable figures; everything in between is in SI units."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def parse_slice(value: object, key: str) -> int | None:
 
 
 def format_bytes(size: float) -> str:
-    """Bytes in decimal units with three or four significant figures: ``4.756 GB``."""
+    """Format bytes in decimal units with three or four significant figures: ``4.756 GB``."""
     for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= scale:
             return f"{size / scale:.4g} {unit}"
@@ -60,7 +60,7 @@ def format_bytes(size: float) -> str:
 
 
 def format_slice(size: int | None) -> str:
-    """A slice size in binary units where it is whole: ``2 MiB``; None, which cuts nothing, is ``whole pulls``."""
+    """Format a slice size, in binary units if exact: ``2 MiB``; None, which cuts nothing, is ``whole pulls``."""
     if size is None:
         return "whole pulls"
     for unit, scale in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
@@ -70,7 +70,7 @@ def format_slice(size: int | None) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """A time with four significant figures in the unit that suits it: ``6.213 ms``."""
+    """Format a time with four significant figures in the unit that suits it: ``6.213 ms``."""
     for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
         if abs(seconds) >= scale:
             return f"{seconds / scale:.4g} {unit}"

@@ -1,4 +1,4 @@
-"""A file that a user names."""
+"""Read a file that a user names; whatever is wrong with it is a `ConfigError`."""
 
 from __future__ import annotations
 

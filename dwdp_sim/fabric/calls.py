@@ -1,4 +1,4 @@
-"""Calls on streams: what a copy engine runs, what it waits for, and where each stream's time goes."""
+"""Driver calls on streams: what a copy engine runs, what each call waits for, and where each stream's time goes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from dwdp_sim.fabric.max_min import Flow
 
 
 class Engine(Protocol):
-    """A copy engine as calls and gates see it."""
+    """The part of a copy engine that calls and gates use."""
 
     def offer(self, call: Call) -> None:
-        """`call` is the head of its stream and for this engine."""
+        """Accept `call`, which has become the head of its stream."""
 
     def wake(self) -> None:
         """Look again for work: a call was issued or a gate opened."""
@@ -23,7 +23,7 @@ class Engine(Protocol):
 
 @dataclass
 class Gate:
-    """Opens once; a call behind it waits, and its stream with it.
+    """A gate that opens once; calls behind it wait, and so does the rest of their stream.
 
     Attributes:
         is_slot: Whether it says that the call's slot is free, by an event of the compute stream. The wait for a slot is
@@ -38,7 +38,7 @@ class Gate:
     _waiting: list[Engine] = field(default_factory=list)
 
     def open(self, now_s: float) -> None:
-        """Let everything behind it go on."""
+        """Open the gate and wake the engines whose calls wait behind it."""
         self.opened_s = now_s
         for engine in self._waiting:
             engine.wake()
@@ -102,7 +102,7 @@ class Call:
     end_s: float = 0.0
 
     def issue(self, now_s: float) -> None:
-        """The host has made the call."""
+        """Note that the host has made the call, so that its engine may run it."""
         self.issue_s = now_s
         self.stream.issued.append(self)
         if len(self.stream.issued) == 1:

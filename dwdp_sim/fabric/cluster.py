@@ -1,4 +1,4 @@
-"""A cluster: a machine, and its constants by name."""
+"""A cluster: GPUs of one kind, how they are connected, and the constants that describe their speed."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ MAPPINGS = ("ipc", "vmm_fd", "vmm_fabric")
 
 @dataclass(frozen=True)
 class Cluster:
-    """A machine as the contention model sees it.
+    """What the contention model knows of a machine: its size, its mappings and its constants.
 
     Attributes:
         name: The name users select it by.
         description: One line for people.
-        gpu: Kind of its GPUs, as in `compute_config.ComputeConfig.gpu`; empty where nobody says.
+        gpu: Kind of its GPUs, as in `compute.ComputeConfig.gpu`; empty if unknown.
         num_gpus: GPUs that can pull from one another.
         mapping: How peer memory is mapped; rates differ by it.
         home: Where the peers' experts are: `peer`, `host` or `local`.
@@ -58,7 +58,7 @@ class Cluster:
 
     @property
     def memory_bytes(self) -> float | None:
-        """Bytes of a GPU's memory; None where the cluster does not say.
+        """Bytes of a GPU's memory; None if the cluster does not say.
 
         Raises:
             ConfigError: It is not a number.
@@ -67,7 +67,7 @@ class Cluster:
         return None if said is None or said.value is None else self.number("gpu_memory_bytes")
 
     def with_values(self, values: Mapping[str, Any]) -> Cluster:
-        """The same machine with other values of some of its constants; units, sources and intervals stay.
+        """Return the same cluster with other values of some of its constants; units, sources and intervals stay.
 
         Raises:
             ConfigError: It has no such constant.

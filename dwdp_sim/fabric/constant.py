@@ -1,4 +1,4 @@
-"""One constant of a machine: its value with unit, direction and origin, and the shapes that values can have."""
+"""One constant of a cluster: its value with unit, direction and origin, and the checks of values."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ PROVENANCES = ("measured", "public", "vendor", "assumed")
 
 @dataclass(frozen=True)
 class Constant:
-    """One constant of a machine.
+    """One number, or table of numbers, that describes a cluster, with its unit and where it comes from.
 
     Attributes:
         value: A number; a table [[bytes, seconds], …]; or a mapping by peer-memory mapping or by kind of copy.
         unit: SI unit.
-        provenance: `measured`, `public` (somebody's published measurement), `vendor` (data sheet) or `assumed`.
+        provenance: `measured`, `public` (a published measurement), `vendor` (data sheet) or `assumed`.
         source: Which rows, which publication, or why this assumption.
         direction: For rates and factors: which way the bytes go.
         interval: 95 % interval of the value, where it was fitted; shaped as the value, with [low, high] for a number.

@@ -31,7 +31,7 @@ class CopyEngine:
         env.process(self._run())
 
     def offer(self, call: Call) -> None:
-        """`call` is the head of its stream and for this engine."""
+        """Accept `call`, which has become the head of its stream."""
         self._pending.append(call.stream)
         if call.gate is not None:
             call.gate.wake_when_open(self)
@@ -55,7 +55,7 @@ class CopyEngine:
             yield from self._execute(stream, stream.issued[0])
 
     def _choose(self, current: Stream | None) -> Stream | None:
-        """The stream to serve next, or None where all wait."""
+        """The stream to serve next, or None if all wait."""
         open_ = [s for s in self._pending if (gate := s.issued[0].gate) is None or gate.opened_s is not None]
         if any(s is current for s in open_):
             return current
@@ -120,9 +120,9 @@ class CopyEngine:
         if factor == 1.0 or not flow.is_peer or seconds <= 0.0:
             yield self._env.timeout(least_s)
             return
-        watch = self._fabric.watch(flow.gpu, leaving=flow.kind == "pull")
+        meter = self._fabric.watch(flow.gpu, leaving=flow.kind == "pull")
         yield self._env.timeout(seconds)
-        left_s = max((factor - 1.0) * self._fabric.stop(watch), least_s - seconds)
+        left_s = max((factor - 1.0) * self._fabric.stop(meter), least_s - seconds)
         stream.gap_s += left_s - (least_s - seconds)
         yield self._env.timeout(left_s)
 

@@ -1,4 +1,4 @@
-"""The numbers that one run of a program needs, taken from a cluster: just those, each checked."""
+"""Take from a cluster the constants that one program needs, and check each of them."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class FabricConstants:
 
     @cached_property
     def issue_costs(self) -> IssueCosts:
-        """What calls cost the host."""
+        """What driver calls cost the host."""
         return IssueCosts(self.issue_async_s, self.issue_batch_s, self.issue_slice_s)
 
 

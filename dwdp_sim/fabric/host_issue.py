@@ -1,4 +1,4 @@
-"""The host's side of a call: what making it costs, and when the host comes back from it."""
+"""Simulate the host's side of a driver call: what it costs to make, and when it returns."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What nobody has measured about a machine, as hypotheses: the one place where commands, studies and reports find them.
+"""Hypotheses about what is unmeasured: how the inside of a copy engine and of a source may really work.
 
-With three GPUs and more, nobody has published how a copy engine walks a batch, how a source serves several readers, or
+With three GPUs and more, it is unpublished how a copy engine walks a batch, how a source serves several readers, or
 what they cost it. A hypothesis is a name with the constants and options in which it differs from the configured ones.
 """
 
@@ -30,7 +30,7 @@ Settings = tuple[tuple[str, Any], ...]
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One way in which a machine may really work; what it does not name is as configured.
+    """One way in which a machine may really work; whatever it does not set stays as configured.
 
     Attributes:
         name: In the field's words, such as `2 sources, oldest; fifo`.
@@ -67,19 +67,19 @@ AS_CONFIGURED = Hypothesis("as configured")
 
 
 def without_walk(hypothesis: Hypothesis) -> Hypothesis:
-    """The hypothesis without what only a batch over several sources can tell."""
+    """Return the hypothesis without the settings that matter only to a batch over several sources."""
     kept = tuple((name, value) for name, value in hypothesis.constants if name not in _WALK)
     options = tuple((n, v) for n, v in hypothesis.options if n != "batch_order" and (n, v) != ("sharing", "equal"))
     return replace(hypothesis, constants=kept, options=options)
 
 
 def places(sources: int | str, refill: str = "oldest", engines: int = 1) -> Settings:
-    """The settings of an engine that has so many sources of a batch in flight."""
+    """Return the settings of an engine that has `sources` sources of a batch in flight at once."""
     return ("in_flight_sources", sources), ("refill", refill), ("batch_engines", engines)
 
 
 def byte_window(limit: int) -> Settings:
-    """The settings of an engine that requests a batch in order, at most `limit` bytes ahead."""
+    """Return the settings of an engine that requests a batch in order, at most `limit` bytes ahead."""
     return ("refill", "bytes"), ("in_flight_bytes", limit), ("batch_engines", 1)
 
 
@@ -120,7 +120,7 @@ is none); in no range, but named wherever a conclusion would change with it."""
 
 
 def hypotheses(cluster: Cluster, options: FabricOptions) -> list[Hypothesis]:
-    """Everything that may be true of a machine, what is configured first.
+    """Return every hypothesis about a machine, the configured one first.
 
     Every walk of a batch is crossed with every sharing, since two may differ from what is configured at once; incast
     and both-ways losses are varied one at a time. What has been measured is not questioned: constants whose provenance
@@ -144,7 +144,7 @@ def hypotheses(cluster: Cluster, options: FabricOptions) -> list[Hypothesis]:
 
 
 def samples(cluster: Cluster, count: int, used: Iterable[str]) -> list[Hypothesis]:
-    """Draws of the constants from their intervals; none where none of the used ones has been fitted."""
+    """Draw the constants from their intervals; empty if none of the used constants has been fitted."""
     fitted = [cluster.constants[name] for name in used]
     if not any(constant.interval is not None and constant.provenance != "assumed" for constant in fitted):
         return []
@@ -153,7 +153,7 @@ def samples(cluster: Cluster, count: int, used: Iterable[str]) -> list[Hypothesi
 
 @dataclass(frozen=True)
 class Variant:
-    """What a program runs on under one or several hypotheses that it cannot tell apart.
+    """The cluster and options under one hypothesis, or under several that give a program the same times.
 
     Attributes:
         hypotheses: Their names.
@@ -175,7 +175,7 @@ def variants(
     *,
     in_steps: bool = False,
 ) -> list[Variant]:
-    """The different machines that `program` meets under some hypotheses, in their order.
+    """Return one variant for each group of hypotheses that give `program` the same times, in their order.
 
     Args:
         chosen: What may be true.
@@ -202,7 +202,7 @@ def variants(
 def distinct(
     chosen: Sequence[Hypothesis], programs: Sequence[Program], cluster: Cluster, options: FabricOptions
 ) -> list[Hypothesis]:
-    """Of hypotheses that none of `programs` can tell apart the first, in their order."""
+    """Return the hypotheses in order, without those that give all `programs` the same times as an earlier one."""
     found: dict[object, Hypothesis] = {}
     for hypothesis in chosen:
         machine, alternatives = hypothesis.machine(cluster, options)

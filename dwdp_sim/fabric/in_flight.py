@@ -1,4 +1,4 @@
-"""The copies of one batch inside the copy engine: which may be in flight together, and which goes next."""
+"""Choose which copies of a batch are in flight at the same time, and which one starts next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What issuing copies costs the host: the one formula for simulated calls, predicted rows and advice."""
+"""Host time of issuing copies: one formula for simulated calls, predicted rows and advice."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class IssueCosts:
 
     @classmethod
     def of_cluster(cls, cluster: Cluster, slice_s: float | None = None) -> IssueCosts:
-        """The costs of a cluster's host.
+        """Return the costs of a cluster's host.
 
         Args:
             cluster: Gives them.
@@ -44,7 +44,7 @@ class IssueCosts:
         return cls(single_s, batch_s, cluster.number("issue_slice_s") if slice_s is None else slice_s)
 
     def of(self, calls: _Number, copies: _Number, *, batched: bool) -> _Number:
-        """Host seconds of so many calls that issue so many copies together, as batches or one by one."""
+        """Return host seconds for calls that together issue a number of copies, in batches or one by one."""
         if batched:
             return calls * self.batch_s + copies * self.slice_s
         return calls * self.async_s

@@ -1,4 +1,4 @@
-"""The links as a SimPy component: copies start, share, and finish."""
+"""Simulate the links in SimPy: copies start, share the bandwidth, and finish."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _CLOCK_STEPS = 4  # units in the clock's last place within which two instants ar
 
 
 @dataclass
-class Watch:
-    """Counts the seconds in which one direction of a GPU moves bytes from or to other GPUs."""
+class DirectionMeter:
+    """A counter of the seconds in which one direction of a GPU moves bytes from or to other GPUs."""
 
     gpu: int
     leaving: bool
@@ -70,7 +70,7 @@ class Fabric:
         self._share_s = [0.0] * engines
         self._moving_s = [0.0] * engines
         self._blocked_s = [0.0] * engines
-        self._watches: list[Watch] = []
+        self._meters: list[DirectionMeter] = []
         self.finished = 0
         self.left_queue_s: dict[int, float] = {}
         self.samples: list[tuple[float, RateSet]] | None = [] if record else None
@@ -91,21 +91,21 @@ class Fabric:
         self._alarms[engine] = _Alarm(size, size, call)
         self._settle_soon()
 
-    def watch(self, gpu: int, *, leaving: bool) -> Watch:
-        """Start to count the time in which bytes leave `gpu` for another GPU, or arrive from one."""
+    def watch(self, gpu: int, *, leaving: bool) -> DirectionMeter:
+        """Start counting the seconds in which bytes leave `gpu` for other GPUs, or arrive from them."""
         self._advance()
-        watch = Watch(gpu, leaving)
-        self._watches.append(watch)
-        return watch
+        meter = DirectionMeter(gpu, leaving)
+        self._meters.append(meter)
+        return meter
 
-    def stop(self, watch: Watch) -> float:
-        """Stop counting; the seconds counted."""
+    def stop(self, meter: DirectionMeter) -> float:
+        """Stop counting and return the seconds counted."""
         self._advance()
-        self._watches.remove(watch)
-        return watch.moved_s
+        self._meters.remove(meter)
+        return meter.moved_s
 
     def spent_s(self, engine: int) -> tuple[float, float]:
-        """Seconds of `engine` so far: at the rate it would have alone, and the rest, lost to others.
+        """Return the busy seconds of `engine` so far, in two parts: what it would have needed alone, and contention.
 
         Right at instants at which one of its copies has just arrived or none of them is under way.
         """
@@ -140,9 +140,9 @@ class Fabric:
         for engine, share in zip(engines, shares, strict=True):
             self._share_s[engine] += share * elapsed
             self._moving_s[engine] += elapsed
-        for watch in self._watches:
-            if any(watch.sees(self._model.flows[flow]) for flow in flows):
-                watch.moved_s += elapsed
+        for meter in self._meters:
+            if any(meter.sees(self._model.flows[flow]) for flow in flows):
+                meter.moved_s += elapsed
         if self._fifo:
             waiting = {self._model.flows[entry[0]].engine for queue in self._queues.values() for entry in queue}
             for engine in waiting.difference(engines):

@@ -1,4 +1,4 @@
-"""The shortest time that any schedule could take: the busiest resource at its best rate."""
+"""The lower bound of a prefetch: no schedule is faster than the busiest link at its best rate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dwdp_sim.plan.program import HOST, Program
 
 
 def lower_bound_s(program: Program, constants: FabricConstants) -> float:
-    """The largest over all resources of bytes ÷ best capacity: no incast, no both-ways loss, no gap, no host."""
+    """Return the largest bytes ÷ capacity of any resource, ignoring incast, both-ways loss, gaps and the host."""
     src, dst, size = program.copy_src, program.copy_dst, program.copy_bytes.astype(np.float64)
     peer = (src != dst) & (src != HOST) & (dst != HOST)
     pushed = peer & (src == program.stream_gpu[program.call_stream[program.copy_call]])

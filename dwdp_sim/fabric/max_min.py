@@ -1,4 +1,4 @@
-"""Max-min fair sharing of links among flows, and what lowers a link's capacity.
+"""Share links among flows by max-min fairness.
 
 A flow moves the bytes of one copy engine from one endpoint to another. It uses three resources: the source's egress,
 the destination's ingress, and the pair's own cap.
@@ -15,7 +15,7 @@ _TIE = 1.0 + 1e-12  # resources this close to the tightest one saturate with it
 
 
 class Flow(NamedTuple):
-    """A direction in which a copy engine moves bytes.
+    """One copy engine moving bytes from one endpoint to another.
 
     Attributes:
         engine: Number of the copy engine.

@@ -1,4 +1,4 @@
-"""Which alternatives of the contention model a run uses."""
+"""Choices between alternatives of the contention model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BATCH_ORDERS = ("kept", "swapped", "random")
 
 @dataclass(frozen=True)
 class FabricOptions:
-    """Alternatives of the model, to be chosen by data.
+    """Choices between alternatives of the contention model; measurements decide which one is right.
 
     Attributes:
         sharing: `fair` (max-min), `equal` (max-min, but the copies that one engine has in flight are equally fast) or

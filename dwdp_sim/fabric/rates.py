@@ -1,4 +1,4 @@
-"""How fast each flow moves, given which flows move: sharing, incast and both-ways loss."""
+"""Compute the rate of each moving flow: fair sharing, incast and both-ways loss."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class RateSet(NamedTuple):
 
 
 class RateModel:
-    """Rates of any set of flows, remembered by set."""
+    """Solves the rates of a set of flows once and remembers them."""
 
     def __init__(self, constants: FabricConstants, options: FabricOptions) -> None:
         self._constants = constants

@@ -1,4 +1,4 @@
-"""Run a copy program on a simulated cluster: program and constants in, timeline out."""
+"""Run a copy program on a simulated cluster and return its timeline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dwdp_sim.fabric.engine import Process
 from dwdp_sim.fabric.fabric_constants import FabricConstants
 from dwdp_sim.fabric.host_issue import issue_by_host
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.fabric.simulation import Machine
+from dwdp_sim.fabric.simulation import Simulation
 from dwdp_sim.fabric.timeline import LinkRates, SimulatedTimeline
 from dwdp_sim.plan.program import Program
 
@@ -42,25 +42,25 @@ def simulate(
         early = replace(program, stream_start_s=program.stream_start_s - first_s)
         found = simulate(early, constants, options, seed=seed, record_links=record_links, progress=progress)
         return _later(found, program, first_s)
-    machine = Machine(program, constants, options or FabricOptions(), seed=seed, record_links=record_links)
-    env = machine.env
+    simulation = Simulation(program, constants, options or FabricOptions(), seed=seed, record_links=record_links)
+    env = simulation.env
     streams = [Stream(free_s=start) for start in program.stream_start_s.tolist()]
     hosts = {gpu: simpy.Resource(env) for gpu in set(program.stream_gpu.tolist())}
-    barriers = machine.barriers()
+    barriers = simulation.barriers()
     calls: list[Call] = []
     for number, (stream, gpu) in enumerate(zip(streams, program.stream_gpu.tolist(), strict=True)):
-        own = machine.calls(number, stream, barriers)
+        own = simulation.calls(number, stream, barriers)
         calls += own
         if program.stream_queued[number]:
             env.process(_issue_all(env, own, stream.free_s))
         else:
             env.process(_host_thread(env, hosts[gpu], constants, own, stream.free_s))
-    machine.run(lambda: False, progress)
-    if machine.fabric.finished < len(program.copy_bytes):
+    simulation.run(lambda: False, progress)
+    if simulation.fabric.finished < len(program.copy_bytes):
         raise RuntimeError(
-            f"only {machine.fabric.finished} of {len(program.copy_bytes)} copies arrived: a barrier never opens"
+            f"only {simulation.fabric.finished} of {len(program.copy_bytes)} copies arrived: a barrier never opens"
         )
-    return _timeline(program, machine, streams, calls)
+    return _timeline(program, simulation, streams, calls)
 
 
 def _later(timeline: SimulatedTimeline, program: Program, first_s: float) -> SimulatedTimeline:
@@ -95,11 +95,11 @@ def _host_thread(
             yield from issue_by_host(env, call, constants)
 
 
-def _timeline(program: Program, machine: Machine, streams: list[Stream], calls: list[Call]) -> SimulatedTimeline:
+def _timeline(program: Program, simulation: Simulation, streams: list[Stream], calls: list[Call]) -> SimulatedTimeline:
     """Collect what happened, with the copies back in the program's order."""
-    copies, order = machine.copies, machine.order
+    copies, order = simulation.copies, simulation.order
     start, end = np.empty(len(order)), np.empty(len(order))
-    for place, moved_s in machine.fabric.left_queue_s.items():
+    for place, moved_s in simulation.fabric.left_queue_s.items():
         copies.start_s[place] = moved_s
     start[order], end[order] = copies.start_s, copies.end_s
     last = program.stream_start_s.copy()
@@ -107,7 +107,7 @@ def _timeline(program: Program, machine: Machine, streams: list[Stream], calls: 
     issue_s = np.empty(len(calls))
     issue_s[np.argsort(program.call_stream, kind="stable")] = [call.issue_s for call in calls]
     parts = np.array([(s.host_s, s.gap_s, s.transfer_s, s.contention_s) for s in streams]).reshape(-1, 4).T
-    samples = machine.fabric.samples
+    samples = simulation.fabric.samples
     return SimulatedTimeline(
         program=program,
         copy_issue_s=issue_s[program.copy_call],
@@ -118,5 +118,5 @@ def _timeline(program: Program, machine: Machine, streams: list[Stream], calls: 
         gap_s=parts[1],
         transfer_s=parts[2],
         contention_s=parts[3],
-        links=None if samples is None else LinkRates(samples, machine.flows),
+        links=None if samples is None else LinkRates(samples, simulation.flows),
     )

@@ -1,4 +1,4 @@
-"""The machine that runs a copy program: its copies on one fabric, its engines, and calls made ready for them."""
+"""Simulate a copy program: one fabric, a copy engine for each GPU that copies, and the program's calls."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from dwdp_sim.plan.program import HOST, Program
 _STEPS_PER_PROGRESS = 4096
 
 
-class Machine:
-    """One simulation's fabric and copy engines, for the copies of one program.
+class Simulation:
+    """The fabric and copy engines of one simulation, with the copies of one program.
 
     Attributes:
         env: SimPy's environment.
@@ -60,12 +60,12 @@ class Machine:
         return len(self._calls_of)
 
     def barriers(self) -> Barriers:
-        """Closed barriers for one run of the program's calls."""
+        """Return closed barriers for one run of the program's calls."""
         calls_at = Counter(barrier for calls in self._calls_of for *_, barrier in calls if barrier != NO_BARRIER)
         return Barriers(self.env, self._constants.barrier_s, calls_at)
 
     def calls(self, stream_number: int, stream: Stream, barriers: Barriers) -> list[Call]:
-        """The program's calls on one of its streams, none of them issued yet; each time new ones."""
+        """Return new, not yet issued `Call`s of one stream of the program."""
         calls = []
         for first, last, is_batch, barrier in self._calls_of[stream_number]:
             flow = self.flows[self.copies.flow_of[first]]

@@ -1,4 +1,4 @@
-"""When each copy of a program moved: what every executor finds, and what only the simulator can add."""
+"""Timelines: when each copy of a program moved, and what only the simulator knows about it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class LinkRates:
 
 @dataclass(frozen=True)
 class SimulatedTimeline(Timeline):
-    """A timeline of the simulator, which also knows why it took so long.
+    """A timeline from the simulator, with the parts that each stream's time consists of.
 
     Attributes:
         host_s, gap_s, transfer_s, contention_s: A partition of each stream's elapsed time, shape (streams,). The wait

@@ -1,1 +1,1 @@
-"""From a command line to a checked job."""
+"""Build a checked job from a command line, from a configuration or from Python objects."""

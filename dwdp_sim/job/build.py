@@ -1,4 +1,4 @@
-"""From a composed configuration to a job that can run: resolved, checked and built in one walk."""
+"""Build a job that can run from a composed configuration: resolve it, check it, and create its objects."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dwdp_sim.plan.program_file import read_program
 
 
 def build_composed(composed: DictConfig, overrides: Iterable[str]) -> CheckedRun:
-    """As `build_run`, from what Hydra composed, without its own node."""
+    """Build as `build_run` does, from what Hydra composed without its own node."""
     return build_run(cast(SimConfig, OmegaConf.to_object(composed)), overrides)
 
 
@@ -47,7 +47,7 @@ def build_run(config: SimConfig, overrides: Iterable[str] = ()) -> CheckedRun:
 
 
 def build_job(config: SimConfig) -> Job:
-    """The job of a resolved configuration.
+    """Build the job of a resolved configuration.
 
     Raises:
         ConfigError: Something in it cannot be used.
@@ -67,7 +67,7 @@ def build_job(config: SimConfig) -> Job:
 
 
 def build_layer_job(config: SimConfig) -> LayerJob:
-    """The job of a resolved configuration of one layer (workload=layer).
+    """Build the job of a resolved configuration of one layer (workload=layer).
 
     Raises:
         ConfigError: Something in it cannot be used.
@@ -87,7 +87,7 @@ def build_layer_job(config: SimConfig) -> LayerJob:
 
 
 def build_replay_job(config: SimConfig) -> ReplayJob:
-    """The job of a resolved configuration of a program (workload=replay).
+    """Build the job of a resolved configuration of a program (workload=replay).
 
     Raises:
         ConfigError: Something in it cannot be used.
@@ -118,7 +118,7 @@ def check_walk(cluster: ClusterConfig, explicit: Set[str]) -> None:
 
 
 def _must_be_default(explicit: Set[str]) -> None:
-    """The published cases say themselves what runs."""
+    """Refuse keys that would change a published case: the case itself decides what runs."""
     for key in sorted(explicit):
         if key.split(".")[0] in ("model", "cluster", "strategy", "compute", "dwdp", "fabric"):
             raise ConfigError(key, "given", "workload=published runs the published cases as they are; leave it out")

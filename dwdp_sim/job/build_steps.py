@@ -1,4 +1,4 @@
-"""From a resolved configuration to forward steps that can run."""
+"""Build forward steps from a resolved configuration."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dwdp_sim.steps.workload import MOST_STEPS, StepsWorkload
 
 
 def build_steps_job(config: SimConfig) -> StepsJob:
-    """The job of a resolved configuration of forward steps (workload=iteration).
+    """Build the job of a resolved configuration of forward steps (workload=iteration).
 
     Raises:
         ConfigError: Something in it cannot be used.
@@ -34,7 +34,7 @@ def build_steps_job(config: SimConfig) -> StepsJob:
 
 
 def build_workload(config: SimConfig) -> StepsWorkload:
-    """What the `workload` and `compute` groups say of forward steps.
+    """Build the workload that the `workload` and `compute` groups describe.
 
     Raises:
         ConfigError: A value is out of range, or the file of lengths cannot be read.

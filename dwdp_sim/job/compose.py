@@ -1,4 +1,4 @@
-"""The one way to compose a configuration: Hydra's, with every override and every key checked."""
+"""Compose a configuration with Hydra, and check every override and every key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dwdp_sim.job.schema import config_dir
 
 
 def compose(config_name: str, schema: type, overrides: Sequence[str], folders: Sequence[str]) -> DictConfig:
-    """The configuration as Hydra composes it, every key known, without Hydra's own node.
+    """Return the configuration as Hydra composes it, without Hydra's own node, once every key is known to exist.
 
     Args:
         config_name: Primary config in the first of `folders`.
@@ -59,7 +59,7 @@ def search_path(folders: Sequence[str]) -> list[str]:
 
 
 def check_overrides(overrides: Sequence[str], schema: type, folders: Sequence[str]) -> None:
-    """Refuse what Hydra takes or has no message for: a flag that is a number, a group that is no file's name."""
+    """Refuse what Hydra accepts silently or rejects unclearly: a number for a flag, a group without such a file."""
     for override in parse_overrides(overrides):
         if override.is_delete() or override.is_sweep_override():
             continue
@@ -90,5 +90,5 @@ def parse_overrides(overrides: Sequence[str]) -> list[Override]:
 
 
 def group_options(group: str, folders: Sequence[str]) -> list[str]:
-    """Names of a group's files."""
+    """Return the names of a group's files."""
     return sorted({file.stem for folder in folders for file in (Path(folder) / group).glob("*.yaml")})

@@ -1,4 +1,4 @@
-"""The hash by which equal configurations are known."""
+"""Hash configurations, so that equal ones are recognised."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from dwdp_sim.job.schema import SimConfig
 from dwdp_sim.plan.strategy_file import hash_kind
 
-NOT_HASHED = ("results_dir", "sweep", "workers")  # where rows go, and who makes them
+NOT_HASHED = ("results_dir", "sweep", "workers")  # where rows go and how they are run changes no result
 _FILE_KEYS = (
     ("model", "config_json"),
     ("dwdp", "trtllm_yaml"),
@@ -21,7 +21,7 @@ _FILE_KEYS = (
 
 
 def hash_config(config: SimConfig) -> str:
-    """SHA-256 over a configuration; a file counts by its contents, not by its path, and where rows go not at all."""
+    """Return the SHA-256 of a configuration: files count by contents, not by path, and output folders not at all."""
     content = asdict(config)
     for key in NOT_HASHED:
         del content[key]

@@ -1,4 +1,4 @@
-"""Single groups of a configuration as the objects that they describe."""
+"""Build the objects that single groups of a configuration describe."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def build_model(config: ModelConfig) -> MoEModel:
 
 
 def _build_attention(config: AttentionConfig) -> Attention | None:
-    """The attention of a model; None where nothing is said about it."""
+    """The attention of a model; None if nothing is said about it."""
     given = {name: value for name, value in vars(config).items() if value is not None}
     if not given:
         return None
@@ -110,7 +110,7 @@ def build_cluster(config: ClusterConfig) -> Cluster:
 
 
 def build_starts(config: WorkloadConfig) -> Starts:
-    """How a `workload` group says that ranks start.
+    """Build the starts of ranks that a `workload` group describes.
 
     Raises:
         ConfigError: Its kind of workload does not start so, or reads no offsets.

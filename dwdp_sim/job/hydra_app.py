@@ -1,4 +1,4 @@
-"""A Hydra entry point whose errors are one line: compose and build first, then hand over to Hydra."""
+"""Run a Hydra app so that its errors are one line: compose and build first, then hand over to Hydra."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _to_check(line: argparse.Namespace) -> list[list[str]]:
 
 @contextmanager
 def one_line_errors(schema: type) -> Iterator[None]:
-    """End the process in one line where the block raises what a user can mend."""
+    """End the process with one line if the block raises an error that a user can correct."""
     try:
         yield
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""Hydra's documented flags, read before Hydra reads them, so that a mistake among them is one line."""
+"""Read Hydra's documented flags before Hydra does, so that a mistake among them is one line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dwdp_sim.base.errors import stop
 
 
 def read_command_line(arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse what Hydra will parse again; a mistake ends the process.
+    """Parse the command line, which Hydra will parse again; a mistake ends the process.
 
     Hydra's own parser is private. This one knows the flags that `--hydra-help` lists, but for `--experimental-rerun`,
     which runs a pickled configuration unchecked.

@@ -1,4 +1,4 @@
-"""Hydra's and OmegaConf's messages, several lines long, as one line that names key, value and what is allowed."""
+"""Turn Hydra's and OmegaConf's long messages into one line that names key, value and what is allowed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dwdp_sim.job.known_keys import no_such_key
 
 
 def one_line(error: Exception, schema: type) -> str:
-    """The message for `error`.
+    """Return the one-line message for `error`.
 
     Args:
         error: Of Hydra, OmegaConf or the YAML reader.

@@ -1,4 +1,4 @@
-"""Jobs: everything that a simulation needs, made from a model, a placement, a strategy and a cluster.
+"""Jobs: everything that a simulation needs, built from a model, a placement, a strategy and a cluster.
 
 There are three kinds: one MoE layer's prefetch (`LayerJob`), forward steps (`StepsJob`) and a program from a file
 (`ReplayJob`). They hold no configuration; `CheckedRun` lays the configuration that a job was made from beside it.
@@ -91,7 +91,7 @@ class ReplayJob:
     starts: Starts
     starts_s: tuple[tuple[float, ...], ...]
     seed: int
-    issue_mode: ClassVar[str] = "replay"  # each stream of the program says for itself
+    issue_mode: ClassVar[str] = "replay"  # in a replay each stream of the program has its own mode
 
     def drawn(self, draw: int) -> Program:
         """The program with the starts of one draw."""
@@ -100,7 +100,7 @@ class ReplayJob:
 
 @dataclass(frozen=True)
 class CoarseSteps:
-    """One layer's prefetch in larger slices, in place of the real one where many machines are compared."""
+    """One layer's prefetch in larger slices, which stands for the real one when many hypotheses are compared."""
 
     plan: CoarsePlan
     program: Program
@@ -108,7 +108,7 @@ class CoarseSteps:
 
 @dataclass(frozen=True)
 class StepsJob:
-    """Forward steps whose every MoE layer is prefetched alike.
+    """Forward steps in which every MoE layer is prefetched in the same way.
 
     Attributes:
         layer: Model, placement, strategy and plan of each layer's prefetch.
@@ -137,12 +137,12 @@ class StepsJob:
 
     @property
     def constants(self) -> FabricConstants:
-        """What running the program needs."""
+        """The constants that the program needs."""
         return self.scenario.constants
 
     @cached_property
     def coarse(self) -> CoarseSteps:
-        """The same prefetch in larger slices: what hypotheses are compared on."""
+        """Return the same prefetch in larger slices, for comparing hypotheses."""
         model, placement = self.layer.model, self.layer.placement
         coarse = make_coarse_plan(model, placement, self.layer.strategy, COARSE_SLICES)
         program = layer_program(coarse.plan, self.cluster, self.issue_mode)
@@ -154,7 +154,7 @@ Job = LayerJob | StepsJob | ReplayJob
 
 @dataclass(frozen=True)
 class CheckedRun:
-    """A job beside the configuration that it was made from.
+    """A job and the configuration that it was built from.
 
     Attributes:
         config: The resolved configuration, every unset value filled in.

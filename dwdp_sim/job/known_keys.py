@@ -1,4 +1,4 @@
-"""Which keys a configuration may have, and what to say about one that it may not."""
+"""Check that the keys of a configuration exist, and suggest near ones if not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Tree = Mapping[str, Any]  # keys of one level and the types of their values
 
 
 def check_keys(config: DictConfig, schema: type) -> None:
-    """Refuse what `+key=value` can add although nothing reads it.
+    """Refuse keys that `+key=value` added and that nothing reads.
 
     Args:
         config: What Hydra composed, without its own node.
@@ -30,7 +30,7 @@ def check_keys(config: DictConfig, schema: type) -> None:
 
 
 def no_such_key(path: str, schema: type) -> str:
-    """What to say about a key that does not exist: the nearest ones that do.
+    """Return the message for a key that does not exist, with the nearest ones that do.
 
     Args:
         path: With dots, as `strategy.slice`.

@@ -1,4 +1,4 @@
-"""Jobs from Python objects: no configuration is needed."""
+"""Make jobs from Python objects, without a configuration."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def make_layer_job(
     slots: int = 2,
     seed: int = 0,
 ) -> LayerJob:
-    """The prefetch of one MoE layer as a job.
+    """Make a job that prefetches one MoE layer.
 
     Args:
         model: Whose experts are pulled.
@@ -77,7 +77,7 @@ def make_replay_job(
     starts: Starts | None = None,
     seed: int = 0,
 ) -> ReplayJob:
-    """A copy program as a job.
+    """Make a job that replays a copy program.
 
     Args:
         program: Streams, calls and copies.
@@ -106,7 +106,7 @@ def make_steps_job(
     issue_mode: str = "queued",
     seed: int = 0,
 ) -> StepsJob:
-    """Forward steps as a job; what the first seed draws is drawn here.
+    """Make a job of forward steps; the requests of the first seed are drawn here.
 
     Args:
         model: Whose layers are computed and whose experts are pulled.
@@ -142,7 +142,7 @@ def make_scenario(
     issue_mode: str,
     seed: int,
 ) -> Scenario:
-    """The scenario of `make_steps_job` alone; nothing is drawn unless there is background traffic.
+    """Make only the scenario of `make_steps_job`; nothing is drawn unless there is background traffic.
 
     Raises:
         ConfigError: As `make_steps_job`, but for compute times that cannot be had.
@@ -166,7 +166,7 @@ def _make_scenario(
 
 
 def make_layer(model: MoEModel, placement: Placement, strategy: Strategy) -> Layer:
-    """The layer with the plan that follows.
+    """Make a layer together with its plan.
 
     Raises:
         ConfigError: The strategy's implementation cannot do it.

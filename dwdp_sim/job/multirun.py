@@ -1,4 +1,4 @@
-"""What a sweep on the command line asks for: the values of every swept override, and their combinations."""
+"""Expand the swept overrides of a command line into all their combinations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dwdp_sim.job.compose import group_options, parse_overrides
 
 
 def combinations(overrides: Sequence[str], folders: Sequence[str]) -> list[list[str]]:
-    """Override lists of all jobs, the last key changing fastest.
+    """Return the override lists of all jobs, the last key changing fastest.
 
     Args:
         overrides: Swept or not; a later one of the same key replaces an earlier one.
@@ -26,7 +26,7 @@ def combinations(overrides: Sequence[str], folders: Sequence[str]) -> list[list[
 
 
 def representatives(overrides: Sequence[str], folders: Sequence[str]) -> list[list[str]]:
-    """Override lists that between them hold every value of every sweep, not every combination.
+    """Return a few override lists that together contain every swept value, but not every combination.
 
     Args:
         overrides: As for `combinations`.

@@ -1,4 +1,4 @@
-"""Shipped configurations by name: for analyses that need several at once."""
+"""Read shipped configurations by name, for analyses that need several at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dwdp_sim.job.schema import ClusterConfig, SimConfig, config_dir, register_s
 
 
 def preset(values: dict[str, Any] | None = None, **groups: str) -> SimConfig:
-    """The default configuration with other options of its groups and other values.
+    """Return the default configuration with other options of its groups and other values.
 
     Args:
         values: By dotted key, as `{"workload.isl": 4096}`.
@@ -34,7 +34,7 @@ def _composed(overrides: tuple[str, ...]) -> DictConfig:
 
 
 def read_cluster(name: str) -> Cluster:
-    """A cluster of `conf/cluster`.
+    """Return a cluster of `conf/cluster`.
 
     Raises:
         ConfigError: Something in its file is out of range.

@@ -1,4 +1,4 @@
-"""From a composed configuration to a resolved one: every unset value filled in, files read, text parsed."""
+"""Resolve a composed configuration: fill in every unset value, read files, parse text."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Tree = TypeVar("Tree", bound=SimConfig)
 
 
 def explicit_keys(overrides: Iterable[str]) -> set[str]:
-    """The keys that the user's overrides give, to tell an explicit value from a default."""
+    """Return the keys that the user's overrides give, to tell an explicit value from a default."""
     return {override.lstrip("+").split("=", 1)[0] for override in overrides}
 
 
 def resolve(config: Tree, explicit: Set[str] = frozenset()) -> Tree:
-    """The configuration with everything filled in; `config` stays as it is.
+    """Return the configuration with everything filled in; `config` stays as it is.
 
     Sizes, strategy and model come from a TensorRT-LLM or Hugging Face file where one is named, unset sizes of the group
     from the model's experts, and the slice is bytes afterwards.
@@ -77,7 +77,7 @@ def _with_trtllm_yaml(config: Tree, explicit: Set[str]) -> Tree:
 
 
 def resolve_model(config: ModelConfig, explicit: Set[str]) -> ModelConfig:
-    """The `model` group with the shape from a Hugging Face file, if it names one.
+    """Return the `model` group, with the shape from a Hugging Face file if it names one.
 
     Raises:
         ConfigError: The file cannot be read, or a value that the user gave contradicts it.

@@ -1,4 +1,4 @@
-"""When the ranks of a layer start: one list of starts for each draw."""
+"""Draw when the ranks of a layer start: one list of starts for each draw."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_DRAWS = 10_000
 
 @dataclass(frozen=True)
 class Starts:
-    """How the starts of a layer's ranks, or of a program's streams, are drawn.
+    """The way in which starts of a layer's ranks, or of a program's streams, are drawn.
 
     Attributes:
         kind: `random` (each at random within `max_phase_s`), `offsets`, `lockstep` (all at once: a singular case), or
@@ -40,7 +40,7 @@ class Starts:
             raise ConfigError("workload.start", self.kind, f"allowed: {', '.join(STARTS)}")
 
     def draw_s(self, size: int, seed: int) -> list[list[float]]:
-        """When each clock starts, in seconds, for each draw; a single draw where nothing is random.
+        """Return when each stream starts, in seconds, for each draw; a single draw if nothing is random.
 
         Draw i depends on `seed` + i alone, so that strategies are compared on the same starts.
 

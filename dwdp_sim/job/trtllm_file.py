@@ -1,4 +1,4 @@
-"""The `dwdp_config:` block of a TensorRT-LLM YAML file."""
+"""Read the `dwdp_config:` block of a TensorRT-LLM YAML file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KEY = "dwdp.trtllm_yaml"
 
 @dataclass(frozen=True)
 class DwdpBlock:
-    """What a `dwdp_config:` block says; None where it is silent (TensorRT-LLM writes 0 for "unset").
+    """The keys of a `dwdp_config:` block; None if one is unset (TensorRT-LLM writes 0 for that).
 
     Attributes:
         dwdp_size: Ranks in the group.

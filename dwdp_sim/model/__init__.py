@@ -1,1 +1,1 @@
-"""What is stored and who holds it: MoE layers, attention, placements of experts."""
+"""Shapes of MoE models and their attention, and the placement of experts on ranks."""

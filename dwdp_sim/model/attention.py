@@ -1,4 +1,4 @@
-"""What attention computes in prefill: its projections and the pairs of query and key that it scores."""
+"""Shape of attention in prefill: its projections, and the query–key pairs that it scores."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Attention:
         kind: `mla` (multi-head latent attention, DeepSeek-V2/V3) or `gqa` (grouped queries; as many key heads as query
             heads make it multi-head attention).
         num_heads: Query heads.
-        weight_format: Format of the projections, as in `models.FORMATS`.
+        weight_format: Format of the projections, as in `moe.FORMATS`.
         num_kv_heads: Key and value heads (gqa).
         head_dim: Width of a head (gqa).
         q_lora_rank: Rank of the query's compression (mla); 0 projects queries directly.
@@ -102,6 +102,6 @@ class Attention:
         return 2 * self.num_heads * (self.qk_nope_head_dim + self.qk_rope_head_dim + self.v_head_dim)
 
     def window(self, layer: int) -> int:
-        """Keys that a query of transformer layer `layer` sees at most; 0 for all of them."""
+        """Return the most keys that a query of transformer layer `layer` sees; 0 means all of them."""
         every = self.full_attention_every
         return 0 if every and (layer + 1) % every == 0 else self.sliding_window

@@ -1,4 +1,4 @@
-"""A model's shape from a Hugging Face `config.json`."""
+"""Read a model's shape from a Hugging Face `config.json`."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def read_shape(path: str) -> dict[str, Any]:
     """Read a model's shape.
 
     Returns:
-        The fields of `config.ModelConfig` that the file determines: sizes, counts, `name`, `expert_bias`, and, where
-        its attention is understood, those of `config.AttentionConfig` as `attention.FIELD`.
+        The fields of `schema.ModelConfig` that the file determines: sizes, counts, `name`, `expert_bias`, and, where
+        its attention is understood, those of `schema.AttentionConfig` as `attention.FIELD`.
 
     Raises:
         ConfigError: The file cannot be read, is no JSON object, or lacks a key.
@@ -89,7 +89,7 @@ def _other_widths(content: Mapping[str, Any], path: str) -> dict[str, int]:
 
 
 def _attention(content: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """Attention, or nothing where the file has another kind than latent or grouped queries."""
+    """Attention, or nothing if the file has another kind than latent or grouped queries."""
     heads = _optional(content, "num_attention_heads", path)
     pattern = _window_pattern(content, path)
     if not heads or pattern is None:
@@ -122,7 +122,7 @@ def _window_pattern(content: Mapping[str, Any], path: str) -> tuple[int, int] | 
 
 
 def _optional(content: Mapping[str, Any], name: str, path: str) -> int:
-    """A whole number; 0 where the file has none."""
+    """A whole number; 0 if the file has none."""
     return 0 if not content.get(name) else _whole(content, (name,), path)
 
 

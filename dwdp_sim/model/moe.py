@@ -123,7 +123,7 @@ class MoEModel:
         return sum(p.bytes for p in self.parameters)
 
 
-# Elements a scale covers along a row where rows must divide evenly; 0 where they need not.
+# Elements that one scale covers along a row, if rows must divide evenly; 0 if they need not.
 FORMATS = {"nvfp4": 16, "mxfp4": 32, "fp8_block": 0, "bf16": 0}
 
 

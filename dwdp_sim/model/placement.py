@@ -1,4 +1,4 @@
-"""Which rank holds which experts, and which peer serves each expert that a rank lacks."""
+"""Place experts on ranks: who holds which, and which peer serves those that a rank lacks."""
 
 from __future__ import annotations
 

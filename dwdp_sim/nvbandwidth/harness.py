@@ -1,4 +1,4 @@
-"""What nvbandwidth issues, on whose copy engine, and what it times.
+"""Rebuild nvbandwidth as programs: what it issues, on which copy engine, and what it times.
 
 One process drives all GPUs. Every stream holds a gate, four warm-up copies and `loop_count` timed copies. Stream 0's
 clock starts after its own warm-ups, and the timed copies of the other streams wait for that; their warm-ups do not.

@@ -24,7 +24,7 @@ _ROW = re.compile(r"\s*\d+(\s+(N/A|[-+.\w]+))+\s*$")
 
 
 def read_output(path: str) -> dict[str, Matrix]:
-    """The matrices of an output by testcase; None where a pair was not measured.
+    """The matrices of an output by testcase; None if a pair was not measured.
 
     Args:
         path: File with the text or the JSON of one run.

@@ -23,7 +23,7 @@ _KERNEL = "a copy kernel on the GPU's processors, no copy engine"
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """One figure that somebody published.
+    """One published figure.
 
     Attributes:
         machine: Which machine.
@@ -78,7 +78,7 @@ class Compared:
 
     @property
     def error(self) -> float | None:
-        """Predicted ÷ published − 1: 0 inside a range, from its nearer end outside; None where nothing is predicted."""
+        """Predicted ÷ published − 1: 0 inside a range, from its nearer end outside; None if nothing is predicted."""
         if self.low_gb_per_s is None or self.high_gb_per_s is None:
             return None
         nearest = min(max(self.row.gb_per_s, self.low_gb_per_s), self.high_gb_per_s)

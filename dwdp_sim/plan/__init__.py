@@ -1,1 +1,1 @@
-"""The one plan: who copies what, in which order, issued how."""
+"""Copy plans: which rank copies what, in which order, and in which driver calls."""

@@ -1,4 +1,4 @@
-"""From a strategy to a copy plan: the slices of every rank, sorted and cut into calls."""
+"""Build a copy plan from a strategy: cut pulls into slices, sort them, and group them into calls."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def build_plan(model: MoEModel, placement: Placement, strategy: Strategy) -> CopyPlan:
-    """The copies of one layer for all ranks, in issue order.
+    """Build the copies of one layer for all ranks, in issue order.
 
     Raises:
         ConfigError: The implementation cannot do it (overlapping experts in sglang), or the strategy is a record of the
@@ -53,7 +53,7 @@ def build_plan(model: MoEModel, placement: Placement, strategy: Strategy) -> Cop
 
 
 def pulls_of(model: MoEModel, placement: Placement, strategy: Strategy) -> Slices:
-    """What the ranks pull, uncut.
+    """Return what the ranks pull, uncut.
 
     Raises:
         ConfigError: The implementation does not allow overlapping experts.
@@ -69,7 +69,7 @@ def pulls_of(model: MoEModel, placement: Placement, strategy: Strategy) -> Slice
 
 
 def count_calls(pulls: Slices, strategy: Strategy) -> tuple[int, int]:
-    """Copies and calls of all ranks, without the plan, which small slices make large.
+    """Count the copies and calls of all ranks without building the plan, which small slices make large.
 
     Args:
         pulls: Of all ranks, as `pulls_of` returns them.

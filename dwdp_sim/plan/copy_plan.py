@@ -1,4 +1,4 @@
-"""The copy plan: what is pulled, from where to where, in which order, and how it is issued. Plain data."""
+"""The copy plan as plain data: what is pulled, from where to where, in which order and in which calls."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class CopyPlan:
         return [int(n) for n in totals]
 
     def reads_one_source_a_call(self) -> bool:
-        """Whether every call reads one peer only, so that it does not matter how a batch goes through its sources."""
+        """Whether every call reads one peer only, so that the order inside a batch does not matter."""
         same_call = self.copy_call[1:] == self.copy_call[:-1]
         return bool((self.copy_peer[1:] == self.copy_peer[:-1])[same_call].all())
 

@@ -1,4 +1,4 @@
-"""What each serving engine does differently from the others, read in its public source."""
+"""How serving engines differ when they pull experts, as read in their public source."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ CONTENTION_OPT_SLICE_BYTES = 2 * 2**20  # TensorRT-LLM's slice under `contention
 
 @dataclass(frozen=True)
 class Implementation:
-    """How one engine pulls experts.
+    """The way in which one serving engine pulls experts.
 
     Attributes:
         kinds: Kinds of parameters it pulls.

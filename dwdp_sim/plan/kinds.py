@@ -1,4 +1,4 @@
-"""The strategies of this project, and what the engines' users can choose of them."""
+"""The strategies that this project ships, and which of them each serving engine offers."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ STRATEGIES = {kind.name: kind for kind in (DEFAULT, BATCHED, RING, BATCHED_PER_R
 
 
 def kind_named(name: str) -> StrategyKind:
-    """The record of a strategy of this project.
+    """Return the strategy of this project that has this name.
 
     Raises:
         ConfigError: There is none of that name.
@@ -61,16 +61,16 @@ def kind_named(name: str) -> StrategyKind:
 
 
 def default_and_batched(implementation: str) -> tuple[Strategy, Strategy]:
-    """An engine's default copies, and those of `contention_opt` or, where it has none, what would be it."""
+    """Return an engine's default copies and its `contention_opt` copies, or their equivalent if the engine has none."""
     return Strategy(DEFAULT, implementation), Strategy(BATCHED, implementation, CONTENTION_OPT_SLICE_BYTES)
 
 
 def offered_by(implementation: str) -> tuple[Strategy, ...]:
-    """What an engine's users can choose."""
+    """Return the strategies that an engine's users can choose."""
     default, batched = default_and_batched(implementation)
     return (default, batched) if IMPLEMENTATIONS[implementation].batches else (default,)
 
 
 def is_hypothetical(strategy: Strategy) -> bool:
-    """Whether its engine issues single copies only, and this is something else."""
+    """Whether the engine cannot issue this strategy: it makes single copies only."""
     return not strategy.engine.batches and strategy.kind != DEFAULT

@@ -1,4 +1,4 @@
-"""A copy program: streams, calls and copies between endpoints. What an executor needs to know, and no more."""
+"""A copy program: streams of driver calls that copy bytes between endpoints, which is all an executor needs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HOMES = ("peer", "host", "local")
 
 @dataclass(frozen=True)
 class ProgramStream:
-    """One stream of a program, with what it runs in order. A number in place of a column holds for all of it.
+    """One stream of a program and the calls that it runs in order; a single number stands for a constant column.
 
     Attributes:
         gpu: GPU whose copy engines and host thread serve the stream.
@@ -79,7 +79,7 @@ class Program:
 
     @classmethod
     def build(cls, num_gpus: int, streams: Sequence[ProgramStream]) -> Self:
-        """The program of these streams, in their order.
+        """Build a program of these streams, in their order.
 
         Args:
             num_gpus: Endpoints besides the host.
@@ -109,7 +109,7 @@ class Program:
 
     @cached_property
     def streams(self) -> tuple[ProgramStream, ...]:
-        """Each stream by itself; `build` puts them together again."""
+        """Return each stream by itself; `build` is the inverse."""
         ends = np.searchsorted(self.call_stream, np.arange(len(self.stream_gpu) + 1)).tolist()
         found = []
         for number, gpu in enumerate(self.stream_gpu.tolist()):
@@ -144,7 +144,7 @@ def program_from_plan(
     home: str = "peer",
     ranks: int | None = None,
 ) -> Program:
-    """One stream a rank, running `plan`.
+    """Return the program in which each rank runs its part of `plan` on one stream.
 
     Args:
         plan: The copies.
@@ -194,11 +194,11 @@ def batch_spans_sources(program: Program) -> bool:
 
 
 LATEST_START_S = 1e6
-LONGEST_SPREAD_S = 1.0  # from the first start to the last; after a second a clock counts 64 KiB to 1e-9 of their time
+LONGEST_SPREAD_S = 1.0  # first start to last: a clock at 1 s still resolves the time of 64 KiB to 1e-9
 
 
 def check_spread(key: str, starts_s: Sequence[float]) -> None:
-    """Refuse starts so far apart that the clock at the last one would be too coarse for single copies.
+    """Refuse starts so far apart that floating-point time at the last one would be too coarse for single copies.
 
     Raises:
         ConfigError: They are.

@@ -1,4 +1,4 @@
-"""Copy programs written by users: JSON in, `Program` out."""
+"""Read copy programs that users write as JSON (the format is in docs/replay.md)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read_program(path: str, num_gpus: int) -> Program:
 
 
 def program_from_dict(content: Any, num_gpus: int, path: str = "program") -> Program:
-    """The same from a parsed file.
+    """Return the program of a parsed replay file.
 
     Raises:
         ConfigError: Something in it is not allowed.

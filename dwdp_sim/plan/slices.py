@@ -1,4 +1,4 @@
-"""What every rank pulls, whole or cut into slices, with the columns that a strategy sorts by."""
+"""Pulls of every rank, whole or cut into slices, with the columns that a strategy sorts by."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Slices:
 
 
 def whole_pulls(placement: Placement, parameters: tuple[Parameter, ...], implementation: Implementation) -> Slices:
-    """The pulls of all ranks, uncut, by rank, peer and parameter."""
+    """Return the pulls of all ranks, uncut, ordered by rank, peer and parameter."""
     served = placement.served_by_lowest if implementation.lowest_rank_serves else placement.served_by_distance
     rows: list[tuple[int, ...]] = []
     for rank in range(placement.dwdp_size):

@@ -1,4 +1,4 @@
-"""A strategy: in which order a rank pulls its experts, cut how, issued how.
+"""A strategy: the order in which a rank pulls its experts, the size of slices, and their grouping into calls.
 
 Every strategy is a sort of slices. Its record, `StrategyKind`, says which driver call issues a slice and in which order
 the slices of a call stand; `Strategy` is a record with what a user chooses for it. `kinds` holds the records of this
@@ -23,7 +23,7 @@ READABLE = ("slice_bytes", "wave_copies", "call_rounds", "barrier")  # what a re
 
 @dataclass(frozen=True)
 class StrategyKind:
-    """The record of a strategy.
+    """A kind of strategy: its order, how it forms calls, and what its documentation says.
 
     Its two functions are given the slices of all ranks, or of one, and the `Strategy`; what they return has one value a
     slice.
@@ -69,7 +69,7 @@ class StrategyKind:
 
 @dataclass(frozen=True)
 class Strategy:
-    """How to pull one layer.
+    """The strategy by which the experts of one layer are pulled.
 
     Attributes:
         kind: The record, one of `kinds.STRATEGIES` or the user's own.
@@ -110,7 +110,7 @@ class Strategy:
 
     @property
     def engine(self) -> Implementation:
-        """What the implementation does differently from others."""
+        """How this serving engine differs from others."""
         return IMPLEMENTATIONS[self.implementation]
 
     @property

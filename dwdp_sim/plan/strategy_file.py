@@ -1,4 +1,4 @@
-"""A strategy of the user's own: a `StrategyKind` in a Python file, named as `my_strategy.py:name`."""
+"""Load a user's own strategy: a `StrategyKind` in a Python file, named as `my_strategy.py:name`."""
 
 from __future__ import annotations
 

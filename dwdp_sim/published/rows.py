@@ -1,4 +1,4 @@
-"""What has been published about DWDP, beside what this model says of it. Nothing is fitted to any of these figures."""
+"""Published figures of DWDP beside the predictions of this model. Nothing is fitted to any of these figures."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class PublishedRow:
         unit: `x` (a ratio), `%` or `ms`.
         published: As published, in that unit.
         predicted: By this model.
-        half_width: Half of the prediction's 95 % interval; None where nothing is random.
+        half_width: Half of the prediction's 95 % interval; None if nothing is random.
         assumed: What had to be assumed to predict it.
         source: Where it was published.
     """

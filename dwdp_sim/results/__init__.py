@@ -1,1 +1,1 @@
-"""What came out, as figures, files, tables and pictures."""
+"""Predictions, and their summaries, files, tables and pictures."""

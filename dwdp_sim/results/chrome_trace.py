@@ -1,4 +1,4 @@
-"""A run as a Chrome trace (JSON), which ui.perfetto.dev opens: one process a GPU, its copy engine, link counters.
+"""Write a run as a Chrome trace (JSON) for ui.perfetto.dev: one process a GPU, its copy engine, link counters.
 
 The functions that make single events serve every trace of this toolkit. Their times are in seconds; in a trace they
 stand in microseconds.
@@ -25,7 +25,7 @@ _COUNTER_BINS = 1000
 def chrome_trace(
     timeline: Timeline, about: Mapping[str, Any], *, plan: CopyPlan | None = None, links: LinkRates | None = None
 ) -> dict[str, Any]:
-    """The trace of a program.
+    """Return the trace of a program.
 
     A copy engine has one track; where it has several copies in flight at once, the further ones stand on tracks below.
 
@@ -50,7 +50,7 @@ def chrome_trace(
 
 
 def trace_content(events: list[Event], about: Mapping[str, Any], *, unit: str) -> dict[str, Any]:
-    """The content of a trace file.
+    """Return the content of a trace file.
 
     Args:
         events: What happened.
@@ -61,28 +61,28 @@ def trace_content(events: list[Event], about: Mapping[str, Any], *, unit: str) -
 
 
 def name_process(process: int, name: str) -> Event:
-    """The event that names a process."""
+    """Return the event that names a process."""
     return _metadata("process_name", process, 0, {"name": name})
 
 
 def sort_process(process: int, place: int) -> Event:
-    """The event that puts a process at a place in the viewer's list."""
+    """Return the event that puts a process at a place in the viewer's list."""
     return _metadata("process_sort_index", process, 0, {"sort_index": place})
 
 
 def name_thread(process: int, thread: int, name: str) -> Event:
-    """The event that names a track of a process."""
+    """Return the event that names a track of a process."""
     return _metadata("thread_name", process, thread, {"name": name})
 
 
 def span(process: int, thread: int, name: str, begin_s: float, end_s: float, arguments: Mapping[str, Any]) -> Event:
-    """Something that lasts, on a track of a process."""
+    """Return an event with a duration, on a track of a process."""
     times = {"ts": begin_s * 1e6, "dur": (end_s - begin_s) * 1e6}
     return {"ph": "X", "pid": process, "tid": thread, "name": name, **times, "args": dict(arguments)}
 
 
 def counter(process: int, name: str, time_s: float, unit: str, value: float) -> Event:
-    """The value of a process's counter from `time_s` on."""
+    """Return the event that sets a process's counter from `time_s` on."""
     return {"ph": "C", "pid": process, "name": name, "ts": time_s * 1e6, "args": {unit: value}}
 
 
@@ -120,7 +120,7 @@ def _engine_events(timeline: Timeline, plan: CopyPlan | None, gpu: int, own: Int
 
 
 def lanes(start_s: Floats, end_s: Floats) -> Ints:
-    """For copies of one engine: the first lane, counted from 0, in which each does not overlap an earlier one."""
+    """Return, for each copy of one engine, the first lane (from 0) in which it overlaps no earlier copy."""
     free: list[float] = []
     lane = np.zeros(len(start_s), dtype=np.int64)
     for index in np.argsort(start_s, kind="stable").tolist():

@@ -1,4 +1,4 @@
-"""The timeline as a picture: one lane a rank, coloured by peer, and under them what leaves every source."""
+"""Draw a timeline: one lane for each rank, coloured by peer, and below them the rate that leaves each source."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _TIME_UNITS = ((1.0, "s"), (1e3, "ms"), (1e6, "µs"))
 
 @dataclass(frozen=True)
 class Picture:
-    """How a timeline is drawn.
+    """What a picture of a timeline says and shows.
 
     Attributes:
         title: What was run.
@@ -91,7 +91,7 @@ def draw_timeline(path: Path, timeline: Timeline, picture: Picture, links: LinkR
 
 
 def timeline_figure(timeline: Timeline, picture: Picture, links: LinkRates | None = None) -> Figure:
-    """The picture of a run.
+    """Return the picture of a run.
 
     The height of a lane is the rate of the copies that a rank issues, stacked by their other end: where pulled bytes
     come from and, hatched, where pushed bytes go. Below, each source has a row, as high as the rate that leaves it.

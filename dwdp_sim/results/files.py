@@ -1,4 +1,4 @@
-"""The files of a run. Each appears whole or not at all."""
+"""Write the files of a run, each of which appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ def write_copies(path: Path, timeline: Timeline, config_hash: str, plan: CopyPla
 
 
 def trace_head(head: RunHead) -> dict[str, str]:
-    """What a trace says of what was run."""
+    """Return what a trace says of the run."""
     return {"cluster": head.cluster, "config_hash": head.config_hash, "issue_mode": head.issue_mode}
 
 
 def copies_table(timeline: Timeline, config_hash: str, plan: CopyPlan | None = None) -> pa.Table:
-    """One row a copy, in issue order; docs/results.md describes the columns.
+    """Return one row for each copy, in issue order; docs/results.md describes the columns.
 
     Args:
         timeline: When the copies moved.

@@ -1,4 +1,4 @@
-"""What every report of this toolkit is written in: sections of text, tables and pictures, as HTML or as Markdown."""
+"""Build reports of sections with text, tables and pictures, as HTML or as Markdown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LONG = 30  # characters of a last cell from which on it wraps
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands under it, as plain text.
+    """A heading with the text, the table and the figure under it.
 
     Attributes:
         heading: Of the section.
@@ -96,7 +96,7 @@ def cell(text: str, style: str = "", key: float | None = None) -> str:
 
 
 def verdict_page(title: str, verdict: Sequence[str], sections: Sequence[Section], *, passed: bool) -> str:
-    """A page under a verdict, whose first line is a word and whose others say what it rests on."""
+    """Return a page headed by a verdict: its first line is one word, the others say what it rests on."""
     state = "passed" if passed else "failed"
     reasons = "".join(f"<li>{escape(line)}</li>" for line in verdict[1:])
     body = [
@@ -108,13 +108,13 @@ def verdict_page(title: str, verdict: Sequence[str], sections: Sequence[Section]
 
 
 def verdict_markdown(title: str, verdict: Sequence[str], sections: Sequence[Section]) -> str:
-    """The same as Markdown, without pictures."""
+    """Return the content of `verdict_page` as Markdown, without pictures."""
     parts = [f"# {title}", f"**{verdict[0]}**", "\n".join(f"- {line}" for line in verdict[1:])]
     return "\n\n".join([*parts, *(section.markdown() for section in sections)]) + "\n"
 
 
 def page(title: str, body: str, *, style: str = "", meta: str = "") -> str:
-    """A whole page in the common style.
+    """Return a whole page in the common style.
 
     Args:
         title: Plain text.

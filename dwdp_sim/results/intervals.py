@@ -1,4 +1,4 @@
-"""Intervals of time for pictures: as long as the eye needs, and cut where calls begin and end."""
+"""Choose intervals of time for pictures: wide enough to be seen, with edges where calls begin and end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Chosen = Bools  # which copies, shape (copies,)
 
 
 def call_edges_s(timeline: Timeline, chosen: Chosen, first_s: float, last_s: float, bins: int) -> Floats:
-    """Edges of intervals in which the mean rate of some copies says what happened.
+    """Return edges of intervals, in seconds, over which the mean rate of some copies is drawn.
 
     Equal intervals would beat with whatever repeats, such as waves. These begin where a call begins, so each holds
     whole calls or a part of one. A call's end is an edge too where the interval to the next beginning is long enough,

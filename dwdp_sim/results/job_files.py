@@ -1,4 +1,4 @@
-"""The files of a job's prediction."""
+"""Write the files of a job's prediction."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write_prediction(
 
 
 def job_picture(job: LayerJob | ReplayJob) -> Picture:
-    """How a job's timeline is drawn."""
+    """Return what the picture of a job's timeline says and shows."""
     layer = job.layer if isinstance(job, LayerJob) else None
     title = picture_title(layer, job.cluster.name, job.issue_mode)
     return Picture(title, max(job.constants.rates.values(), default=1.0), "rank" if layer else "GPU")

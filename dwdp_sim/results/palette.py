@@ -1,4 +1,4 @@
-"""Colours of every picture. Okabe and Ito's (2008), which colour-blind readers tell apart, stand for categories."""
+"""Colours of every picture. Categories have those of Okabe and Ito (2008), for colour-blind readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job's prediction: over drawn starts, and under every hypothesis about what nobody has measured."""
+"""Predict a job: over drawn starts, and under every hypothesis about what is unmeasured."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def _summarize(job: LayerJob | ReplayJob, runs: Runs, config_hash: str, wall_s: 
 
 
 def summarize_run(run: CheckedRun) -> LayerSummary | ReplaySummary | StepsSummary:
-    """The summary of any run that has one.
+    """Return the summary of a run, whichever kind of job it is.
 
     Raises:
         ConfigError: It is a comparison of many jobs, not one.

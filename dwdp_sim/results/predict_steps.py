@@ -1,4 +1,4 @@
-"""Run everything that a job of forward steps asks for: seeds, hypotheses about what nobody has measured, DEP."""
+"""Predict forward steps: several seeds, every hypothesis about what is unmeasured, and DEP for comparison."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def predict_iteration(
         job: What to run.
         replications: Seeds: the job's own, then the following ones.
         target: Stop once the iteration time is known this well: half width of its 95 % interval ÷ mean.
-        with_range: Also run every hypothesis about what nobody has measured.
+        with_range: Also run every hypothesis about what is unmeasured.
         processes: Processes to use; one a core when unset. Results do not depend on it.
         progress: Called with the number of replications done, and of all there are at most.
     """
@@ -55,17 +55,17 @@ def predict_iteration(
         further = run_replications(rest, pool, lambda n: progress(1 + n, most), enough)
         unmeasured = run_replications(tasks, pool, lambda n: progress(len(seeds) + n, most))
     runs = [first, *further]
-    blame = split_contention(first.timeline, job.options.sharing)
-    bubbles = worst_bubbles(first.timeline, blame, _WORST_BUBBLES, from_layer=1)
+    contention = split_contention(first.timeline, job.options.sharing)
+    bubbles = worst_bubbles(first.timeline, contention, _WORST_BUBBLES, from_layer=1)
     dep = dep_baseline(job.scenario, [run.drawn for run in runs])
     under = list(zip(machines, unmeasured, strict=True))
-    return IterationResult(runs, under or None, dep, blame, bubbles, time.perf_counter() - began)
+    return IterationResult(runs, under or None, dep, contention, bubbles, time.perf_counter() - began)
 
 
 def predict_configured(
     run: CheckedRun, job: StepsJob, progress: Callable[[int, int], None] = lambda done, of: None
 ) -> IterationResult:
-    """Run the forward steps of `job`, the job of `run`, as often as the configuration says."""
+    """Predict the forward steps of `job`, the job of `run`, with the seeds that the configuration asks for."""
     workload = run.config["workload"]
     return predict_iteration(
         job,
@@ -91,7 +91,7 @@ def _enough(target: float | None, first: Replication, others: Sequence[Replicati
 
 
 def summary_of_steps(job: StepsJob, result: IterationResult, config_hash: str = "") -> StepsSummary:
-    """The summary of a job of forward steps.
+    """Return the summary of a job of forward steps.
 
     Args:
         job: What was run.

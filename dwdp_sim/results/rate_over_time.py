@@ -1,4 +1,4 @@
-"""Bytes per second over time, for pictures and counters."""
+"""Compute bytes per second over time, for pictures and counters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dwdp_sim.steps.step_timeline import StepTimeline
 
 
 def rate_over_time(timeline: Timeline, chosen: Bools, edges_s: Floats, links: LinkRates | None = None) -> Floats:
-    """Mean rate of some copies in each interval between `edges_s`, in bytes per second.
+    """Return the mean rate of some copies in each interval between `edges_s`, in bytes per second.
 
     With link rates, copies count with the rates at which they moved, together with all others of the same GPU, source
     and destination; without, each counts with its mean rate from its first byte to its last.
@@ -85,7 +85,7 @@ def arrivals_over_time(
 
 
 def most_alone(timeline: StepTimeline, ranks: Collection[int]) -> float:
-    """The highest rate at which one of some ranks' engines would have fetched alone, in bytes per second."""
+    """Return the highest rate, in bytes per second, at which any of some ranks' engines would have fetched alone."""
     fetched = _fetched(timeline, ranks)
     highest = 0.0
     for solved in {id(rates): rates for _, rates in timeline.recorded_links.samples}.values():

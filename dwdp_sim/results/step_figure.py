@@ -1,4 +1,4 @@
-"""Forward steps as a picture: one iteration of the group, and what happened around its longest wait for experts."""
+"""Draw forward steps: one iteration of a rank, and the time around its longest wait for experts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from dwdp_sim.plan.program import HOST
 from dwdp_sim.results.palette import BLUE, BROWN, GREEN, GREY, ORANGE, ORDERED_MAP, PURPLE, SKY, VERMILLION, YELLOW
 from dwdp_sim.results.rate_over_time import arrivals_over_time, most_alone
 from dwdp_sim.steps.bubbles import Bubble, explain
-from dwdp_sim.steps.contention import Blame
+from dwdp_sim.steps.contention import Contention
 from dwdp_sim.steps.step_timeline import StepTimeline
 
 _MOST_RANKS = 8
@@ -47,13 +47,13 @@ _STYLES: dict[str, dict[str, Any]] = {
 _DENSE, _MOE, _BUBBLE, _LAUNCH, _TRANSFER, _CONTENTION, _IDLE = _STYLES
 
 
-def draw_steps(path: Path, timeline: StepTimeline, blame: Blame, title: str) -> None:
+def draw_steps(path: Path, timeline: StepTimeline, contention: Contention, title: str) -> None:
     """Write `steps_figure` as a PNG."""
-    steps_figure(timeline, blame, title).savefig(path, dpi=110, metadata={"Software": None})
+    steps_figure(timeline, contention, title).savefig(path, dpi=110, metadata={"Software": None})
 
 
-def steps_figure(timeline: StepTimeline, blame: Blame, title: str) -> Figure:
-    """One iteration of one rank, with what the others did meanwhile, and its longest bubble.
+def steps_figure(timeline: StepTimeline, contention: Contention, title: str) -> Figure:
+    """Return a picture of one iteration of one rank, what the others did meanwhile, and its longest bubble.
 
     It is the longest bubble of all but the first layers, if possible at a time at which every rank was in a counted
     iteration; if only first layers waited, their longest, and if nothing waited, the slowest prefetch.
@@ -65,10 +65,10 @@ def steps_figure(timeline: StepTimeline, blame: Blame, title: str) -> Figure:
 
     Args:
         timeline: From `simulate_steps` with `record_links`.
-        blame: Its contention, split.
+        contention: Its contention, split.
         title: What was run.
     """
-    focus = _focus(timeline, blame)
+    focus = _focus(timeline, contention)
     ranks = _shown(timeline, focus)
     zoomed = _zoomed(timeline, focus)
     zero_s = float(timeline.step_begin_s[focus.rank, focus.step])
@@ -84,7 +84,7 @@ def steps_figure(timeline: StepTimeline, blame: Blame, title: str) -> Figure:
     return figure
 
 
-def _focus(timeline: StepTimeline, blame: Blame) -> Bubble:
+def _focus(timeline: StepTimeline, contention: Contention) -> Bubble:
     """What to show, as `steps_figure` says."""
     bubble_s = timeline.bubble_s
     begun_s, over_s = timeline.step_begin_s[:, 0].max(), timeline.step_end_s[:, -1].min()
@@ -93,7 +93,7 @@ def _focus(timeline: StepTimeline, blame: Blame) -> Bubble:
         if candidates.max(initial=0.0) > 0.0:
             break
     rank, step, layer = (int(i) for i in np.unravel_index(np.argmax(candidates), candidates.shape))
-    return explain(timeline, blame, rank, step, layer + bubble_s.shape[2] - candidates.shape[2])
+    return explain(timeline, contention, rank, step, layer + bubble_s.shape[2] - candidates.shape[2])
 
 
 def _shown(timeline: StepTimeline, focus: Bubble) -> list[int]:

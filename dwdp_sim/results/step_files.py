@@ -1,4 +1,4 @@
-"""The files of a run of forward steps. Each appears whole or not at all."""
+"""Write the files of a run of forward steps, each of which appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def write_steps(
     """
     first, config_hash = result.replications[0], summary.head.config_hash
     rows = steps_table(config_hash, result.replications)
-    trace = chrome_steps_trace(first.timeline, result.blame, {"config_hash": config_hash, "seed": first.seed})
+    trace = chrome_steps_trace(first.timeline, result.contention, {"config_hash": config_hash, "seed": first.seed})
     writers: dict[str, Callable[[Path], object]] = {
         "config.yaml": lambda path: write_config(path, config),
         "steps.parquet": lambda path: pq.write_table(rows, path, compression="zstd"),
-        "steps.png": lambda path: draw_steps(path, first.timeline, result.blame, title),
+        "steps.png": lambda path: draw_steps(path, first.timeline, result.contention, title),
         "trace.json": lambda path: write_trace(path, trace),
         "summary.json": lambda path: write_summary(path, summary.to_dict()),
     }
@@ -62,7 +62,7 @@ def write_steps(
 
 
 def steps_table(config_hash: str, replications: Sequence[Replication]) -> pa.Table:
-    """One row for each seed, rank, step and layer; docs/results.md describes the columns."""
+    """Return one row for each seed, rank, step and layer; docs/results.md describes the columns."""
     columns: dict[str, list[np.ndarray[Any, Any]]] = {}
     for replication in replications:
         shape = replication.timeline.moe_end_s.shape

@@ -1,4 +1,4 @@
-"""Forward steps as tables for people: where each rank's time goes, and why compute waited longest."""
+"""Build tables of forward steps for people: where each rank's time goes, and why compute waited longest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_ROWS = 16
 
 
 def ranks_table(timeline: StepTimeline, warmup: int = 0) -> Table:
-    """A row a rank: the mean over its iterations of their length and of what it consists of, in ms.
+    """Return a row for each rank: the mean length of its iterations and of their parts, in ms.
 
     Of more than 16 ranks, those with most bubbles are shown.
 
@@ -43,7 +43,7 @@ def ranks_table(timeline: StepTimeline, warmup: int = 0) -> Table:
 
 
 def bubbles_table(bubbles: Sequence[Bubble]) -> Table:
-    """A row for each of `bubbles` (from `explain.worst_bubbles`): its prefetch in ms, and its cause."""
+    """Return a row for each of `bubbles` (from `bubbles.worst_bubbles`): its prefetch in ms, and its cause."""
     table = Table(title="longest waits for experts, ms", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("rank", "step", "layer", "waited", "prefetch", "transfer", "contention"):
         table.add_column(heading, justify="right")

@@ -1,4 +1,4 @@
-"""What a prediction of forward steps says: the content of `summary.json`."""
+"""Summarize a prediction of forward steps: the content of `summary.json`."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from dwdp_sim.fabric.lower_bound import lower_bound_s
 from dwdp_sim.results.summary import Span
 from dwdp_sim.results.summary_head import LayerHead, MemoryBytes
 from dwdp_sim.steps.bubbles import Bubble
-from dwdp_sim.steps.contention import Blame
+from dwdp_sim.steps.contention import Contention
 from dwdp_sim.steps.dep import DepTimes
 from dwdp_sim.steps.scenario import Replication, Scenario
 
 
 @dataclass(frozen=True)
 class IterationResult:
-    """Everything that was run for one job of forward steps.
+    """The outcome of one job of forward steps: replications, hypotheses, DEP and bubbles.
 
     Attributes:
         replications: One a seed.
         under: The first seed again, in larger slices, on each machine that hypotheses allow, what is configured first;
-            None where no range is wanted.
+            None if no range is wanted.
         dep: The same requests under DEP, one a seed; None without a roofline.
-        blame: Where the contention of the first seed was met, and to whom it was lost.
+        contention: Where the contention of the first seed was met, and to whom it was lost.
         bubbles: The longest waits of the first seed.
         wall_s: How long it took.
     """
@@ -37,7 +37,7 @@ class IterationResult:
     replications: list[Replication]
     under: list[tuple[Variant, Replication]] | None
     dep: list[DepTimes] | None
-    blame: Blame
+    contention: Contention
     bubbles: list[Bubble]
     wall_s: float
 
@@ -60,7 +60,7 @@ class StepsRange:
 
 @dataclass(frozen=True)
 class DepSummary:
-    """The same requests under DEP.
+    """The time of the same requests under DEP.
 
     Attributes:
         iteration_s: A forward step.
@@ -86,10 +86,10 @@ class StepsSummary:
         figures: The mean over seeds of each of `scenario.FIGURES`.
         time_to_first_token_s: Mean over requests, without queueing.
         lower_bound_s: Mean over steps of the larger of: its compute, all its layers' bytes over the busiest link.
-        range_s: Over hypotheses; None where no range was wanted.
+        range_s: Over hypotheses; None if no range was wanted.
         dep: Beside DEP; None without a roofline.
         worst_bubbles: The longest waits of the first seed.
-        assumed_constants: Names of those that were used and nobody measured or published.
+        assumed_constants: Names of the used constants that are neither measured nor published.
         compute: Name of the compute windows.
         wall_s: How long the simulation took.
     """
@@ -136,7 +136,7 @@ def _as_dict(estimate: Estimate) -> dict[str, float | None]:
 
 
 def summarize_steps(head: LayerHead, memory: MemoryBytes, scenario: Scenario, result: IterationResult) -> StepsSummary:
-    """The summary of forward steps.
+    """Summarize forward steps.
 
     Args:
         head: What was run.

@@ -1,4 +1,4 @@
-"""Forward steps as a table for people."""
+"""Print a prediction of forward steps for people."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _figures(summary: StepsSummary, scenario: Scenario, title: str) -> Table:
 
 
 def _unless_rounding(figure: Estimate) -> float:
-    """The half width; 0 if seeds differ by the last digits of a sum only."""
+    """Return the half width of the interval; 0 if the seeds differ only by rounding."""
     return figure.half_width if figure.half_width > _ROUNDING * abs(figure.mean) else 0.0
 
 

@@ -1,4 +1,4 @@
-"""Forward steps as a Chrome trace (JSON), which ui.perfetto.dev opens: each rank's compute, prefetches and waits."""
+"""Write forward steps as a Chrome trace (JSON) for ui.perfetto.dev: each rank's compute, prefetches and waits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from dwdp_sim.plan.program import HOST
 from dwdp_sim.results.chrome_trace import Event, name_process, name_thread, span, trace_content
 from dwdp_sim.steps.bubbles import explain
-from dwdp_sim.steps.contention import OWN_LINKS, Blame
+from dwdp_sim.steps.contention import OWN_LINKS, Contention
 from dwdp_sim.steps.step_timeline import StepTimeline
 
 _THREADS = ("compute", "prefetch", "waits")
@@ -19,15 +19,15 @@ _CLOCKS = ("ready_s", "wait_begin_s", "moe_begin_s", "moe_end_s", "prefetch_begi
 _PARTS = ("own_engine", "host", "gap", "transfer", "contention")
 
 
-def chrome_steps_trace(timeline: StepTimeline, blame: Blame, about: dict[str, Any]) -> dict[str, Any]:
-    """Trace events in microseconds.
+def chrome_steps_trace(timeline: StepTimeline, contention: Contention, about: dict[str, Any]) -> dict[str, Any]:
+    """Return the trace, whose events are in microseconds.
 
     A prefetch is shown from its engine's first work on it; its arguments partition its whole latency, in ms. A bubble's
     arguments say why compute waited, and how many ms of contention were lost where, and to whom.
 
     Args:
         timeline: The steps.
-        blame: Their contention, split.
+        contention: Their contention, split.
         about: What was run; stands in the trace's `otherData`.
     """
     events: list[Event] = []
@@ -36,7 +36,7 @@ def chrome_steps_trace(timeline: StepTimeline, blame: Blame, about: dict[str, An
         events += [name_thread(rank, number, name) for number, name in enumerate(_THREADS)]
         events += _step_events(timeline, rank)
         for step, layer in np.ndindex(timeline.bubble_s.shape[1:]):
-            events += _layer_events(timeline, blame, rank, step, layer)
+            events += _layer_events(timeline, contention, rank, step, layer)
     return trace_content(events, about, unit="ms")
 
 
@@ -46,7 +46,7 @@ def _step_events(timeline: StepTimeline, rank: int) -> Iterator[Event]:
         yield from _span(rank, _COMPUTE, f"step {step}: dense layers", begin_s, end_s, {"step": step})
 
 
-def _layer_events(timeline: StepTimeline, blame: Blame, rank: int, step: int, layer: int) -> Iterator[Event]:
+def _layer_events(timeline: StepTimeline, contention: Contention, rank: int, step: int, layer: int) -> Iterator[Event]:
     at, place = (rank, step, layer), {"step": step, "layer": layer}
     clock = {name: float(getattr(timeline, name)[at]) for name in _CLOCKS}
     launched_s = clock["ready_s"] + float(timeline.launch_wait_s[at])
@@ -57,8 +57,8 @@ def _layer_events(timeline: StepTimeline, blame: Blame, rank: int, step: int, la
     begin_s = clock["prefetch_begin_s"] + float(timeline.own_engine_s[at])
     yield from _span(rank, _PREFETCH, f"experts of layer {layer}", begin_s, clock["prefetch_end_s"], place | parts_ms)
     if timeline.bubble_s[at] > 0.0:
-        why: dict[str, Any] = {"why": explain(timeline, blame, *at).reason}
-        for source, reader, lost_s in blame.of(*at):
+        why: dict[str, Any] = {"why": explain(timeline, contention, *at).reason}
+        for source, reader, lost_s in contention.of(*at):
             other = "own links" if reader == OWN_LINKS else f"GPU {reader}"
             why[f"lost at {'host' if source == HOST else f'GPU {source}'} to {other}, ms"] = lost_s * 1e3
         name = f"experts of layer {layer}"
@@ -68,6 +68,6 @@ def _layer_events(timeline: StepTimeline, blame: Blame, rank: int, step: int, la
 def _span(
     rank: int, thread: int, name: str, begin_s: float, end_s: float, arguments: dict[str, Any]
 ) -> Iterator[Event]:
-    """An event, if it has a length."""
+    """Yield the event, if it has a length."""
     if end_s > begin_s:
         yield span(rank, thread, name, begin_s, end_s, arguments)

@@ -1,4 +1,4 @@
-"""What a prediction of one layer, or of a replayed program, says: the content of `summary.json`."""
+"""Summarize a prediction of one layer or of a replayed program: the content of `summary.json`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Latency:
 
     @classmethod
     def of(cls, elapsed_s: Floats) -> Latency:
-        """From latencies in seconds, of any shape."""
+        """Return the figures of latencies in seconds, of any shape."""
         p50, p95 = (float(np.percentile(elapsed_s, share)) for share in (50, 95))
         return cls(float(elapsed_s.mean()), p50, p95, float(elapsed_s.max()))
 
@@ -82,20 +82,20 @@ class LatencyRange:
     under: list[UnderHypotheses]
 
     def to_dict(self, streams: str) -> dict[str, Any]:
-        """The same with `each` under the name of what the streams are: `ranks` or `streams`."""
+        """Return the content of `summary.json`, with `each` named after the streams: `ranks` or `streams`."""
         return {streams if name == "each" else name: value for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
 class Basis:
-    """What a prediction rests on, and how sure it is.
+    """The constants and draws that a prediction rests on.
 
     Attributes:
         start: How the starts were chosen.
         draws: How many starts.
         draw_spread: From the function of that name.
         lower_bound_s: Bytes over the busiest link.
-        assumed_constants: Names of those that were used and nobody measured or published.
+        assumed_constants: Names of the used constants that are neither measured nor published.
         wall_s: How long the simulation took.
     """
 
@@ -116,7 +116,7 @@ class LayerSummary:
         memory_bytes: Of each GPU.
         prefetch_latency_s: Over draws and ranks.
         ranks: Each rank's.
-        range_s: Over hypotheses; None where no range was wanted.
+        range_s: Over hypotheses; None if no range was wanted.
         basis: What it rests on.
     """
 
@@ -146,7 +146,7 @@ class ReplaySummary:
     Attributes:
         head: What was run.
         streams: In the file's order.
-        range_s: Over hypotheses; None where no range was wanted.
+        range_s: Over hypotheses; None if no range was wanted.
         basis: What it rests on.
     """
 
@@ -167,13 +167,13 @@ class ReplaySummary:
 
 @dataclass(frozen=True)
 class Runs:
-    """What a job's simulations gave, in seconds; shapes are (draws, streams).
+    """The times that a job's simulations gave, in seconds; shapes are (draws, streams).
 
     Attributes:
         elapsed_s: Latency of each stream.
         parts_s: Its partition into `host_s`, `gap_s`, `transfer_s` and `contention_s`.
         under: For each hypothesis, or several that the program cannot tell apart, latencies over the first draws; the
-            first is what is configured. None where no range is wanted.
+            first is what is configured. None if no range is wanted.
     """
 
     elapsed_s: Floats
@@ -182,7 +182,7 @@ class Runs:
 
 
 def summarize_layer(head: LayerHead, memory: MemoryBytes, runs: Runs, basis: Basis) -> LayerSummary:
-    """The summary of a layer's prefetch, whose streams are its ranks.
+    """Summarize a layer's prefetch, whose streams are its ranks.
 
     Args:
         head: What was run.
@@ -199,7 +199,7 @@ def summarize_layer(head: LayerHead, memory: MemoryBytes, runs: Runs, basis: Bas
 
 
 def summarize_replay(head: RunHead, stream_gpu: Ints, runs: Runs, basis: Basis) -> ReplaySummary:
-    """The summary of a replayed program.
+    """Summarize a replayed program.
 
     Args:
         head: What was run.
@@ -213,11 +213,11 @@ def summarize_replay(head: RunHead, stream_gpu: Ints, runs: Runs, basis: Basis) 
 
 
 def latency_range(under: Sequence[tuple[Variant, Floats]] | None) -> LatencyRange | None:
-    """Lowest and highest of each latency figure, and of each stream's mean, over hypotheses; and who says so.
+    """Return the lowest and highest of each latency figure and of each stream's mean, and the hypotheses behind them.
 
     Args:
         under: For each machine, latencies in seconds over some draws, shape (draws, streams), what is configured first;
-            None where no range is wanted.
+            None if no range is wanted.
     """
     if under is None:
         return None
@@ -240,7 +240,7 @@ def latency_range(under: Sequence[tuple[Variant, Floats]] | None) -> LatencyRang
 
 
 def draw_spread(elapsed_s: Floats) -> float | None:
-    """How far single draws lie from their mean: the largest difference of a draw's mean latency, as a share.
+    """Return the largest difference of a draw's latency from the mean over draws, as a share of that mean.
 
     Args:
         elapsed_s: Latencies in seconds, shape (draws, streams).

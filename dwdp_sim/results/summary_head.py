@@ -1,4 +1,4 @@
-"""What every summary begins with: what was run, and what it needs."""
+"""The head of every summary: the run, the plan's size and the memory it needs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SUMMARY_SCHEMA = 2
 
 @dataclass(frozen=True)
 class RunHead:
-    """What was run.
+    """Names and hashes that say which run a summary is of.
 
     Attributes:
         schema: Version of the summary's keys.
@@ -37,7 +37,7 @@ class PlanCounts:
 
 @dataclass(frozen=True)
 class LayerHead(RunHead):
-    """Which layer's prefetch was run, predicted or measured.
+    """The head of a summary of a layer's prefetch, predicted or measured.
 
     Attributes:
         model, strategy, implementation: Names.
@@ -68,7 +68,7 @@ class MemoryBytes:
 
 
 def layer_head(layer: Layer, *, config_hash: str, cluster: str, issue_mode: str, home: str) -> LayerHead:
-    """The head of a summary of `layer`'s prefetch."""
+    """Return the head of a summary of `layer`'s prefetch."""
     plan = layer.plan
     return LayerHead(
         schema=SUMMARY_SCHEMA,
@@ -85,7 +85,7 @@ def layer_head(layer: Layer, *, config_hash: str, cluster: str, issue_mode: str,
 
 
 def memory_bytes(layer: Layer, slots: int = 2) -> MemoryBytes:
-    """Bytes that a GPU needs for the model of `layer` with `slots` slots."""
+    """Return the bytes that a GPU needs for the model of `layer` with `slots` slots."""
     model, placement = layer.model, layer.placement
     experts = model.num_moe_layers * placement.num_experts_per_worker * model.expert_bytes
     return MemoryBytes(experts, slots * layer.plan.slot_bytes())

@@ -1,4 +1,4 @@
-"""A prediction as a table for people: rich on a terminal, plain elsewhere."""
+"""Print a prediction for people: in colour on a terminal, plain elsewhere."""
 
 from __future__ import annotations
 
@@ -111,12 +111,12 @@ def _print_end(console: Console, basis: Basis, files: list[Path]) -> None:
 
 
 def assumed_line(names: list[str]) -> str:
-    """Which assumed constants a prediction rests on."""
+    """Return the line that names the assumed constants of a prediction."""
     return f"rests on assumed constants: {', '.join(names)}" if names else "rests on no assumed constant"
 
 
 def files_line(files: list[Path]) -> str:
-    """Where the files of a run are, for rich.
+    """Return the line that says where the files of a run are, in rich markup.
 
     Args:
         files: At least one, all in one folder.
@@ -126,7 +126,7 @@ def files_line(files: list[Path]) -> str:
 
 
 def start_lines(basis: Basis) -> list[str]:
-    """How the starts were chosen, and how far single runs lie apart."""
+    """Return lines that say how the starts were chosen and how far single runs lie apart."""
     if basis.draw_spread is not None:
         apart = f"single runs differ from it by up to {100 * basis.draw_spread:.1f} %"
         return [f"mean over {basis.draws} draws of the starts; {apart}"]
@@ -138,7 +138,7 @@ def start_lines(basis: Basis) -> list[str]:
 
 
 def range_lines(found: LatencyRange | None) -> list[str]:
-    """Under which hypotheses about what nobody has measured the latency is lowest and highest."""
+    """Return lines that name the hypotheses with the lowest and the highest latency."""
     if found is None:
         return []
     if len(found.under) == 1:
@@ -150,7 +150,7 @@ def range_lines(found: LatencyRange | None) -> list[str]:
 
 
 def memory_line(need: MemoryBytes, gpu_bytes: float | None) -> str:
-    """What a GPU must hold, and whether it can.
+    """Return the line that says how much memory a GPU needs, and whether it has that.
 
     Args:
         need: What it must hold.

@@ -1,4 +1,4 @@
-"""What was run, in the words of titles."""
+"""Titles that say what was run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dwdp_sim.plan.strategy import Strategy
 
 
 def layer_title(layer: Layer, cluster: str, issue_mode: str) -> str:
-    """Model, machine, strategy and group, in two lines, for rich."""
+    """Return model, cluster, strategy and group in two lines of rich markup."""
     return (
         f"{escape(layer.model.name)} on {escape(cluster)}: {strategy_words(layer.strategy, offered=True)}\n"
         f"{group_words(layer.placement)}, issue mode {issue_mode}"
@@ -20,7 +20,7 @@ def layer_title(layer: Layer, cluster: str, issue_mode: str) -> str:
 
 
 def picture_title(layer: Layer | None, cluster: str, issue_mode: str) -> str:
-    """The same for a picture; of a replayed program (no layer), only where it ran."""
+    """Return the title of a picture; for a replayed program, which has no layer, only its cluster."""
     if layer is None:
         return f"copy program on {cluster}"
     return (
@@ -30,7 +30,7 @@ def picture_title(layer: Layer | None, cluster: str, issue_mode: str) -> str:
 
 
 def strategy_words(strategy: Strategy, *, offered: bool = False) -> str:
-    """Name, implementation and slice size of a strategy, and if wanted whether an engine offers it."""
+    """Return name, implementation and slice size of a strategy and, if wanted, whether an engine offers it."""
     slices = f", {format_slice(strategy.slice_bytes)} slices" if strategy.slice_bytes else ""
     hypothetical = ", hypothetical: no engine offers it" if offered and is_hypothetical(strategy) else ""
     return f"{strategy.name} ({strategy.implementation}{slices}{hypothetical})"

@@ -1,1 +1,1 @@
-"""Forward steps: requests, compute windows, and the ranks that run them."""
+"""Forward steps: requests, compute windows, and ranks that prefetch layer by layer while they compute."""

@@ -1,4 +1,4 @@
-"""Traffic beside the prefetch: another GPU takes the KV cache of a finished step away from each rank."""
+"""Add traffic beside the prefetch: another GPU takes the KV cache of a finished step away from each rank."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _COPY_BYTES = 16 * 2**20  # KV blocks move in pieces; only their sum matters her
 
 
 def with_background(program: Program, taken_bytes: int) -> Program:
-    """The program with a further GPU for each rank, which pulls `taken_bytes` from it after each of its steps.
+    """Return the program with a further GPU for each rank, which pulls `taken_bytes` from it after each of its steps.
 
     Args:
         program: One stream a rank, GPU r for rank r.

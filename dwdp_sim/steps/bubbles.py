@@ -1,4 +1,4 @@
-"""Why compute waited: every bubble with the parts of its prefetch, and its cause in one plain line."""
+"""Explain bubbles: why compute waited for experts, with the parts of the prefetch and the cause in one line."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 
 from dwdp_sim.base.units import format_seconds
 from dwdp_sim.plan.program import HOST
-from dwdp_sim.steps.contention import OWN_LINKS, Blame
+from dwdp_sim.steps.contention import OWN_LINKS, Contention
 from dwdp_sim.steps.step_timeline import StepTimeline
 
-_PARTS = ("own_engine_s", "host_s", "gap_s", "contention_s")  # of a latency, besides the transfer
-_WORTH_NAMING = 0.1  # of the worst reader's part: readers below it go unnamed
+_PARTS = ("own_engine_s", "host_s", "gap_s", "contention_s")  # parts of a prefetch latency, besides the transfer
+_WORTH_NAMING = 0.1  # readers that cost less than this share of the worst one's part go unnamed
 _MOST_NAMED = 4
 
 
@@ -26,11 +26,11 @@ class Bubble:
         rank, step, layer: Where.
         bubble_s: Seconds of waiting.
         latency_s: Its prefetch, which is the sum of the next five.
-        own_engine_s, host_s, gap_s, transfer_s, contention_s: As in `steps.StepTimeline`.
-        source: Endpoint at which the prefetch lost most; None where it lost nothing, or where nobody knows.
+        own_engine_s, host_s, gap_s, transfer_s, contention_s: As in `step_timeline.StepTimeline`.
+        source: Endpoint at which the prefetch lost most; None if it lost nothing, or if that is unknown.
         source_s: Seconds lost there.
         readers: GPUs that read it as well, the worst first; empty if its own links were busy both ways.
-        cause: Why compute waited, for people; empty where it did not.
+        cause: Why compute waited, for people; empty if it did not.
     """
 
     rank: int
@@ -50,16 +50,16 @@ class Bubble:
 
     @property
     def reason(self) -> str:
-        """How long compute waited, and why."""
+        """One line that says how long compute waited, and why."""
         return f"waited {format_seconds(self.bubble_s)}: {self.cause}"
 
 
-def worst_bubbles(timeline: StepTimeline, blame: Blame, count: int, *, from_layer: int = 0) -> list[Bubble]:
-    """The longest waits for experts, longest first; of equal ones the lower rank, step and layer.
+def worst_bubbles(timeline: StepTimeline, contention: Contention, count: int, *, from_layer: int = 0) -> list[Bubble]:
+    """Return the longest waits for experts, longest first; equal ones by rank, step and layer.
 
     Args:
         timeline: The steps.
-        blame: Their contention, split.
+        contention: Their contention, split.
         count: At most so many.
         from_layer: Leave out the layers before this one. The first prefetch of a step has little or no compute to hide
             behind, so that layer 0 often fills the list.
@@ -68,15 +68,15 @@ def worst_bubbles(timeline: StepTimeline, blame: Blame, count: int, *, from_laye
     bubble_s[:, :, :from_layer] = 0.0
     order = np.argsort(-bubble_s.ravel(), kind="stable")[:count]
     places = zip(*(index.tolist() for index in np.unravel_index(order, bubble_s.shape)), strict=True)
-    return [explain(timeline, blame, *place) for place in places if bubble_s[place] > 0.0]
+    return [explain(timeline, contention, *place) for place in places if bubble_s[place] > 0.0]
 
 
-def explain(timeline: StepTimeline, blame: Blame, rank: int, step: int, layer: int) -> Bubble:
-    """One layer's wait, if any, and what its prefetch did."""
+def explain(timeline: StepTimeline, contention: Contention, rank: int, step: int, layer: int) -> Bubble:
+    """Explain one layer's wait, if there was one, by what its prefetch did."""
     at = rank, step, layer
     parts = {name: float(getattr(timeline, name)[at]) for name in (*_PARTS, "transfer_s")}
     bubble_s = float(timeline.bubble_s[at])
-    source, source_s, readers = _worst_source(blame, *at)
+    source, source_s, readers = _worst_source(contention, *at)
     return Bubble(
         rank=rank,
         step=step,
@@ -87,14 +87,16 @@ def explain(timeline: StepTimeline, blame: Blame, rank: int, step: int, layer: i
         source=source,
         source_s=source_s,
         readers=tuple(readers),
-        cause=_cause(timeline, blame, at, bubble_s, parts) if bubble_s > 0.0 else "",
+        cause=_cause(timeline, contention, at, bubble_s, parts) if bubble_s > 0.0 else "",
     )
 
 
-def _worst_source(blame: Blame, rank: int, step: int, layer: int) -> tuple[int | None, float, dict[int, float]]:
+def _worst_source(
+    contention: Contention, rank: int, step: int, layer: int
+) -> tuple[int | None, float, dict[int, float]]:
     """The source at which most was lost, how much, and how much of it to whom, most first."""
     lost: dict[int, dict[int, float]] = defaultdict(dict)
-    for source, reader, seconds in blame.of(rank, step, layer):
+    for source, reader, seconds in contention.of(rank, step, layer):
         lost[source][reader] = seconds
     if not lost:
         return None, 0.0, {}
@@ -104,7 +106,7 @@ def _worst_source(blame: Blame, rank: int, step: int, layer: int) -> tuple[int |
 
 
 def _cause(
-    timeline: StepTimeline, blame: Blame, at: tuple[int, int, int], bubble_s: float, parts: dict[str, float]
+    timeline: StepTimeline, contention: Contention, at: tuple[int, int, int], bubble_s: float, parts: dict[str, float]
 ) -> str:
     """The largest part of what made the prefetch late.
 
@@ -121,13 +123,13 @@ def _cause(
     seconds = format_seconds(late[largest])
     match largest:
         case "own_engine_s":
-            return _engine_busy(timeline, blame, at, parts[largest])
+            return _engine_busy(timeline, contention, at, parts[largest])
         case "host_s":
             return f"for {seconds} the host had not issued its copies"
         case "gap_s":
             return f"{seconds} went by in gaps between its copies"
         case _:
-            return _contention(blame, at)
+            return _contention(contention, at)
 
 
 def _launch_wait_s(timeline: StepTimeline, at: tuple[int, int, int]) -> float:
@@ -138,27 +140,27 @@ def _launch_wait_s(timeline: StepTimeline, at: tuple[int, int, int]) -> float:
     return float(np.maximum(until_s - np.maximum(ready_s, timeline.prefetch_begin_s[at]), 0.0).sum())
 
 
-def _engine_busy(timeline: StepTimeline, blame: Blame, at: tuple[int, int, int], busy_s: float) -> str:
+def _engine_busy(timeline: StepTimeline, contention: Contention, at: tuple[int, int, int], busy_s: float) -> str:
     """What the rank's engine did instead, and what held that up."""
     before = np.unravel_index(np.ravel_multi_index(at, timeline.bubble_s.shape) - 1, timeline.bubble_s.shape)
     rank, step, layer = (int(index) for index in before)
     text = f"for {format_seconds(busy_s)} its engine still fetched layer {layer}"
     if timeline.contention_s[before] >= busy_s / 2:
-        return f"{text}, as {_contention(blame, (rank, step, layer))}"
+        return f"{text}, as {_contention(contention, (rank, step, layer))}"
     return f"{text}, which took {format_seconds(float(timeline.latency_s[before] - timeline.own_engine_s[before]))}"
 
 
-def _contention(blame: Blame, at: tuple[int, int, int]) -> str:
-    source, source_s, readers = _worst_source(blame, *at)
-    if not blame.is_split:
-        return f"{format_seconds(float(blame.rest_s[at]))} behind other ranks' copies in the sources' queues"
-    if source is None or source_s < blame.rest_s[at]:
-        return f"{format_seconds(float(blame.rest_s[at]))} at the group's barriers or behind another stream"
+def _contention(contention: Contention, at: tuple[int, int, int]) -> str:
+    source, source_s, readers = _worst_source(contention, *at)
+    if not contention.is_split:
+        return f"{format_seconds(float(contention.rest_s[at]))} behind other ranks' copies in the sources' queues"
+    if source is None or source_s < contention.rest_s[at]:
+        return f"{format_seconds(float(contention.rest_s[at]))} at the group's barriers or behind another stream"
     if source_s > 2 * sum(readers.values()):
         return "its links carried bytes the other way, too"
     named = [reader for reader, seconds in readers.items() if seconds >= _WORTH_NAMING * max(readers.values())]
     where = "host memory" if source == HOST else f"GPU {source}"
-    return f"{where} was read by {_listed(named, len(blame.rest_s))} as well"
+    return f"{where} was read by {_listed(named, len(contention.rest_s))} as well"
 
 
 def _listed(gpus: Sequence[int], ranks: int) -> str:

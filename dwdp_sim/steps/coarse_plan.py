@@ -1,4 +1,4 @@
-"""A strategy with small slices, simulated with fewer, larger ones that share the links in the same way.
+"""Replace many small slices by fewer, larger ones that share the links in the same way, to simulate faster.
 
 How ranks meet on the links depends on the order of sources, hardly on how small the slices are, as long as every pull
 is cut into many. What does depend on the number of slices and calls is counted for the real number: host time, gaps
@@ -18,13 +18,13 @@ from dwdp_sim.plan.build_plan import build_plan, count_calls, pulls_of
 from dwdp_sim.plan.copy_plan import CopyPlan
 from dwdp_sim.plan.strategy import Strategy
 
-SLICES_A_PULL = 32  # at least so many of the largest pull
-COARSE_SLICES = 12  # where a percent does not matter
+SLICES_A_PULL = 32  # pieces of the largest pull, at least
+COARSE_SLICES = 12  # pieces if an error of a percent does not matter
 
 
 @dataclass(frozen=True)
 class CoarsePlan:
-    """What is simulated in place of a strategy.
+    """A strategy with larger slices that is simulated in place of the real one, and the factors between the two.
 
     Attributes:
         strategy: As simulated.

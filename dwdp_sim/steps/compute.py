@@ -1,4 +1,4 @@
-"""The `compute` group of the configuration, and the compute windows that it describes."""
+"""Build compute windows from the `compute` group of the configuration."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ComputeConfig:
 
 
 def build_windows(config: ComputeConfig, model: MoEModel, steps: Sequence[Sequence[Step]], seed: int) -> StepWindows:
-    """Compute windows of forward steps, as configured; interference is left to who knows when copies run.
+    """Build the compute windows of forward steps, without interference, which the simulation adds while copies run.
 
     Args:
         config: The composed group.

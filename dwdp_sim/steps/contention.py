@@ -1,4 +1,4 @@
-"""Who took the time that a prefetch lost on the links: its contention, split by source and by other reader."""
+"""Attribute the contention of each prefetch to the source that was shared and the rank that shared it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from dwdp_sim.fabric.max_min import Flow
 from dwdp_sim.fabric.rates import RateSet
 from dwdp_sim.steps.step_timeline import StepTimeline
 
-OWN_LINKS = -1  # in the place of a reader: nobody else read the source
+OWN_LINKS = -1  # stands for a reader if no other GPU read the source
 _SETS_AT_ONCE = 10_000  # bounds the memory of temporary columns
 
 
 @dataclass(frozen=True)
-class Blame:
-    """The contention of every prefetch, split.
+class Contention:
+    """The contention of every prefetch, split by source and by other reader.
 
     While a rank's engine moves bytes at rate R, where alone it would move them at C, it loses the share 1 − R / C of
     the time. That is split over its moving flows in proportion to what each lacks against its own rate alone, and what
@@ -45,13 +45,13 @@ class Blame:
     is_split: bool = True
 
     def of(self, rank: int, step: int, layer: int) -> Iterator[tuple[int, int, float]]:
-        """Source, reader and seconds of one prefetch."""
+        """Return source, reader and seconds lost of one prefetch."""
         index = np.ravel_multi_index((rank, step, layer), self.rest_s.shape)
         rows = slice(*np.searchsorted(self.prefetch, [index, index + 1]).tolist())
         return zip(self.source[rows].tolist(), self.reader[rows].tolist(), self.lost_s[rows].tolist(), strict=True)
 
 
-def split_contention(timeline: StepTimeline, sharing: str = "fair") -> Blame:
+def split_contention(timeline: StepTimeline, sharing: str = "fair") -> Contention:
     """Split the contention of every prefetch by source and by other reader.
 
     Args:
@@ -61,11 +61,11 @@ def split_contention(timeline: StepTimeline, sharing: str = "fair") -> Blame:
     Raises:
         ValueError: The timeline has no link rates.
     """
-    contention_s = np.nan_to_num(timeline.contention_s)  # NaN: a rank that prefetches nothing
+    contention_s = np.nan_to_num(timeline.contention_s)  # a rank that prefetches nothing has NaN
     links = None if sharing == "fifo" else timeline.recorded_links
     if links is None or not links.flows:
         none = np.zeros(0, dtype=np.int64)
-        return Blame(none, none, none, np.zeros(0), contention_s, is_split=sharing != "fifo")
+        return Contention(none, none, none, np.zeros(0), contention_s, is_split=sharing != "fifo")
     begin_s = np.array([time_s for time_s, _ in links.samples])
     # A solved set is one object for as long as it is remembered, so that its identity tells it from others. Sets are
     # numbered as they first occur: by address, the last digits of sums would differ from process to process.
@@ -81,7 +81,8 @@ def split_contention(timeline: StepTimeline, sharing: str = "fair") -> Blame:
         parts.append((prefetch + rank * len(end_s), source, reader, lost_s))
     prefetch, source, reader, lost_s = (np.concatenate(column) for column in zip(*parts, strict=True))
     split_s = np.bincount(prefetch, weights=lost_s, minlength=contention_s.size).reshape(contention_s.shape)
-    return Blame(prefetch, source, reader, lost_s, np.maximum(contention_s - split_s, 0.0))  # below zero: rounding
+    rest_s = np.maximum(contention_s - split_s, 0.0)  # rounding may give less than zero
+    return Contention(prefetch, source, reader, lost_s, rest_s)
 
 
 class _Losses(NamedTuple):
@@ -165,8 +166,8 @@ def _losses_at_once(sets: list[RateSet], flows: list[Flow]) -> _Losses:
     other = reader != dst[flow[each]]
     each, reader = each[other], reader[other]
     others = np.bincount(each, minlength=len(flow))
-    nobody = np.flatnonzero(others == 0)
-    each, reader = np.concatenate([each, nobody]), np.concatenate([reader, np.full_like(nobody, OWN_LINKS)])
+    alone = np.flatnonzero(others == 0)
+    each, reader = np.concatenate([each, alone]), np.concatenate([reader, np.full_like(alone, OWN_LINKS)])
     blamed = share[each] / np.maximum(others, 1)[each]
     losses = _Losses(gpu[flow[each]], number[each], src[flow[each]], reader, blamed)
     return losses.rows(np.argsort(each, kind="stable"))

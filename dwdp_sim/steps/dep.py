@@ -29,7 +29,7 @@ class DepTimes:
 
     @property
     def total_s(self) -> float:
-        """The layer, or the step."""
+        """The whole time of the layer or the step."""
         return self.compute_s + self.communication_s + self.synchronization_s
 
 
@@ -60,7 +60,7 @@ def exchange_s(model: MoEModel, peaks: Peaks, tokens: Sequence[int]) -> float:
 
 
 def dep_layer(model: MoEModel, peaks: Peaks, steps: Sequence[Step], layer: int) -> DepTimes:
-    """One MoE layer of all ranks: attention, exchange, experts, exchange; each exchange waits for the slowest rank.
+    """Time one MoE layer under DEP: attention, exchange, experts, exchange; each exchange waits for the slowest rank.
 
     Each rank reads E/N experts and computes an equal part of all tokens' experts; attention, router and shared experts
     it computes for its own tokens.

@@ -1,4 +1,4 @@
-"""Replications: seeds run side by side, means with their 95 % intervals, and differences of pairs."""
+"""Run replications with several seeds side by side, and tell when their mean is known well enough."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FEWEST_FOR_STOPPING = 3
 
 @contextmanager
 def workers(count: int) -> Iterator[Executor | None]:
-    """Processes to run replications in; None where one is enough.
+    """Return the pool of processes for replications; None if one process is enough.
 
     A worker starts afresh (`spawn`), so that it shares nothing with threads of this process.
     """

@@ -1,4 +1,4 @@
-"""Which requests a forward step processes: input lengths, packed into steps of at most so many tokens."""
+"""Draw requests and pack them into forward steps of at most `max_num_tokens` tokens."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Step = tuple[Chunk, ...]
 
 @dataclass(frozen=True)
 class RequestLoad:
-    """What arrives at each rank. There is always a next request: a rank never runs dry.
+    """The input lengths that arrive at each rank, without end: a rank never waits for a request.
 
     Attributes:
         isl: Longest input in tokens; unused where `lengths` are given.
@@ -92,7 +92,7 @@ def pack(arrivals: Iterable[int], max_num_tokens: int) -> Iterator[Step]:
 
 
 def draw_steps(load: RequestLoad, ranks: int, iterations: int, seed: int) -> list[list[Step]]:
-    """Forward steps of every rank.
+    """Draw the forward steps of every rank.
 
     Returns:
         For each rank the chunks of each of its `iterations` steps.
@@ -102,7 +102,7 @@ def draw_steps(load: RequestLoad, ranks: int, iterations: int, seed: int) -> lis
 
 
 def count_tokens(steps: Sequence[Sequence[Step]]) -> list[list[int]]:
-    """New tokens of each rank's steps."""
+    """Count the new tokens of each rank's steps."""
     return [[sum(chunk.new_tokens for chunk in step) for step in rank] for rank in steps]
 
 

@@ -1,4 +1,4 @@
-"""How long the parts of a transformer layer take on one GPU, from FLOPs and bytes: the roofline."""
+"""Compute times of a transformer layer on one GPU by the roofline: FLOPs and bytes against peak rates."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _ROUTER_FORMAT = "bf16"
 
 @dataclass(frozen=True)
 class Peaks:
-    """What one GPU can do at best, and the share of it that is reached.
+    """Peak rates of one GPU, and the share of them that is reached.
 
     Attributes:
-        flops: Dense FLOP/s of a product by the format of its weights, as in `models.FORMATS`.
+        flops: Dense FLOP/s of a product by the format of its weights, as in `moe.FORMATS`.
         attention_flops: FLOP/s at which attention scores keys and weighs values.
         memory_bytes_per_s: Rate of the GPU's memory.
         all_to_all_bytes_per_s: Rate at which a rank sends, and at the same time receives, in an all-to-all exchange.
@@ -91,17 +91,17 @@ class LayerTimes:
 
     @property
     def before_s(self) -> float:
-        """What needs no experts."""
+        """Time before the MoE block: attention and router."""
         return self.attention_s + self.router_s
 
     @property
     def moe_s(self) -> float:
-        """The MoE block."""
+        """Time of the MoE block: routed and shared experts."""
         return self.routed_s + self.shared_s
 
     @property
     def total_s(self) -> float:
-        """The layer."""
+        """Time of the whole layer: `before_s` and `moe_s`."""
         return self.before_s + self.moe_s
 
 
@@ -139,7 +139,7 @@ def feed_forward_s(
 
 
 def dense_layer_s(model: MoEModel, peaks: Peaks, step: Step, layer: int) -> float:
-    """Time of a layer without experts.
+    """Return the time of a layer without experts.
 
     Raises:
         ConfigError: The model does not say how wide its feed-forward block is.
@@ -153,7 +153,7 @@ def dense_layer_s(model: MoEModel, peaks: Peaks, step: Step, layer: int) -> floa
 
 
 def layer_times(model: MoEModel, peaks: Peaks, step: Step, layer: int) -> LayerTimes:
-    """Times of MoE layer `layer`, counted from 0 over all layers, under DWDP.
+    """Return the times of MoE layer `layer`, counted from 0 over all layers, under DWDP.
 
     The rank processes its own tokens alone and reads every one of the layer's experts, its own and the prefetched ones.
     """
@@ -168,14 +168,14 @@ def layer_times(model: MoEModel, peaks: Peaks, step: Step, layer: int) -> LayerT
 
 
 def representatives(model: MoEModel) -> list[int]:
-    """For each MoE layer the first one that takes as long: they differ by nothing but their attention's window."""
+    """Return, for each MoE layer, the first one that takes as long: layers differ only in their attention's window."""
     layers = range(model.num_dense_layers, model.num_layers)
     windows = [_attention(model).window(layer) for layer in layers]
     return [layers[windows.index(window)] for window in windows]
 
 
 def step_windows(model: MoEModel, peaks: Peaks, steps: Sequence[Sequence[Step]]) -> StepWindows:
-    """Compute windows of forward steps under DWDP.
+    """Return the compute windows of forward steps under DWDP.
 
     Args:
         model: With its attention.

@@ -1,4 +1,4 @@
-"""One replication of forward steps: what a seed draws, what the steps then cost, as plain figures."""
+"""Run one replication of forward steps: draw what a seed decides, simulate, and reduce it to figures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from dwdp_sim.steps.workload import StepsWorkload
 
 @dataclass(frozen=True)
 class Scenario:
-    """Forward steps of a group on a machine, up to what a seed draws.
+    """Everything that determines forward steps of a group on a cluster, except what a seed draws.
 
     Attributes:
         program: The prefetch of one layer; its first `ranks` streams are the ranks'.
@@ -45,7 +45,7 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Draw:
-    """What a seed decides: the same for every strategy, so that strategies are compared on equal requests.
+    """The requests, compute windows and starts of one seed: equal for every strategy, so that comparisons are paired.
 
     Attributes:
         seed: The seed.
@@ -62,7 +62,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class Replication:
-    """What one seed gave.
+    """The outcome of one seed.
 
     Attributes:
         drawn: What the seed decided.
@@ -104,7 +104,7 @@ FIGURES = {
 
 
 def draw(scenario: Scenario, seed: int) -> Draw:
-    """The requests, compute times and starts of one seed.
+    """Draw the requests, compute times and starts of one seed.
 
     Raises:
         ConfigError: The compute times cannot be had.
@@ -113,7 +113,7 @@ def draw(scenario: Scenario, seed: int) -> Draw:
 
 
 def draw_workload(workload: StepsWorkload, model: MoEModel, ranks: int, seed: int) -> Draw:
-    """As `draw`, of forward steps that no machine has been chosen for.
+    """Draw as `draw` does, before a cluster has been chosen.
 
     Args:
         workload: Requests, compute, and how many steps.
@@ -164,7 +164,7 @@ def replicate(
 
 
 def figures(timeline: StepTimeline, windows: StepWindows, warmup: int) -> dict[str, float]:
-    """The counted steps as one number each; `FIGURES` says what they are.
+    """Reduce the counted steps to one number for each entry of `FIGURES`.
 
     Args:
         timeline: All steps.

@@ -1,4 +1,4 @@
-"""Forward steps of a DWDP group: every layer's prefetch, wait and compute, on every rank, at each rank's own pace."""
+"""Simulate forward steps of a DWDP group: each rank prefetches, waits and computes at its own pace."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from dwdp_sim.fabric.engine import Process
 from dwdp_sim.fabric.fabric_constants import FabricConstants
 from dwdp_sim.fabric.host_issue import issue_by_host
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.fabric.simulation import Barriers, Machine
+from dwdp_sim.fabric.simulation import Barriers, Simulation
 from dwdp_sim.fabric.timeline import LinkRates
 from dwdp_sim.plan.program import Program
 from dwdp_sim.steps.step_timeline import StepTimeline
 from dwdp_sim.steps.windows import LONGEST_S, StepWindows
 
-_NOTHING_OWED_S = 1e-10
+_NEGLIGIBLE_S = 1e-10  # compute time that interference still owes; below it, the loop would only chase rounding
 
 
 @dataclass(frozen=True)
 class Pace:
-    """What paces a forward step besides its compute windows.
+    """The slots, host and limits that pace a forward step besides its compute windows.
 
     Attributes:
         slots: Slots for prefetched layers; the prefetch of layer l + slots follows layer l's compute.
@@ -37,8 +37,8 @@ class Pace:
             freed their slots; otherwise when the step begins, as TensorRT-LLM and sglang do. Weights do not depend on
             what a step computes, so nothing forbids it.
         interference: How many times as long compute takes while copies arrive in the same GPU.
-        goes_on: Whether a rank that has made its steps goes on until all have; otherwise it stops, as a measurement of
-            one step does.
+        goes_on: Whether a rank that has finished its steps repeats them until every rank has finished, so that the last
+            steps of slow ranks still meet traffic. False models a measurement of a single step, after which ranks stop.
     """
 
     slots: int = 2
@@ -71,8 +71,8 @@ def simulate_steps(
 ) -> StepTimeline:
     """Predict forward steps in which every MoE layer is prefetched by the same `program`, one stream a rank.
 
-    Ranks never wait for each other; they meet on the links only. A rank that has made its steps goes on with the first
-    ones again, uncounted, until all have made theirs, so that nobody's last steps run on idle links (`Pace.goes_on`).
+    Ranks never wait for each other; they meet on the links only. By default a rank that has finished its steps repeats
+    them, uncounted, until all have finished, so that no rank's last steps run on idle links (`Pace.goes_on`).
 
     Args:
         program: One layer's prefetch (`program_from_plan`); the first `ranks` streams are the ranks', and say whether
@@ -88,11 +88,11 @@ def simulate_steps(
         record_links: Keep the rates between events.
         progress: Called now and then with the number of copies that have arrived.
     """
-    machine = Machine(program, constants, options or FabricOptions(), seed=seed, record_links=record_links)
-    shared = _Shared(machine, program, constants, pace or Pace(), windows, _empty(windows.moe_s.shape, machine))
+    simulation = Simulation(program, constants, options or FabricOptions(), seed=seed, record_links=record_links)
+    shared = _Shared(simulation, program, constants, pace or Pace(), windows, _empty(windows.moe_s.shape, simulation))
     starts = np.zeros(windows.ranks) if start_s is None else start_s
     ranks = [_Rank(shared, rank, float(starts[rank])) for rank in range(windows.ranks)]
-    machine.run(lambda: all(rank.finished for rank in ranks), progress)
+    simulation.run(lambda: all(rank.finished for rank in ranks), progress)
     if not all(rank.finished for rank in ranks):
         raise RuntimeError("the steps came to a stop: a barrier or a slot never opens")
     return shared.timeline
@@ -102,7 +102,7 @@ def simulate_steps(
 class _Shared:
     """What the ranks have in common."""
 
-    machine: Machine
+    simulation: Simulation
     program: Program
     constants: FabricConstants
     pace: Pace
@@ -115,7 +115,7 @@ class _Shared:
     def barriers_of(self, step: int, layer: int) -> Barriers:
         """The group barriers of one layer's prefetch."""
         if (step, layer) not in self.barriers:
-            self.barriers[step, layer] = self.machine.barriers()
+            self.barriers[step, layer] = self.simulation.barriers()
         return self.barriers[step, layer]
 
 
@@ -124,14 +124,14 @@ class _Rank:
 
     def __init__(self, shared: _Shared, rank: int, start_s: float) -> None:
         self._shared, self._rank = shared, rank
-        self._env = shared.machine.env
+        self._env = shared.simulation.env
         self._iterations, self._layers = shared.windows.iterations, shared.windows.layers
         self._slots_used = min(shared.pace.slots, self._layers)
         self._stream, self._outgoing = Stream(free_s=start_s), Stream(free_s=start_s)
         self._slots: dict[tuple[int, int], Gate] = defaultdict(lambda: Gate(is_slot=True))  # by step and layer
         self._prefetched: dict[tuple[int, int], Event] = defaultdict(self._env.event)
         self._launched: dict[tuple[int, int], Event] = defaultdict(self._env.event)
-        self._ended = [self._env.event()]  # of step i at place i + 1; the first stands for the start
+        self._ended = [self._env.event()]  # place i + 1 is the end of step i; place 0 is the start
         self._counted = ("slot_s", "host_s", "gap_s", "transfer_s", "contention_s")
         self._spent = dict.fromkeys(self._counted, 0.0)
         self._previous_end_s = start_s
@@ -170,7 +170,7 @@ class _Rank:
 
     def _issue(self, step: int, layer: int, hidden: bool) -> Process:
         begin_s = self._env.now
-        calls = self._shared.machine.calls(self._rank, self._stream, self._shared.barriers_of(step, layer))
+        calls = self._shared.simulation.calls(self._rank, self._stream, self._shared.barriers_of(step, layer))
         gate = self._slots[step, layer]
         if calls:
             if calls[0].gate is None:
@@ -246,10 +246,10 @@ class _Rank:
 
     def _take_away(self) -> None:
         """Start the copies that follow a step."""
-        machine, number = self._shared.machine, self._rank + self._shared.windows.ranks
-        if number >= machine.streams:
+        simulation, number = self._shared.simulation, self._rank + self._shared.windows.ranks
+        if number >= simulation.streams:
             return
-        for call in machine.calls(number, self._outgoing, machine.barriers()):
+        for call in simulation.calls(number, self._outgoing, simulation.barriers()):
             call.issue(self._env.now)
 
     def _work(self, seconds: float) -> Process:
@@ -258,16 +258,16 @@ class _Rank:
         if not lost_share:
             yield self._env.timeout(seconds)
             return
-        fabric = self._shared.machine.fabric
-        while seconds > _NOTHING_OWED_S:
-            watch = fabric.watch(self._rank, leaving=False)
+        fabric = self._shared.simulation.fabric
+        while seconds > _NEGLIGIBLE_S:
+            meter = fabric.watch(self._rank, leaving=False)
             yield self._env.timeout(seconds)
-            seconds = lost_share * fabric.stop(watch)
+            seconds = lost_share * fabric.stop(meter)
 
 
-def _empty(shape: tuple[int, ...], machine: Machine) -> StepTimeline:
-    """A timeline to be filled in; what is not filled in shows as NaN."""
+def _empty(shape: tuple[int, ...], simulation: Simulation) -> StepTimeline:
+    """Return a timeline full of NaN, to be filled in."""
     names = {field.name for field in fields(StepTimeline)} - {"links"}
     columns = {name: np.full(shape[:2] if name.startswith("step_") else shape, np.nan) for name in names}
-    samples = machine.fabric.samples
-    return StepTimeline(**columns, links=None if samples is None else LinkRates(samples, machine.flows))
+    samples = simulation.fabric.samples
+    return StepTimeline(**columns, links=None if samples is None else LinkRates(samples, simulation.flows))

@@ -1,4 +1,4 @@
-"""What a simulated forward step leaves behind: when each rank computed, waited and pulled."""
+"""The timeline of forward steps: when each rank computed, waited and pulled."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dwdp_sim.fabric.timeline import LinkRates
 
 @dataclass(frozen=True)
 class StepTimeline:
-    """What happened in the counted steps, in seconds on one clock.
+    """The times of the counted steps, in seconds on one clock.
 
     Shapes are (ranks, iterations) for steps and (ranks, iterations, layers) for the rest. A prefetch's latency, from
     `prefetch_begin_s` to `prefetch_end_s`, is the sum of `own_engine_s`, `host_s`, `gap_s`, `transfer_s` and

@@ -28,7 +28,7 @@ class StepWindows:
         before_s: From the end of the previous MoE block (or of the lead) to the point where the layer waits for its
             experts: attention, norms, router; shape (ranks, iterations, layers).
         moe_s: The MoE block, which needs the prefetched experts; shape (ranks, iterations, layers).
-        tokens: New tokens of each step, shape (ranks, iterations); 0 where nobody counted them.
+        tokens: New tokens of each step, shape (ranks, iterations); 0 if unknown.
 
     Raises:
         ConfigError: Shapes that do not belong together, values below zero, or times above `LONGEST_S`.

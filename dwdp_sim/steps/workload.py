@@ -1,4 +1,4 @@
-"""What the ranks of a group do in forward steps: which requests, how long they compute, when they prefetch."""
+"""The workload of forward steps: requests, compute times, and when ranks prefetch."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class StepsWorkload:
             )
 
     def pace(self) -> Pace:
-        """What paces a step besides its compute windows."""
+        """Return what paces a step besides its compute windows."""
         return Pace(
             slots=self.slots,
             launch_s=self.launch_s,

@@ -1,1 +1,1 @@
-"""Many jobs in one results folder."""
+"""Sweeps: run many jobs into one results folder, resume them, query and report their rows."""

@@ -20,7 +20,7 @@ _INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run a sweep and exit as the command shall exit."""
+    """Run a sweep and exit with the code that the command shall have."""
     pipe, path, sweep, config_name, *arguments = sys.argv[1:]
     sys.argv = ["dwdp-sim", *arguments]  # errors begin with the command's name
     threading.Thread(target=_end_with_parent, args=(int(pipe),), daemon=True).start()
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def _end_with_parent(pipe: int) -> None:
-    """Nobody writes into the pipe: reading ends when the parent has."""
+    """End this process when its parent ends: reading the pipe, into which nothing is written, returns only then."""
     os.read(pipe, 1)
     os.kill(os.getpid(), signal.SIGKILL)
 

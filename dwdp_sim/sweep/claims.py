@@ -1,4 +1,4 @@
-"""Who runs a job: a lock on a file, which the kernel releases when its holder dies, however it dies."""
+"""Claim a job for one process by a lock on a file, which the kernel releases however the process dies."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Start:
-    """One start of a job, a line of its claim: whoever wrote it holds the lock or has died.
+class Attempt:
+    """One attempt to run a job, a line of its claim: the process that wrote it holds the lock or has died.
 
     Attributes:
         sweep: The sweep that started it.
@@ -28,10 +28,10 @@ class Start:
 
 @contextmanager
 def claim(path: Path) -> Iterator[int | None]:
-    """Hold the claim at `path` while the block runs; whatever ends the block but a killed process removes it.
+    """Hold the claim at `path` while the block runs, then remove it; it stays only if the process is killed.
 
     Yields:
-        The open file's descriptor; None where somebody else holds the claim.
+        The open file's descriptor; None if another process holds the claim.
 
     Raises:
         OSError: The file system has no locks, or cannot be written; `filename` is `path`.
@@ -57,14 +57,14 @@ def record(descriptor: int, path: Path, sweep: str) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def starts(path: Path) -> list[Start]:
-    """Every start that a claim records; empty where there is none."""
+def attempts(path: Path) -> list[Attempt]:
+    """Return every attempt that a claim records; empty if there is no claim."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return []
     fields = [line.split() for line in lines]
-    return [Start(words[0], words[1], int(words[2])) for words in fields if len(words) == 3]
+    return [Attempt(words[0], words[1], int(words[2])) for words in fields if len(words) == 3]
 
 
 def is_held(path: Path) -> bool:
@@ -80,7 +80,7 @@ def is_held(path: Path) -> bool:
 
 
 def wait_until_free(path: Path) -> None:
-    """Return when nobody holds the claim."""
+    """Return once no process holds the claim."""
     try:
         descriptor = os.open(path, os.O_RDWR)
     except FileNotFoundError:

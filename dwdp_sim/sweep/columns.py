@@ -1,4 +1,4 @@
-"""The columns of result rows: where each comes from and what it means. The data dictionary is printed from here."""
+"""The columns of result rows: source and meaning of each. The data dictionary is printed from this list."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ _PARTS = {
 
 
 def find(tree: Mapping[str, Any], path: str) -> Any:
-    """The value at a path with dots, through dictionaries and lists; None where there is none."""
+    """Return the value at a dotted path through dictionaries and lists; None if there is none."""
     value: Any = tree
     for key in path.split("."):
         if isinstance(value, Mapping):
@@ -181,7 +181,7 @@ def find(tree: Mapping[str, Any], path: str) -> Any:
 
 
 def parameters(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of the parameter columns; null where a failed job's value is not of the column's type."""
+    """Return the values of the parameter columns; null if a failed job's value has not the column's type."""
     return {column.name: _fit(find(config, column.source), column) for column in PARAMETERS if column.source}
 
 
@@ -198,7 +198,7 @@ def _whole(value: Any) -> int:
 
 
 def data_dictionary() -> str:
-    """Every column with its type and meaning, as Markdown."""
+    """Return every column with its type and meaning, as Markdown."""
     lines = [
         "# Columns of result rows",
         "",

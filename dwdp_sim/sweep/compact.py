@@ -1,4 +1,4 @@
-"""All rows of a results folder as one table, and finished jobs merged into one file."""
+"""Read all rows of a results folder, and merge the files of finished jobs into one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FILES_A_PIECE = 250
 
 
 def read_folder(folder: Folder) -> pa.Table:
-    """Every file's rows, as they are, while a sweep may be writing and a merge removing.
+    """Return the rows of every file as they are, even while a sweep adds files or a merge removes some.
 
     Text is dictionary-encoded: most of it is equal from row to row.
 
@@ -90,7 +90,7 @@ def compact(path: str | Path) -> int:
 
 
 def compacted_jobs(folder: Folder) -> set[str]:
-    """Names of the jobs in merged files."""
+    """Return the names of the jobs in merged files."""
     names: set[str] = set()
     for file in folder.finished_files():
         if file.name.startswith(COMPACT):

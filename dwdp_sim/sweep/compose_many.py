@@ -25,7 +25,7 @@ class Composer:
         """
         Args:
             compose: Composes from overrides; called once for each choice of files.
-            folders: Where groups' files are.
+            folders: Folders with the files of groups.
         """
         self._compose = compose
         self._folders = folders
@@ -34,7 +34,7 @@ class Composer:
         self._bases: dict[tuple[str, ...], bytes] = {}
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
-        """The configuration that Hydra composes from `overrides`.
+        """Return the configuration that Hydra composes from `overrides`.
 
         Raises:
             HydraException, OmegaConfBaseException: As Hydra does.

@@ -1,4 +1,4 @@
-"""The jobs of a sweep: each with the name that its results go by."""
+"""The jobs of a sweep, each with the name under which its rows are kept."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CONTRADICTABLE = ("model", "dwdp", "strategy")
 
 @dataclass(frozen=True)
 class Asked:
-    """A job as it was asked for.
+    """A job with the overrides and the configuration that were asked for.
 
     Attributes:
         job: Name of its files.
@@ -40,7 +40,7 @@ class Asked:
 
 
 def asked_jobs(composer: Composer, override_lists: Sequence[Sequence[str]]) -> list[Asked]:
-    """Compose every job and name it; combinations that ask for the same count once."""
+    """Compose and name every job; combinations that ask for the same job count once."""
     shared: dict[str, object] = {}
     jobs: dict[str, Asked] = {}
     for overrides in override_lists:
@@ -55,7 +55,7 @@ def asked_jobs(composer: Composer, override_lists: Sequence[Sequence[str]]) -> l
 
 
 def asked_hash(config: SimConfig, overrides: Sequence[str]) -> str:
-    """SHA-256, shortened to 128 bits, over what a job asks for.
+    """Return the SHA-256, shortened to 128 bits, of what a job asks for.
 
     Which values were given explicitly counts only where a file is read that they could contradict.
     """
@@ -71,7 +71,7 @@ def asked_hash(config: SimConfig, overrides: Sequence[str]) -> str:
 
 
 def job_name(asked: str) -> str:
-    """Name of the job that asks for `asked` under this code and this schema of rows."""
+    """Return the name of a job: a hash of what it asks for, this code and the schema of rows."""
     return _short_hash(SCHEMA_VERSION, code_version(), asked)
 
 
@@ -81,7 +81,7 @@ def _short_hash(*parts: object) -> str:
 
 @functools.cache
 def code_version() -> str:
-    """The package's version and a digest of its source: rows of other code are other results."""
+    """Return the package's version and a digest of its source, since rows of other code are other results."""
     package = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):

@@ -1,4 +1,4 @@
-"""Start workers under whichever Hydra launcher was chosen."""
+"""Start workers with the Hydra launcher that the user chose."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dwdp_sim.sweep.worker import Worker
 _BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
 
-class Launcher:
+class HydraLauncher:
     """Hydra's launcher of a sweep."""
 
     def __init__(self, config_name: str, config_dir: str, overrides: Sequence[str], log: str) -> None:
@@ -63,7 +63,7 @@ class Launcher:
         return [text for text in (_outcome(one) for one in returns) if text]
 
     def default_workers(self) -> int:
-        """One under the basic launcher, else one a CPU core of this machine."""
+        """Return how many workers there are by default: one with the basic launcher, else one for each CPU core."""
         return 1 if self.is_basic else os.cpu_count() or 1
 
     def _compose(self) -> DictConfig:

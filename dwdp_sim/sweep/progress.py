@@ -1,4 +1,4 @@
-"""How far a sweep is: a line on a terminal, nothing elsewhere."""
+"""Show how far a sweep is, on one line of a terminal; print nothing elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read the rows of results folders: into pandas, or with SQL."""
+"""Read the rows of results folders into pandas, or with SQL."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _JOBS = f"create view jobs as select distinct on (job) * exclude ({_RANK}) from 
 
 
 def load_results(*paths: str | Path) -> pd.DataFrame:
-    """All rows of results folders, one a rank of a job, as docs/data_dictionary.md describes them.
+    """Return all rows of results folders, one for each rank of a job; docs/data_dictionary.md describes the columns.
 
     Of a configuration that ran under several versions of the code, the newest rows. The whole configurations stay
     behind: `connect(path).sql("select job, config_json from jobs")` has them.
@@ -50,7 +50,7 @@ def load_results(*paths: str | Path) -> pd.DataFrame:
 
 
 def connect(*paths: str | Path) -> duckdb.DuckDBPyConnection:
-    """A database in memory: `rows` (one a rank), `jobs` (one a job), `every_row` (old code, too), `files` (as found).
+    """Open a database in memory: `rows` (one a rank), `jobs` (one a job), `every_row` (old code too), `files`.
 
     Raises:
         ConfigError: One is no results folder, or a file is damaged.

@@ -1,4 +1,4 @@
-"""Where things are in a results folder, and which jobs it has."""
+"""Paths in a results folder, and the jobs that it holds."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Folder:
 
     @property
     def launcher(self) -> Path:
-        """What launchers need and log."""
+        """The folder of what launchers need and log."""
         return self.path / "launcher"
 
     def finished_files(self) -> list[Path]:
@@ -59,7 +59,7 @@ class Folder:
         return {file.stem for file in self.single_files()}
 
     def traces(self) -> tuple[int, int, int]:
-        """What changes whenever a job is begun or ended: numbers of rows' files, size of all claims."""
+        """Return numbers that change whenever a job begins or ends: counts of files, and the size of all claims."""
         size = 0
         for path in self.claims():
             with suppress(FileNotFoundError):
@@ -67,7 +67,7 @@ class Folder:
         return len(self.finished_files()), len(self.failed_files()), size
 
     def remove_leftovers(self, job: str) -> None:
-        """Remove what a killed process left of its writing; only for the holder of the job's claim."""
+        """Remove temporary files of a killed process; only the holder of the job's claim may call this."""
         for path in (self.rows(job), self.failure(job)):
             for leftover in path.parent.glob(f".{job}.*"):
                 leftover.unlink(missing_ok=True)

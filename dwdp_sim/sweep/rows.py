@@ -1,4 +1,4 @@
-"""A job's rows: made from its result or its failure, written whole, and read back with every doubt."""
+"""Make a job's rows from its result or failure, write them with checksums, and check them when reading."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FIELDS = {field.name: field for field in SCHEMA}  # a schema's own look-up walk
 
 @dataclass(frozen=True)
 class Run:
-    """Of which sweep a job's run was, when it began, in UTC, and how long it took in seconds."""
+    """One run of a job: its sweep, when it began (UTC), and how long it took in seconds."""
 
     sweep: str
     started_at: datetime
@@ -37,7 +37,7 @@ class Run:
 def result_rows(
     asked: Asked, checked: CheckedRun, summary: LayerSummary | ReplaySummary | StepsSummary, run: Run
 ) -> pa.Table:
-    """One row a rank; of a replay, one a stream; of forward steps, one in all."""
+    """Return one row for each rank of a layer or stream of a replay, or a single one for forward steps."""
     said = summary.to_dict()
     metrics = {column.name: find(said, column.source) for column in (*JOB_METRICS, *STEP_METRICS)}
     metrics["assumed_constants"] = ",".join(said["assumed_constants"])
@@ -56,7 +56,7 @@ def result_rows(
 
 
 def failure_rows(asked: Asked, error: str, run: Run) -> pa.Table:
-    """One row that says why the job failed.
+    """Return one row that says why the job failed.
 
     Args:
         asked: The job.
@@ -75,7 +75,7 @@ def failure_rows(asked: Asked, error: str, run: Run) -> pa.Table:
 
 
 def write_rows(path: Path, rows: pa.Table, many: bool = False) -> None:
-    """Write a file of rows, whole, with checksums that tell a damaged one; a column without values is left out.
+    """Write a file of rows with checksums that reveal damage; columns without values are left out.
 
     Args:
         path: Where.
@@ -116,7 +116,7 @@ def read_rows(path: Path) -> pa.Table:
 
 
 def is_complete(path: Path) -> bool:
-    """Whether the file of one finished job is there, undamaged, and that job's."""
+    """Whether the file of a finished job exists, is undamaged, and holds that job's rows."""
     try:
         rows = read_rows(path)
     except (ValueError, FileNotFoundError):
@@ -125,7 +125,7 @@ def is_complete(path: Path) -> bool:
 
 
 def failed_in(path: Path) -> str | None:
-    """The sweep in which the failure at `path` happened; None where there is no readable failure."""
+    """Return the sweep in which the failure at `path` happened; None if there is no readable failure."""
     try:
         return str(read_rows(path).column("sweep")[0])
     except (ValueError, FileNotFoundError):

@@ -1,4 +1,4 @@
-"""One sweep from its command line to its rows."""
+"""Run one sweep, from its command line to its rows."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.job.compose import check_overrides, compose, config_folders, search_path
 from dwdp_sim.job.multirun import combinations
 from dwdp_sim.job.schema import SimConfig
-from dwdp_sim.sweep.claims import claim, starts
+from dwdp_sim.sweep.claims import attempts, claim
 from dwdp_sim.sweep.compact import compacted_jobs
 from dwdp_sim.sweep.compose_many import Composer
 from dwdp_sim.sweep.jobs import Asked, asked_jobs
-from dwdp_sim.sweep.launchers import Launcher
+from dwdp_sim.sweep.launchers import HydraLauncher
 from dwdp_sim.sweep.progress import progress, working
 from dwdp_sim.sweep.results_folder import Folder
 from dwdp_sim.sweep.rows import read_rows
@@ -57,7 +57,7 @@ def run(config_name: str, line: argparse.Namespace, folder: Folder, sweep: str) 
     for_hydra = [text for text, one in zip(line.overrides, parsed, strict=True) if one.is_hydra_override()]
     for_jobs = [text for text in line.overrides if text not in for_hydra]
     folders = config_folders(line)
-    launcher = Launcher(config_name, folders[0], [*for_hydra, *search_path(folders)], str(folder.launcher))
+    launcher = HydraLauncher(config_name, folders[0], [*for_hydra, *search_path(folders)], str(folder.launcher))
     with working("composing the jobs"):
         jobs = jobs_of(config_name, for_jobs, folders)
     began = time.monotonic()
@@ -70,11 +70,11 @@ def run(config_name: str, line: argparse.Namespace, folder: Folder, sweep: str) 
     if broken:
         _say(console, f"{broken} damaged {'file is' if broken == 1 else 'files are'} replaced")
     pending = [asked for asked in jobs if asked.job not in finished]
-    pending.sort(key=lambda asked: bool(starts(folder.claim(asked.job))))  # last what an earlier sweep died on
+    pending.sort(key=lambda asked: bool(attempts(folder.claim(asked.job))))  # last those that killed a worker before
     jobs_file = _write_jobs(folder, pending)
     alive = folder.launcher / f"{sweep}.alive"
     for left in folder.launcher.glob("*.alive"):
-        with claim(left):  # which removes it, where a killed sweep left it
+        with claim(left):  # leaving the block removes a claim that a killed sweep left
             pass
 
     def launch(suspect: str | None) -> list[str]:
@@ -90,7 +90,7 @@ def run(config_name: str, line: argparse.Namespace, folder: Folder, sweep: str) 
 
 
 def jobs_of(config_name: str, overrides: Sequence[str], folders: Sequence[str]) -> list[Asked]:
-    """All jobs of a sweep, in order.
+    """Return all jobs of a sweep, in order.
 
     Args:
         config_name: Primary configuration.
@@ -110,7 +110,7 @@ def jobs_of(config_name: str, overrides: Sequence[str], folders: Sequence[str]) 
 
 
 def _write_jobs(folder: Folder, pending: Sequence[Asked]) -> Path:
-    """The pending jobs as a file for the workers; equal jobs, equal file."""
+    """Write the pending jobs into a file for the workers, named by its jobs, so that equal lists share one file."""
     digest = hashlib.sha256("".join(asked.job for asked in pending).encode()).hexdigest()[:16]
     path = folder.launcher / f"jobs-{digest}.pickle"
     return write_whole(path, lambda temporary: temporary.write_bytes(pickle.dumps(pending)))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dwdp_sim.base.errors import DwdpError
-from dwdp_sim.sweep.claims import claim, is_held, starts, wait_until_free
+from dwdp_sim.sweep.claims import attempts, claim, is_held, wait_until_free
 from dwdp_sim.sweep.results_folder import Folder
 from dwdp_sim.sweep.rows import failed_in, is_complete
 
@@ -14,7 +14,7 @@ Launch = Callable[[str | None], list[str]]
 
 
 class SweepStopped(DwdpError):
-    """A sweep that cannot go on, in one line; what has finished stays."""
+    """The one-line reason why a sweep cannot go on; what has finished stays."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Remaining:
     """Jobs without rows, by what happened to them in this sweep.
 
     Attributes:
-        fresh: Nobody has started them.
+        fresh: Jobs that no worker has started.
         suspects: A worker died on them.
         busy: A worker, perhaps of another sweep, runs them.
         deaths: Starts of the suspects.
@@ -60,7 +60,7 @@ def run_rounds(folder: Folder, jobs: list[str], sweep: str, launch: Launch) -> N
 
 
 def remaining(folder: Folder, jobs: list[str], sweep: str) -> Remaining:
-    """Which of `jobs` have no rows from this sweep or an earlier one, in their order."""
+    """Return which of `jobs` have no rows from this sweep or an earlier one, in their order."""
     finished = folder.finished_names()
     fresh: list[str] = []
     suspects: list[str] = []
@@ -70,7 +70,7 @@ def remaining(folder: Folder, jobs: list[str], sweep: str) -> Remaining:
     for job in jobs:
         if job in finished or (job in failed and failed_in(folder.failure(job)) == sweep):
             continue
-        begun = sum(start.sweep == sweep for start in starts(folder.claim(job)))
+        begun = sum(attempt.sweep == sweep for attempt in attempts(folder.claim(job)))
         deaths += begun
         if is_held(folder.claim(job)):
             busy.append(job)
@@ -97,8 +97,8 @@ def discard_broken(folder: Folder, jobs: set[str]) -> tuple[set[str], int]:
 
 
 def discard_stale_claims(folder: Folder) -> None:
-    """Remove the claims of finished jobs, where a worker was killed after its rows were whole."""
+    """Remove the claims of finished jobs, which stay if a worker is killed after writing its rows."""
     for path in folder.claims():
         if folder.rows(path.name).exists():
-            with claim(path):  # which removes it unless somebody still holds it
+            with claim(path):  # leaving the block removes it, unless another process holds it
                 pass

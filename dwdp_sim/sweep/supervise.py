@@ -15,7 +15,7 @@ from dwdp_sim.job.schema import SweepConfig
 from dwdp_sim.sweep.results_folder import Folder
 
 _INTERRUPTED = 130
-_WISHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # by which somebody wants the sweep to end
+_DELIBERATE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # a user ends the sweep with these; others are crashes
 
 
 def run_sweep(config_name: str, arguments: Sequence[str], results_dir: str, how: SweepConfig) -> int:
@@ -31,7 +31,7 @@ def run_sweep(config_name: str, arguments: Sequence[str], results_dir: str, how:
         Exit code: 0, 1 if jobs failed, 2 for bad input or a sweep that cannot go on, 130 if interrupted.
 
     Raises:
-        ConfigError: It cannot be run so.
+        ConfigError: `how` or `results_dir` has a value that is not allowed.
     """
     for key in ("workers", "attempts"):
         value = getattr(how, key)
@@ -46,12 +46,12 @@ def run_sweep(config_name: str, arguments: Sequence[str], results_dir: str, how:
         code = _run_child([str(folder.path), sweep, config_name, *arguments])
         if code >= 0:
             return code
-        if -code in _WISHED or folder.traces() == before:
+        if -code in _DELIBERATE or folder.traces() == before:
             stop(f"the sweep was ended by {signal.Signals(-code).name}; the same command goes on from here")
 
 
 def _run_child(arguments: Sequence[str]) -> int:
-    """Run `dwdp_sim.sweep.child_process`; it holds one end of a pipe whose other end closes with this process."""
+    """Run `dwdp_sim.sweep.child_process`, which ends when the pipe that it shares with this process closes."""
     theirs, ours = os.pipe()
     try:
         command = [sys.executable, "-m", "dwdp_sim.sweep.child_process", str(theirs), *arguments]

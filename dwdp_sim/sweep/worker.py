@@ -1,4 +1,4 @@
-"""What a launcher starts: a process that walks the sweep's jobs, claims what is free, and runs it."""
+"""The worker that launchers start: it walks the sweep's jobs, claims those that are free, and runs them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 
 from dwdp_sim.job.build import build_run
 from dwdp_sim.results.predict import summarize_run
-from dwdp_sim.sweep.claims import claim, is_held, record, starts
+from dwdp_sim.sweep.claims import attempts, claim, is_held, record
 from dwdp_sim.sweep.jobs import Asked
 from dwdp_sim.sweep.results_folder import Folder
 from dwdp_sim.sweep.rows import Run, failed_in, failure_rows, result_rows, write_rows
@@ -27,14 +27,14 @@ _LOOK_EVERY_S = 0.5
 
 @dataclass(frozen=True)
 class Worker:
-    """A Hydra task that ignores its configuration: the jobs to do are in a file.
+    """A Hydra task that takes its jobs from a file and ignores the configuration it is called with.
 
     Attributes:
         folder: Where claims and rows are.
         jobs_file: The sweep's jobs, pickled.
         sweep: Name of the sweep that started it.
-        attempts: How many starts of a job may end with its worker's death.
-        suspect: The only job to run, one that somebody died on; None: every job that nobody died on.
+        attempts: How many attempts at a job may end with its worker's death.
+        suspect: The only job to run, one whose worker has died before; None for every job without such a death.
         cwd: Where relative paths in the jobs' configurations begin.
         launcher: A claim that the process that launched it holds while it lives.
         launcher_host: The machine of that process; a worker on another machine does not end with it.
@@ -72,7 +72,7 @@ class Worker:
         return not self.folder.rows(job).exists() and not self._died_on(job)
 
     def _died_on(self, job: str) -> int:
-        return sum(start.sweep == self.sweep for start in starts(self.folder.claim(job)))
+        return sum(attempt.sweep == self.sweep for attempt in attempts(self.folder.claim(job)))
 
     def _claim_and_run(self, asked: Asked) -> None:
         path = self.folder.claim(asked.job)
@@ -82,10 +82,10 @@ class Worker:
                 return
             deaths = self._died_on(asked.job)
             if deaths >= self.attempts:
-                last = starts(path)[-1]
+                last = attempts(path)[-1]
                 self._fail(asked, f"its worker died {deaths} times, last process {last.pid} on {last.host}: killed?")
                 return
-            if starts(path):
+            if attempts(path):
                 self.folder.remove_leftovers(asked.job)
             record(descriptor, path, self.sweep)
             self._run(asked)
@@ -111,7 +111,7 @@ class Worker:
 
     @contextmanager
     def _ending_with_launcher(self) -> Iterator[None]:
-        """End this process if the launching one ends while the block runs: nobody waits for its work any more."""
+        """End this process if the launching one ends while the block runs, since its work is no longer wanted."""
         over = threading.Event()
 
         def look() -> None:

@@ -143,7 +143,7 @@ def incast_left(values: dict[str, Any], outgoing: set[tuple[int, str]]) -> float
 
 @st.composite
 def machines(draw: st.DrawFn, *, losses: bool = True, times: bool = True) -> dict[str, Any]:
-    """Constants for `builders.cluster`."""
+    """Constants for a cluster of the tests."""
     values: dict[str, Any] = draw(RATES) | draw(WINDOWS)
     if losses:
         values |= draw(LOSSES)

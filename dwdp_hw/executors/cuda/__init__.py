@@ -1,1 +1,1 @@
-"""One process a GPU runs the plan with copy engines."""
+"""Run a plan on GPUs: one process for each GPU, with its copy engines."""

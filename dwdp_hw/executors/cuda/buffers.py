@@ -23,7 +23,7 @@ _SPARE_BYTES = 1 << 30  # left free on the GPU for contexts, kernels and tables
 
 
 class Buffers:
-    """Allocated for one layout, mapping and home; used by every case that needs the same.
+    """The buffers of one layout, mapping and home, shared by every case that needs the same.
 
     Attributes:
         layout: Offsets.
@@ -55,16 +55,16 @@ class Buffers:
         return self._key == _key(case)
 
     def use(self, case: Case) -> None:
-        """Expect what `case` brings; what earlier ones brought is forgotten."""
+        """Expect the bytes that `case` brings, and forget those of earlier cases."""
         self._free_tables()
         self._case = case
 
     def expected(self, layer: int) -> RegionTable:
-        """What the layer's slot must hold."""
+        """Return what the layer's slot must hold."""
         return self._table("expected", layer)
 
     def checked(self, layer: int) -> RegionTable:
-        """The same and the guards around all slot buffers."""
+        """Return what the layer's slot must hold, and the guards around all slot buffers."""
         return self._table("checked", layer)
 
     def poison(self, layer: int, stream: Stream) -> None:

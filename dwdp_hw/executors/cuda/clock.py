@@ -1,4 +1,4 @@
-"""A GPU's clock on the host's: question and answer through pinned memory, keeping the quickest round."""
+"""Relate a GPU's clock to the host's by question and answer through pinned memory; the quickest round counts."""
 
 from __future__ import annotations
 

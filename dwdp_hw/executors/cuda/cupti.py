@@ -1,4 +1,4 @@
-"""A second witness: what CUPTI, through torch's profiler, says of the copies of one run."""
+"""Record the copies of one run with CUPTI through torch's profiler, as a second opinion."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Recorder:
 
 
 def read_trace(text: str) -> Witness:
-    """The copies in a trace of torch's profiler."""
+    """Return the copies in a trace of torch's profiler."""
     events: list[dict[str, Any]] = json.loads(text).get("traceEvents", [])
     copies = [
         CopyRecord(event["name"], event["ts"] / 1e6, (event["ts"] + event["dur"]) / 1e6, int(event["args"]["bytes"]))

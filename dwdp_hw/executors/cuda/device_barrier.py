@@ -1,4 +1,4 @@
-"""Meetings of all ranks on their GPUs, between the waves of a plan, without the host."""
+"""Let all ranks wait for one another on their GPUs, between the waves of a plan, without the host."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class DeviceBarrier:
         self._base = 0
 
     def wrap(self, calls: list[Call], barrier: Ints) -> list[Call]:
-        """The same calls, each with the meeting that its barrier asks for.
+        """Return the calls, each with the meeting that its barrier asks for.
 
         Raises:
             RankFault: The ranks are on several hosts.

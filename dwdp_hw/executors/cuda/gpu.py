@@ -31,7 +31,7 @@ class Versions:
 
     @property
     def batch_missing(self) -> str | None:
-        """Why cudaMemcpyBatchAsync cannot be used here; None when it can."""
+        """The reason why cudaMemcpyBatchAsync cannot be used here; None if it can."""
         if min(self.driver, self.runtime) >= BATCH_VERSION:
             return None
         return (

@@ -1,4 +1,4 @@
-"""How copies are handed to the driver: C arrays built once, ready-made lists, or lists built for each layer."""
+"""Hand copies to the driver: as C arrays built once, as ready-made lists, or as lists built for each layer."""
 
 from __future__ import annotations
 

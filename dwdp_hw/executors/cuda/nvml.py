@@ -1,4 +1,4 @@
-"""What NVML says beside a measurement: clocks, power, throttle reasons, NVLink counters. Reads only, sets nothing."""
+"""Read NVML beside a measurement: clocks, power, throttle reasons, NVLink counters. Reads only, sets nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How peers read a rank's experts: CUDA IPC, or CUDA's virtual memory with fd or fabric handles."""
+"""Share a rank's experts with its peers: by CUDA IPC, or CUDA's virtual memory with fd or fabric handles."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SOCKET_WAIT_S = 30.0
 
 
 class Exchange(Protocol):
-    """How ranks tell each other small things; see `group.Group`."""
+    """The exchange of small values between ranks; see `group.Group`."""
 
     rank: int
     size: int
@@ -89,7 +89,7 @@ def _share_ipc(gpu: Gpu, size: int, exchange: Exchange, key: str) -> Iterator[di
                     bases[rank] = int(gpu.call(runtime.cudaIpcOpenMemHandle, peer, flags))
                     mapped.callback(gpu.call, runtime.cudaIpcCloseMemHandle, bases[rank])
             yield bases
-        exchange.all_gather(f"{key}/closed", b"")  # nobody frees what another still has mapped
+        exchange.all_gather(f"{key}/closed", b"")  # no rank may free what a peer still has mapped
 
 
 @contextmanager

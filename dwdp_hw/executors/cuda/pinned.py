@@ -1,4 +1,4 @@
-"""The words through which a host and its kernels speak to each other, and the map of who uses which."""
+"""The words of pinned memory that a host and its kernels share, and the map of who uses which."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class PinnedWords:
         self.words[:] = 0
 
     def address(self, word: int) -> int:
-        """Where the GPU finds a word of the map."""
+        """Return the address at which the GPU finds a word of the map."""
         return self._address + 8 * word
 
     def free(self) -> None:
@@ -58,7 +58,7 @@ class KernelReports:
         gpu.write(self.gate, b"\0" * 48)
 
     def read_gates(self, stream: Stream) -> tuple[int, bool]:
-        """When the run's gate opened, and whether a gate opened by its time-out; waits for `stream`."""
+        """Wait for `stream`; return when the run's gate opened, and whether a gate opened by its time-out."""
         opened_ns, late, _barrier_ns, barrier_late = np.frombuffer(self._gpu.read(self.gate, 32, stream), np.uint64)
         return int(opened_ns), bool(late) or bool(barrier_late)
 

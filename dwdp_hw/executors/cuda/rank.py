@@ -136,7 +136,7 @@ class CudaRank:
         return self._timed.run(self._calls[layer], self._case.issue_mode, self._clock, later_s)
 
     def serve(self) -> None:
-        """Be there when the others start."""
+        """Take part in another rank's run without pulling."""
         self._timed.serve(self._case.issue_mode)
 
     def watch(self, layer: int) -> Detail:
@@ -156,7 +156,7 @@ class CudaRank:
         try:
             recorder = Recorder(self._gpu.ordinal)
             recorder.start()
-        except Exception as error:  # a witness is welcome, not needed
+        except Exception as error:  # a measurement without CUPTI's record is still valid
             self.run(layer)
             return Witness([], "", f"{type(error).__name__}: {error}")
         self.run(layer)

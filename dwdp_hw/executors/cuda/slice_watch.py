@@ -54,7 +54,7 @@ class SliceWatch:
                 raise gpu.place.fault(f"the watching kernel did not start within {gpu.wait_s:g} s")
 
     def arrival_ns(self) -> list[int]:
-        """The GPU's time at which each slice was complete; 0 where it never changed. Frees the memory."""
+        """The GPU's time at which each slice was complete; 0 if it never changed. Frees the memory."""
         gpu = self._gpu
         content = gpu.read(self._stamps, 8 * self._count, self._stream) if self._count else b""
         for address in (self._addresses, self._stamps, self._looked):

@@ -142,7 +142,7 @@ class TimedStream:
         self._gpu.record(self.start, self.stream)
 
     def end_queueing(self, issue_mode: str) -> None:
-        """Everything is queued: open the gates together."""
+        """Open the gates of all ranks together, now that everything is queued."""
         if issue_mode == "queued":
             self._open_when_queued()
 

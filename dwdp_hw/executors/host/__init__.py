@@ -1,1 +1,1 @@
-"""The same processes run the plan on host memory, without a GPU."""
+"""Run a plan on host memory, without a GPU, by the same processes."""

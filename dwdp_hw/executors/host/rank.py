@@ -83,7 +83,7 @@ class HostRank:
         return target_ns
 
     def serve(self) -> None:
-        """Be there when the others start."""
+        """Take part in another rank's run without pulling."""
         self._start()
 
     def watch(self, layer: int) -> Detail:
@@ -134,11 +134,11 @@ class HostRank:
         return times
 
     def issue_cost(self) -> dict[str, float]:
-        """Not offered; `prepare` refuses it."""
+        """Not available on host memory; `prepare` refuses cases that ask for it."""
         raise self._group.place.fault("host memory has no driver whose calls could be timed")
 
     def path(self) -> str:
-        """What moves the bytes."""
+        """The name of what moves the bytes."""
         return "NumPy"
 
     def clock_uncertainty_s(self) -> float:

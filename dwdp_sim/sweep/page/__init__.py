@@ -1,1 +1,1 @@
-"""A sweep's HTML report."""
+"""Write the HTML report of a sweep."""

@@ -1,4 +1,4 @@
-"""What the predictions of a sweep rest on: constants that nobody measured or published, code and machines."""
+"""Collect what the predictions of a sweep rest on: assumed constants, code and machines."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Assumption:
 
 
 def assumptions(jobs: SweepJobs, swept: set[str]) -> list[Assumption]:
-    """Every assumed constant that a finished job names, by cluster and compute file.
+    """Return every assumed constant that a finished job names, by cluster and compute file.
 
     Args:
         jobs: The sweep.
@@ -59,7 +59,7 @@ def assumptions(jobs: SweepJobs, swept: set[str]) -> list[Assumption]:
 
 
 def origin(jobs: SweepJobs) -> dict[str, str]:
-    """Where and when the rows were made, by which code, and what made the page."""
+    """Return where, when and by which code the rows were made, and what made the page."""
     rows = pd.concat([jobs.finished, jobs.failed])
     began, ended = rows["started_at"].min(), rows["started_at"].max()
     return {

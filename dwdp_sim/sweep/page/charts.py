@@ -1,4 +1,4 @@
-"""What the browser draws the pictures from: columns of the jobs, and the parts that pictures are put together of."""
+"""Prepare the data of the page's pictures: columns of the jobs, and Vega-Lite parts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WIDE = 16  # largest ÷ smallest value from which on an axis is logarithmic
 
 @dataclass(frozen=True)
 class Choice:
-    """What one select of the page offers.
+    """One entry of a selection box on the page.
 
     Attributes:
         options: Texts by key: `f0`, `f1`, … are factors, `m0`, `m1`, … measures, an empty key is nothing.
@@ -37,7 +37,7 @@ class Choice:
 
 
 def choices(factors: Sequence[Factor], measures: Sequence[Measure], main: Measure) -> dict[str, Choice]:
-    """What the picture can show (`y`), against what (`x`), in which colours and panels."""
+    """Return what the picture can show (`y`), against what (`x`), by which colours and panels."""
     free = [factor for factor in factors if factor.name != "seed"] or list(factors)
     x = max(free, key=lambda factor: len(factor.values) if factor.ordered else 0, default=None)
     rest = [factor for factor in free if factor is not x]
@@ -64,7 +64,7 @@ def choices(factors: Sequence[Factor], measures: Sequence[Measure], main: Measur
 def charts(
     jobs: pd.DataFrame, factors: Sequence[Factor], measures: Sequence[Measure], matches: Sequence[Match]
 ) -> Json:
-    """Everything that the page's script gets, as JSON's own types.
+    """Return everything that the page's script gets, in types that JSON has.
 
     Args:
         jobs: Finished jobs.
@@ -99,7 +99,7 @@ def charts(
 
 
 def splits(jobs: pd.DataFrame) -> dict[str, dict[str, str]]:
-    """The ways to split a time for which some job has all parts: title, then labels by column."""
+    """Return the ways to split a time into parts that some job has in full: title, then labels by column."""
     return {title: parts for title, parts in PARTS.items() if jobs[list(parts)].notna().all(axis=1).any()}
 
 

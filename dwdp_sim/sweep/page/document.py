@@ -1,4 +1,4 @@
-"""The page on a sweep as one file: what needs no script as HTML, and the pictures with the script that draws them."""
+"""Build the page on a sweep as one HTML file, with the script that draws its pictures."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LABELS = {"y": "show", "x": "against", "colour": "colour", "panels": "panels"}
 
 @dataclass(frozen=True)
 class Content:
-    """What one page says.
+    """The content of one page.
 
     Attributes:
         title, question, verdict: Text.
@@ -58,7 +58,7 @@ class Content:
 
 
 def document(content: Content) -> str:
-    """The whole page. Only its own scripts may run, and nothing may be loaded: its security policy says so.
+    """Return the whole page; its security policy lets only its own scripts run and loads nothing.
 
     Raises:
         ConfigError: The package that brings Vega is not installed.

@@ -1,4 +1,4 @@
-"""What a sweep asks: the comment at the head of its experiment's file."""
+"""Find the question that a sweep asks: the comment at the head of its experiment's file."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _CHOICE = re.compile(r"^\+?experiment=([\w-]+)$")
 
 
 def experiment(command_lines: Iterable[str]) -> str | None:
-    """The experiment that the jobs' command lines name; None where they name none, or several."""
+    """Return the experiment that the jobs' command lines name; None if they name none, or several."""
     names = {match[1] for line in command_lines for text in line.split() if (match := _CHOICE.match(text))}
     return names.pop() if len(names) == 1 else None
 
 
 def question(name: str, folders: Sequence[Path]) -> str:
-    """The first comment in the experiment's file, as one paragraph; empty where there is no such file.
+    """Return the first comment in the experiment's file as one paragraph; empty if there is no such file.
 
     Args:
         name: The experiment.

@@ -1,4 +1,4 @@
-"""What the jobs of a sweep differ in, and what is the same in all of them."""
+"""Find the factors of a sweep: parameters in which its jobs differ, and those that all have in common."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from dwdp_sim.sweep.columns import PARAMETERS
 from dwdp_sim.sweep.page.labels import Value, label_of, text_of
 from dwdp_sim.sweep.page.sweep_jobs import SweepJobs
 
-# A configuration group's values that follow from these are no factors of their own: the model's width from its name.
+# By group, the factors that determine its other values: jobs with another model also have another hidden size, which
+# must not count as a second factor.
 _NAMED_BY = {
     "model": ("model",),
     "cluster": ("cluster",),
@@ -30,7 +31,7 @@ _NOT_RESULTS = ("source", "provenance", "unit", "interval", "direction", "descri
 
 @dataclass(frozen=True)
 class Factor:
-    """Something that jobs differ in.
+    """A parameter in which jobs differ.
 
     Attributes:
         name: Column, or a key of the configuration that has none.
@@ -46,7 +47,7 @@ class Factor:
 
     @property
     def label(self) -> str:
-        """For axes and headings."""
+        """The name of the factor in axes and headings."""
         return label_of(self.name)
 
     @property
@@ -56,7 +57,7 @@ class Factor:
 
     @property
     def ordered(self) -> bool:
-        """Whether its values are numbers, but for none."""
+        """Whether its values are numbers, apart from missing ones."""
         return all(value is None or _is_number(value) for value in self.values)
 
     @property
@@ -70,7 +71,7 @@ def _is_number(value: Value) -> bool:
 
 
 def find_factors(jobs: SweepJobs) -> list[Factor]:
-    """What the finished jobs differ in, the model's, cluster's and group's first.
+    """Return the parameters in which finished jobs differ: those of model, cluster and group first.
 
     A key of the configuration without a column, such as a constant of the cluster, counts as well. What follows from
     the names of model, cluster, group size, strategy or workload does not.
@@ -92,7 +93,7 @@ def find_factors(jobs: SweepJobs) -> list[Factor]:
 
 
 def held(jobs: SweepJobs) -> dict[str, str]:
-    """Parameters that every finished job has in common, for people."""
+    """Return the parameters that every finished job has in common, for people."""
     same = {}
     for column in PARAMETERS:
         if column.source and jobs.finished[column.name].nunique(dropna=False) == 1:
@@ -116,7 +117,7 @@ def _follows(name: str, source: str, columns: Mapping[str, list[Value]]) -> bool
 
 
 def _varying_keys(configs: Iterable[tuple[int, Mapping[str, Any]]], count: int) -> dict[str, list[Value]]:
-    """Values of every key of the configuration that is not the same in all jobs; None where a job lacks it."""
+    """Values of every key of the configuration that is not the same in all jobs; None if a job lacks it."""
     varying: dict[str, list[Value]] = {}
     first: dict[str, Value] = {}
     groups: Mapping[str, Any] = {}

@@ -1,4 +1,4 @@
-"""What a sweep found: which choice is fastest how often, and what each factor changes, all else equal."""
+"""Find how often each choice is the fastest, and what each factor changes, all else equal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dwdp_sim.sweep.page.measures import Measure
 from dwdp_sim.sweep.page.sweep_jobs import USED_UNDER
 
 CHOICES = ("strategy", "implementation", "slice_bytes", "wave_copies", "call_rounds", "barrier", "slots", "carry_over")
-CLOSE = 0.01  # within this of the best counts as as good
+CLOSE = 0.01  # choices this close to the best count as equally good
 _SAME = 1e-9  # what rounding can make of equal times
 _MOST_VALUES = 12  # of more numbers, only the smallest and the largest are compared
 
@@ -50,7 +50,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class Standing:
-    """How a combination of choices does.
+    """How often a combination of choices is best, and how far it is behind otherwise.
 
     Attributes:
         choice: Its values, for people.
@@ -85,12 +85,12 @@ class Winner:
 
 
 def given_factors(factors: Sequence[Factor]) -> list[Factor]:
-    """What situations differ in: factors that are neither chosen nor seeds."""
+    """Return the factors that define a situation: those that are neither choices nor seeds."""
     return [factor for factor in factors if factor.name not in {*CHOICES, "seed"}]
 
 
 def case_table(jobs: pd.DataFrame, factors: Sequence[Factor], measure: Measure) -> pd.DataFrame:
-    """One line a combination of factors, seeds averaged: codes of the factors, `y`, `low` and `high`.
+    """Return a line for each combination of factors, seeds averaged: codes of the factors, `y`, `low` and `high`.
 
     Where no unmeasured rule can matter, with fewer than three ranks, the range is the value itself.
     """
@@ -107,7 +107,7 @@ def case_table(jobs: pd.DataFrame, factors: Sequence[Factor], measure: Measure) 
 
 
 def effects(cases: pd.DataFrame, factors: Sequence[Factor]) -> list[Effect]:
-    """What every factor changes: choices first, then what is given. Seeds are no factor."""
+    """Return what each factor changes: choices first, then what is given. Seeds are no factor."""
     found = []
     for factor in factors:
         if factor.name == "seed" or (len(factor.values) > _MOST_VALUES and not factor.numeric):
@@ -150,7 +150,7 @@ def _effects_of(factor: Factor, cases: pd.DataFrame, others: list[str]) -> list[
 
 
 def standings(cases: pd.DataFrame, factors: Sequence[Factor]) -> list[Standing]:
-    """Every combination of choices, the most often best one first; empty where there is nothing to choose from."""
+    """Return every combination of choices, the most often best one first; empty if there is no choice."""
     chosen = [f for f in factors if f.name in CHOICES]
     if not chosen or cases.empty:
         return []
@@ -165,7 +165,7 @@ def standings(cases: pd.DataFrame, factors: Sequence[Factor]) -> list[Standing]:
 
 
 def winners(cases: pd.DataFrame, factors: Sequence[Factor]) -> list[Winner]:
-    """The best choice in every situation in which there is one to make."""
+    """Return the best choice in every situation that offers one."""
     chosen, given = [f for f in factors if f.name in CHOICES], given_factors(factors)
     found = []
     for _, group in cases.groupby(_situations(cases, factors)):

@@ -1,4 +1,4 @@
-"""A sweep in one sentence and a few figures."""
+"""Put a sweep into one sentence and a few figures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NAMED = 3  # equally good choices that are named
 
 @dataclass(frozen=True)
 class Tile:
-    """A headline figure: what it is, the figure, and what it rests on."""
+    """A headline figure: its label, its value, and what it rests on."""
 
     label: str
     figure: str
@@ -32,7 +32,7 @@ class Tile:
 def verdict(
     jobs: SweepJobs, factors: Sequence[Factor], measure: Measure, standings: Sequence[Standing], found: Sequence[Effect]
 ) -> str:
-    """What the sweep says about its choices; where it has none, between what its figures lie."""
+    """Return what the sweep says about its choices or, if it has none, the range of its figures."""
     failures = f" {_jobs(len(jobs.failed))} failed." if len(jobs.failed) else ""
     times = jobs.finished[measure.name].dropna()
     if times.empty:
@@ -84,7 +84,7 @@ def _strongest(found: Sequence[Effect]) -> str:
 
 
 def _largest(found: Sequence[Effect]) -> Effect | None:
-    """Of the strategy, if it makes a difference; else of any choice."""
+    """Return the largest effect of the strategy if it makes a difference, else of any choice."""
     choices = [effect for effect in found if effect.is_choice]
     felt = [effect for effect in choices if effect.factor.name == "strategy" and abs(effect.median) >= CLOSE]
     return max(felt or choices, key=lambda effect: abs(effect.median), default=None)
@@ -93,7 +93,7 @@ def _largest(found: Sequence[Effect]) -> Effect | None:
 def tiles(
     jobs: SweepJobs, measure: Measure, standings: Sequence[Standing], found: Sequence[Effect], matches: Sequence[Match]
 ) -> list[Tile]:
-    """Headline figures, those that exist."""
+    """Return the headline figures for which there is data."""
     frame = jobs.finished
     rows = len(jobs.ranks) + int((~frame.index.isin(jobs.ranks["line"])).sum())
     failed = f"{_jobs(len(jobs.failed))} failed" if len(jobs.failed) else "none failed"

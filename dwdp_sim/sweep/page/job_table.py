@@ -1,4 +1,4 @@
-"""The table of jobs: one row each, with its factors and figures; the job's name opens into what else is known of it."""
+"""Build the table of jobs: one row each, with factors, figures and, behind its name, further details."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def table_section(
     runs: Mapping[str, Path],
     beside: Path,
 ) -> str:
-    """The table, least `main` first, with a line that says what it leaves out; nothing where no job has finished.
+    """Return the table, least `main` first, with a line on what it leaves out; empty if no job has finished.
 
     Args:
         jobs: The sweep.

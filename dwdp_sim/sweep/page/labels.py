@@ -1,4 +1,4 @@
-"""Names, values and changes as people read them."""
+"""Format names, values and changes for people."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FORMATS: dict[str, Callable[[float], str]] = {
 
 
 def label_of(name: str) -> str:
-    """A column's or key's name for people."""
+    """Return a column's or key's name for people."""
     if name in _LABELS:
         return _LABELS[name]
     short = name.removeprefix("cluster.constants.").removeprefix("compute.constants.").removesuffix(".value")
@@ -41,7 +41,7 @@ def label_of(name: str) -> str:
 
 
 def text_of(name: str, value: Value) -> str:
-    """A value for people, with its unit."""
+    """Return a value for people, with its unit."""
     if value is None:
         return format_slice(None) if name == "slice_bytes" else "–"
     if isinstance(value, bool):
@@ -54,13 +54,13 @@ def text_of(name: str, value: Value) -> str:
 
 
 def percent(part: float, *, signed: bool = False) -> str:
-    """As `1.2 %`; what rounds to nothing has no sign."""
+    """Format a share as `1.2 %`; one that rounds to zero has no sign."""
     text = f"{100 * part:+.1f} %" if signed else f"{100 * part:.1f} %"
     return "0.0 %" if text in ("+0.0 %", "-0.0 %") else text.replace("-", "−")
 
 
 def figure(value: float | None) -> str:
-    """A number with four significant figures, and all that stand before the point."""
+    """Format a number with four significant figures, or all digits before the point if those are more."""
     if value is None:
         return "–"
     text = f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:#.4g}".rstrip(".") if value else "0"
@@ -68,7 +68,7 @@ def figure(value: float | None) -> str:
 
 
 def plain(value: Any) -> str:
-    """A constant's value: a number, a name, a list, or one for each kind."""
+    """Format a constant's value: a number, a name, a list, or one value for each kind."""
     if isinstance(value, Mapping):
         return ", ".join(f"{key}: {plain(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Measured rows beside the jobs of a sweep that predict the same copies on the same cluster."""
+"""Match measured rows with the jobs of a sweep that predict the same copies on the same cluster."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Measured:
     Attributes:
         source: The file of rows, or the folder of the validation.
         case: Its name there.
-        cluster: Where it was measured; None where the file does not say.
+        cluster: Where it was measured; None if the file does not say.
         strategy, issue_mode, ranks, bytes, slice_bytes: What was copied; bytes of one rank, and its largest copy.
         median_s, low_s, high_s: Of the repetitions.
         stable: Whether the measurement repeats well enough to count.
@@ -61,7 +61,7 @@ class Match:
 
 
 def shipped() -> list[Measured]:
-    """The source tree's own measurements, which docs/figures/measured_cases.py draws from its rows; none in a wheel."""
+    """Return the measurements of the source tree, which docs/figures/measured_cases.py reduces; none in a wheel."""
     path = config_dir().parent / "measurements" / "cases.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     return [Measured(**json.loads(line)) for line in lines]
@@ -109,7 +109,7 @@ def _case(source: str, cluster: str | None, rows: Sequence[Mapping[str, Any]]) -
 
 
 def match(jobs: pd.DataFrame, measured: Sequence[Measured]) -> list[Match]:
-    """Pairs of a job and a case with equal cluster, strategy, issue mode, ranks, bytes of a rank and slices.
+    """Return pairs of a job and a case with equal cluster, strategy, issue mode, ranks, bytes of a rank and slices.
 
     A file that does not say its cluster fits all. Of jobs, those count whose ranks one gate could have released.
     """
@@ -129,6 +129,6 @@ def match(jobs: pd.DataFrame, measured: Sequence[Measured]) -> list[Match]:
 
 
 def errors(matches: Sequence[Match]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Absolute errors over stable measurements; jobs that predict the same for one measurement count once."""
+    """Return absolute errors over stable measurements; jobs with the same prediction of one measurement count once."""
     pairs = {(one.measured, one.predicted_s): abs(one.error) for one in matches if one.measured.stable}
     return np.array(list(pairs.values()))

@@ -116,7 +116,7 @@ class Scale:
     sign: str
 
     def numbers(self, column: pd.Series[float]) -> Numbers:
-        """A column's figures in this unit, six significant ones each; None where it has none."""
+        """A column's figures in this unit, six significant ones each; None if it has none."""
         values = pd.to_numeric(column).to_numpy(dtype=float, na_value=np.nan) / self.size
         return [float(f"{value:.6g}") if math.isfinite(value) else None for value in values.tolist()]
 
@@ -140,11 +140,11 @@ def scale_of(unit: str, column: pd.Series[float]) -> Scale:
 
 
 def available(jobs: pd.DataFrame) -> list[Measure]:
-    """Measures that at least one job has."""
+    """Return the measures that at least one job has."""
     return [measure for measure in MEASURES if measure.name in jobs and jobs[measure.name].notna().any()]
 
 
 def main_measure(jobs: pd.DataFrame) -> Measure:
-    """What jobs are judged by: what most have of forward step, prefetch latency and a program's elapsed time."""
+    """Return the measure that most jobs have: time of a forward step, prefetch latency or elapsed time of a program."""
     candidates: Sequence[Measure] = (_STEP, _MEAN, _STREAM)
     return max(candidates, key=lambda measure: int(jobs[measure.name].notna().sum()))

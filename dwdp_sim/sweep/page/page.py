@@ -1,4 +1,4 @@
-"""From a results folder to its page."""
+"""Write the page on a results folder."""
 
 from __future__ import annotations
 

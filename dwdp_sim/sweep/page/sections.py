@@ -1,4 +1,4 @@
-"""The sections of the page that need no script: what each factor changes, measured rows, failures, foundations."""
+"""Build the sections of the page that need no script: effects, choices, measured rows, failures, origin."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WIDTH, _HEIGHT = 160, 18  # of the drawing beside an effect, pixels
 
 
 def effects_section(effects: Sequence[Effect], measure: Measure) -> str:
-    """What each factor changes, as a table with a drawing in each row; what is given, not chosen, is folded away."""
+    """Return the table of what each factor changes, with a drawing in each row; given factors are folded away."""
     if not effects:
         return ""
     limit = max(abs(end) for effect in effects for end in (effect.low, effect.high))
@@ -63,7 +63,7 @@ def _effects_table(effects: Sequence[Effect], limit: float) -> str:
 
 
 def choices_section(standings: Sequence[Standing], winners: Sequence[Winner], factors: Sequence[Factor]) -> str:
-    """Which choice is best in every situation, and how often each one is."""
+    """Return the best choice in every situation, and how often each one is best."""
     if len(standings) < 2:
         return ""
     near = f"within {100 * CLOSE:.0f} %"
@@ -85,7 +85,7 @@ def choices_section(standings: Sequence[Standing], winners: Sequence[Winner], fa
 
 
 def measured_section(matches: Sequence[Match]) -> str:
-    """Errors by source, and the place of the picture."""
+    """Return the errors by source of the measured rows, and a place for the picture."""
     if not matches:
         return ""
     text = (
@@ -105,7 +105,7 @@ def measured_section(matches: Sequence[Match]) -> str:
 
 
 def failures_section(failed: pd.DataFrame, factors: Sequence[Factor]) -> str:
-    """Every reason, with the jobs that it struck."""
+    """Return every reason of a failure, with the jobs that it concerns."""
     if failed.empty:
         return ""
     parts = [f"<h2>Failures</h2><p>{len(failed):,} {'job has' if len(failed) == 1 else 'jobs have'} no result.</p>"]
@@ -128,7 +128,7 @@ def failures_section(failed: pd.DataFrame, factors: Sequence[Factor]) -> str:
 
 
 def rest_section(jobs: SweepJobs, factors: Sequence[Factor]) -> str:
-    """What all jobs have in common, what the predictions assume, where the rows came from."""
+    """Return what all jobs have in common, what predictions assume, and where the rows came from."""
     same = "".join(
         f"<div><dt>{escape(label_of(name))}</dt><dd>{escape(value)}</dd></div>" for name, value in held(jobs).items()
     )

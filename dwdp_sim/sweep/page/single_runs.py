@@ -1,4 +1,4 @@
-"""Folders of single runs, found by the hash of their configuration."""
+"""Find folders of single runs by the hash of their configuration."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ def run_folders(folders: Sequence[Path]) -> dict[str, Path]:
 
 
 def files_of(run: Path) -> list[str]:
-    """Names of a run's files that a browser or ui.perfetto.dev shows: pictures first."""
+    """Return the names of a run's files that a browser or ui.perfetto.dev shows, pictures first."""
     names = {path.name for path in run.iterdir() if path.suffix in (".png", ".html", ".json")}
     return sorted(names, key=lambda name: (name.endswith(".json"), name))

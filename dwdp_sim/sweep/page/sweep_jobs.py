@@ -1,4 +1,4 @@
-"""What a results folder holds, one line a job: its parameters, its figures, and the means over its ranks."""
+"""Read a results folder as one line for each job: parameters, figures, and means over ranks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from dwdp_sim.sweep.query import connect
 PARTS = ("host_s", "gap_s", "transfer_s", "contention_s")  # of a rank's prefetch latency
 _BATCH = 256  # configurations in memory at once
 
-# What a job looks at only under these strategies, starts, refills and workloads: others that differ in it are the same.
+# Parameters that a job reads only under certain values of another one, such as `max_phase_s` only if `start` is random.
+# Jobs of other values are the same whatever the parameter says, and are shown as one.
 USED_UNDER = {
     **{key: ("strategy", tuple(name for name, kind in STRATEGIES.items() if key in kind.reads)) for key in READABLE},
     "max_phase_s": ("start", ("random",)),

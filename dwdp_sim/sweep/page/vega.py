@@ -167,7 +167,7 @@ def split(labels: Sequence[str], title: str) -> Json:
 
 
 def comparison(matches: Sequence[Match]) -> Json | None:
-    """Predicted against measured latency, with the line on which they are equal; None where nothing was measured."""
+    """Predicted against measured latency, with the line on which they are equal; None if nothing was measured."""
     if not matches:
         return None
     scale = scale_of("s", pd.Series([one.measured.median_s for one in matches]))

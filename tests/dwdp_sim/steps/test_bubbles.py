@@ -133,11 +133,11 @@ def test_of_many_readers_four_are_named() -> None:
 def test_the_worst_come_first_only_as_many_as_asked_for_and_only_from_the_layer_asked_for() -> None:
     of = program(queue(0, single(1, 0, 500)), queue(1, single(0, 1, 300)))
     timeline = simulate_steps(of, windows(2.0, layers=3, ranks=2, iterations=2), constants(of), record_links=True)
-    blame = split_contention(timeline)
-    every = worst_bubbles(timeline, blame, 100)
+    contention = split_contention(timeline)
+    every = worst_bubbles(timeline, contention, 100)
     assert [b.bubble_s for b in every] == sorted(timeline.bubble_s[timeline.bubble_s > 0].tolist(), reverse=True)
-    assert every[:3] == worst_bubbles(timeline, blame, 3)
-    assert worst_bubbles(timeline, blame, 100, from_layer=1) == [b for b in every if b.layer > 0]
+    assert every[:3] == worst_bubbles(timeline, contention, 3)
+    assert worst_bubbles(timeline, contention, 100, from_layer=1) == [b for b in every if b.layer > 0]
     assert all(b.latency_s == pytest.approx(b.own_engine_s + b.transfer_s + b.contention_s) for b in every)
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.plan.program import HOST, Program
-from dwdp_sim.steps.contention import OWN_LINKS, Blame, split_contention
+from dwdp_sim.steps.contention import OWN_LINKS, Contention, split_contention
 from dwdp_sim.steps.simulate_steps import simulate_steps
 from dwdp_sim.steps.step_timeline import StepTimeline
 from dwdp_sim.steps.windows import StepWindows, constant_windows
@@ -24,7 +24,7 @@ from tests.dwdp_sim.random_programs import machines
 Who = dict[tuple[int, int], float]  # seconds lost, by source and reader
 
 
-def split(of: Program, windows: StepWindows, **values: Any) -> tuple[StepTimeline, Blame]:
+def split(of: Program, windows: StepWindows, **values: Any) -> tuple[StepTimeline, Contention]:
     timeline = simulate_steps(of, windows, constants(of, **values), record_links=True)
     return timeline, split_contention(timeline)
 
@@ -34,42 +34,42 @@ def once(ranks: int) -> StepWindows:
     return constant_windows(1e6, 0.0, (ranks, 1, 1))
 
 
-def who(blame: Blame, rank: int, step: int = 0, layer: int = 0) -> Who:
-    return {(source, reader): seconds for source, reader, seconds in blame.of(rank, step, layer)}
+def who(contention: Contention, rank: int, step: int = 0, layer: int = 0) -> Who:
+    return {(source, reader): seconds for source, reader, seconds in contention.of(rank, step, layer)}
 
 
 def test_three_readers_of_one_source_blame_one_another_for_as_long_as_they_read() -> None:
     # All read GPU 3. Three at once: 75 / 3 = 25 B/s each (γ(3) = 0.75), until rank 0 has its 100 bytes at 4 s. Two:
     # 90 / 2 = 45 each, until rank 1 has 100 + 90 at 6 s. Then rank 2 reads its last 100 bytes alone, until 7 s.
     of = program(queue(0, single(3, 0, 100)), queue(1, single(3, 1, 190)), queue(2, single(3, 2, 290)))
-    timeline, blame = split(of, once(3), incast_factor_2=0.9, incast_factor_3=0.75)
+    timeline, contention = split(of, once(3), incast_factor_2=0.9, incast_factor_3=0.75)
     assert timeline.prefetch_end_s.ravel().tolist() == [4.0, 6.0, 7.0]
     # At 25 of 100 B/s each loses 0.75 of 4 s, half of it to each of the others; at 45, 0.55 of 2 s to the other one.
-    assert who(blame, 0) == pytest.approx({(3, 1): 1.5, (3, 2): 1.5})
-    assert who(blame, 1) == pytest.approx({(3, 0): 1.5, (3, 2): 1.5 + 1.1})
-    assert who(blame, 2) == pytest.approx({(3, 0): 1.5, (3, 1): 1.5 + 1.1})
-    assert blame.rest_s.max() == pytest.approx(0.0, abs=1e-12)
+    assert who(contention, 0) == pytest.approx({(3, 1): 1.5, (3, 2): 1.5})
+    assert who(contention, 1) == pytest.approx({(3, 0): 1.5, (3, 2): 1.5 + 1.1})
+    assert who(contention, 2) == pytest.approx({(3, 0): 1.5, (3, 1): 1.5 + 1.1})
+    assert contention.rest_s.max() == pytest.approx(0.0, abs=1e-12)
 
 
 def test_what_is_lost_is_booked_where_flows_lack_their_rate_alone_and_not_where_they_gain() -> None:
     # Rank 0 reads 1 and 2 at once: alone 50 + 50 by its ingress. Rank 1 reads 2 as well: 60 / 2 = 30 each there
     # (γ(2) = 0.6), and source 1 gives rank 0 up to 70 now. Rank 0 moves 100 in all: nothing is lost.
     of = program(queue(0, batch((1, 0, 700), (2, 0, 300))), queue(1, single(2, 1, 300)))
-    _, blame = split(of, once(2), incast_factor_2=0.6)
-    assert who(blame, 0) == {}
+    _, contention = split(of, once(2), incast_factor_2=0.6)
+    assert who(contention, 0) == {}
     # With 60 B/s a pair it moves 60 + 30 of 100 until 10 s: 0.1 of the time is lost, all of it at source 2. Rank 1
     # moves 30 of the 60 that its pair allows: half of the time is lost.
     of = program(queue(0, batch((1, 0, 600), (2, 0, 300))), queue(1, single(2, 1, 300)))
-    _, blame = split(of, once(2), incast_factor_2=0.6, pair_bytes_per_s=60.0)
-    assert who(blame, 0) == pytest.approx({(2, 1): 1.0})
-    assert who(blame, 1) == pytest.approx({(2, 0): 5.0})
+    _, contention = split(of, once(2), incast_factor_2=0.6, pair_bytes_per_s=60.0)
+    assert who(contention, 0) == pytest.approx({(2, 1): 1.0})
+    assert who(contention, 1) == pytest.approx({(2, 0): 5.0})
 
 
 def test_where_nobody_else_reads_the_source_the_own_links_are_named() -> None:
     # Two ranks pull from one another: 80 of 100 B/s, for 5 s.
     of = program(queue(0, single(1, 0, 400)), queue(1, single(0, 1, 400)))
-    _, blame = split(of, once(2), both_ways_ingress={"pull": 0.8, "push": 0.8})
-    assert who(blame, 0) == pytest.approx({(1, OWN_LINKS): 1.0})
+    _, contention = split(of, once(2), both_ways_ingress={"pull": 0.8, "push": 0.8})
+    assert who(contention, 0) == pytest.approx({(1, OWN_LINKS): 1.0})
 
 
 def test_each_layer_of_each_step_has_its_own_readers() -> None:
@@ -78,28 +78,28 @@ def test_each_layer_of_each_step_has_its_own_readers() -> None:
     seconds = np.array([np.ones((2, 2)), np.full((2, 2), 100.0)])
     windows = StepWindows(np.zeros((2, 2)), np.zeros((2, 2, 2)), seconds, np.zeros((2, 2), dtype=np.int64))
     windows.before_s[1, :, 1] = 50.0
-    timeline, blame = split(of, windows)
-    assert who(blame, 0) == pytest.approx({(2, 1): 1.0})
+    timeline, contention = split(of, windows)
+    assert who(contention, 0) == pytest.approx({(2, 1): 1.0})
     assert timeline.contention_s[0, 0, 1] == pytest.approx(1.0)  # rank 1's layer 1 is fetched after its layer 0
-    assert who(blame, 0, 0, 1) == pytest.approx({(2, 1): 1.0})
-    assert [who(blame, 0, 1, layer) for layer in (0, 1)] == [{}, {}]
+    assert who(contention, 0, 0, 1) == pytest.approx({(2, 1): 1.0})
+    assert [who(contention, 0, 1, layer) for layer in (0, 1)] == [{}, {}]
 
 
 def test_the_wait_for_a_group_barrier_is_nobody_s() -> None:
     # Rank 1 begins at 4; rank 0's second wave waits until 5 for its first one.
     of = program(*(queue(r, batch((1 - r, r, 100), barrier=0), batch((1 - r, r, 100), barrier=1)) for r in (0, 1)))
     timeline = simulate_steps(of, once(2), constants(of), start_s=np.array([0.0, 4.0]), record_links=True)
-    blame = split_contention(timeline)
-    assert len(blame.lost_s) == 0
-    assert blame.rest_s.ravel().tolist() == [4.0, 0.0]
+    contention = split_contention(timeline)
+    assert len(contention.lost_s) == 0
+    assert contention.rest_s.ravel().tolist() == [4.0, 0.0]
 
 
 def test_who_takes_the_bytes_of_a_step_away_is_blamed_as_a_reader() -> None:
     # GPU 2 takes 1000 bytes from GPU 1 when that has ended its first step of 1 s; rank 0 pulls 500 from there: 1 s
     # alone, 8 s at half its rate.
     of = program(queue(0, single(1, 0, 500)), queue(1), queue(3), queue(2, single(1, 2, 1000)))
-    _, blame = split(of, constant_windows(1.0, 0.0, (2, 1, 1)))
-    assert who(blame, 0) == pytest.approx({(1, 2): 4.0})
+    _, contention = split(of, constant_windows(1.0, 0.0, (2, 1, 1)))
+    assert who(contention, 0) == pytest.approx({(1, 2): 4.0})
 
 
 def test_bytes_that_a_rank_s_own_engine_takes_away_are_not_its_prefetch_s_loss() -> None:
@@ -107,30 +107,30 @@ def test_bytes_that_a_rank_s_own_engine_takes_away_are_not_its_prefetch_s_loss()
     # at half of 100 B/s, since rank 1 reads GPU 0 all the time, and stays with that stream for the 300 bytes of the
     # second step: until 11 + 6 + 6. The third step begins at 12 and waits for 11 s.
     of = program(queue(0, single(1, 0, 500)), queue(1, single(0, 1, 9000)), queue(0, single(0, 2, 300)))
-    timeline, blame = split(of, constant_windows(1.0, 0.0, (2, 3, 1)))
-    assert timeline.contention_s[0, 2, 0] == blame.rest_s[0, 2, 0] == 11.0
-    assert who(blame, 0, 2) == {}
+    timeline, contention = split(of, constant_windows(1.0, 0.0, (2, 3, 1)))
+    assert timeline.contention_s[0, 2, 0] == contention.rest_s[0, 2, 0] == 11.0
+    assert who(contention, 0, 2) == {}
 
 
 def test_a_rank_that_prefetches_nothing_lost_nothing() -> None:
-    _, blame = split(program(queue(0), queue(1, single(2, 1, 100))), once(2))
-    assert blame.rest_s.tolist() == [[[0.0]], [[0.0]]]
-    assert len(blame.lost_s) == 0
+    _, contention = split(program(queue(0), queue(1, single(2, 1, 100))), once(2))
+    assert contention.rest_s.tolist() == [[[0.0]], [[0.0]]]
+    assert len(contention.lost_s) == 0
 
 
 def test_experts_in_host_memory_wait_for_nobody() -> None:
-    _, blame = split(program(queue(0, single(HOST, 0, 100)), queue(1, single(HOST, 1, 100))), once(2))
-    assert len(blame.lost_s) == 0
+    _, contention = split(program(queue(0, single(HOST, 0, 100)), queue(1, single(HOST, 1, 100))), once(2))
+    assert len(contention.lost_s) == 0
 
 
 def test_first_in_first_out_is_not_split() -> None:
     of = program(queue(0, single(2, 0, 100)), queue(1, single(2, 1, 100)))
     options = FabricOptions(sharing="fifo")
     timeline = simulate_steps(of, once(2), constants(of, options), options, record_links=True)
-    blame = split_contention(timeline, "fifo")
-    assert not blame.is_split
-    assert len(blame.lost_s) == 0
-    assert blame.rest_s.ravel().tolist() == timeline.contention_s.ravel().tolist() == [0.0, 1.0]
+    contention = split_contention(timeline, "fifo")
+    assert not contention.is_split
+    assert len(contention.lost_s) == 0
+    assert contention.rest_s.ravel().tolist() == timeline.contention_s.ravel().tolist() == [0.0, 1.0]
 
 
 def test_without_link_rates_nothing_is_made_up() -> None:
@@ -148,7 +148,7 @@ class Case:
     start_s: np.ndarray[Any, np.dtype[np.float64]]
     values: dict[str, Any]
 
-    def split(self) -> tuple[StepTimeline, Blame]:
+    def split(self) -> tuple[StepTimeline, Contention]:
         of = program(*self.queues)
         timeline = simulate_steps(
             of, self.windows, constants(of, **self.values), start_s=self.start_s, record_links=True
@@ -190,16 +190,16 @@ def during(timeline: StepTimeline, rank: int) -> list[tuple[int, float, set[tupl
 def test_transfer_and_blame_are_the_time_in_which_bytes_moved_and_the_rest_is_contention_without_bytes(
     case: Case,
 ) -> None:
-    timeline, blame = case.split()
-    blamed = np.bincount(blame.prefetch, weights=blame.lost_s, minlength=timeline.contention_s.size)
+    timeline, contention = case.split()
+    blamed = np.bincount(contention.prefetch, weights=contention.lost_s, minlength=timeline.contention_s.size)
     moved = np.zeros((len(timeline.contention_s), timeline.contention_s[0].size))
     for rank in range(len(moved)):
         for prefetch, seconds, pairs in during(timeline, rank):
             moved[rank, prefetch] += seconds * any(reader == rank for _, reader in pairs)
     assert timeline.transfer_s.ravel() + blamed == pytest.approx(moved.ravel(), abs=1e-6)
-    assert blamed + blame.rest_s.ravel() == pytest.approx(timeline.contention_s.ravel(), abs=1e-6)
+    assert blamed + contention.rest_s.ravel() == pytest.approx(timeline.contention_s.ravel(), abs=1e-6)
     if all(call.barrier < 0 for q in case.queues for call in q.calls):
-        assert blame.rest_s.max() < 1e-6
+        assert contention.rest_s.max() < 1e-6
 
 
 @settings(max_examples=40)
@@ -207,7 +207,7 @@ def test_transfer_and_blame_are_the_time_in_which_bytes_moved_and_the_rest_is_co
 def test_only_those_are_blamed_who_read_the_source_at_that_time_and_own_links_only_where_nobody_does(
     case: Case,
 ) -> None:
-    timeline, blame = case.split()
+    timeline, contention = case.split()
     ranks, steps, layers = timeline.contention_s.shape
     for rank in range(ranks):
         possible: dict[int, set[tuple[int, int]]] = defaultdict(set)
@@ -216,8 +216,8 @@ def test_only_those_are_blamed_who_read_the_source_at_that_time_and_own_links_on
                 others = {reader for other, reader in pairs if other == source} - {rank}
                 possible[prefetch] |= {(source, reader) for reader in others or {OWN_LINKS}}
         for prefetch in range(steps * layers):
-            assert set(who(blame, rank, *divmod(prefetch, layers))) <= possible[prefetch]
-    assert (blame.lost_s > 0.0).all()
+            assert set(who(contention, rank, *divmod(prefetch, layers))) <= possible[prefetch]
+    assert (contention.lost_s > 0.0).all()
 
 
 def relabelled(case: Case, new: list[int]) -> Case:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dwdp_sim.sweep.claims import is_held, starts, wait_until_free
+from dwdp_sim.sweep.claims import attempts, is_held, wait_until_free
 from dwdp_sim.sweep.columns import RESULT_COLUMNS
 from dwdp_sim.sweep.compact import read_folder
 from dwdp_sim.sweep.results_folder import Folder
@@ -136,7 +136,7 @@ def kill_a_worker(folder: Folder, sweep: Sweep, job: str | None = None) -> str |
     """SIGKILL to the process that runs `job`, or any; the job's name, None if the sweep was over before."""
     while not sweep.is_over:
         for path in (folder.path / "claims").glob(job or "*"):
-            if is_held(path) and (begun := starts(path)):
+            if is_held(path) and (begun := attempts(path)):
                 with suppress(ProcessLookupError):  # it has died since we looked
                     os.kill(begun[-1].pid, signal.SIGKILL)
                     wait_until_free(path)

@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-from dwdp_sim.sweep.claims import Start, claim, is_held, record, starts, wait_until_free
+from dwdp_sim.sweep.claims import Attempt, attempts, claim, is_held, record, wait_until_free
 
 HOLD = """
 import sys, time
@@ -65,12 +65,12 @@ def test_a_killed_holder_leaves_a_free_claim_that_tells_of_it(tmp_path: Path) ->
         assert descriptor is None
     end(process)
     assert not is_held(path)
-    assert starts(path) == [Start("theirs", os.uname().nodename, process.pid)]
+    assert attempts(path) == [Attempt("theirs", os.uname().nodename, process.pid)]
     with claim(path) as descriptor:
         assert descriptor is not None
         record(descriptor, path, "ours")
-        assert [one.sweep for one in starts(path)] == ["theirs", "ours"]
-    assert starts(path) == []
+        assert [one.sweep for one in attempts(path)] == ["theirs", "ours"]
+    assert attempts(path) == []
 
 
 def test_waiting_ends_with_the_holder(tmp_path: Path) -> None:
