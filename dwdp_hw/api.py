@@ -14,7 +14,7 @@ from dwdp_hw.cases.case import Case, Labels, Settings
 from dwdp_hw.cases.result import RankResult
 from dwdp_hw.job.measured_timeline import measured_timeline
 from dwdp_hw.rows import predict as of_rows
-from dwdp_hw.rows.read import Recording, read_recording
+from dwdp_hw.rows.recording import Recording, read_recording
 from dwdp_hw.rows.row import RecordedRow
 from dwdp_hw.rows.schema import MeasuredRow
 from dwdp_hw.rows.write import measured_row

@@ -30,7 +30,7 @@ from dwdp_hw.cases.incast import incast_cases
 from dwdp_hw.cases.program import case_program
 from dwdp_hw.cases.start_offsets import LATEST_S
 from dwdp_hw.rows.file import measurement_file
-from dwdp_hw.rows.read import read_recording
+from dwdp_hw.rows.recording import read_recording
 from dwdp_hw.rows.schema import MeasuredRow
 from dwdp_hw.rows.streams_codec import fold_streams
 from dwdp_hw.run.expectations import Expectation, expect_all

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dwdp_hw.rows.read import read_recording
+from dwdp_hw.rows.recording import read_recording
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.sweep.page.measured_rows import Measured
 

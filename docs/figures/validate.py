@@ -16,7 +16,7 @@ from typing import Any
 from rows import CAMPAIGNS, ROOT
 
 from dwdp_hw.calibration.calibrate import calibrate, fitted_rows
-from dwdp_hw.rows.read import Recording, read_recording
+from dwdp_hw.rows.recording import Recording, read_recording
 from dwdp_hw.validation.comparison import AS_ISSUED, QUEUED
 from dwdp_hw.validation.summary import Summary, summarize
 from dwdp_hw.validation.validate import Bars, validate

@@ -16,7 +16,7 @@ from dwdp_hw.calibration.fit import Estimate, Fit, fit_identified
 from dwdp_hw.calibration.rules import evidence
 from dwdp_hw.calibration.waits import event_waits_s
 from dwdp_hw.rows.host_costs import HOST_COSTS
-from dwdp_hw.rows.read import Recording, pool
+from dwdp_hw.rows.recording import Recording, pool
 from dwdp_hw.rows.row import RecordedRow, RowKey
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.fabric.cluster import Cluster

@@ -13,8 +13,8 @@ from dwdp_hw.rows.host_costs import HOST_COSTS
 from dwdp_hw.rows.row import RecordedRow
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.fabric.cluster import Cluster
+from dwdp_sim.fabric.flow import Flow
 from dwdp_sim.fabric.hypotheses import INCAST
-from dwdp_sim.fabric.max_min import Flow
 from dwdp_sim.plan.program import HOST
 
 _RATES = {

@@ -17,7 +17,7 @@ from dwdp_hw.cases.incast import FEWEST_GPUS
 from dwdp_hw.executors.cuda.gpu import count_gpus
 from dwdp_hw.job.measurement import build_settings
 from dwdp_hw.job.schema import Cases, Executor, HwConfig, Mode, Source
-from dwdp_hw.rows.read import Recording, pool, read_recording
+from dwdp_hw.rows.recording import Recording, pool, read_recording
 from dwdp_hw.validation.validate import Bars
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.cluster import Cluster

@@ -15,7 +15,7 @@ from typing import Any
 
 from dwdp_hw.rows.predict import predict_mean_s
 from dwdp_hw.rows.predict_steps import predict_steps
-from dwdp_hw.rows.read import read_recording
+from dwdp_hw.rows.recording import read_recording
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.base.json_rows import json_rows

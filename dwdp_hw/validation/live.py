@@ -10,7 +10,7 @@ from pathlib import Path
 from dwdp_hw.cases.case import Case, Settings
 from dwdp_hw.cases.incast import FEWEST_GPUS, telling_cases
 from dwdp_hw.cases.shapes import GPT_OSS, KIB, MIB, R1, V3_LITE, model_case, pieces_case, pulls_case
-from dwdp_hw.rows.read import Recording, read_recording
+from dwdp_hw.rows.recording import Recording, read_recording
 from dwdp_hw.run.campaign import run_campaign
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.plan.copy_plan import ASYNC, BATCH

@@ -14,7 +14,7 @@ from rich.console import Console
 from dwdp_hw.calibration.calibrate import Calibration, calibrate, fitted_rows, write_cluster
 from dwdp_hw.cases.incast import SHRINK_ON_HOST, incast_cases
 from dwdp_hw.job.schema import Cases
-from dwdp_hw.rows.read import Recording, pool
+from dwdp_hw.rows.recording import Recording, pool
 from dwdp_hw.run.expectations import expect_all
 from dwdp_hw.validation.arrivals import one_of_each_strategy, timelines_trace
 from dwdp_hw.validation.check_job import CheckJob

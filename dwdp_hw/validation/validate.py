@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dwdp_hw.rows.read import Recording
+from dwdp_hw.rows.recording import Recording
 from dwdp_hw.rows.row import RowKey
 from dwdp_hw.validation.comparison import AS_ISSUED, LAYER, MODES, QUEUED, STEPS, ValidationRow, compare, compare_steps
 from dwdp_hw.validation.ranking import Ranking, rank_strategies

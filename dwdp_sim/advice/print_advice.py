@@ -71,7 +71,7 @@ def _candidates(job: StepsJob, advice: Advice) -> Table:
         box=box.SIMPLE_HEAD,
     )
     table.add_column("candidate")
-    for heading in ("forward step", "gain ± 95 %", "range over rules", "host a layer"):
+    for heading in ("forward step", "gain ± 95 %", "range over hypotheses", "host a layer"):
         table.add_column(heading, justify="right")
     table.add_column("engine must change")
     current = advice.findings.rows[0]

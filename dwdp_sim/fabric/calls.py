@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Protocol
 
-from dwdp_sim.fabric.max_min import Flow
+from dwdp_sim.fabric.flow import Flow
 
 
 class Engine(Protocol):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import simpy
 from simpy.events import Event
 
-from dwdp_sim.fabric.max_min import Flow
+from dwdp_sim.fabric.flow import Flow
 from dwdp_sim.fabric.rates import RateModel, RateSet
 
 Done = Callable[[int], None]

@@ -1,50 +1,10 @@
-"""Share links among flows by max-min fairness.
-
-A flow moves the bytes of one copy engine from one endpoint to another. It uses three resources: the source's egress,
-the destination's ingress, and the pair's own cap.
-"""
+"""Share resources among flows by max-min fairness; `rates` says which resources a flow uses, and what lowers them."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import NamedTuple
 
-SHARINGS = ("fair", "equal", "fifo")
-INCASTS = ("always", "demand", "off")
 _TIE = 1.0 + 1e-12  # resources this close to the tightest one saturate with it
-
-
-class Flow(NamedTuple):
-    """One copy engine moving bytes from one endpoint to another.
-
-    Attributes:
-        engine: Number of the copy engine.
-        gpu: The GPU that the engine belongs to.
-        src: Source endpoint; `program.HOST` is host memory.
-        dst: Destination endpoint.
-    """
-
-    engine: int
-    gpu: int
-    src: int
-    dst: int
-
-    @property
-    def kind(self) -> str:
-        """`push` if the engine's GPU is the source, else `pull`."""
-        return "push" if self.gpu == self.src else "pull"
-
-    @property
-    def is_peer(self) -> bool:
-        """Whether the bytes go from one GPU to another."""
-        return self.link_kind == "peer"
-
-    @property
-    def link_kind(self) -> str:
-        """`local` (one GPU), `host` (to or from host memory) or `peer`."""
-        if self.src == self.dst:
-            return "local"
-        return "host" if min(self.src, self.dst) < 0 else "peer"
 
 
 def max_min(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.fabric.max_min import INCASTS, SHARINGS
 
+SHARINGS = ("fair", "equal", "fifo")
+INCASTS = ("always", "demand", "off")
 BATCH_ORDERS = ("kept", "swapped", "random")
 
 

@@ -8,7 +8,8 @@ from collections.abc import Hashable, Iterable, Sequence
 from typing import NamedTuple
 
 from dwdp_sim.fabric.fabric_constants import FabricConstants
-from dwdp_sim.fabric.max_min import Flow, max_min
+from dwdp_sim.fabric.flow import Flow
+from dwdp_sim.fabric.max_min import max_min
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.plan.program import HOST
 

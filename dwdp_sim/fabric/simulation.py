@@ -12,8 +12,8 @@ from dwdp_sim.base.arrays import Ints
 from dwdp_sim.fabric.calls import Call, CopyTable, Gate, Stream
 from dwdp_sim.fabric.engine import CopyEngine
 from dwdp_sim.fabric.fabric_constants import FabricConstants
+from dwdp_sim.fabric.flow import Flow
 from dwdp_sim.fabric.links import Fabric
-from dwdp_sim.fabric.max_min import Flow
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.rates import RateModel
 from dwdp_sim.plan.copy_plan import BATCH, NO_BARRIER

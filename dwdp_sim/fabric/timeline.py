@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dwdp_sim.base.arrays import Floats
-from dwdp_sim.fabric.max_min import Flow
+from dwdp_sim.fabric.flow import Flow
 from dwdp_sim.fabric.rates import RateSet
 from dwdp_sim.plan.program import Program
 

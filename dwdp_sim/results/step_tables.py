@@ -62,7 +62,12 @@ def _figures(summary: StepsSummary, scenario: Scenario, title: str) -> Table:
         f"compute {summary.compute}, {summary.replications} seeds × {scenario.workload.iterations} steps"
     )
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for heading, justify in (("", "left"), ("mean", "right"), ("± (95 %)", "right"), ("range over rules", "right")):
+    for heading, justify in (
+        ("", "left"),
+        ("mean", "right"),
+        ("± (95 %)", "right"),
+        ("range over hypotheses", "right"),
+    ):
         table.add_column(heading, justify="right" if justify == "right" else "left")
     for name, meaning in FIGURES.items():
         figure = summary.figures[name]

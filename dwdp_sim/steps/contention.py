@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dwdp_sim.base.arrays import Floats, Ints
-from dwdp_sim.fabric.max_min import Flow
+from dwdp_sim.fabric.flow import Flow
 from dwdp_sim.fabric.rates import RateSet
 from dwdp_sim.steps.step_timeline import StepTimeline
 

@@ -11,7 +11,7 @@ import pytest
 
 from dwdp_hw.cases.case import Case, Labels, Settings
 from dwdp_hw.cases.result import RankResult
-from dwdp_hw.rows.read import Recording
+from dwdp_hw.rows.recording import Recording
 from dwdp_hw.run.launch import run_group
 from dwdp_hw.run.worker import Work
 from dwdp_sim.fabric.cluster import Cluster

@@ -11,7 +11,7 @@ import numpy as np
 
 from dwdp_hw.rows.file import measurement_file
 from dwdp_hw.rows.host_costs import HOST_COSTS, predicted_host_s
-from dwdp_hw.rows.read import Recording, read_recording
+from dwdp_hw.rows.recording import Recording, read_recording
 from dwdp_hw.rows.schema import MeasuredRow
 from dwdp_hw.rows.streams_codec import fold_streams, unfold_pieces
 from dwdp_sim.fabric.cluster import Cluster

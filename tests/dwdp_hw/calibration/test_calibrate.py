@@ -15,7 +15,7 @@ from dwdp_hw.calibration.calibrate import calibrate, fitted_rows, rows_used, wri
 from dwdp_hw.calibration.design import calibration_rows
 from dwdp_hw.calibration.fit import Estimate
 from dwdp_hw.calibration.parameters import Parameter
-from dwdp_hw.rows.read import Recording, read_recording
+from dwdp_hw.rows.recording import Recording, read_recording
 from dwdp_hw.validation.comparison import QUEUED
 from dwdp_hw.validation.console import print_calibration
 from dwdp_hw.validation.report import Subject, html_report, markdown_report

@@ -17,7 +17,7 @@ from dwdp_hw.cases.incast import incast_cases, telling_cases
 from dwdp_hw.cases.program import case_program
 from dwdp_hw.cases.start_offsets import LATEST_S
 from dwdp_hw.rows.file import measurement_file
-from dwdp_hw.rows.read import Recording
+from dwdp_hw.rows.recording import Recording
 from dwdp_hw.rows.schema import MeasuredRow
 from dwdp_hw.run.expectations import expect_all, expected_s
 from dwdp_hw.validation.live import calibration_cases

@@ -20,7 +20,7 @@ from dwdp_hw.executors.expected import expected_regions
 from dwdp_hw.executors.layout import Layout, rank_copies
 from dwdp_hw.group.faults import RankFault
 from dwdp_hw.rows.file import measurement_file
-from dwdp_hw.rows.read import read_recording
+from dwdp_hw.rows.recording import read_recording
 from dwdp_hw.rows.write import measured_row
 from dwdp_hw.run.expectations import Expectation, expect, expected_s
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, FIFO, hypotheses

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dwdp_hw.calibration.calibrate import calibrate
 from dwdp_hw.rows.host_costs import HOST_COSTS, at_bound, measured_host_s
 from dwdp_hw.rows.predict import predict, predict_mean_s
-from dwdp_hw.rows.read import Recording, read_recording
+from dwdp_hw.rows.recording import Recording, read_recording
 from dwdp_hw.validation.comparison import AS_ISSUED
 from dwdp_hw.validation.summary import summarize
 from dwdp_hw.validation.validate import Bars, validate

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dwdp_hw.rows.predict import predict_mean_s
-from dwdp_hw.rows.read import read_recording
+from dwdp_hw.rows.recording import read_recording
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.job.presets import read_cluster
 

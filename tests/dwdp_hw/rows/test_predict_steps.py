@@ -11,7 +11,7 @@ import pytest
 from dwdp_hw.calibration.calibrate import fitted_rows
 from dwdp_hw.calibration.waits import event_waits_s
 from dwdp_hw.rows.predict_steps import predict_steps
-from dwdp_hw.rows.read import Recording, read_recording
+from dwdp_hw.rows.recording import Recording, read_recording
 from dwdp_hw.validation.comparison import STEPS
 from dwdp_hw.validation.report import Subject, markdown_report
 from dwdp_hw.validation.summary import Summary, summarize

@@ -12,7 +12,7 @@ import pytest
 from dwdp_hw.cases.case import Case, Pipeline
 from dwdp_hw.cases.result import Detail, LayerTimes, Witness
 from dwdp_hw.rows.file import measurement_file, read_measurement_file
-from dwdp_hw.rows.read import read_recording
+from dwdp_hw.rows.recording import read_recording
 from dwdp_hw.rows.schema import FIELDS, FORMAT, MeasuredRow, upgraded
 from dwdp_hw.rows.write import measured_row
 from dwdp_sim.base.errors import ConfigError

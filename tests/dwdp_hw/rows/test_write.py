@@ -18,7 +18,7 @@ from dwdp_hw.cases.case import Case, Pipeline
 from dwdp_hw.cases.result import Detail, LayerTimes, RankResult, Reading, Sample
 from dwdp_hw.cases.shapes import pieces_case
 from dwdp_hw.rows.file import measurement_file
-from dwdp_hw.rows.read import read_recording
+from dwdp_hw.rows.recording import read_recording
 from dwdp_hw.rows.schema import FIELDS
 from dwdp_hw.rows.stability import LARGEST_SPREAD, over_nvlink, why_unstable
 from dwdp_hw.rows.streams_codec import fold_pieces

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from rich.console import Console
 
 from dwdp_hw.job.schema import HwConfig, register_hw_schemas
-from dwdp_hw.rows.read import read_recording
+from dwdp_hw.rows.recording import read_recording
 from dwdp_hw.traces.importing import ImportJob, build_import
 from dwdp_hw.traces.report import Comparison, run_import
 from dwdp_sim.base.errors import ConfigError

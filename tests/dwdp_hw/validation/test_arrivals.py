@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from dwdp_hw.rows.file import measurement_file
-from dwdp_hw.rows.read import Recording, read_recording
+from dwdp_hw.rows.recording import Recording, read_recording
 from dwdp_hw.rows.row import RecordedRow
 from dwdp_hw.rows.schema import MeasuredRow
 from dwdp_hw.validation.arrivals import (

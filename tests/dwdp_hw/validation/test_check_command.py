@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dwdp_hw.rows.read import Recording
+from dwdp_hw.rows.recording import Recording
 from dwdp_hw.validation.report import Subject, html_report
 from dwdp_hw.validation.validate import Bars, validate
 from dwdp_sim.fabric.cluster import Cluster

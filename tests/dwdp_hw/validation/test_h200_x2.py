@@ -19,7 +19,7 @@ from dwdp_hw.calibration.calibrate import calibrate, fitted_rows, rows_used
 from dwdp_hw.calibration.fit import fit
 from dwdp_hw.rows.host_costs import HOST_COSTS
 from dwdp_hw.rows.predict import predict
-from dwdp_hw.rows.read import Recording, read_recording
+from dwdp_hw.rows.recording import Recording, read_recording
 from dwdp_hw.rows.row import RecordedRow
 from dwdp_hw.validation.comparison import AS_ISSUED, QUEUED
 from dwdp_hw.validation.summary import summarize

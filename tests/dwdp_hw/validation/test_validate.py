@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dwdp_hw.rows.read import Recording
+from dwdp_hw.rows.recording import Recording
 from dwdp_hw.validation.comparison import AS_ISSUED, QUEUED
 from dwdp_hw.validation.gate import moved
 from dwdp_hw.validation.report import Subject, html_report, markdown_report

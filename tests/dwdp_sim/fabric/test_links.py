@@ -11,8 +11,8 @@ import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dwdp_sim.fabric.flow import Flow
 from dwdp_sim.fabric.links import Fabric
-from dwdp_sim.fabric.max_min import Flow
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.rates import RateModel
 from dwdp_sim.fabric.timeline import SimulatedTimeline

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwdp_sim.fabric.max_min import Flow, max_min
+from dwdp_sim.fabric.flow import Flow
+from dwdp_sim.fabric.max_min import max_min
 from dwdp_sim.plan.program import HOST
 
 Network = tuple[list[list[int]], dict[Hashable, float]]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwdp_sim.fabric.max_min import Flow
+from dwdp_sim.fabric.flow import Flow
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.rates import RateModel, RateSet
 from tests.dwdp_sim.programs import constants, program, queue, resources, single

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dwdp_hw.rows.read import Recording, pool, read_recording
+from dwdp_hw.rows.recording import Recording, pool, read_recording
 from dwdp_sim.base.errors import ConfigError
 
 MEASUREMENTS = Path(__file__).resolve().parents[3] / "measurements"
