@@ -96,7 +96,7 @@ def measure(
         executor: `cuda`, or `host`: the same processes on host memory, without a GPU; its times mean nothing.
         issue_mode: `queued` or `as_issued`.
         mapping: How peer memory is mapped: `ipc`, `vmm_fd` or `vmm_fabric`.
-        home: Where the peers' experts are: `peer`, `host` or `local`.
+        home: Where the peers' experts are: `peer`; or `host` or `local`, with one rank.
         warmups, repeats: Runs before and during the measurement.
         detail: Whether one more run watches when each copy arrives.
         settings: Deadlines and where the ranks meet.
@@ -106,8 +106,7 @@ def measure(
         NoGpuError: It needs GPUs that this machine does not have.
         RankFault: A rank failed or hung; the message says which and where.
     """
-    ranks = plan.placement.dwdp_size
-    pulling = tuple(range(ranks)) if home == "peer" else (0,)
+    ranks = plan.placement.dwdp_size if home == "peer" else 1
     labels = Labels(model=None, strategy=None, implementation=None, slice_bytes=None)
     case = Case(
         "plan",
@@ -116,7 +115,7 @@ def measure(
         issue_mode=issue_mode,
         mapping=mapping,
         home=home,
-        ranks=pulling,
+        ranks=tuple(range(ranks)),
         warmups=warmups,
         repeats=repeats,
         detail=detail,

@@ -15,6 +15,7 @@ from dwdp_sim.base.arrays import Floats
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.hypotheses import INCAST
 from dwdp_sim.fabric.max_min import Flow
+from dwdp_sim.plan.program import HOST
 
 _RATES = {
     "peer": ("egress_bytes_per_s", "ingress_bytes_per_s", "pair_bytes_per_s"),
@@ -77,7 +78,7 @@ def most_readers(rows: Sequence[RecordedRow]) -> int:
     """The most GPUs that read one GPU in any row."""
     found = 0
     for program in (row.program for row in rows):
-        between = (program.copy_src != program.copy_dst) & (program.copy_src >= 0)
+        between = (program.copy_src != program.copy_dst) & (program.copy_src != HOST) & (program.copy_dst != HOST)
         pairs = np.unique(program.copy_src[between] * program.num_gpus + program.copy_dst[between])
         found = max(found, *np.bincount(pairs // program.num_gpus).tolist(), 0)
     return found

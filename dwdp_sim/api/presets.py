@@ -109,6 +109,13 @@ def _read_group(group: str, name: str | Path, schema: type) -> Any:
     if not is_path and str(name) not in presets(group):
         raise ConfigError(group, str(name), f"a preset ({', '.join(presets(group))}), a file or an object is wanted")
     try:
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), read_yaml(str(path), group)))
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), *_layers(group, path)))
     except OmegaConfBaseException as error:
         raise ConfigError(group, str(name), str(error).splitlines()[0]) from error
+
+
+def _layers(group: str, path: Path) -> list[dict[str, Any]]:
+    """The contents of the presets that a file begins with, as `defaults: [gb200_nvl72]` says, and then its own."""
+    content = dict(read_yaml(str(path), group) or {})
+    bases = [base for base in content.pop("defaults", []) if base != "_self_"]
+    return [*(layer for base in bases for layer in _layers(group, config_dir() / group / f"{base}.yaml")), content]

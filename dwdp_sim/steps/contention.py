@@ -67,10 +67,12 @@ def split_contention(timeline: StepTimeline, sharing: str = "fair") -> Blame:
         none = np.zeros(0, dtype=np.int64)
         return Blame(none, none, none, np.zeros(0), contention_s, is_split=sharing != "fifo")
     begin_s = np.array([time_s for time_s, _ in links.samples])
-    # A solved set is one object for as long as it is remembered, so that its identity tells it from others.
-    identity = [id(rates) for _, rates in links.samples]
-    _, first, number = np.unique(identity, return_index=True, return_inverse=True)
-    losses = _losses([links.samples[index][1] for index in first.tolist()], links.flows)
+    # A solved set is one object for as long as it is remembered, so that its identity tells it from others. Sets are
+    # numbered as they first occur: by address, the last digits of sums would differ from process to process.
+    solved = {id(rates): rates for _, rates in links.samples}
+    place = {identity: number for number, identity in enumerate(solved)}
+    number = np.array([place[id(rates)] for _, rates in links.samples])
+    losses = _losses(list(solved.values()), links.flows)
     bounds = np.searchsorted(losses.rank, np.arange(len(contention_s) + 1))
     parts = []
     for rank, end_s in enumerate(timeline.prefetch_end_s.reshape(len(contention_s), -1)):

@@ -63,7 +63,8 @@ class Match:
 def shipped() -> list[Measured]:
     """The source tree's own measurements, which docs/figures/measured_cases.py draws from its rows; none in a wheel."""
     path = config_dir().parent / "measurements" / "cases.jsonl"
-    return [Measured(**json.loads(line)) for line in path.open(encoding="utf-8")] if path.is_file() else []
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return [Measured(**json.loads(line)) for line in lines]
 
 
 def read_measured(paths: Iterable[Path]) -> list[Measured]:

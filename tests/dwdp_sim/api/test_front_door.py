@@ -72,6 +72,14 @@ def test_names_files_and_objects_are_taken_alike(tmp_path: Path) -> None:
     assert len({(by.job.layer.model, by.job.layer.strategy) for by in (by_name, by_file, by_object, by_record)}) == 1
 
 
+def test_a_cluster_s_file_may_begin_with_a_shipped_one(tmp_path: Path) -> None:
+    path = tmp_path / "my_node.yaml"
+    path.write_text("defaults: [gb200_nvl72]\nname: my_node\nnum_gpus: 8\nconstants: {refill: {value: any}}\n")
+    mine, shipped = dwdp.load_cluster(path), dwdp.load_cluster("gb200_nvl72")
+    assert (mine.name, mine.num_gpus, mine.value("refill")) == ("my_node", 8, "any")
+    assert mine.constants["egress_bytes_per_s"] == shipped.constants["egress_bytes_per_s"]
+
+
 def test_a_hugging_face_file_is_a_model(tmp_path: Path) -> None:
     shape = {
         "hidden_size": 256, "moe_intermediate_size": 128, "num_experts": 16, "num_experts_per_tok": 2,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -251,3 +251,17 @@ def test_calling_the_ranks_by_other_names_renames_the_blame(case: Case, random: 
         found = who(after, new[rank], step, layer)
         for key in expected.keys() | found.keys():
             assert found.get(key, 0.0) == pytest.approx(expected.get(key, 0.0), abs=1e-6)
+
+
+def test_the_split_does_not_depend_on_where_rates_lie_in_memory() -> None:
+    of = program(*(queue(rank, *(single(peer, rank, 100 + 7 * rank + peer) for peer in range(4) if peer != rank))
+                   for rank in range(4)))  # fmt: skip
+    timeline, found = split(of, once(4), incast_factor_2=0.9, incast_factor_3=0.75)
+    links = timeline.recorded_links
+    for order in (list, reversed):
+        copies = {id(rates): rates._replace() for rates in order([rates for _, rates in links.samples])}
+        moved = replace(links, samples=[(time_s, copies[id(rates)]) for time_s, rates in links.samples])
+        again = split_contention(replace(timeline, links=moved))
+        assert again.rest_s.tolist() == found.rest_s.tolist()
+        for rank in range(4):
+            assert list(again.of(rank, 0, 0)) == list(found.of(rank, 0, 0))

@@ -12,11 +12,11 @@ import pytest
 
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.report_app import main
-from dwdp_sim.results.files import write_results
+from dwdp_sim.results.job_files import write_prediction
 from dwdp_sim.results.predict import predict
 from dwdp_sim.sweep.page import document
 from dwdp_sim.sweep.page.page import write_page
-from tests.dwdp_sim.composing import job
+from tests.dwdp_sim.composing import checked
 from tests.dwdp_sim.sweep.page.sweeps import LAYER, write_sweep
 
 EVIL = "</script><img src=x onerror=alert(1)>&amp"
@@ -78,9 +78,9 @@ def test_the_page_loads_nothing_and_runs_only_its_own_scripts(page: str) -> None
 
 
 def test_a_run_of_its_own_is_linked_by_its_configuration(sweep: Path, tmp_path: Path) -> None:
-    alone = job(*LAYER, "strategy=default")
-    timeline, summary = predict(alone)
-    write_results(tmp_path / "runs" / "a b", alone, timeline, summary)
+    alone = checked(*LAYER, "strategy=default")
+    found = predict(alone.job, with_range=False, config_hash=alone.config_hash)
+    write_prediction(tmp_path / "runs" / "a b", alone, alone.job, *found)
     (tmp_path / "runs" / "summary.json").write_text("[]")  # somebody else's
     page = write_page(sweep, tmp_path / "pages" / "p.html", runs=[tmp_path / "runs"]).read_text()
     links = re.findall(r'<a href="([^"]*)">([^<]*)</a>', page)
