@@ -42,6 +42,15 @@ def test_commands_of_the_readme_run_as_written(block: str, tmp_path: Path) -> No
     assert "lower bound" in done.stdout or "passed" in done.stdout or "report.html" in done.stdout
 
 
+@pytest.mark.long
+def test_the_readme_s_python_runs_in_at_most_six_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (block,) = [block["body"] for block in examples(ROOT / "README.md") if block["language"] == "python"]
+    assert len(block.splitlines()) <= 6
+    exec(compile(block, "README.md", "exec"), {})
+    assert (tmp_path / "prefetch.png").stat().st_size > 10_000
+
+
 def test_the_readme_s_make_targets_are_those_that_ci_runs() -> None:
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     targets = [line.split()[1] for block in readme_blocks() for line in block.splitlines() if line.startswith("make ")]
