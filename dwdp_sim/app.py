@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 from omegaconf import DictConfig
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.terminal import progress_line
 from dwdp_sim.job.build import build_composed
 from dwdp_sim.job.hydra_app import run_app
 from dwdp_sim.job.job import CheckedRun, LayerJob, ReplayJob, StepsJob
@@ -25,8 +25,6 @@ from dwdp_sim.results.summary import LayerSummary, ReplaySummary
 from dwdp_sim.results.tables import print_layer, print_replay
 from dwdp_sim.results.titles import layer_title
 from dwdp_sim.sweep.supervise import run_sweep
-
-_QUIET_S = 2.0  # anything shorter needs no progress line
 
 
 def main() -> None:
@@ -58,16 +56,11 @@ def _task(run: CheckedRun, folder: Path) -> None:
 
 def run_prediction(run: CheckedRun, job: LayerJob | ReplayJob, folder: Path, console: Console) -> None:
     """Simulate `job`, the job of `run`, write its results into `folder` and print them."""
-    columns = (TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TextColumn("copies"), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("simulating", visible=False)
-        began = time.monotonic()
-
-        def show(done: int, of: int) -> None:
-            progress.update(bar, completed=done, total=of, visible=time.monotonic() - began > _QUIET_S)
-
+    with progress_line(console, "copies") as show:
         with_range = run.config["workload"]["range"]
-        timeline, summary = predict(job, with_range=with_range, config_hash=run.config_hash, progress=show)
+        timeline, summary = predict(
+            job, with_range=with_range, config_hash=run.config_hash, progress=partial(show, "simulating")
+        )
     files = write_prediction(folder, run, job, timeline, summary)
     if isinstance(job, LayerJob) and isinstance(summary, LayerSummary):
         title = layer_title(job.layer, job.cluster.name, job.issue_mode)

@@ -18,6 +18,7 @@ from dwdp_hw.job.measurement_summary import MeasuredRank, MeasurementSummary, su
 from dwdp_hw.rows.file import measurement_file
 from dwdp_hw.rows.write import measured_row
 from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.base.terminal import plain_console
 from dwdp_sim.base.units import format_bytes, format_seconds
 from dwdp_sim.results.chrome_trace import chrome_trace
 from dwdp_sim.results.files import trace_head, write_config, write_copies, write_summary, write_trace
@@ -53,8 +54,7 @@ def _write_text(path: Path, text: str) -> None:
 
 def print_measurement(console: Console, measurement: Measurement, summary: MeasurementSummary, folder: Path) -> None:
     """Print what was measured, what was predicted, and whether it may be trusted."""
-    if not console.is_terminal:
-        console = Console(width=120, file=console.file)
+    console = plain_console(console)
     row, head, layer = summary.row, summary.head, measurement.layer
     title = (
         f"Measured: one MoE layer of {head.model}, {strategy_words(layer.strategy)}\n"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -16,7 +14,6 @@ from typing import cast
 import yaml
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from dwdp_sim.advice.advice import (
     advise,
@@ -36,12 +33,11 @@ from dwdp_sim.advice.provenance import evidence
 from dwdp_sim.advice.trials import Baseline, Trials
 from dwdp_sim.advice.window_ratio import measure_load
 from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.base.terminal import progress_line
 from dwdp_sim.job.build import build_run
 from dwdp_sim.job.hydra_app import run_app
 from dwdp_sim.job.job import CheckedRun, StepsJob
 from dwdp_sim.steps.replications import workers
-
-_QUIET_S = 2.0  # anything shorter needs no progress line
 
 
 @dataclass(frozen=True)
@@ -73,8 +69,11 @@ def _task(question: Question, folder: Path) -> None:
 def run_advice(question: Question, folder: Path, console: Console) -> None:
     """Find the advice, write it into `folder` and print it."""
     config, job = question.config, question.job
-    with _progress(console) as progress, workers(config.workers or os.cpu_count() or 1) as pool:
-        advice = advise(job, effort_of(config), kinds_also_compared(config), pool, progress)
+    with (
+        progress_line(console, "runs", elapsed=True) as show,
+        workers(config.workers or os.cpu_count() or 1) as pool,
+    ):
+        advice = advise(job, effort_of(config), kinds_also_compared(config), pool, show)
     found = evidence(Baseline.of(job), current_candidate(job))
     content = advice_content(job, question.run.config_hash, advice, found)
     settings = yaml.safe_dump(question.run.config, sort_keys=False, allow_unicode=True)
@@ -95,8 +94,11 @@ def run_map(question: Question, folder: Path, console: Console) -> None:
     size = baseline.placement.dwdp_size
     states = telling_states(possible_states(baseline, current))
     places = list(product(RATIOS, VARIATIONS))
-    with _progress(console) as progress, workers(config.workers or os.cpu_count() or 1) as pool:
-        runner = Trials(baseline, pool, partial(progress, "map"))
+    with (
+        progress_line(console, "runs", elapsed=True) as show,
+        workers(config.workers or os.cpu_count() or 1) as pool,
+    ):
+        runner = Trials(baseline, pool, partial(show, "map"))
         points = map_gain(runner, current, load, places, states, config.advise.screen_layers, seeds)
     title = f"{baseline.model.name} on {baseline.cluster.name}, N = {size}, {current.strategy.implementation}"
     content = json.dumps(map_content(job, question.run.config_hash, points, load), indent=2) + "\n"
@@ -106,24 +108,3 @@ def run_map(question: Question, folder: Path, console: Console) -> None:
     ]
     console.print(f"{title}: yours is {load.ratio:.2f} × its uncontended prefetch, steps vary by {100 * load.cv:.0f} %")
     console.print(f"written to {folder}: {', '.join(file.name for file in written)}", highlight=False, soft_wrap=True)
-
-
-@contextmanager
-def _progress(console: Console) -> Iterator[Callable[[str, int, int], None]]:
-    """A progress line that appears after two seconds, on a terminal only: what is done, and how much of it."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("runs"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("", visible=False)
-        began = time.monotonic()
-
-        def show(part: str, done: int, of: int) -> None:
-            visible = time.monotonic() - began > _QUIET_S
-            progress.update(bar, description=part, completed=done, total=of, visible=visible)
-
-        yield show

@@ -17,12 +17,11 @@ from dwdp_sim.advice.provenance import source_lines
 from dwdp_sim.advice.search import ALIKE
 from dwdp_sim.advice.verdict import break_even_lines, percent, percent_range, verdict
 from dwdp_sim.base.estimate import Estimate
+from dwdp_sim.base.terminal import plain_console
 from dwdp_sim.base.units import format_bytes, format_seconds, format_slice
 from dwdp_sim.job.job import StepsJob
 from dwdp_sim.plan.engines import CONTENTION_OPT_SLICE_BYTES
 from dwdp_sim.results.tables import files_line
-
-_PLAIN_WIDTH = 120
 
 
 def print_advice(
@@ -37,8 +36,7 @@ def print_advice(
         found: Constants by where they came from.
         written: Files of the run.
     """
-    if not console.is_terminal:
-        console = Console(width=_PLAIN_WIDTH, file=console.file)
+    console = plain_console(console)
     for sentence in verdict(advice.findings, advice.placements[0]):
         console.print(sentence, style="bold", highlight=False)
     console.print(_candidates(job, advice))

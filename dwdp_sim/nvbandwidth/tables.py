@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dwdp_sim.base.terminal import plain_console
 from dwdp_sim.nvbandwidth.harness import artefact_share
 from dwdp_sim.nvbandwidth.judge import Verdict
 from dwdp_sim.nvbandwidth.published import Compared, summarize
@@ -117,8 +118,7 @@ def verdict_cells(verdicts: Iterable[Verdict]) -> Cells:
 
 def print_table(console: Console, title: str, headings: Sequence[str], cells: Cells) -> None:
     """Print a table: rich on a terminal, plain elsewhere."""
-    if not console.is_terminal:
-        console = Console(width=_PLAIN_WIDTH, file=console.file)
+    console = plain_console(console, _PLAIN_WIDTH)
     table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD)
     for heading in headings:
         is_figure = heading in _FIGURES or heading.startswith("loopCount ")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.json_rows import json_rows
+from dwdp_sim.base.terminal import plain_console, progress_line
 from dwdp_sim.published.rows import PublishedRow, published_rows
 from dwdp_sim.steps.replications import workers
 
@@ -27,17 +28,11 @@ def run_published(folder: Path, processes: int | None, console: Console) -> None
         processes: Processes to use; None for one a core.
         console: Where to print.
     """
-    columns = (TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TextColumn("parts"), TimeRemainingColumn())
-    with (
-        workers(processes or os.cpu_count() or 1) as pool,
-        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
-    ):
-        bar = progress.add_task("simulating")
-        rows = published_rows(pool, lambda done, of: progress.update(bar, completed=done, total=of))
+    with workers(processes or os.cpu_count() or 1) as pool, progress_line(console, "parts") as show:
+        rows = published_rows(pool, partial(show, "simulating"))
     text = json_rows([asdict(row) | {"difference": row.difference} for row in rows], levels=1)
     path = write_whole(folder / "published.json", lambda temporary: temporary.write_text(text, encoding="utf-8"))
-    if not console.is_terminal:
-        console = Console(width=_PLAIN_WIDTH, file=console.file)
+    console = plain_console(console, _PLAIN_WIDTH)
     console.print(published_table(rows))
     console.print(f"[dim]written to {path}[/dim]", highlight=False, soft_wrap=True)
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dwdp_sim.base.estimate import Estimate
+from dwdp_sim.base.terminal import plain_console
 from dwdp_sim.base.units import format_seconds
 from dwdp_sim.results.step_rows import bubbles_table, ranks_table
 from dwdp_sim.results.step_summary import IterationResult, StepsSummary
@@ -17,7 +18,6 @@ from dwdp_sim.results.summary import Span
 from dwdp_sim.results.tables import assumed_line, files_line, memory_line
 from dwdp_sim.steps.scenario import FIGURES, Scenario
 
-_PLAIN_WIDTH = 120
 _BUBBLES_SHOWN = 5
 _ROUNDING = 1e-9
 
@@ -42,8 +42,7 @@ def print_steps(
         gpu_bytes: Memory of a GPU; None if unknown.
         files: What was written, in one folder.
     """
-    if not console.is_terminal:
-        console = Console(width=_PLAIN_WIDTH, file=console.file)
+    console = plain_console(console)
     console.print(_figures(summary, scenario, title))
     console.print(ranks_table(result.replications[0].timeline, scenario.workload.warmup))
     console.print(bubbles_table(result.bubbles[:_BUBBLES_SHOWN]))

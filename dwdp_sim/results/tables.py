@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dwdp_sim.base.terminal import plain_console
 from dwdp_sim.base.units import format_bytes, format_seconds
 from dwdp_sim.plan.program import Program
 from dwdp_sim.results.summary import Basis, LatencyRange, LayerSummary, RankLatency, ReplaySummary, Span
 from dwdp_sim.results.summary_head import MemoryBytes
 
-_PLAIN_WIDTH = 120
 _MOST_ROWS = 16
 
 
@@ -28,7 +28,7 @@ def print_replay(console: Console, summary: ReplaySummary, program: Program, fil
         program: What was run.
         files: What was written, in one folder.
     """
-    console = _plain(console)
+    console = plain_console(console)
     title = f"copy program on {escape(summary.head.cluster)}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("stream", "gpu", "copies", "bytes", "elapsed"):
@@ -55,7 +55,7 @@ def print_layer(
         gpu_bytes: Memory of a GPU; None if unknown.
         files: What was written, in one folder.
     """
-    console = _plain(console)
+    console = plain_console(console)
     console.print(_ranks(summary, f"One MoE layer of {title}"))
     plan, bound_s = summary.head.plan, summary.basis.lower_bound_s
     if bound_s > 0:
@@ -72,10 +72,6 @@ def print_layer(
     if summary.head.home != "peer":
         console.print(f"experts come from {summary.head.home} memory: not over NVLink", highlight=False)
     _print_end(console, summary.basis, files)
-
-
-def _plain(console: Console) -> Console:
-    return console if console.is_terminal else Console(width=_PLAIN_WIDTH, file=console.file)
 
 
 def _ranks(summary: LayerSummary, title: str) -> Table:

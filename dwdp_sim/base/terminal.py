@@ -1,0 +1,44 @@
+"""What commands show on a terminal: a progress line, and a width for output that goes elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+Show = Callable[[str, int, int], None]
+
+_QUIET_S = 2.0  # anything shorter needs no progress line
+
+
+def plain_console(console: Console, width: int = 120) -> Console:
+    """Return the console itself on a terminal; elsewhere one of a fixed width, so that a file does not depend on it."""
+    return console if console.is_terminal else Console(width=width, file=console.file)
+
+
+@contextmanager
+def progress_line(console: Console, unit: str, *, elapsed: bool = False) -> Iterator[Show]:
+    """Show a progress line while the block runs, after two seconds and on a terminal only.
+
+    Args:
+        console: Where.
+        unit: What is counted, as `runs`.
+        elapsed: Whether the line ends in the time spent, instead of the time left.
+
+    Yields:
+        A function to call with what is being done, how much of it is done, and how much there is.
+    """
+    clock = TimeElapsedColumn() if elapsed else TimeRemainingColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit), clock)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("", visible=False)
+        began = time.monotonic()
+
+        def show(part: str, done: int, of: int) -> None:
+            visible = time.monotonic() - began > _QUIET_S
+            progress.update(bar, description=part, completed=done, total=of, visible=visible)
+
+        yield show
