@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from dwdp_hw.cases.case import Case
 from dwdp_hw.cases.result import Detail, LayerTimes, RankResult, Sample, Witness
 from dwdp_hw.executors.protocol import Executor
@@ -59,13 +61,14 @@ def measure_case(executor: Executor, group: Group, case: Case) -> RankResult:
 
 
 def _layer_runs(executor: Executor, group: Group, case: Case, pulls: bool, found: _Findings) -> None:
-    runs = ["warm-up"] * case.warmups + ["timed"] * case.repeats + ["watched"] * case.detail
     # The first run after the profiler has attached is slower; only the second one is kept.
-    for repeat, kind in enumerate(runs + ["witnessed"] * (2 * case.witness)):
+    kinds = {"warm-up": case.warmups, "timed": case.repeats, "watched": case.detail, "witnessed": 2 * case.witness}
+    runs = itertools.chain.from_iterable(itertools.repeat(kind, times) for kind, times in kinds.items())
+    for number, kind in enumerate(runs):
         if not pulls:
             executor.serve()
             continue
-        layer = repeat % case.layers
+        layer = number % case.layers
         group.place.layer = layer
         executor.poison(layer)
         match kind:
