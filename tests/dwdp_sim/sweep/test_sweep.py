@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from dwdp_sim.app import main
-from dwdp_sim.job.hydra_flags import read_command_line
-from dwdp_sim.job.schema import register_schemas
+from dwdp_sim.job.schema import config_dir, register_schemas
 from dwdp_sim.sweep.compact import compact, read_folder
 from dwdp_sim.sweep.jobs import Asked
 from dwdp_sim.sweep.results_folder import Folder
@@ -32,7 +31,7 @@ LONG, SLOW = pytest.mark.long, pytest.mark.slow
 
 def jobs(*overrides: str) -> list[Asked]:
     register_schemas()
-    return jobs_of("config", read_command_line(["-m", *overrides]), overrides)
+    return jobs_of("config", overrides, [str(config_dir())])
 
 
 @pytest.fixture(scope="module")
