@@ -13,9 +13,9 @@ from dwdp_hw.rows.host_costs import HOST_COSTS
 from dwdp_hw.rows.row import RecordedRow
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.fabric.cluster import Cluster
-from dwdp_sim.fabric.flow import Flow
 from dwdp_sim.fabric.hypotheses import INCAST
-from dwdp_sim.plan.program import HOST
+from dwdp_sim.fabric.resources import most_readers
+from dwdp_sim.plan.endpoints import link_kind
 
 _RATES = {
     "peer": ("egress_bytes_per_s", "ingress_bytes_per_s", "pair_bytes_per_s"),
@@ -66,22 +66,13 @@ def parameters_for(cluster: Cluster, rows: Sequence[RecordedRow]) -> tuple[Clust
         if "both_ways_gap_factor" in cluster.constants:
             gap = cluster.number("both_ways_gap_factor")
             found.append(Parameter("both_ways_gap_factor", ("both_ways_gap_factor",), None, gap, neutral=1.0))
+    readers_in_rows = max((most_readers(row.program) for row in rows), default=0)
     for name, readers in INCAST_FACTORS.items():
-        if name in cluster.constants and readers <= most_readers(rows):
+        if name in cluster.constants and readers <= readers_in_rows:
             factors = cluster.by_kind(name)
             found += [Parameter(f"{name}, {kind}", (name,), kind, factors[kind], neutral=1.0) for kind in factors]
     found += [Parameter(name, (name,), None, cluster.number(name)) for name in HOST_COSTS if name in cluster.constants]
     return cluster, found
-
-
-def most_readers(rows: Sequence[RecordedRow]) -> int:
-    """The most GPUs that read one GPU in any row."""
-    found = 0
-    for program in (row.program for row in rows):
-        between = (program.copy_src != program.copy_dst) & (program.copy_src != HOST) & (program.copy_dst != HOST)
-        pairs = np.unique(program.copy_src[between] * program.num_gpus + program.copy_dst[between])
-        found = max(found, *np.bincount(pairs // program.num_gpus).tolist(), 0)
-    return found
 
 
 def with_values(cluster: Cluster, parameters: Sequence[Parameter], values: Floats) -> Cluster:
@@ -114,4 +105,4 @@ def _with_measured_sizes(cluster: Cluster, kind: str, rows: Sequence[RecordedRow
 
 
 def _link_kind(row: RecordedRow) -> str:
-    return Flow(0, 0, int(row.program.copy_src[0]), int(row.program.copy_dst[0])).link_kind
+    return link_kind(int(row.program.copy_src[0]), int(row.program.copy_dst[0]))

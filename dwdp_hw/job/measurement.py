@@ -17,7 +17,7 @@ from dwdp_hw.executors.cuda.issue import ISSUES
 from dwdp_hw.executors.cuda.peer_memory import MAPPINGS
 from dwdp_hw.job.schema import BackendConfig, Executor, HwConfig, Measure
 from dwdp_hw.run.launch import started_by_torchrun
-from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.errors import ConfigError, check_choice
 from dwdp_sim.job.build import build_layer_job, check_walk
 from dwdp_sim.job.fingerprint import hash_config
 from dwdp_sim.job.groups import build_model, build_placement, build_strategy
@@ -25,7 +25,8 @@ from dwdp_sim.job.job import Layer, LayerJob
 from dwdp_sim.job.make import make_layer
 from dwdp_sim.job.resolve import explicit_keys, resolve
 from dwdp_sim.job.schema import SimConfig
-from dwdp_sim.plan.program import HOMES, ISSUE_MODES
+from dwdp_sim.plan.endpoints import HOMES
+from dwdp_sim.plan.program import ISSUE_MODES
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,7 @@ def _check(config: HwConfig, home: str, mapping: str) -> None:
         "issue_mode": (config.issue_mode, ISSUE_MODES),
     }
     for key, (value, allowed) in words.items():
-        if value not in allowed:
-            raise ConfigError(key, value, f"allowed: {', '.join(allowed)}")
+        check_choice(key, value, allowed)
     least = {"layers": 1, "warmups": 0, "repeats": 1}
     for name, minimum in least.items():
         if getattr(backend, name) < minimum:

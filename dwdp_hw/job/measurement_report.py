@@ -18,7 +18,7 @@ from dwdp_hw.job.measurement_summary import MeasuredRank, MeasurementSummary, su
 from dwdp_hw.rows.file import measurement_file
 from dwdp_hw.rows.write import measured_row
 from dwdp_sim.base.atomic_file import write_whole
-from dwdp_sim.base.terminal import plain_console
+from dwdp_sim.base.terminal import plain_console, say
 from dwdp_sim.base.units import format_bytes, format_seconds
 from dwdp_sim.results.chrome_trace import chrome_trace
 from dwdp_sim.results.files import trace_head, write_config, write_copies, write_summary, write_trace
@@ -74,7 +74,7 @@ def print_measurement(console: Console, measurement: Measurement, summary: Measu
         lines.append(f"not predicted: {summary.no_prediction}")
     for line in lines:
         console.print(line, highlight=False)
-    console.print(f"written to {folder}", highlight=False, soft_wrap=True)
+    say(console, f"written to {folder}", dim=True)
 
 
 def _ranks(ranks: Sequence[MeasuredRank], title: str) -> Table:

@@ -13,6 +13,7 @@ from dwdp_hw.rows.streams_codec import unfold_pieces, unfold_streams
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.cluster import MAPPINGS
 from dwdp_sim.plan.copy_plan import ASYNC
+from dwdp_sim.plan.endpoints import HOST, endpoint_key
 from dwdp_sim.plan.program import Program
 from dwdp_sim.plan.program_file import program_from_dict
 
@@ -118,7 +119,7 @@ def _implied_jobs(row: MeasuredRow) -> list[Job]:
     """Jobs of a row that has none: every rank pulls the same, of two ranks from the other one."""
     jobs: list[Job] = []
     for rank in range(row["ranks_pulling"]):
-        src = {"peer": f"gpu{1 - rank}", "host": "host", "local": f"gpu{rank}"}[row.get("home", "peer")]
+        src = endpoint_key({"peer": 1 - rank, "host": HOST, "local": rank}[row.get("home", "peer")])
         calls = unfold_pieces(row["copies_bytes"], row["issue"], src, f"gpu{rank}")
         jobs.append({"gpu": rank, "issue": row["issue"], "calls": calls})
     return jobs

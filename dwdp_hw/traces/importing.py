@@ -21,7 +21,7 @@ from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.job.groups import build_cluster
-from dwdp_sim.plan.program import HOST
+from dwdp_sim.plan.endpoints import HOST
 from dwdp_sim.plan.program_file import program_from_dict
 
 _SQLITE = b"SQLite format 3\x00"

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from dwdp_hw.traces.traced_copy import ApiCall, Trace, TracedCopy
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.plan.program import HOST
+from dwdp_sim.plan.endpoints import HOST
 
 _COPIES = ("CUPTI_ACTIVITY_KIND_MEMCPY", "CUPTI_ACTIVITY_KIND_MEMCPY2")
 _NEEDED = ("start", "end", "deviceId", "streamId", "bytes", "copyKind")

@@ -19,9 +19,10 @@ from dwdp_hw.traces.importing import ImportJob
 from dwdp_hw.traces.trace_rows import program_content, recorded_rows, rows_file
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.json_rows import json_rows
+from dwdp_sim.base.terminal import say
 from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.simulate import simulate
-from dwdp_sim.plan.program import HOST
+from dwdp_sim.plan.endpoints import endpoint_key
 from dwdp_sim.plan.program_file import program_from_dict
 
 _PRINTED = 16
@@ -131,7 +132,7 @@ def _write_copies(path: Path, job: ImportJob) -> None:
             ("kind", "process", "gpu", "stream", "src", "dst", "bytes", "start_s", "end_s", "call", "correlation")
         )
         for copy in sorted(job.copies, key=lambda copy: (copy.start_ns, copy.gpu)):
-            ends = ["host" if end == HOST else f"gpu{end}" for end in (copy.src, copy.dst)]
+            ends = [endpoint_key(end) for end in (copy.src, copy.dst)]
             times = [f"{(time - zero_ns) * 1e-9:.9f}" for time in (copy.start_ns, copy.end_ns)]
             name = copy.call.name if copy.call else ""
             fields = (copy.kind, copy.process, copy.gpu, copy.stream, *ends, copy.bytes, *times, name, copy.correlation)
@@ -159,10 +160,10 @@ def _print(console: Console, job: ImportJob, compared: Sequence[Comparison], fol
         )
     for doubt in dict.fromkeys(entry.doubt for entry in compared if entry.doubt):
         count = sum(entry.doubt == doubt for entry in compared)
-        console.print(f"{count} streams not compared (*): {doubt}", highlight=False, soft_wrap=True)
+        say(console, f"{count} streams not compared (*): {doubt}")
     for note in job.notes:
-        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"[dim]written to {folder}[/dim]", highlight=False, soft_wrap=True)
+        say(console, f"note: {note}")
+    say(console, f"written to {folder}", dim=True)
 
 
 def _cells(entry: Comparison) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from typing import Any
 
 from dwdp_hw.traces.traced_copy import ApiCall, Trace, TracedCopy
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.plan.program import HOST
+from dwdp_sim.plan.endpoints import HOST
 
 _NAME = re.compile(r"Memcpy (\w+) \(")
 _KINDS = ("HtoD", "DtoH", "DtoD", "PtoP")

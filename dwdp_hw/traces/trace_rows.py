@@ -13,7 +13,7 @@ from dwdp_hw.rows.schema import Job, MeasuredRow
 from dwdp_hw.rows.stability import FEWEST_RUNS, why_unstable
 from dwdp_hw.traces.bursts import Burst, StreamBurst
 from dwdp_hw.traces.traced_copy import TracedCopy
-from dwdp_sim.plan.program import HOST
+from dwdp_sim.plan.endpoints import endpoint_key
 
 METHOD = (
     "times of a profiler's copy records; 'queued' streams were held until the host was ahead and are timed from the "
@@ -140,7 +140,7 @@ def _counted(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _ends(copy: TracedCopy) -> dict[str, Any]:
-    return {"src": _name(copy.src), "dst": _name(copy.dst), "bytes": copy.bytes}
+    return {"src": endpoint_key(copy.src), "dst": endpoint_key(copy.dst), "bytes": copy.bytes}
 
 
 def _host_s(part: StreamBurst) -> float | None:
@@ -148,10 +148,6 @@ def _host_s(part: StreamBurst) -> float | None:
     calls = [call[0].call for call in part.calls]
     known = [call for call in calls if call is not None]
     return sum(call.end_ns - call.start_ns for call in known) * 1e-9 if len(known) == len(calls) else None
-
-
-def _name(endpoint: int) -> str:
-    return "host" if endpoint == HOST else f"gpu{endpoint}"
 
 
 def _us(seconds: float) -> float:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dwdp_sim.plan.program import HOST
-
-KINDS = ("peer", "host", "local")
+from dwdp_sim.plan.endpoints import link_kind
 
 
 @dataclass(frozen=True)
@@ -63,9 +61,7 @@ class TracedCopy:
     @property
     def kind(self) -> str:
         """`peer`, `host` (one end is host memory) or `local`, as clusters name them."""
-        if HOST in (self.src, self.dst):
-            return "host"
-        return "local" if self.src == self.dst else "peer"
+        return link_kind(self.src, self.dst)
 
 
 @dataclass(frozen=True)

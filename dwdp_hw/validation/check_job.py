@@ -19,7 +19,7 @@ from dwdp_hw.job.measurement import build_settings
 from dwdp_hw.job.schema import Cases, Executor, HwConfig, Mode, Source
 from dwdp_hw.rows.recording import Recording, pool, read_recording
 from dwdp_hw.validation.validate import Bars
-from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.errors import ConfigError, check_choice
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.job.groups import build_cluster
@@ -77,8 +77,7 @@ def build_check(composed: DictConfig) -> CheckJob:
     """
     config = cast(HwConfig, OmegaConf.to_object(composed))
     check = config.check
-    if check.use not in USES:
-        raise ConfigError("check.use", check.use, f"allowed: {', '.join(USES)}")
+    check_choice("check.use", check.use, USES)
     if check.rounds < 1:
         raise ConfigError("check.rounds", check.rounds, "must be at least 1")
     for bar in ("p95", "median", "largest", "step_median", "step_largest"):

@@ -15,6 +15,7 @@ from dwdp_hw.validation.comparison import MODES
 from dwdp_hw.validation.rule_scores import Outcome
 from dwdp_hw.validation.suspects import Suspect
 from dwdp_hw.validation.validate import Validation
+from dwdp_sim.base.terminal import say
 
 
 def print_calibration(console: Console, found: Calibration, path: Path) -> None:
@@ -27,40 +28,36 @@ def print_calibration(console: Console, found: Calibration, path: Path) -> None:
         table.add_row(e.parameter.name, f"{e.value:.5g}", f"{e.low:.5g} – {e.high:.5g}")
     console.print(table)
     for first, second in found.fit.not_apart:
-        _say(console, f"cannot be told apart by these rows: {first} and {second}")
+        say(console, f"cannot be told apart by these rows: {first} and {second}")
     for parameter, reason in found.fit.kept.items():
-        _say(console, f"not identified by these rows ({reason}): kept {parameter.name} = {parameter.start:.5g}")
+        say(console, f"not identified by these rows ({reason}): kept {parameter.name} = {parameter.start:.5g}")
     for mapping, rows in found.apart.items():
         own = found.cluster.mapping
-        _say(console, f"kept apart: {rows} rows with peer memory mapped as {mapping} (cluster.mapping={own})")
+        say(console, f"kept apart: {rows} rows with peer memory mapped as {mapping} (cluster.mapping={own})")
     for rule, gain in found.evidence.items():
         verdict = "better" if gain > DECIDED else "worse" if gain < -DECIDED else "undecided"
-        _say(console, f"{rule}: held-out log likelihood {gain:+.1f}, {verdict}")
-    _say(console, f"[dim]written to {path}[/dim]")
+        say(console, f"{rule}: held-out log likelihood {gain:+.1f}, {verdict}")
+    say(console, f"written to {path}", dim=True)
 
 
 def print_validation(console: Console, validation: Validation, suspects: Sequence[Suspect], report: Path) -> None:
     """Print the figures of each issue mode with their bars, the ranking, and the verdict."""
     for mode in MODES:
-        _say(console, validation.judged(mode))
+        say(console, validation.judged(mode))
     decided = [ranking for ranking in validation.rankings if ranking.decided]
     right = sum(ranking.right for ranking in decided)
-    _say(console, f"order of strategies right in {right} of {len(decided)} decided pairs")
+    say(console, f"order of strategies right in {right} of {len(decided)} decided pairs")
     for failure in validation.failures:
-        _say(console, f"FAILED: {failure}")
+        say(console, f"FAILED: {failure}")
     for suspect in suspects:
-        _say(console, f"no longer fits: {suspect.text}")
+        say(console, f"no longer fits: {suspect.text}")
     if validation.passed:
-        _say(console, "passed")
-    _say(console, f"[dim]report: {report}[/dim]")
+        say(console, "passed")
+    say(console, f"report: {report}", dim=True)
 
 
 def print_rules(console: Console, outcome: Outcome) -> None:
     """Print which hypotheses the rows choose, and which cases did not run."""
-    _say(console, outcome.verdict)
+    say(console, outcome.verdict)
     if outcome.not_run:
-        _say(console, f"{len(outcome.not_run)} cases failed or did not run: the report lists them")
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, highlight=False, soft_wrap=True)
+        say(console, f"{len(outcome.not_run)} cases failed or did not run: the report lists them")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from dwdp_hw.validation.comparison import ValidationRow
-from dwdp_sim.base.units import format_slice
+from dwdp_sim.base.units import format_percent, format_slice
 
 _SIZES = ((10e6, "below 10 MB"), (100e6, "10 to 100 MB"), (1e9, "100 MB to 1 GB"), (float("inf"), "1 GB and more"))
+
+
+percent = partial(format_percent, digits=2)  # errors of hundredths of a percent are told apart here
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,3 @@ def groups_of(rows: Iterable[ValidationRow]) -> dict[str, list[ValidationRow]]:
         ):
             groups.setdefault(name, []).append(row)
     return dict(sorted(groups.items()))
-
-
-def percent(value: float, *, signed: bool = False) -> str:
-    """Format a share as `1.25 %`; one that rounds to zero has no sign."""
-    text = f"{100 * value:+.2f} %" if signed else f"{100 * value:.2f} %"
-    return text.replace("-0.00", "0.00").replace("+0.00", "0.00")

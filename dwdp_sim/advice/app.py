@@ -33,10 +33,11 @@ from dwdp_sim.advice.provenance import evidence
 from dwdp_sim.advice.trials import Baseline, Trials
 from dwdp_sim.advice.window_ratio import measure_load
 from dwdp_sim.base.atomic_file import write_whole
-from dwdp_sim.base.terminal import progress_line
+from dwdp_sim.base.terminal import progress_line, say
 from dwdp_sim.job.build import build_run
 from dwdp_sim.job.hydra_app import run_app
 from dwdp_sim.job.job import CheckedRun, StepsJob
+from dwdp_sim.results.tables import files_line
 from dwdp_sim.steps.replications import workers
 
 
@@ -107,4 +108,4 @@ def run_map(question: Question, folder: Path, console: Console) -> None:
         write_whole(folder / "map.json", lambda path: path.write_text(content)),
     ]
     console.print(f"{title}: yours is {load.ratio:.2f} × its uncontended prefetch, steps vary by {100 * load.cv:.0f} %")
-    console.print(f"written to {folder}: {', '.join(file.name for file in written)}", highlight=False, soft_wrap=True)
+    say(console, files_line(written), dim=True)

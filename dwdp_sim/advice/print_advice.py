@@ -17,7 +17,7 @@ from dwdp_sim.advice.provenance import source_lines
 from dwdp_sim.advice.search import ALIKE
 from dwdp_sim.advice.verdict import break_even_lines, percent, percent_range, verdict
 from dwdp_sim.base.estimate import Estimate
-from dwdp_sim.base.terminal import plain_console
+from dwdp_sim.base.terminal import plain_console, say
 from dwdp_sim.base.units import format_bytes, format_seconds, format_slice
 from dwdp_sim.job.job import StepsJob
 from dwdp_sim.plan.engines import CONTENTION_OPT_SLICE_BYTES
@@ -53,7 +53,7 @@ def print_advice(
             console.print(heading, style="bold", highlight=False)
             console.print(Padding(escape("\n".join(lines)), (0, 0, 0, 2)), highlight=False)
     if written:
-        console.print(files_line(written), highlight=False, soft_wrap=True)
+        say(console, files_line(written), dim=True)
 
 
 def _candidates(job: StepsJob, advice: Advice) -> Table:

@@ -8,7 +8,7 @@ from typing import Any, cast
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.errors import ConfigError, check_choice
 from dwdp_sim.base.user_file import read_yaml
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.job.groups import build_cluster, build_model, build_strategy
@@ -31,8 +31,7 @@ def presets(group: str) -> list[str]:
     Raises:
         ConfigError: There is no such group.
     """
-    if group not in GROUPS:
-        raise ConfigError("group", group, f"allowed: {', '.join(GROUPS)}")
+    check_choice("group", group, GROUPS)
     needs_a_file = {"hf", "custom", "file"}
     return sorted({path.stem for path in (config_dir() / group).glob("*.yaml")} - needs_a_file)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from typing import NoReturn
 
 BAD_INPUT = 2
@@ -28,6 +29,17 @@ class ConfigError(DwdpError, ValueError):
     def __init__(self, key: str, value: object, allowed: str) -> None:
         self.key, self.value, self.allowed = key, str(value), allowed
         super().__init__(visible(f"{key}={shorten(self.value)}: {allowed}"))
+
+
+def check_choice(key: str, value: object, allowed: Iterable[str]) -> None:
+    """Refuse a value that is not one of the names allowed for the key.
+
+    Raises:
+        ConfigError: It is not; the message lists them.
+    """
+    names = tuple(allowed)
+    if value not in names:
+        raise ConfigError(key, value, f"allowed: {', '.join(names)}")
 
 
 def stop(message: object) -> NoReturn:

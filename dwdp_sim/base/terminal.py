@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 Show = Callable[[str, int, int], None]
 
@@ -17,6 +18,11 @@ _QUIET_S = 2.0  # anything shorter needs no progress line
 def plain_console(console: Console, width: int = 120) -> Console:
     """Return the console itself on a terminal; elsewhere one of a fixed width, so that a file does not depend on it."""
     return console if console.is_terminal else Console(width=width, file=console.file)
+
+
+def say(console: Console, text: str, *, dim: bool = False) -> None:
+    """Print a line as it is: no markup, no colours for numbers, not broken, so that paths can be copied."""
+    console.print(Text(text, style="dim" if dim else ""), soft_wrap=True)
 
 
 @contextmanager

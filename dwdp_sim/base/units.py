@@ -75,3 +75,9 @@ def format_seconds(seconds: float) -> str:
         if abs(seconds) >= scale:
             return f"{seconds / scale:.4g} {unit}"
     return f"{seconds / 1e-9:.4g} ns" if seconds else "0"
+
+
+def format_percent(share: float, *, digits: int = 1, signed: bool = False) -> str:
+    """Format a share: ``1.2 %``; one that rounds to zero has no sign."""
+    text = f"{100 * share:{'+' if signed else ''}.{digits}f}"
+    return f"{text.lstrip('+-') if not float(text) else text.replace('-', '−')} %"

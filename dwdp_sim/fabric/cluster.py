@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.errors import ConfigError, check_choice
 from dwdp_sim.base.units import parse_bytes
 from dwdp_sim.fabric.constant import LONGEST_S, PROVENANCES, Constant, read_by_kind, read_gap_table, read_number
-from dwdp_sim.plan.program import HOMES
+from dwdp_sim.plan.endpoints import HOMES
 
 MAPPINGS = ("ipc", "vmm_fd", "vmm_fabric")
 
@@ -45,14 +45,11 @@ class Cluster:
             raise ConfigError("cluster.name", self.name, "printable text on one line is wanted")
         if self.num_gpus < 1:
             raise ConfigError("cluster.num_gpus", self.num_gpus, "must be at least 1")
-        if self.mapping not in MAPPINGS:
-            raise ConfigError("cluster.mapping", self.mapping, f"allowed: {', '.join(MAPPINGS)}")
-        if self.home not in HOMES:
-            raise ConfigError("cluster.home", self.home, f"allowed: {', '.join(HOMES)}")
+        check_choice("cluster.mapping", self.mapping, MAPPINGS)
+        check_choice("cluster.home", self.home, HOMES)
         for name, constant in self.constants.items():
-            if constant.provenance not in PROVENANCES:
-                key = f"cluster.constants.{name}.provenance"
-                raise ConfigError(key, constant.provenance, f"allowed: {', '.join(PROVENANCES)}")
+            key = f"cluster.constants.{name}.provenance"
+            check_choice(key, constant.provenance, PROVENANCES)
         if self.memory_bytes is not None and self.memory_bytes < 1:
             raise ConfigError(_value_key("gpu_memory_bytes"), self.memory_bytes, "at least one byte is wanted")
 
@@ -133,8 +130,7 @@ class Cluster:
     def choice(self, name: str, allowed: tuple[str, ...]) -> str:
         """The constant as one of some words."""
         value = self.value(name)
-        if value not in allowed:
-            raise ConfigError(_value_key(name), value, f"allowed: {', '.join(allowed)}")
+        check_choice(_value_key(name), value, allowed)
         return str(value)
 
     def gap_table(self, name: str) -> tuple[tuple[float, float], ...]:

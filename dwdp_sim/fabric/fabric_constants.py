@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,13 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dwdp_sim.base.arrays import Ints
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.issue_costs import IssueCosts
 from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.fabric.resources import bytes_by_resource, most_readers
 from dwdp_sim.plan.copy_plan import BATCH
-from dwdp_sim.plan.program import HOST, Program, batch_spans_sources
+from dwdp_sim.plan.endpoints import LINK_KINDS, goes_over, link_kinds
+from dwdp_sim.plan.program import Program, batch_spans_sources
 
 REFILLS = ("oldest", "any", "bytes")
 ALL_SOURCES = "all"
@@ -114,41 +114,22 @@ def constants_for(
         ConfigError: One of them is missing or out of range.
     """
     asked = _Asked(**vars(cluster))
-    src, dst = program.copy_src, program.copy_dst
-    between = (src != dst) & (src != HOST) & (dst != HOST)
-    kinds = {
-        "peer": bool(between.any()),
-        "host": bool(((src == HOST) | (dst == HOST)).any()),
-        "local": bool((src == dst).any()),
-    }
-    rates: dict[str, float] = {}
-    if kinds["peer"]:
-        rates |= {name: asked.rate(f"{name}_bytes_per_s") for name in ("egress", "ingress", "pair")}
-    rates |= {
-        name: asked.rate(f"{name}_bytes_per_s")
-        for name, wanted in (
-            ("push", bool((between & (src == _copy_gpu(program))).any())),
-            ("host_in", (src == HOST).any()),
-            ("host_out", (dst == HOST).any()),
-            ("local", kinds["local"]),
-        )
-        if wanted
-    }
+    resources = bytes_by_resource(program)
+    rates = {name: asked.rate(f"{name}_bytes_per_s") for name in dict.fromkeys(resource[0] for resource in resources)}
     timing = {
         kind: LinkTiming(asked.seconds(f"{kind}_fixed_s"), asked.gap_table(f"{kind}_gap_s"))
-        for kind, wanted in kinds.items()
-        if wanted
+        for kind in LINK_KINDS
+        if goes_over(kind, program.copy_src, program.copy_dst).any()
     }
-    pairs = {(int(s), int(d)) for s, d in zip(src[between], dst[between], strict=True)}
-    readers = max(Counter(source for source, _ in pairs).values(), default=0)
-    both = options.both_ways and bool({s for s, _ in pairs} & {d for _, d in pairs})
+    leaving, arriving = ({gpu for name, gpu, _ in resources if name == side} for side in ("egress", "ingress"))
+    both = options.both_ways and bool(leaving & arriving)
     walk = _walk(asked) if batch_spans_sources(program) else _ANY_WALK
     issued = not program.stream_queued.all()
     swapped = options.batch_order == "swapped"
-    from_host = bool(issued and (program.call_issue == BATCH).any() and (src == HOST).any())
+    from_host = bool(issued and (program.call_issue == BATCH).any() and "host_in" in rates)
     return FabricConstants(
         rates=rates,
-        incast=_incast(asked, readers if options.incast != "off" else 1),
+        incast=_incast(asked, most_readers(program) if options.incast != "off" else 1),
         both_ways_egress=asked.by_kind("both_ways_egress") if both else {"pull": 1.0, "push": 1.0},
         both_ways_ingress=asked.by_kind("both_ways_ingress") if both else {"pull": 1.0, "push": 1.0},
         both_ways_gap_factor=asked.number("both_ways_gap_factor", minimum=1.0) if both and _gaps(program) else 1.0,
@@ -214,24 +195,12 @@ def _gaps(program: Program) -> bool:
 
 def _turns(program: Program) -> bool:
     """Whether neighbours in some batch go over different links or in different directions."""
-    gpu = program.stream_gpu[program.call_stream[program.copy_call]]
-    kind = _link_number(program.copy_src, program.copy_dst, gpu)
+    inward = program.copy_dst == program.copy_gpu
+    way = 2 * link_kinds(program.copy_src, program.copy_dst) + inward
     same_batch = (program.copy_call[1:] == program.copy_call[:-1]) & (
         program.call_issue[program.copy_call[1:]] == BATCH
     )
-    return bool((same_batch & (kind[1:] != kind[:-1])).any())
-
-
-def _copy_gpu(program: Program) -> Ints:
-    """The GPU whose engine moves each copy."""
-    return program.stream_gpu[program.call_stream[program.copy_call]]
-
-
-def _link_number(src: Ints, dst: Ints, gpu: Ints) -> Ints:
-    """A number for each copy, equal where link kind and direction are."""
-    inward = (dst == gpu).astype(np.int64)
-    host = ((src == HOST) | (dst == HOST)).astype(np.int64)
-    return np.where(src == dst, 4, inward + 2 * host)
+    return bool((same_batch & (way[1:] != way[:-1])).any())
 
 
 @dataclass(frozen=True)

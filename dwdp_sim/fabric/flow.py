@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from dwdp_sim.plan.endpoints import link_kind
+
 
 class Flow(NamedTuple):
     """One copy engine moving bytes from one endpoint to another.
@@ -11,7 +13,7 @@ class Flow(NamedTuple):
     Attributes:
         engine: Number of the copy engine.
         gpu: The GPU that the engine belongs to.
-        src: Source endpoint; `program.HOST` is host memory.
+        src: Source endpoint; `endpoints.HOST` is host memory.
         dst: Destination endpoint.
     """
 
@@ -32,7 +34,5 @@ class Flow(NamedTuple):
 
     @property
     def link_kind(self) -> str:
-        """`local` (one GPU), `host` (to or from host memory) or `peer`."""
-        if self.src == self.dst:
-            return "local"
-        return "host" if min(self.src, self.dst) < 0 else "peer"
+        """`local`, `host` or `peer`, as in `endpoints.link_kind`."""
+        return link_kind(self.src, self.dst)

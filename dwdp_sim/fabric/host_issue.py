@@ -7,7 +7,7 @@ import simpy
 from dwdp_sim.fabric.calls import Call
 from dwdp_sim.fabric.engine import Process
 from dwdp_sim.fabric.fabric_constants import FabricConstants
-from dwdp_sim.plan.program import HOST
+from dwdp_sim.plan.endpoints import HOST
 
 
 def issue_cost_s(call: Call, constants: FabricConstants) -> float:

@@ -17,7 +17,8 @@ from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.constant import Constant
 from dwdp_sim.fabric.fabric_constants import ALL_SOURCES, FabricConstants, constants_for
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.plan.program import HOST, Program, batch_spans_sources
+from dwdp_sim.fabric.resources import most_engines_at_a_source
+from dwdp_sim.plan.program import Program, batch_spans_sources
 
 INCAST = ("incast_factor_2", "incast_factor_3", "incast_factor_4_up")
 BOTH_WAYS = ("both_ways_egress", "both_ways_ingress")
@@ -215,22 +216,13 @@ def distinct(
 
 def _told_apart(constants: FabricConstants, options: FabricOptions, program: Program) -> object:
     """Equal for two machines on which `program` runs alike."""
-    batches, readers = batch_spans_sources(program), _most_readers(program)
+    batches, readers = batch_spans_sources(program), most_engines_at_a_source(program)
     one_a_rank = not batches or (constants.in_flight_sources == 1 and constants.batch_engines == 1)
     sharing = options.sharing
     if (sharing == "equal" and one_a_rank) or (sharing == "fifo" and readers < 2):
         sharing = "fair"
     same = replace(options, sharing=sharing, batch_order=options.batch_order if batches else "kept", measured=())
     return repr(replace(constants, used=(), assumed=())), same
-
-
-def _most_readers(program: Program) -> int:
-    """Engines that take bytes from the busiest source, whether they pull or push them."""
-    peer = (program.copy_src != program.copy_dst) & (program.copy_src != HOST)
-    engine = program.stream_gpu[program.call_stream[program.copy_call]]
-    pairs = np.unique(program.copy_src[peer] * (program.num_gpus + 1) + engine[peer])
-    _, counts = np.unique(pairs // (program.num_gpus + 1), return_counts=True)
-    return int(counts.max(initial=0))
 
 
 def _is_assumed(cluster: Cluster, names: Iterable[str]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.errors import ConfigError, check_choice
 
 SHARINGS = ("fair", "equal", "fifo")
 INCASTS = ("always", "demand", "off")
@@ -32,8 +32,7 @@ class FabricOptions:
 
     def __post_init__(self) -> None:
         for name, allowed in (("sharing", SHARINGS), ("incast", INCASTS), ("batch_order", BATCH_ORDERS)):
-            if getattr(self, name) not in allowed:
-                raise ConfigError(f"fabric.{name}", getattr(self, name), f"allowed: {', '.join(allowed)}")
+            check_choice(f"fabric.{name}", getattr(self, name), allowed)
         object.__setattr__(self, "measured", tuple(self.measured))
         unknown = sorted(set(self.measured) - {"sharing"})
         if unknown:

@@ -11,12 +11,10 @@ from dwdp_sim.fabric.fabric_constants import FabricConstants
 from dwdp_sim.fabric.flow import Flow
 from dwdp_sim.fabric.max_min import max_min
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.plan.program import HOST
+from dwdp_sim.fabric.resources import Resource, resources
 
 _KEPT_SETS = 20_000  # solved sets remembered; lock-step programs visit a few dozen
 _SLACK = 1e-9  # relative; a source within it of its capacity is full, and is not asked for more than it has
-
-Resource = tuple[str, int, int]
 
 
 class RateSet(NamedTuple):
@@ -59,7 +57,7 @@ class RateModel:
         if flow not in self._number:
             self._number[flow] = len(self.flows)
             self.flows.append(flow)
-            self._uses.append(_resources(flow))
+            self._uses.append(resources(flow.gpu, flow.src, flow.dst))
             self._ends.append((flow.src, flow.dst, flow.kind) if flow.is_peer else None)
         return self._number[flow]
 
@@ -162,17 +160,6 @@ class RateModel:
             for cap in ("pair", "push"):
                 if (cap, src, dst) in capacity:
                     capacity[cap, src, dst] *= left
-
-
-def _resources(flow: Flow) -> tuple[Resource, ...]:
-    if flow.src == flow.dst:
-        return (("local", flow.src, 0),)
-    if flow.src == HOST:
-        return (("host_in", flow.dst, 0),)
-    if flow.dst == HOST:
-        return (("host_out", flow.src, 0),)
-    links: tuple[Resource, ...] = ("egress", flow.src, 0), ("ingress", flow.dst, 0), ("pair", flow.src, flow.dst)
-    return (*links, ("push", flow.src, flow.dst)) if flow.kind == "push" else links
 
 
 def _without_idle_pairs(

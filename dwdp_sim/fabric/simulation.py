@@ -17,7 +17,8 @@ from dwdp_sim.fabric.links import Fabric
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.rates import RateModel
 from dwdp_sim.plan.copy_plan import BATCH, NO_BARRIER
-from dwdp_sim.plan.program import HOST, Program
+from dwdp_sim.plan.endpoints import HOST
+from dwdp_sim.plan.program import Program
 
 _STEPS_PER_PROGRESS = 4096
 

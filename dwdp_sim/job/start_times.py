@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.errors import ConfigError, check_choice
 from dwdp_sim.plan.program import LATEST_START_S, LONGEST_SPREAD_S, check_spread
 
 STARTS = ("random", "offsets", "lockstep", "file")
@@ -36,8 +36,7 @@ class Starts:
     def __post_init__(self) -> None:
         if not 1 <= self.draws <= MOST_DRAWS:
             raise ConfigError("workload.draws", self.draws, f"from 1 to {MOST_DRAWS} draws are wanted")
-        if self.kind not in STARTS:
-            raise ConfigError("workload.start", self.kind, f"allowed: {', '.join(STARTS)}")
+        check_choice("workload.start", self.kind, STARTS)
 
     def draw_s(self, size: int, seed: int) -> list[list[float]]:
         """Return when each stream starts, in seconds, for each draw; a single draw if nothing is random.

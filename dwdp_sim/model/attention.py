@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.errors import ConfigError, check_choice
 
 KINDS = ("mla", "gqa")
 
@@ -58,8 +58,7 @@ class Attention:
     full_attention_every: int = 0
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ConfigError("model.attention.kind", self.kind, f"allowed: {', '.join(KINDS)}")
+        check_choice("model.attention.kind", self.kind, KINDS)
         latent = ("kv_lora_rank", "qk_nope_head_dim", "v_head_dim")
         for name in ("num_heads", *(latent if self.kind == "mla" else ("num_kv_heads", "head_dim"))):
             if getattr(self, name) < 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.errors import ConfigError, check_choice
 from dwdp_sim.model.attention import Attention
 
 KINDS = ("weight", "scale", "alpha", "bias")
@@ -90,8 +90,7 @@ class MoEModel:
             raise ConfigError("model.name", self.name, "printable text on one line is wanted")
         if self.top_k > self.num_experts:
             raise ConfigError("model.top_k", self.top_k, f"at most num_experts={self.num_experts}")
-        if self.weight_format not in FORMATS:
-            raise ConfigError("model.format", self.weight_format, f"allowed: {', '.join(FORMATS)}")
+        check_choice("model.format", self.weight_format, FORMATS)
         if self.attention and self.attention.weight_format not in FORMATS:
             key = "model.attention.format"
             raise ConfigError(key, self.attention.weight_format, f"allowed: {', '.join(FORMATS)}")

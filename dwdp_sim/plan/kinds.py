@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dwdp_sim.base.arrays import Ints
-from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.errors import check_choice
 from dwdp_sim.plan.copy_plan import ASYNC
 from dwdp_sim.plan.engines import CONTENTION_OPT_SLICE_BYTES, IMPLEMENTATIONS
 from dwdp_sim.plan.slices import Slices
@@ -55,8 +55,7 @@ def kind_named(name: str) -> StrategyKind:
     Raises:
         ConfigError: There is none of that name.
     """
-    if name not in STRATEGIES:
-        raise ConfigError("strategy.name", name, f"allowed: {', '.join(STRATEGIES)}")
+    check_choice("strategy.name", name, STRATEGIES)
     return STRATEGIES[name]
 
 

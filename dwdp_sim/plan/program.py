@@ -10,12 +10,11 @@ from typing import Self
 import numpy as np
 
 from dwdp_sim.base.arrays import Bools, Floats, Ints
-from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.errors import ConfigError, check_choice
 from dwdp_sim.plan.copy_plan import BATCH, NO_BARRIER, CopyPlan
+from dwdp_sim.plan.endpoints import HOMES, HOST
 
-HOST = -1
 ISSUE_MODES = ("queued", "as_issued")
-HOMES = ("peer", "host", "local")
 
 
 @dataclass(frozen=True)
@@ -135,6 +134,11 @@ class Program:
         """Call of each copy, shape (copies,)."""
         return np.repeat(np.arange(len(self.call_stream)), np.diff(self.call_first_copy))
 
+    @cached_property
+    def copy_gpu(self) -> Ints:
+        """GPU whose engine moves each copy, shape (copies,)."""
+        return self.stream_gpu[self.call_stream[self.copy_call]]
+
 
 def program_from_plan(
     plan: CopyPlan,
@@ -157,10 +161,8 @@ def program_from_plan(
     Raises:
         ConfigError: Unknown issue mode or home.
     """
-    if issue_mode not in ISSUE_MODES:
-        raise ConfigError("issue_mode", issue_mode, f"allowed: {', '.join(ISSUE_MODES)}")
-    if home not in HOMES:
-        raise ConfigError("cluster.home", home, f"allowed: {', '.join(HOMES)}")
+    check_choice("issue_mode", issue_mode, ISSUE_MODES)
+    check_choice("cluster.home", home, HOMES)
     size = plan.placement.dwdp_size if ranks is None else ranks
     call_copies = np.bincount(plan.copy_call, minlength=len(plan.call_rank))
     ends = np.arange(size + 1)

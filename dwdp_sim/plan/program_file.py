@@ -12,7 +12,8 @@ import numpy as np
 from dwdp_sim.base.errors import ConfigError, shorten
 from dwdp_sim.base.user_file import read_json
 from dwdp_sim.plan.copy_plan import ASYNC, BATCH
-from dwdp_sim.plan.program import HOST, LATEST_START_S, Program, ProgramStream, check_spread
+from dwdp_sim.plan.endpoints import HOST, endpoint_key
+from dwdp_sim.plan.program import LATEST_START_S, Program, ProgramStream, check_spread
 
 _MAX_COPIES = 20_000_000  # about 2 GB of columns; more is a typing error
 
@@ -101,7 +102,7 @@ class _Reader:
         return [(src, dst, size)] * count
 
     def _endpoint(self, value: Any, where: str) -> int:
-        if value == "host":
+        if value == endpoint_key(HOST):
             return HOST
         match = re.fullmatch(r"gpu([0-9]{1,9})", value) if isinstance(value, str) else None
         if match is None or int(match[1]) >= self._num_gpus:

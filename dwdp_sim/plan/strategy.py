@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, SupportsIndex
 
 from dwdp_sim.base.arrays import Ints
-from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.errors import ConfigError, check_choice
 from dwdp_sim.plan.copy_plan import ASYNC, BATCH
 from dwdp_sim.plan.engines import CONTENTION_OPT_SLICE_BYTES, IMPLEMENTATIONS, Implementation
 from dwdp_sim.plan.slices import MOST_COPIES, Slices
@@ -89,15 +89,13 @@ class Strategy:
     barrier: str = "none"
 
     def __post_init__(self) -> None:
-        if self.implementation not in IMPLEMENTATIONS:
-            raise ConfigError("strategy.implementation", self.implementation, f"allowed: {', '.join(IMPLEMENTATIONS)}")
+        check_choice("strategy.implementation", self.implementation, IMPLEMENTATIONS)
         if self.slice_bytes is not None and self.slice_bytes < 1:
             raise ConfigError("strategy.slice_bytes", self.slice_bytes, "must be at least one byte")
         for name in ("wave_copies", "call_rounds"):
             if not 1 <= getattr(self, name) <= MOST_COPIES:
                 raise ConfigError(f"strategy.{name}", getattr(self, name), f"must be from 1 to {MOST_COPIES}")
-        if self.barrier not in BARRIERS:
-            raise ConfigError("strategy.barrier", self.barrier, f"allowed: {', '.join(BARRIERS)}")
+        check_choice("strategy.barrier", self.barrier, BARRIERS)
         if "slice_bytes" not in self.kind.reads:
             object.__setattr__(self, "slice_bytes", None)
         if "barrier" not in self.kind.reads:

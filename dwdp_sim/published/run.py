@@ -13,7 +13,7 @@ from rich.table import Table
 
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.json_rows import json_rows
-from dwdp_sim.base.terminal import plain_console, progress_line
+from dwdp_sim.base.terminal import plain_console, progress_line, say
 from dwdp_sim.published.rows import PublishedRow, published_rows
 from dwdp_sim.steps.replications import workers
 
@@ -34,7 +34,7 @@ def run_published(folder: Path, processes: int | None, console: Console) -> None
     path = write_whole(folder / "published.json", lambda temporary: temporary.write_text(text, encoding="utf-8"))
     console = plain_console(console, _PLAIN_WIDTH)
     console.print(published_table(rows))
-    console.print(f"[dim]written to {path}[/dim]", highlight=False, soft_wrap=True)
+    say(console, f"written to {path}", dim=True)
 
 
 def published_table(rows: list[PublishedRow]) -> Table:

@@ -14,7 +14,7 @@ import numpy as np
 from dwdp_sim.base.arrays import Floats, Ints
 from dwdp_sim.fabric.timeline import LinkRates, Timeline
 from dwdp_sim.plan.copy_plan import CopyPlan
-from dwdp_sim.plan.program import HOST
+from dwdp_sim.plan.endpoints import endpoint_name
 from dwdp_sim.results.rate_over_time import rate_over_time
 
 Event = dict[str, Any]
@@ -36,12 +36,11 @@ def chrome_trace(
         links: The simulator's rates, if they were recorded; see `rate_over_time`.
     """
     program = timeline.program
-    gpu = program.stream_gpu[program.call_stream[program.copy_call]]
     events: list[Event] = []
     edges_s = np.linspace(0.0, max(float(timeline.copy_end_s.max(initial=0.0)), 1e-9), _COUNTER_BINS + 1)
     for number in range(program.num_gpus):
-        events.append(name_process(number, f"GPU {number}"))
-        events += _engine_events(timeline, plan, number, np.flatnonzero(gpu == number))
+        events.append(name_process(number, endpoint_name(number)))
+        events += _engine_events(timeline, plan, number, np.flatnonzero(program.copy_gpu == number))
         for label, side in (("egress", program.copy_src), ("ingress", program.copy_dst)):
             rate = rate_over_time(timeline, side == number, edges_s, links) / 1e9
             changed = np.flatnonzero(np.diff(rate, prepend=-1.0) != 0)
@@ -114,7 +113,7 @@ def _engine_events(timeline: Timeline, plan: CopyPlan | None, gpu: int, own: Int
     for track, begin, until, src, dst, size, call, what in zip(*(c.tolist() for c in columns), strict=True):
         other = dst if src == gpu else src
         way = "to" if src == gpu and dst != gpu else "from"
-        name = f"{way} {'host' if other == HOST else f'GPU {other}'}"
+        name = f"{way} {endpoint_name(other)}"
         events.append(span(gpu, track, name, begin, until, {"bytes": size, "call": call, "what": names[what]}))
     return events
 

@@ -18,7 +18,7 @@ from matplotlib.patches import Patch, StepPatch
 from dwdp_sim.base.arrays import Floats, Ints
 from dwdp_sim.base.units import format_seconds
 from dwdp_sim.fabric.timeline import LinkRates, Timeline
-from dwdp_sim.plan.program import HOST
+from dwdp_sim.plan.endpoints import HOST, endpoint_name
 from dwdp_sim.results.intervals import Chosen, call_edges_s
 from dwdp_sim.results.palette import CATEGORIES, ORDERED_MAP
 from dwdp_sim.results.rate_over_time import rate_over_time
@@ -63,8 +63,7 @@ class _Scene:
     @property
     def issuer(self) -> Ints:
         """GPU that issues each copy."""
-        program = self.timeline.program
-        return program.stream_gpu[program.call_stream[program.copy_call]]
+        return self.timeline.program.copy_gpu
 
     @property
     def pushed(self) -> Chosen:
@@ -183,7 +182,7 @@ def _draw_sources(axis: Axes, scene: _Scene, sources: list[int]) -> None:
     for row, (source, (edges_s, rate)) in enumerate(rates.items()):
         base = np.full(len(rate), len(sources) - 1.0 - row)
         _fill(axis, scene.x(edges_s), base, base + _ROW_FILL * rate / highest, scene.colours[source])
-    axis.set_yticks(np.arange(len(sources))[::-1] + _ROW_FILL / 2, [_name(source) for source in sources])
+    axis.set_yticks(np.arange(len(sources))[::-1] + _ROW_FILL / 2, [endpoint_name(source) for source in sources])
     axis.set_ylim(0, len(sources))
     axis.set_ylabel(f"leaving (full\nrow {highest:.0f} GB/s)", fontsize=8)
     _tidy(axis)
@@ -220,7 +219,8 @@ def _legend(figure: Figure, colours: Mapping[int, Any], used: list[int], pushed:
     """Endpoints in the picture; of many GPUs only three, which show the scale."""
     gpus = [endpoint for endpoint in used if endpoint != HOST]
     shown = gpus if len(gpus) <= len(CATEGORIES) else [gpus[0], gpus[len(gpus) // 2], gpus[-1]]
-    patches = [Patch(color=colours[end], label=_name(end)) for end in (*shown, *([HOST] if HOST in used else []))]
+    named = [*shown, HOST] if HOST in used else shown
+    patches = [Patch(color=colours[end], label=endpoint_name(end)) for end in named]
     if pushed:
         patches.append(Patch(facecolor="white", edgecolor="black", hatch=_PUSH_HATCH, label="hatched: pushed to it"))
     figure.legend(
@@ -230,7 +230,3 @@ def _legend(figure: Figure, colours: Mapping[int, Any], used: list[int], pushed:
         fontsize=8,
         frameon=False,
     )
-
-
-def _name(endpoint: int) -> str:
-    return "host" if endpoint == HOST else f"GPU {endpoint}"

@@ -16,7 +16,7 @@ from dwdp_sim.base.arrays import Ints
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.fabric.timeline import SimulatedTimeline, Timeline
 from dwdp_sim.plan.copy_plan import CopyPlan
-from dwdp_sim.plan.program import HOST
+from dwdp_sim.plan.endpoints import HOST, endpoint_key
 from dwdp_sim.results.chrome_trace import chrome_trace
 from dwdp_sim.results.figure import Picture, draw_timeline
 from dwdp_sim.results.summary import LayerSummary, ReplaySummary
@@ -93,7 +93,7 @@ def copies_table(timeline: Timeline, config_hash: str, plan: CopyPlan | None = N
     """
     program = timeline.program
     count = len(program.copy_bytes)
-    columns: dict[str, Any] = {"rank": program.stream_gpu[program.call_stream[program.copy_call]].astype(np.int32)}
+    columns: dict[str, Any] = {"rank": program.copy_gpu.astype(np.int32)}
     if plan is not None:
         names = np.array([p.name for p in plan.parameters])
         columns |= {
@@ -114,5 +114,5 @@ def copies_table(timeline: Timeline, config_hash: str, plan: CopyPlan | None = N
 
 
 def _endpoint_names(column: Ints) -> pa.DictionaryArray:
-    names = ["host", *(f"gpu{gpu}" for gpu in range(max(int(column.max(initial=0)), 0) + 1))]
+    names = [endpoint_key(endpoint) for endpoint in range(HOST, max(int(column.max(initial=0)), 0) + 1)]
     return pa.DictionaryArray.from_arrays(pa.array((column - HOST).astype(np.int32)), pa.array(names))

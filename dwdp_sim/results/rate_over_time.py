@@ -43,8 +43,8 @@ def rate_over_time(timeline: Timeline, chosen: Bools, edges_s: Floats, links: Li
 
 
 def _sampled_rate(program: Program, links: LinkRates, chosen: Bools, edges_s: Floats) -> Floats:
-    gpu = program.stream_gpu[program.call_stream[program.copy_call]]
-    ends = set(zip(*(column[chosen].tolist() for column in (gpu, program.copy_src, program.copy_dst)), strict=True))
+    columns = (program.copy_gpu, program.copy_src, program.copy_dst)
+    ends = set(zip(*(column[chosen].tolist() for column in columns), strict=True))
     wanted = {number for number, flow in enumerate(links.flows) if (flow.gpu, flow.src, flow.dst) in ends}
     total = {
         id(solved): sum(rate for number, rate in zip(solved.flows, solved.rates, strict=True) if number in wanted)

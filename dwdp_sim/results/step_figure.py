@@ -20,7 +20,7 @@ from matplotlib.patheffects import withStroke
 
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.base.units import format_seconds
-from dwdp_sim.plan.program import HOST
+from dwdp_sim.plan.endpoints import HOST, endpoint_name
 from dwdp_sim.results.palette import BLUE, BROWN, GREEN, GREY, ORANGE, ORDERED_MAP, PURPLE, SKY, VERMILLION, YELLOW
 from dwdp_sim.results.rate_over_time import arrivals_over_time, most_alone
 from dwdp_sim.steps.bubbles import Bubble, explain
@@ -167,7 +167,7 @@ def _draw_zoom(
         for source in sources:
             rate = rates.get((rank, source), np.zeros_like(base))
             axis.stairs(base + rate, x, baseline=base, fill=True, color=colours[source], linewidth=0)
-            _name_runs(axis, x, base, rate, _name(source), full)
+            _name_runs(axis, x, base, rate, endpoint_name(source), full)
             base = base + rate
         _draw_rank(axis, timeline, rank, zero_s, 1.15 * full, 0.85 * full)
         _name_layers(axis, timeline, rank, zero_s, 1.15 * full, 0.85 * full)
@@ -180,7 +180,7 @@ def _draw_zoom(
     axes[-1].set_xlabel(f"ms since iteration {focus.step} of rank {focus.rank} began", fontsize=8)
     shown = sources if len(sources) <= len(_SOURCES) else [sources[0], sources[len(sources) // 2], sources[-1]]
     most = Line2D([], [], color="black", linewidth=0.6, linestyle=":", label="most that one engine moves alone")
-    return [*(Patch(color=colours[source], label=f"from {_name(source)}") for source in shown), most]
+    return [*(Patch(color=colours[source], label=f"from {endpoint_name(source)}") for source in shown), most]
 
 
 def _bins(timeline: StepTimeline, span_s: tuple[float, float]) -> int:
@@ -273,10 +273,6 @@ def _name_runs(axis: Axes, x: Floats, base: Floats, rate: Floats, name: str, ful
             few = high < 0.25 * full
             y, side = (high, "bottom") if few else ((low + high) / 2, "center_baseline")
             axis.text(x[middle], y, name, ha="center", va=side, fontsize=7)
-
-
-def _name(source: int) -> str:
-    return "host" if source == HOST else f"GPU {source}"
 
 
 def _colours(sources: list[int]) -> dict[int, Any]:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dwdp_sim.base.estimate import Estimate
-from dwdp_sim.base.terminal import plain_console
+from dwdp_sim.base.terminal import plain_console, say
 from dwdp_sim.base.units import format_seconds
 from dwdp_sim.results.step_rows import bubbles_table, ranks_table
 from dwdp_sim.results.step_summary import IterationResult, StepsSummary
@@ -49,7 +49,7 @@ def print_steps(
     for line in (*_comparisons(summary), memory_line(summary.memory_bytes, gpu_bytes)):
         console.print(line, highlight=False)
     console.print(assumed_line(summary.assumed_constants), style="dim")
-    console.print(files_line(files), highlight=False, soft_wrap=True)
+    say(console, files_line(files), dim=True)
 
 
 def _figures(summary: StepsSummary, scenario: Scenario, title: str) -> Table:

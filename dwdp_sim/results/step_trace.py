@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dwdp_sim.plan.program import HOST
+from dwdp_sim.plan.endpoints import endpoint_name
 from dwdp_sim.results.chrome_trace import Event, name_process, name_thread, span, trace_content
 from dwdp_sim.steps.bubbles import explain
 from dwdp_sim.steps.contention import OWN_LINKS, Contention
@@ -59,8 +59,8 @@ def _layer_events(timeline: StepTimeline, contention: Contention, rank: int, ste
     if timeline.bubble_s[at] > 0.0:
         why: dict[str, Any] = {"why": explain(timeline, contention, *at).reason}
         for source, reader, lost_s in contention.of(*at):
-            other = "own links" if reader == OWN_LINKS else f"GPU {reader}"
-            why[f"lost at {'host' if source == HOST else f'GPU {source}'} to {other}, ms"] = lost_s * 1e3
+            other = "own links" if reader == OWN_LINKS else endpoint_name(reader)
+            why[f"lost at {endpoint_name(source)} to {other}, ms"] = lost_s * 1e3
         name = f"experts of layer {layer}"
         yield from _span(rank, _WAITS, name, clock["wait_begin_s"], clock["moe_begin_s"], place | why)
 

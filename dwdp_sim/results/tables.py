@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dwdp_sim.base.terminal import plain_console
+from dwdp_sim.base.terminal import plain_console, say
 from dwdp_sim.base.units import format_bytes, format_seconds
 from dwdp_sim.plan.program import Program
 from dwdp_sim.results.summary import Basis, LatencyRange, LayerSummary, RankLatency, ReplaySummary, Span
@@ -103,7 +103,7 @@ def _print_end(console: Console, basis: Basis, files: list[Path]) -> None:
     bound = format_seconds(basis.lower_bound_s)
     console.print(f"lower bound {bound} (bytes over the busiest link)", highlight=False)
     console.print(assumed_line(basis.assumed_constants), highlight=False)
-    console.print(files_line(files), highlight=False, soft_wrap=True)
+    say(console, files_line(files), dim=True)
 
 
 def assumed_line(names: list[str]) -> str:
@@ -112,13 +112,12 @@ def assumed_line(names: list[str]) -> str:
 
 
 def files_line(files: list[Path]) -> str:
-    """Return the line that says where the files of a run are, in rich markup.
+    """Return the line that says where the files of a run are.
 
     Args:
         files: At least one, all in one folder.
     """
-    names = ", ".join(file.name for file in files)
-    return f"[dim]written to {escape(str(files[0].parent))}: {escape(names)}[/dim]"
+    return f"written to {files[0].parent}: {', '.join(file.name for file in files)}"
 
 
 def start_lines(basis: Basis) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dwdp_sim.base.units import format_seconds
-from dwdp_sim.plan.program import HOST
+from dwdp_sim.plan.endpoints import HOST, endpoint_name
 from dwdp_sim.steps.contention import OWN_LINKS, Contention
 from dwdp_sim.steps.step_timeline import StepTimeline
 
@@ -159,7 +159,7 @@ def _contention(contention: Contention, at: tuple[int, int, int]) -> str:
     if source_s > 2 * sum(readers.values()):
         return "its links carried bytes the other way, too"
     named = [reader for reader, seconds in readers.items() if seconds >= _WORTH_NAMING * max(readers.values())]
-    where = "host memory" if source == HOST else f"GPU {source}"
+    where = "host memory" if source == HOST else endpoint_name(source)
     return f"{where} was read by {_listed(named, len(contention.rest_s))} as well"
 
 

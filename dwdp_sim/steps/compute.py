@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.errors import ConfigError, check_choice
 from dwdp_sim.fabric.constant import PROVENANCES, ConstantConfig, read_number
 from dwdp_sim.model.moe import FORMATS, MoEModel
 from dwdp_sim.steps.requests import Step, count_tokens
@@ -60,8 +60,7 @@ def build_windows(config: ComputeConfig, model: MoEModel, steps: Sequence[Sequen
     Raises:
         ConfigError: Something in it cannot be used, or a file does not suit `steps`.
     """
-    if config.kind not in COMPUTE_KINDS:
-        raise ConfigError("compute.kind", config.kind, f"allowed: {', '.join(COMPUTE_KINDS)}")
+    check_choice("compute.kind", config.kind, COMPUTE_KINDS)
     for name, kind in (("window_s", "constant"), ("before_share", "constant"), ("file", "file")):
         given = getattr(config, name) is not None
         if given != (config.kind == kind):
@@ -116,6 +115,5 @@ def _number(config: ComputeConfig, name: str, minimum: float = 0.0) -> float:
     constant = config.constants.get(name)
     if constant is None or constant.value is None:
         raise ConfigError(key, "missing", "add value, unit, provenance and source")
-    if constant.provenance not in PROVENANCES:
-        raise ConfigError(f"{key}.provenance", constant.provenance, f"allowed: {', '.join(PROVENANCES)}")
+    check_choice(f"{key}.provenance", constant.provenance, PROVENANCES)
     return read_number(f"{key}.value", constant.value, minimum)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dwdp_sim.base.arrays import Floats, Ints
-from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.errors import ConfigError, check_choice
 from dwdp_sim.base.user_file import read_json
 from dwdp_sim.steps.requests import MOST_TOKENS
 
@@ -116,8 +116,7 @@ def varied_windows(windows: StepWindows, cv: float, per: str, seed: int) -> Step
     """
     if not 0 <= cv < math.inf:
         raise ConfigError("compute.variation", cv, "a coefficient of variation ≥ 0 is wanted")
-    if per not in VARIATIONS:
-        raise ConfigError("compute.variation_per", per, f"allowed: {', '.join(VARIATIONS)}")
+    check_choice("compute.variation_per", per, VARIATIONS)
     sigma = math.sqrt(math.log1p(cv * cv))  # of the logarithm; E = exp(mu + sigma²/2) = 1, Var = exp(sigma²) - 1 = cv²
     drawn = 1 + windows.layers if per == "layer" else 1
     shape = (windows.ranks, windows.iterations, drawn)

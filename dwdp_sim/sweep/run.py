@@ -14,10 +14,10 @@ from pathlib import Path
 import hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from rich.console import Console
-from rich.markup import escape
 
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.terminal import say
 from dwdp_sim.job.compose import check_overrides, compose, config_folders, search_path
 from dwdp_sim.job.multirun import combinations
 from dwdp_sim.job.schema import SimConfig
@@ -66,9 +66,9 @@ def run(config_name: str, line: argparse.Namespace, folder: Folder, sweep: str) 
     finished = {asked.job for asked in jobs} & compacted_jobs(folder)
     complete, broken = discard_broken(folder, {asked.job for asked in jobs} - finished)
     finished |= complete
-    _say(console, f"{folder.path}: {len(finished)} of {len(jobs)} jobs are finished and skipped")
+    say(console, f"{folder.path}: {len(finished)} of {len(jobs)} jobs are finished and skipped")
     if broken:
-        _say(console, f"{broken} damaged {'file is' if broken == 1 else 'files are'} replaced")
+        say(console, f"{broken} damaged {'file is' if broken == 1 else 'files are'} replaced")
     pending = [asked for asked in jobs if asked.job not in finished]
     pending.sort(key=lambda asked: bool(attempts(folder.claim(asked.job))))  # last those that killed a worker before
     jobs_file = _write_jobs(folder, pending)
@@ -121,13 +121,9 @@ def _report(console: Console, folder: Folder, pending: Sequence[Asked], elapsed_
     reasons = Counter(str(read_rows(path).column("error")[0]) for path in failures)
     if pending:
         rate = len(pending) / elapsed_s
-        _say(console, f"{len(pending)} ran in {elapsed_s:.1f} s ({rate:.1f} a second), {len(failures)} failed")
+        say(console, f"{len(pending)} ran in {elapsed_s:.1f} s ({rate:.1f} a second), {len(failures)} failed")
     for reason, count in reasons.most_common(_MOST_REASONS):
         print(f"failed: {count} × {reason}", flush=True)
     if len(reasons) > _MOST_REASONS:
         print(f"… and {len(reasons) - _MOST_REASONS} more reasons: they are rows with status = 'failed'", flush=True)
     return _FAILED if failures else 0
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(escape(text), highlight=False, soft_wrap=True)

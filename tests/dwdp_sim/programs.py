@@ -14,7 +14,8 @@ from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulate import simulate
 from dwdp_sim.fabric.timeline import SimulatedTimeline, Timeline
 from dwdp_sim.plan.copy_plan import ASYNC, BATCH, NO_BARRIER
-from dwdp_sim.plan.program import HOST, Program, ProgramStream
+from dwdp_sim.plan.endpoints import HOST
+from dwdp_sim.plan.program import Program, ProgramStream
 
 Copy = tuple[int, int, int]  # source, destination, bytes
 

@@ -11,7 +11,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from dwdp_sim.plan.copy_plan import NO_BARRIER
-from dwdp_sim.plan.program import HOST, Program
+from dwdp_sim.plan.endpoints import HOST
+from dwdp_sim.plan.program import Program
 from tests.dwdp_sim.programs import Call, Copy, Queue, batch, program, single
 
 PEER_KINDS = ("pull", "push")

@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.plan.program import HOST, Program
+from dwdp_sim.plan.endpoints import HOST
+from dwdp_sim.plan.program import Program
 from tests.dwdp_sim.programs import Call, Copy, Queue, batch, program, single
 
 # One byte, sizes that tie, sizes that do not, and a large one.

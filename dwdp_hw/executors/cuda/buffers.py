@@ -13,8 +13,8 @@ from dwdp_hw.executors.cuda.peer_memory import share
 from dwdp_hw.executors.expected import Region, expected_regions, guard_regions, name_of_place, source_buffers
 from dwdp_hw.executors.layout import Layout
 from dwdp_hw.group.group import Group
-from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.plan.program import HOMES
+from dwdp_sim.base.errors import ConfigError, check_choice
+from dwdp_sim.plan.endpoints import HOMES
 
 if TYPE_CHECKING:
     from cuda.core import Stream
@@ -125,8 +125,7 @@ class Buffers:
 
     def _refuse_too_large(self, case: Case) -> None:
         placement = case.plan.placement
-        if case.home not in HOMES:
-            raise ConfigError("backend.home", case.home, f"allowed: {', '.join(HOMES)}")
+        check_choice("backend.home", case.home, HOMES)
         if case.home == "peer" and placement.dwdp_size != self._group.size:
             raise ConfigError(
                 "dwdp.dwdp_size",

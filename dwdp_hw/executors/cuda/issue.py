@@ -10,7 +10,7 @@ import numpy as np
 
 from dwdp_hw.executors.cuda.gpu import Gpu
 from dwdp_hw.executors.layout import RankCopies
-from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.errors import ConfigError, check_choice
 from dwdp_sim.plan.copy_plan import BATCH
 from dwdp_sim.plan.kinds import BATCHED
 
@@ -49,8 +49,7 @@ def prepare_calls(
     Raises:
         ConfigError: Unknown `issue`, or this CUDA has no batched copies.
     """
-    if issue not in ISSUES:
-        raise ConfigError("backend.issue", issue, f"allowed: {', '.join(ISSUES)}")
+    check_choice("backend.issue", issue, ISSUES)
     if BATCH in copies.call_issue and gpu.versions.batch_missing:
         raise ConfigError("strategy.name", BATCHED.name, gpu.versions.batch_missing)
     base_of = np.zeros(max(bases, default=0) + 1, dtype=np.uint64)

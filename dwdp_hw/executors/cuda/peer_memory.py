@@ -12,9 +12,8 @@ from typing import Any, Protocol
 
 from dwdp_hw.executors.cuda.gpu import Gpu, giving_back
 from dwdp_hw.executors.layout import PAGE_BYTES
-from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.errors import ConfigError, check_choice
 
-MAPPINGS = ("ipc", "vmm_fd", "vmm_fabric")
 _IMEX_CHANNELS = Path("/dev/nvidia-caps-imex-channels")
 _SOCKET_WAIT_S = 30.0
 
@@ -34,8 +33,7 @@ class Exchange(Protocol):
 
 def check_mapping(gpu: Gpu, mapping: str) -> None:
     """Raise `ConfigError` if this machine cannot map peer memory that way."""
-    if mapping not in MAPPINGS:
-        raise ConfigError("backend.mapping", mapping, f"allowed: {', '.join(MAPPINGS)}")
+    check_choice("backend.mapping", mapping, MAPPINGS)
     if mapping == "vmm_fd" and not gpu.device.properties.handle_type_posix_file_descriptor_supported:
         raise ConfigError("backend.mapping", mapping, "this GPU and driver export no POSIX file descriptors; use ipc")
     if mapping != "vmm_fabric":

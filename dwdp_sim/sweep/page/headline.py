@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dwdp_sim.base.units import format_seconds
+from dwdp_sim.base.units import format_percent, format_seconds
 from dwdp_sim.sweep.page.factors import Factor
 from dwdp_sim.sweep.page.findings import CLOSE, Effect, Standing, given_factors
-from dwdp_sim.sweep.page.labels import percent
 from dwdp_sim.sweep.page.measured_rows import Match, errors
 from dwdp_sim.sweep.page.measures import Measure
 from dwdp_sim.sweep.page.sweep_jobs import SweepJobs
@@ -52,7 +51,8 @@ def _best(standings: Sequence[Standing], given: Sequence[str]) -> str:
     if first.best < cases:
         return (
             f"No choice is best throughout. Most often within {_CLOSE} of the best, in {first.best} of "
-            f"{first.situations} cases ({', '.join(given)}): {_listed(alike)}; at worst {percent(first.worst)} behind."
+            f"{first.situations} cases ({', '.join(given)}): {_listed(alike)}; at worst {format_percent(first.worst)} "
+            "behind."
         )
     if len(alike) == len(standings):
         return f"The {len(standings)} choices are within {_CLOSE} of one another{where}."
@@ -79,7 +79,7 @@ def _strongest(found: Sequence[Effect]) -> str:
     if one is None or abs(one.median) < CLOSE:
         return ""
     over = f" in the median of {one.cases} cases" if one.cases > 1 else ""
-    change = f"{percent(abs(one.median))} {'less' if one.median < 0 else 'more'} time"
+    change = f"{format_percent(abs(one.median))} {'less' if one.median < 0 else 'more'} time"
     return f" {one.factor.label.capitalize()} {one.value} takes {change} than {one.reference}{over}."
 
 
@@ -125,9 +125,9 @@ def _effect_tile(found: Sequence[Effect]) -> list[Tile]:
     one = _largest(found)
     if one is None:
         return []
-    span = f"{percent(one.low, signed=True)} to {percent(one.high, signed=True)}"
+    span = f"{format_percent(one.low, signed=True)} to {format_percent(one.high, signed=True)}"
     label = f"{one.factor.label} {one.value} over {one.reference}"
-    return [Tile(label, percent(one.median, signed=True), f"median of {one.cases}; {span}")]
+    return [Tile(label, format_percent(one.median, signed=True), f"median of {one.cases}; {span}")]
 
 
 def _range_tile(frame: pd.DataFrame, measure: Measure) -> list[Tile]:
@@ -136,16 +136,16 @@ def _range_tile(frame: pd.DataFrame, measure: Measure) -> list[Tile]:
     width = ((frame[measure.high] - frame[measure.low]) / frame[measure.name]).dropna()
     if width.empty:
         return []
-    detail = f"of the prediction, median of {_jobs(len(width))}; at most {percent(width.max())}"
-    return [Tile("width of the range over hypotheses", percent(width.median()), detail)]
+    detail = f"of the prediction, median of {_jobs(len(width))}; at most {format_percent(width.max())}"
+    return [Tile("width of the range over hypotheses", format_percent(width.median()), detail)]
 
 
 def _measured_tile(matches: Sequence[Match]) -> list[Tile]:
     found = errors(matches)
     if not len(found):
         return []
-    detail = f"median of {len(found)}; largest {percent(float(found.max()))}"
-    return [Tile("error against measured rows", percent(float(np.median(found))), detail)]
+    detail = f"median of {len(found)}; largest {format_percent(float(found.max()))}"
+    return [Tile("error against measured rows", format_percent(float(np.median(found))), detail)]
 
 
 def _jobs(count: int) -> str:

@@ -53,12 +53,6 @@ def text_of(name: str, value: Value) -> str:
     return _FORMATS[unit](value)
 
 
-def percent(part: float, *, signed: bool = False) -> str:
-    """Format a share as `1.2 %`; one that rounds to zero has no sign."""
-    text = f"{100 * part:+.1f} %" if signed else f"{100 * part:.1f} %"
-    return "0.0 %" if text in ("+0.0 %", "-0.0 %") else text.replace("-", "−")
-
-
 def figure(value: float | None) -> str:
     """Format a number with four significant figures, or all digits before the point if those are more."""
     if value is None:

@@ -8,12 +8,12 @@ from html import escape
 import numpy as np
 import pandas as pd
 
-from dwdp_sim.base.units import format_seconds
+from dwdp_sim.base.units import format_percent, format_seconds
 from dwdp_sim.results.html import Section, cell, heading, table, table_of_cells
 from dwdp_sim.sweep.page.assumptions import assumptions, origin
 from dwdp_sim.sweep.page.factors import Factor, held
 from dwdp_sim.sweep.page.findings import CLOSE, Effect, Standing, Winner, given_factors
-from dwdp_sim.sweep.page.labels import label_of, percent, text_of
+from dwdp_sim.sweep.page.labels import label_of, text_of
 from dwdp_sim.sweep.page.measured_rows import Match, errors
 from dwdp_sim.sweep.page.measures import Measure
 from dwdp_sim.sweep.page.sweep_jobs import SweepJobs
@@ -53,7 +53,7 @@ def _effects_table(effects: Sequence[Effect], limit: float) -> str:
     rows = [
         [
             *map(cell, (e.factor.label, e.value, e.reference, str(e.cases))),
-            *(cell(percent(change, signed=True), "number") for change in (e.median, e.low, e.high)),
+            *(cell(format_percent(change, signed=True), "number") for change in (e.median, e.low, e.high)),
             f'<td class="effect">{_drawing(e, limit)}</td>',
             cell(f"{e.sure} of {e.ranged}" if e.ranged else "no ranges"),
         ]
@@ -75,7 +75,7 @@ def choices_section(standings: Sequence[Standing], winners: Sequence[Winner], fa
         [*w.situation, w.choice, format_seconds(w.time_s), f"{w.near} of {w.choices - 1}"]
         for w in winners[:_MOST_WINNERS]
     ]
-    often = [[s.choice, f"{s.best} of {s.situations}", percent(s.worst)] for s in standings[:_MOST_STANDINGS]]
+    often = [[s.choice, f"{s.best} of {s.situations}", format_percent(s.worst)] for s in standings[:_MOST_STANDINGS]]
     first = f": the first {_MOST_STANDINGS} of {len(standings)} choices" if len(standings) > _MOST_STANDINGS else ""
     counts = table(["choice", f"{near} of the best in", "at worst behind by"], often)
     return (
@@ -97,7 +97,8 @@ def measured_section(matches: Sequence[Match]) -> str:
     for source in sorted({one.measured.source for one in matches}):
         own = [one for one in matches if one.measured.source == source]
         found = errors(own)
-        figures = [percent(float(error)) for error in (np.median(found), found.max())] if len(found) else ["–", "–"]
+        shown = (float(np.median(found)), float(found.max())) if len(found) else ()
+        figures = list(map(format_percent, shown)) or ["–", "–"]
         rows.append([source, str(len({one.measured for one in own})), str(len(found)), *figures])
     header = ["measured in", "cases", "errors", "median error", "largest error"]
     picture = '<div class="chart" id="comparison" role="img" aria-label="Predicted against measured"></div>'
@@ -155,7 +156,8 @@ def _drawing(effect: Effect, limit: float) -> str:
     low, middle, high, zero = (_place(x, limit) for x in (effect.low, effect.median, effect.high, 0.0))
     half = _HEIGHT / 2
     return (
-        f'<svg width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-label="{percent(effect.median, signed=True)}">'
+        f'<svg width="{_WIDTH}" height="{_HEIGHT}" role="img" '
+        f'aria-label="{format_percent(effect.median, signed=True)}">'
         f'<line x1="{zero:.1f}" x2="{zero:.1f}" y1="0" y2="{_HEIGHT}"/>'
         f'<line class="span" x1="{low:.1f}" x2="{high:.1f}" y1="{half}" y2="{half}"/>'
         f'<circle cx="{middle:.1f}" cy="{half}" r="4"/></svg>'

@@ -11,7 +11,7 @@ import pytest
 from dwdp_hw.traces.importing import read_trace
 from dwdp_hw.traces.torch_profiler import read_torch_profiler
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.plan.program import HOST
+from dwdp_sim.plan.endpoints import HOST
 from tests.dwdp_hw.traces.trace_files import Record, write_nsys, write_torch
 
 CALL = ("cudaMemcpyAsync", 100, 200)

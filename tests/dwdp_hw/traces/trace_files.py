@@ -16,7 +16,7 @@ from typing import Any
 
 from dwdp_sim.fabric.timeline import Timeline
 from dwdp_sim.plan.copy_plan import BATCH
-from dwdp_sim.plan.program import HOST
+from dwdp_sim.plan.endpoints import HOST
 
 OPERATIONS = {1: "HTOD", 2: "DTOH", 8: "DTOD", 10: "PTOP", 11: "UVM_HTOD"}
 MEMCPY = (

@@ -10,7 +10,8 @@ from itertools import pairwise
 from typing import Any
 
 from dwdp_sim.plan.copy_plan import BATCH
-from dwdp_sim.plan.program import HOST, Program
+from dwdp_sim.plan.endpoints import HOST
+from dwdp_sim.plan.program import Program
 from tests.dwdp_sim.fabric.exact_fabric import Engine, Flow
 
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.plan.program import HOST
+from dwdp_sim.plan.endpoints import HOST
 
 Engine = tuple[int, str]  # GPU; "peer", "host_in" or "host_out"
 Resource = tuple[Hashable, ...]

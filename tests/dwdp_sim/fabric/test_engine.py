@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwdp_sim.plan.program import HOST
+from dwdp_sim.plan.endpoints import HOST
 from tests.dwdp_sim.programs import batch, ends, program, queue, run, single
 
 GAPS = [[1, 0.5], [100, 1.0], [10_000, 3.0]]

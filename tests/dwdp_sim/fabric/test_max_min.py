@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dwdp_sim.fabric.flow import Flow
 from dwdp_sim.fabric.max_min import max_min
-from dwdp_sim.plan.program import HOST
+from dwdp_sim.plan.endpoints import HOST
 
 Network = tuple[list[list[int]], dict[Hashable, float]]
 NETWORKS: st.SearchStrategy[Network] = st.integers(1, 6).flatmap(

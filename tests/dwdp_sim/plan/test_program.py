@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 
 from dwdp_sim.plan.copy_plan import ASYNC, BATCH, NO_BARRIER
-from dwdp_sim.plan.program import HOST, Program, ProgramStream
+from dwdp_sim.plan.endpoints import HOST
+from dwdp_sim.plan.program import Program, ProgramStream
 from tests.dwdp_sim.random_programs import programs
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.plan.program import HOST
+from dwdp_sim.plan.endpoints import HOST
 from dwdp_sim.plan.program_file import program_from_dict, read_program
 
 PULL = {"issue": "async", "src": "gpu1", "dst": "gpu0", "bytes": 1048576, "count": 3}

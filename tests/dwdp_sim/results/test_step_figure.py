@@ -11,7 +11,8 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgba
 
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.plan.program import HOST, Program
+from dwdp_sim.plan.endpoints import HOST
+from dwdp_sim.plan.program import Program
 from dwdp_sim.results.palette import VERMILLION
 from dwdp_sim.results.rate_over_time import arrivals_over_time, most_alone
 from dwdp_sim.results.step_figure import draw_steps, steps_figure

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from dwdp_sim.plan.program import HOST, Program
+from dwdp_sim.plan.endpoints import HOST
+from dwdp_sim.plan.program import Program
 from dwdp_sim.results.step_trace import chrome_steps_trace
 from dwdp_sim.steps.contention import split_contention
 from dwdp_sim.steps.simulate_steps import Pace, simulate_steps

@@ -15,7 +15,8 @@ from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulate import simulate
 from dwdp_sim.plan.copy_plan import NO_BARRIER
-from dwdp_sim.plan.program import HOST, Program
+from dwdp_sim.plan.endpoints import HOST
+from dwdp_sim.plan.program import Program
 from dwdp_sim.steps.simulate_steps import Pace, simulate_steps
 from dwdp_sim.steps.step_timeline import StepTimeline
 from dwdp_sim.steps.windows import StepWindows, constant_windows

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dwdp_sim.base.units import format_percent
 from dwdp_sim.sweep.page.factors import Factor, find_factors, held
-from dwdp_sim.sweep.page.labels import label_of, percent, plain, text_of
+from dwdp_sim.sweep.page.labels import label_of, plain, text_of
 from dwdp_sim.sweep.page.sweep_jobs import read_jobs
 from tests.dwdp_sim.sweep.page.sweeps import LAYER, write_sweep
 
@@ -93,7 +94,7 @@ def test_names_read_as_words() -> None:
 
 @given(st.floats(-10, 10))
 def test_a_change_reads_with_its_sign_unless_it_rounds_to_nothing(change: float) -> None:
-    text = percent(change, signed=True)
+    text = format_percent(change, signed=True)
     if text == "0.0 %":
         assert abs(change) <= 0.0005 + 1e-12
     else:
