@@ -53,7 +53,7 @@ class Case:
         measure: `layer`, `pipeline` or `issue_cost`.
         issue: How batches are handed over, see `issue.ISSUES`.
         issue_mode: `queued` or `as_issued`.
-        mapping: How peer memory is mapped, see `peer_memory.MAPPINGS`.
+        mapping: How peer memory is mapped, see `cluster.MAPPINGS`.
         home: Where the peers' experts are: `peer`, `host` or `local`.
         ranks: Ranks that pull; the others only serve.
         layers: Layers with buffers of their own; repeats go round.

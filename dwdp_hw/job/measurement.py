@@ -14,10 +14,10 @@ from omegaconf import DictConfig, OmegaConf
 from dwdp_hw.cases.case import WINDOWS, Case, Pipeline, Settings
 from dwdp_hw.executors.cuda.gpu import count_gpus
 from dwdp_hw.executors.cuda.issue import ISSUES
-from dwdp_hw.executors.cuda.peer_memory import MAPPINGS
 from dwdp_hw.job.schema import BackendConfig, Executor, HwConfig, Measure
 from dwdp_hw.run.launch import started_by_torchrun
 from dwdp_sim.base.errors import ConfigError, check_choice
+from dwdp_sim.fabric.cluster import MAPPINGS
 from dwdp_sim.job.build import build_layer_job, check_walk
 from dwdp_sim.job.fingerprint import hash_config
 from dwdp_sim.job.groups import build_model, build_placement, build_strategy

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from dwdp_hw.executors.cuda.gpu import Gpu, giving_back
 from dwdp_hw.executors.layout import PAGE_BYTES
 from dwdp_sim.base.errors import ConfigError, check_choice
+from dwdp_sim.fabric.cluster import MAPPINGS
 
 _IMEX_CHANNELS = Path("/dev/nvidia-caps-imex-channels")
 _SOCKET_WAIT_S = 30.0
