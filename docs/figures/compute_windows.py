@@ -15,7 +15,7 @@ from dwdp_sim.published.rows import PREFETCH_S, roofline_rows
 from dwdp_sim.steps.compute import read_peaks
 from dwdp_sim.steps.dep import DepTimes, dep_layer, dep_step
 from dwdp_sim.steps.requests import Chunk, RequestLoad, Step, draw_steps
-from dwdp_sim.steps.roofline import Peaks, causal_pairs, feed_forward_s, layer_times
+from dwdp_sim.steps.roofline import Peaks, Roofline, causal_pairs
 
 _LAYER = 3  # the first MoE layer; they are all alike
 _RANKS, _STEPS, _SEEDS = 4, 25, 100
@@ -51,7 +51,7 @@ def _hidden_from(model: MoEModel, peaks: Peaks) -> int:
     """The shortest input whose layer computes as long as its prefetch takes."""
 
     def computes_s(tokens: int) -> float:
-        return layer_times(model, peaks, (Chunk(tokens),), _LAYER).total_s
+        return Roofline(model, peaks).layer((Chunk(tokens),), _LAYER).total_s
 
     lengths = range(1024, 32769)
     return lengths[bisect_left(lengths, PREFETCH_S, key=computes_s)]
@@ -67,7 +67,7 @@ def _variation(model: MoEModel, peaks: Peaks, ratio: float, max_num_tokens: int)
     """Mean tokens of a step, their variation, and that of a MoE layer's compute time."""
     steps = [step for ranks in _drawn(ratio, max_num_tokens, _SEEDS) for step in ranks]
     tokens = np.array([sum(chunk.new_tokens for chunk in step) for step in steps])
-    windows = np.array([layer_times(model, peaks, step, _LAYER).total_s for step in steps])
+    windows = np.array([Roofline(model, peaks).layer(step, _LAYER).total_s for step in steps])
     return float(tokens.mean()), float(tokens.std() / tokens.mean()), float(windows.std() / windows.mean())
 
 
@@ -77,7 +77,7 @@ def _share_of_waiting(model: MoEModel, peaks: Peaks, variation: float) -> float:
     The time before the experts varies 1.44 times as much as the lengths, so 13.6 % of these are 20 % of that.
     """
     lengths = np.random.default_rng(0).normal(_ISL, variation * _ISL, (400, _RANKS)).clip(1).astype(int)
-    layers = [dep_layer(model, peaks, [(Chunk(int(n)),) for n in ranks], _LAYER) for ranks in lengths]
+    layers = [dep_layer(Roofline(model, peaks), [(Chunk(int(n)),) for n in ranks], _LAYER) for ranks in lengths]
     return sum(layer.synchronization_s for layer in layers) / sum(layer.total_s for layer in layers)
 
 
@@ -85,10 +85,10 @@ def _dep_iteration(model: MoEModel, peaks: Peaks) -> str:
     """Milliseconds: scores, dense products, grouped products, others, communication, waiting, all."""
     parts = []
     for ranks in _drawn(0.8, 32768, 10):
-        times: DepTimes = dep_step(model, peaks, ranks)
+        times: DepTimes = dep_step(Roofline(model, peaks), ranks)
         tokens = sum(chunk.new_tokens for step in ranks for chunk in step) / _RANKS
-        grouped_s = model.num_moe_layers * feed_forward_s(
-            model, peaks, tokens * model.top_k, model.intermediate_size, model.num_experts / _RANKS
+        grouped_s = model.num_moe_layers * Roofline(model, peaks).feed_forward_s(
+            tokens * model.top_k, model.intermediate_size, model.num_experts / _RANKS
         )
         scores_s = model.num_layers * _scores_s(model, peaks, ranks)
         dense_s = times.compute_s - scores_s - grouped_s

@@ -19,7 +19,7 @@ from dwdp_sim.steps.compute import read_peaks
 from dwdp_sim.steps.dep import dep_layer, dep_step
 from dwdp_sim.steps.replications import run_replications
 from dwdp_sim.steps.requests import Chunk, RequestLoad, draw_steps
-from dwdp_sim.steps.roofline import layer_times
+from dwdp_sim.steps.roofline import Roofline
 from dwdp_sim.steps.scenario import Scenario
 
 _BLOG = "TensorRT-LLM blog 19 and arXiv 2604.01621"
@@ -86,12 +86,12 @@ def published_rows(pool: Executor | None, done: Callable[[int, int], None] = lam
 def roofline_rows() -> list[PublishedRow]:
     """One request a step: compute ÷ prefetch, and DEP ÷ DWDP, by input length."""
     config = preset(compute="roofline_gb200")
-    model, peaks = _scenario({}, compute="roofline_gb200").model, read_peaks(config.compute)
+    times = Roofline(_scenario({}, compute="roofline_gb200").model, read_peaks(config.compute))
     rows = []
     for isl, (share, gain) in _ROOFLINE.items():
         step = (Chunk(isl),)
-        compute_s = layer_times(model, peaks, step, LAYERS).total_s
-        dep_s = dep_layer(model, peaks, [step] * 4, LAYERS).total_s
+        compute_s = times.layer(step, LAYERS).total_s
+        dep_s = dep_layer(times, [step] * 4, LAYERS).total_s
         note = "a pure roofline: 2.5 PFLOP/s attention, 10 PFLOP/s FP4, 8 TB/s, 900 GB/s"
         rows += [
             PublishedRow(f"compute ÷ prefetch, ISL {isl}", "x", share, compute_s / PREFETCH_S, None, note, _BLOG),
@@ -106,12 +106,12 @@ def roofline_rows() -> list[PublishedRow]:
 def synchronization_rows() -> list[PublishedRow]:
     """Share of a DEP step that goes into waiting for the slowest rank at 20 % variation of the ranks' inputs."""
     config = preset(compute="roofline_gb200")
-    model, peaks = _scenario({}, compute="roofline_gb200").model, read_peaks(config.compute)
+    times = Roofline(_scenario({}, compute="roofline_gb200").model, read_peaks(config.compute))
     shares = []
     for seed in _SEEDS:
         lengths = np.random.default_rng(seed).normal(8192, 0.2 * 8192, 4).clip(1).astype(int)
-        times = dep_step(model, peaks, [(Chunk(int(length)),) for length in lengths])
-        shares.append(times.synchronization_s / times.total_s)
+        found = dep_step(times, [(Chunk(int(length)),) for length in lengths])
+        shares.append(found.synchronization_s / found.total_s)
     estimate = Estimate.of(shares)
     return [
         PublishedRow(
@@ -182,7 +182,8 @@ def sglang_rows() -> list[PublishedRow]:
         )
         step_s = run_replications([(scenario, 0)], None)[0].figures["iteration_s"]
         steps = draw_steps(RequestLoad(isl, 1.0, 16384), 4, 2, 0)
-        dep_s = dep_step(scenario.model, read_peaks(config.compute), [rank[1] for rank in steps]).total_s
+        times = Roofline(scenario.model, read_peaks(config.compute))
+        dep_s = dep_step(times, [rank[1] for rank in steps]).total_s
         rows.append(
             PublishedRow(
                 f"gpt-oss-120b, 4 × B200, DWDP over DEP, ISL {isl}", "%", 100 * published, 100 * (dep_s / step_s - 1),

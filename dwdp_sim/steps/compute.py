@@ -10,8 +10,9 @@ import numpy as np
 from dwdp_sim.base.errors import ConfigError, check_choice
 from dwdp_sim.fabric.constant import PROVENANCES, ConstantConfig, read_number
 from dwdp_sim.model.moe import FORMATS, MoEModel
+from dwdp_sim.steps.compute_times import ComputeTimes, step_windows
 from dwdp_sim.steps.requests import Step, count_tokens
-from dwdp_sim.steps.roofline import Peaks, step_windows
+from dwdp_sim.steps.roofline import Peaks, Roofline
 from dwdp_sim.steps.windows import StepWindows, constant_windows, varied_windows, windows_from_file
 
 COMPUTE_KINDS = ("roofline", "constant", "file")
@@ -76,8 +77,9 @@ def build_windows(config: ComputeConfig, model: MoEModel, steps: Sequence[Sequen
 def _windows(config: ComputeConfig, model: MoEModel, steps: Sequence[Sequence[Step]]) -> StepWindows:
     """Windows before variation."""
     shape = len(steps), len(steps[0]), model.num_moe_layers
-    if config.kind == "roofline":
-        return step_windows(model, read_peaks(config), steps)
+    times = compute_times(config, model)
+    if times is not None:
+        return step_windows(times, steps)
     if config.window_s is not None and config.before_share is not None:
         tokens = np.array(count_tokens(steps), dtype=np.int64)
         proportional_to = tokens if config.by_tokens else None
@@ -89,6 +91,19 @@ def _windows(config: ComputeConfig, model: MoEModel, steps: Sequence[Sequence[St
         allowed = f"{shape} ranks, iterations and MoE layers are wanted, not {windows.moe_s.shape}"
         raise ConfigError("compute.file", config.file, allowed)
     return windows
+
+
+def compute_times(config: ComputeConfig, model: MoEModel) -> ComputeTimes | None:
+    """Return what gives layers their times by the model's shapes; None where the windows themselves are given.
+
+    Args:
+        config: The composed group.
+        model: With its attention.
+
+    Raises:
+        ConfigError: A constant is missing or out of range.
+    """
+    return Roofline(model, read_peaks(config)) if config.kind == "roofline" else None
 
 
 def read_peaks(config: ComputeConfig) -> Peaks:

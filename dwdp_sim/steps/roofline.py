@@ -6,15 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.model.attention import Attention
 from dwdp_sim.model.moe import MoEModel, matrix_bytes
-from dwdp_sim.steps.requests import Chunk, Step, count_tokens
-from dwdp_sim.steps.windows import StepWindows
+from dwdp_sim.steps.compute_times import LayerTimes, attention_of, dense_width, remote_ranks
+from dwdp_sim.steps.requests import Chunk, Step
 
 _ROUTER_FORMAT = "bf16"
+_ACTIVATION_BYTES = 2  # BF16, to the experts and back
 
 
 @dataclass(frozen=True)
@@ -74,140 +72,92 @@ class Peaks:
 
 
 @dataclass(frozen=True)
-class LayerTimes:
-    """Seconds of the parts of one MoE layer in one forward step of one rank.
+class Roofline:
+    """Compute times of a model at a GPU's peak rates; a `ComputeTimes`.
 
     Attributes:
-        attention_s: Projections, scores and weighted values.
-        router_s: Choice of the experts.
-        routed_s: Routed experts.
-        shared_s: Shared experts.
-    """
-
-    attention_s: float
-    router_s: float
-    routed_s: float
-    shared_s: float
-
-    @property
-    def before_s(self) -> float:
-        """Time before the MoE block: attention and router."""
-        return self.attention_s + self.router_s
-
-    @property
-    def moe_s(self) -> float:
-        """Time of the MoE block: routed and shared experts."""
-        return self.routed_s + self.shared_s
-
-    @property
-    def total_s(self) -> float:
-        """Time of the whole layer: `before_s` and `moe_s`."""
-        return self.before_s + self.moe_s
-
-
-def attention_s(model: MoEModel, peaks: Peaks, step: Step, layer: int) -> float:
-    """Time of the attention of transformer layer `layer`, counted from 0, for the chunks of one forward step."""
-    attention = _attention(model)
-    new = sum(chunk.new_tokens for chunk in step)
-    context = sum(chunk.context_tokens for chunk in step)
-    projections_s = sum(
-        peaks.product_s(new + context * matrix.on_context, matrix.rows, matrix.columns, attention.weight_format)
-        for matrix in attention.projections(model.hidden_size)
-    )
-    pairs = sum(causal_pairs(chunk, attention.window(layer)) for chunk in step)
-    scores_s = pairs * attention.flops_per_pair / (peaks.attention_flops * peaks.attention_efficiency)
-    return projections_s + scores_s
-
-
-def feed_forward_s(
-    model: MoEModel, peaks: Peaks, tokens: float, intermediate_size: int, matrices: float = 1.0
-) -> float:
-    """Time of gated feed-forward blocks: gate and up projections as one product, then the down projection.
-
-    Args:
-        model: Gives the width and the format of the weights.
-        peaks: What the GPU can do.
-        tokens: Rows of activations, over all blocks together.
-        intermediate_size: Width inside a block.
-        matrices: Blocks that are read.
-    """
-    if not intermediate_size:
-        return 0.0
-    hidden, weights = model.hidden_size, model.weight_format
-    up_s = peaks.product_s(tokens, 2 * intermediate_size, hidden, weights, matrices)
-    return up_s + peaks.product_s(tokens, hidden, intermediate_size, weights, matrices)
-
-
-def dense_layer_s(model: MoEModel, peaks: Peaks, step: Step, layer: int) -> float:
-    """Return the time of a layer without experts.
-
-    Raises:
-        ConfigError: The model does not say how wide its feed-forward block is.
-    """
-    if not model.dense_intermediate_size:
-        allowed = f"a width is wanted: {model.num_dense_layers} of {model.num_layers} layers have no experts"
-        raise ConfigError("model.dense_intermediate_size", 0, allowed)
-    tokens = sum(chunk.new_tokens for chunk in step)
-    feed_s = feed_forward_s(model, peaks, tokens, model.dense_intermediate_size)
-    return attention_s(model, peaks, step, layer) + feed_s
-
-
-def layer_times(model: MoEModel, peaks: Peaks, step: Step, layer: int) -> LayerTimes:
-    """Return the times of MoE layer `layer`, counted from 0 over all layers, under DWDP.
-
-    The rank processes its own tokens alone and reads every one of the layer's experts, its own and the prefetched ones.
-    """
-    tokens = sum(chunk.new_tokens for chunk in step)
-    routed = tokens * model.top_k
-    return LayerTimes(
-        attention_s=attention_s(model, peaks, step, layer),
-        router_s=peaks.product_s(tokens, model.num_experts, model.hidden_size, _ROUTER_FORMAT),
-        routed_s=feed_forward_s(model, peaks, routed, model.intermediate_size, model.num_experts),
-        shared_s=feed_forward_s(model, peaks, tokens, model.shared_intermediate_size),
-    )
-
-
-def representatives(model: MoEModel) -> list[int]:
-    """Return, for each MoE layer, the first one that takes as long: layers differ only in their attention's window."""
-    layers = range(model.num_dense_layers, model.num_layers)
-    windows = [_attention(model).window(layer) for layer in layers]
-    return [layers[windows.index(window)] for window in windows]
-
-
-def step_windows(model: MoEModel, peaks: Peaks, steps: Sequence[Sequence[Step]]) -> StepWindows:
-    """Return the compute windows of forward steps under DWDP.
-
-    Args:
         model: With its attention.
-        peaks: What each GPU can do.
-        steps: For each rank, each iteration: the chunks it processes. As many iterations for every rank.
-
-    Raises:
-        ConfigError: The model lacks what the roofline needs, or the GPU a rate.
+        peaks: What the GPU can do.
     """
-    dense = range(model.num_dense_layers)
-    moe = representatives(model)
 
-    def lead_s(step: Step) -> float:
-        return math.fsum(dense_layer_s(model, peaks, step, layer) for layer in dense)
+    model: MoEModel
+    peaks: Peaks
 
-    def layers_s(step: Step) -> list[tuple[float, float]]:
-        times = {layer: layer_times(model, peaks, step, layer) for layer in set(moe)}
-        return [(times[layer].before_s, times[layer].moe_s) for layer in moe]
+    def layer(self, step: Step, layer: int) -> LayerTimes:
+        """Time MoE layer `layer`, counted from 0 over all layers, under DWDP.
 
-    layers = np.array([[layers_s(step) for step in rank] for rank in steps])
-    return StepWindows(
-        lead_s=np.array([[lead_s(step) for step in rank] for rank in steps]),
-        before_s=layers[..., 0],
-        moe_s=layers[..., 1],
-        tokens=np.array(count_tokens(steps), dtype=np.int64),
-    )
+        The rank processes its own tokens alone and reads every one of the layer's experts, its own and the prefetched
+        ones.
+        """
+        model, tokens = self.model, _new_tokens(step)
+        return LayerTimes(
+            attention_s=self.attention_s(step, layer),
+            router_s=self.peaks.product_s(tokens, model.num_experts, model.hidden_size, _ROUTER_FORMAT),
+            routed_s=self.feed_forward_s(tokens * model.top_k, model.intermediate_size, model.num_experts),
+            shared_s=self.feed_forward_s(tokens, model.shared_intermediate_size),
+        )
+
+    def dense_layer_s(self, step: Step, layer: int) -> float:
+        """Time a layer without experts.
+
+        Raises:
+            ConfigError: The model does not say how wide its feed-forward block is.
+        """
+        feed_s = self.feed_forward_s(_new_tokens(step), dense_width(self.model))
+        return self.attention_s(step, layer) + feed_s
+
+    def routed_share_s(self, tokens: Sequence[int]) -> float:
+        """Time one rank's equal part of all ranks' routed experts under DEP; it reads E/N experts."""
+        model, ranks = self.model, len(tokens)
+        routed = sum(tokens) * model.top_k / ranks
+        return self.feed_forward_s(routed, model.intermediate_size, model.num_experts / ranks)
+
+    def exchange_s(self, tokens: Sequence[int]) -> float:
+        """Time both exchanges of a layer under DEP.
+
+        A token goes once to each rank that holds one of its experts, and comes back. An exchange ends when the rank
+        that sends or receives most has done so.
+
+        Args:
+            tokens: New tokens of each rank.
+        """
+        ranks = len(tokens)
+        if ranks == 1:
+            return 0.0
+        sent = remote_ranks(ranks, self.model.top_k)
+        most = max(max(own, (sum(tokens) - own) / (ranks - 1)) for own in tokens)
+        return 2 * most * sent * self.model.hidden_size * _ACTIVATION_BYTES / self.peaks.all_to_all_bytes_per_s
+
+    def attention_s(self, step: Step, layer: int) -> float:
+        """Time the attention of transformer layer `layer`, counted from 0, for the chunks of one forward step."""
+        attention, peaks = attention_of(self.model), self.peaks
+        new = _new_tokens(step)
+        context = sum(chunk.context_tokens for chunk in step)
+        projections_s = sum(
+            peaks.product_s(new + context * matrix.on_context, matrix.rows, matrix.columns, attention.weight_format)
+            for matrix in attention.projections(self.model.hidden_size)
+        )
+        pairs = sum(causal_pairs(chunk, attention.window(layer)) for chunk in step)
+        scores_s = pairs * attention.flops_per_pair / (peaks.attention_flops * peaks.attention_efficiency)
+        return projections_s + scores_s
+
+    def feed_forward_s(self, tokens: float, intermediate_size: int, matrices: float = 1.0) -> float:
+        """Time gated feed-forward blocks: gate and up projections as one product, then the down projection.
+
+        Args:
+            tokens: Rows of activations, over all blocks together.
+            intermediate_size: Width inside a block.
+            matrices: Blocks that are read.
+        """
+        if not intermediate_size:
+            return 0.0
+        hidden, weights = self.model.hidden_size, self.model.weight_format
+        up_s = self.peaks.product_s(tokens, 2 * intermediate_size, hidden, weights, matrices)
+        return up_s + self.peaks.product_s(tokens, hidden, intermediate_size, weights, matrices)
 
 
-def _attention(model: MoEModel) -> Attention:
-    if model.attention is None:
-        raise ConfigError("model.attention", "missing", "a roofline needs kind, num_heads and widths of the attention")
-    return model.attention
+def _new_tokens(step: Step) -> int:
+    return sum(chunk.new_tokens for chunk in step)
 
 
 def causal_pairs(chunk: Chunk, window: int) -> int:

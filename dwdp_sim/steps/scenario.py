@@ -12,10 +12,10 @@ from dwdp_sim.fabric.fabric_constants import FabricConstants
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.plan.program import Program
-from dwdp_sim.steps.compute import build_windows, read_peaks
+from dwdp_sim.steps.compute import build_windows, compute_times
+from dwdp_sim.steps.compute_times import ComputeTimes
 from dwdp_sim.steps.dep import DepTimes, dep_step
 from dwdp_sim.steps.requests import Step, draw_steps
-from dwdp_sim.steps.roofline import Peaks
 from dwdp_sim.steps.simulate_steps import simulate_steps
 from dwdp_sim.steps.step_timeline import StepTimeline
 from dwdp_sim.steps.windows import StepWindows
@@ -195,16 +195,13 @@ def figures(timeline: StepTimeline, windows: StepWindows, warmup: int) -> dict[s
 
 
 def dep_baseline(scenario: Scenario, draws: Sequence[Draw]) -> list[DepTimes] | None:
-    """Mean forward step of the same requests under DEP, for each draw; None without a roofline to take it from."""
-    compute = scenario.workload.compute
-    if compute.kind != "roofline":
-        return None
-    peaks = read_peaks(compute)
-    return [_mean_dep(scenario, drawn.steps, peaks) for drawn in draws]
+    """Mean forward step of the same requests under DEP, for each draw; None where windows are given."""
+    times = compute_times(scenario.workload.compute, scenario.model)
+    return None if times is None else [_mean_dep(scenario, drawn.steps, times) for drawn in draws]
 
 
-def _mean_dep(scenario: Scenario, steps: list[list[Step]], peaks: Peaks) -> DepTimes:
+def _mean_dep(scenario: Scenario, steps: list[list[Step]], times: ComputeTimes) -> DepTimes:
     counted = list(zip(*steps, strict=True))[scenario.workload.warmup :]
-    together = [dep_step(scenario.model, peaks, ranks) for ranks in counted]
+    together = [dep_step(times, ranks) for ranks in counted]
     columns = [(t.compute_s, t.communication_s, t.synchronization_s) for t in together]
     return DepTimes(*(float(np.mean(column)) for column in zip(*columns, strict=True)))

@@ -13,8 +13,9 @@ from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.constant import PROVENANCES, ConstantConfig
 from dwdp_sim.job.schema import config_dir
 from dwdp_sim.steps.compute import ComputeConfig, build_windows, read_interference, read_peaks
+from dwdp_sim.steps.compute_times import step_windows
 from dwdp_sim.steps.requests import Chunk, RequestLoad, draw_steps
-from dwdp_sim.steps.roofline import step_windows
+from dwdp_sim.steps.roofline import Roofline
 from tests.dwdp_sim.presets import preset_compute, preset_model, preset_peaks
 
 R1 = preset_model("deepseek_r1_nvfp4")
@@ -35,7 +36,7 @@ def test_every_shipped_constant_says_where_it_is_from(name: str) -> None:
 
 def test_a_roofline_gives_the_windows_of_its_peaks() -> None:
     built = build_windows(ROOFLINE, R1, STEPS, seed=0)
-    np.testing.assert_array_equal(built.moe_s, step_windows(R1, preset_peaks("roofline_gb200"), STEPS).moe_s)
+    np.testing.assert_array_equal(built.moe_s, step_windows(Roofline(R1, preset_peaks("roofline_gb200")), STEPS).moe_s)
 
 
 def test_a_constant_window_is_that_of_every_step_and_keeps_the_tokens() -> None:

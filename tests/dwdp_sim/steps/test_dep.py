@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwdp_sim.steps.dep import DepTimes, dep_layer, dep_step, exchange_s, remote_ranks
+from dwdp_sim.steps.compute_times import remote_ranks, step_windows
+from dwdp_sim.steps.dep import DepTimes, dep_layer, dep_step
 from dwdp_sim.steps.requests import Chunk, Step
-from dwdp_sim.steps.roofline import layer_times, step_windows
+from dwdp_sim.steps.roofline import Roofline
 from tests.dwdp_sim.presets import preset_model, preset_peaks
 
 R1 = preset_model("deepseek_r1_nvfp4")
@@ -46,13 +47,13 @@ def test_remote_ranks_are_those_of_all_draws(ranks: int, top_k: int) -> None:
 
 def test_the_rank_with_most_tokens_sets_the_pace_of_an_exchange() -> None:
     # One rank of 3,000 tokens sends to the others more than they send to it together: 3000 against (1000 · 3) / 3.
-    assert exchange_s(R1, GB200, [3000, 1000, 1000, 1000]) == exchange_s(R1, GB200, [3000] * 4)
+    assert Roofline(R1, GB200).exchange_s([3000, 1000, 1000, 1000]) == Roofline(R1, GB200).exchange_s([3000] * 4)
 
 
 @given(steps)
 def test_one_rank_alone_computes_as_under_dwdp(step: Step) -> None:
-    windows = step_windows(R1, GB200, [[step]])
-    alone = dep_step(R1, GB200, [step])
+    windows = step_windows(Roofline(R1, GB200), [[step]])
+    alone = dep_step(Roofline(R1, GB200), [step])
     computed = windows.lead_s.sum() + windows.before_s.sum() + windows.moe_s.sum()
     assert alone.total_s == pytest.approx(computed, rel=1e-12)
     assert alone.communication_s == alone.synchronization_s == 0
@@ -60,8 +61,8 @@ def test_one_rank_alone_computes_as_under_dwdp(step: Step) -> None:
 
 @given(st.lists(steps, min_size=2, max_size=4))
 def test_the_slowest_rank_counts_in_each_phase(ranks: list[Step]) -> None:
-    together = dep_layer(R1, GB200, ranks, layer=3)
-    own = [layer_times(R1, GB200, step, 3) for step in ranks]
+    together = dep_layer(Roofline(R1, GB200), ranks, layer=3)
+    own = [Roofline(R1, GB200).layer(step, 3) for step in ranks]
     assert together.total_s >= max(times.before_s + times.shared_s for times in own)
     assert together.synchronization_s >= -1e-15
     mean = together.compute_s
@@ -70,7 +71,7 @@ def test_the_slowest_rank_counts_in_each_phase(ranks: list[Step]) -> None:
 
 @given(steps, st.integers(2, 6))
 def test_equal_ranks_do_not_wait(step: Step, ranks: int) -> None:
-    assert dep_step(R1, GB200, [step] * ranks).synchronization_s == pytest.approx(0, abs=1e-12)
+    assert dep_step(Roofline(R1, GB200), [step] * ranks).synchronization_s == pytest.approx(0, abs=1e-12)
 
 
 def test_waiting_at_twenty_percent_variation_is_as_published_if_that_is_of_the_ranks_attention_time() -> None:
@@ -89,11 +90,11 @@ def test_waiting_at_twenty_percent_variation_of_the_lengths_themselves_is_more_t
 
 
 def dep_over_dwdp(isl: int) -> float:
-    dwdp_s = max(layer_times(R1, GB200, (Chunk(isl),), 3).total_s, PREFETCH_S)
-    return dep_layer(R1, GB200, [(Chunk(isl),)] * 4, 3).total_s / dwdp_s
+    dwdp_s = max(Roofline(R1, GB200).layer((Chunk(isl),), 3).total_s, PREFETCH_S)
+    return dep_layer(Roofline(R1, GB200), [(Chunk(isl),)] * 4, 3).total_s / dwdp_s
 
 
 def share_of_waiting(cv: float) -> float:
     lengths = np.random.default_rng(0).normal(8192, cv * 8192, (400, 4)).clip(1).astype(int)
-    layers: list[DepTimes] = [dep_layer(R1, GB200, [(Chunk(int(n)),) for n in ranks], 3) for ranks in lengths]
+    layers: list[DepTimes] = [dep_layer(Roofline(R1, GB200), [(Chunk(int(n)),) for n in ranks], 3) for ranks in lengths]
     return sum(layer.synchronization_s for layer in layers) / sum(layer.total_s for layer in layers)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.job.schema import config_dir
 from dwdp_sim.model.moe import MoEModel
+from dwdp_sim.steps.compute_times import step_windows
 from dwdp_sim.steps.requests import Chunk, RequestLoad, draw_steps
-from dwdp_sim.steps.roofline import Peaks, attention_s, layer_times, step_windows
+from dwdp_sim.steps.roofline import Peaks, Roofline
 from tests.dwdp_sim.presets import preset_model, preset_peaks
 
 R1 = preset_model("deepseek_r1_nvfp4")
@@ -40,13 +41,13 @@ models = st.sampled_from([R1, GPT_OSS])
     [(1024, 0.19, 0.184), (8192, 0.62, 0.606), (16384, 1.52, 1.547), (32768, 4.77, 4.758)],
 )
 def test_compute_over_prefetch_is_as_published_within_five_percent(isl: int, published: float, ours: float) -> None:
-    ratio = layer_times(R1, GB200, (Chunk(isl),), layer=3).total_s / PREFETCH_S
+    ratio = Roofline(R1, GB200).layer((Chunk(isl),), layer=3).total_s / PREFETCH_S
     assert ratio == pytest.approx(published, rel=0.05)
     assert ratio == pytest.approx(ours, abs=0.0006)
 
 
 def test_parts_of_a_layer_at_8192_tokens_are_those_computed_by_hand() -> None:
-    times = layer_times(R1, GB200, (Chunk(8192),), layer=3)
+    times = Roofline(R1, GB200).layer((Chunk(8192),), layer=3)
     assert times.attention_s == pytest.approx(1.2262e-3 + 1.0996e-3, rel=1e-4)
     assert times.router_s == pytest.approx(0.0120e-3, rel=3e-3)
     assert times.routed_s == pytest.approx(0.7927e-3, rel=1e-4)
@@ -54,7 +55,9 @@ def test_parts_of_a_layer_at_8192_tokens_are_those_computed_by_hand() -> None:
 
 
 def test_prefetch_is_hidden_from_an_input_between_8k_and_16k_tokens_on() -> None:
-    hidden = [isl for isl in range(1024, 32769, 1024) if layer_times(R1, GB200, (Chunk(isl),), 3).total_s > PREFETCH_S]
+    hidden = [
+        isl for isl in range(1024, 32769, 1024) if Roofline(R1, GB200).layer((Chunk(isl),), 3).total_s > PREFETCH_S
+    ]
     assert 8192 < hidden[0] < 16384
     assert hidden == list(range(hidden[0], 32769, 1024))
 
@@ -73,7 +76,7 @@ def test_windows_vary_from_step_to_step_as_worked_out_for_the_published_settings
     """
     load = RequestLoad(8192, ratio, max_num_tokens)
     drawn = [step for seed in range(40) for rank in draw_steps(load, 4, 25, seed) for step in rank]
-    layer_s = np.array([layer_times(R1, GB200, step, 3).total_s for step in drawn])
+    layer_s = np.array([Roofline(R1, GB200).layer(step, 3).total_s for step in drawn])
     assert layer_s.std() / layer_s.mean() == pytest.approx(expected, abs=0.005)
 
 
@@ -84,14 +87,14 @@ def test_more_tokens_or_more_context_never_take_less_time(
     at = place % len(step)
     for longer in (step[at]._replace(new_tokens=step[at].new_tokens + more), step[at]._replace(context_tokens=40_001)):
         changed = (*step[:at], longer, *step[at + 1 :])
-        before, after = (step_windows(model, GB200, [[s]]) for s in (step, changed))
+        before, after = (step_windows(Roofline(model, GB200), [[s]]) for s in (step, changed))
         for name in ("lead_s", "before_s", "moe_s"):
             assert (getattr(after, name) >= getattr(before, name)).all()
 
 
 @given(models, steps)
 def test_twice_the_peaks_and_rates_take_half_the_time(model: MoEModel, step: tuple[Chunk, ...]) -> None:
-    once, twice = (step_windows(model, peaks, [[step]]) for peaks in (GB200, scaled(GB200, 2.0)))
+    once, twice = (step_windows(Roofline(model, peaks), [[step]]) for peaks in (GB200, scaled(GB200, 2.0)))
     for name in ("lead_s", "before_s", "moe_s"):
         np.testing.assert_allclose(getattr(twice, name), getattr(once, name) / 2, rtol=1e-12)
 
@@ -99,18 +102,18 @@ def test_twice_the_peaks_and_rates_take_half_the_time(model: MoEModel, step: tup
 def test_half_the_efficiency_takes_twice_the_time() -> None:
     half = replace(GB200, gemm_efficiency=0.5, attention_efficiency=0.5, memory_efficiency=0.5)
     step = (Chunk(8192),)
-    assert layer_times(R1, half, step, 3).total_s == pytest.approx(2 * layer_times(R1, GB200, step, 3).total_s)
+    assert Roofline(R1, half).layer(step, 3).total_s == pytest.approx(2 * Roofline(R1, GB200).layer(step, 3).total_s)
 
 
 def test_a_later_chunk_makes_keys_and_values_of_its_context_anew() -> None:
     # kv_b is 512 × 128 · (128 + 128): 2 · 16,777,216 FLOPs for each of 4,096 earlier tokens, and 4,096² pairs more.
-    late, early = (attention_s(R1, GB200, (Chunk(4096, context),), 3) for context in (4096, 0))
+    late, early = (Roofline(R1, GB200).attention_s((Chunk(4096, context),), 3) for context in (4096, 0))
     flops = 2 * 16_777_216 * 4096 + 4096 * 4096 * 128 * 640
     assert late - early == pytest.approx(flops / 2.5e15, rel=1e-9)
 
 
 def test_windowed_layers_of_gpt_oss_are_faster_before_the_experts_and_equal_after() -> None:
-    windows = step_windows(GPT_OSS, GB200, [[(Chunk(16384),)]])
+    windows = step_windows(Roofline(GPT_OSS, GB200), [[(Chunk(16384),)]])
     assert windows.moe_s.shape == (1, 1, 36)
     before = windows.before_s[0, 0]
     # 128 keys at most instead of 8,192 on average: 16384 · 8192.5 − (128 · 129 / 2 + 16256 · 128) pairs less.
@@ -120,16 +123,16 @@ def test_windowed_layers_of_gpt_oss_are_faster_before_the_experts_and_equal_afte
 
 
 def test_dense_layers_lead_and_moe_layers_follow() -> None:
-    windows = step_windows(R1, GB200, [[(Chunk(8192),), (Chunk(1), Chunk(2))]])
+    windows = step_windows(Roofline(R1, GB200), [[(Chunk(8192),), (Chunk(1), Chunk(2))]])
     # 3 dense layers: attention as in any other, and 2 · 8192 · 3 · 7168 · 18432 FLOPs at 1e16.
-    attention = attention_s(R1, GB200, (Chunk(8192),), 0)
+    attention = Roofline(R1, GB200).attention_s((Chunk(8192),), 0)
     assert windows.lead_s[0, 0] == pytest.approx(3 * (attention + 2 * 8192 * 3 * 7168 * 18432 / 1e16))
     assert windows.moe_s.shape == (1, 2, 58)
     assert windows.tokens.tolist() == [[8192, 3]]
 
 
 def test_a_step_without_tokens_takes_no_time() -> None:
-    windows = step_windows(R1, GB200, [[()]])
+    windows = step_windows(Roofline(R1, GB200), [[()]])
     assert not windows.lead_s.any()
     assert not windows.before_s.any()
     assert not windows.moe_s.any()
@@ -139,7 +142,7 @@ def test_a_step_without_tokens_takes_no_time() -> None:
 @pytest.mark.parametrize("name", sorted({path.stem for path in (config_dir() / "model").glob("*.yaml")} - {"hf"}))
 def test_every_shipped_model_has_windows_on_every_shipped_gpu(name: str, gpu: str) -> None:
     model = preset_model(name)
-    windows = step_windows(model, preset_peaks(gpu), [[(Chunk(4096),)]])
+    windows = step_windows(Roofline(model, preset_peaks(gpu)), [[(Chunk(4096),)]])
     assert windows.layers == model.num_moe_layers
     assert (windows.before_s > 0).all()
     assert (windows.moe_s > 0).all()
@@ -157,7 +160,7 @@ def test_every_shipped_model_has_windows_on_every_shipped_gpu(name: str, gpu: st
 def test_what_a_roofline_lacks_is_named(change: Mapping[str, object], key: str) -> None:
     peaks = replace(GB200, flops={name: rate for name, rate in GB200.flops.items() if name != "mxfp4"})
     with pytest.raises(ConfigError) as error:
-        step_windows(replace(R1, **change), peaks, [[(Chunk(1),)]])  # type: ignore[arg-type]
+        step_windows(Roofline(replace(R1, **change), peaks), [[(Chunk(1),)]])  # type: ignore[arg-type]
     assert error.value.key == key
 
 
