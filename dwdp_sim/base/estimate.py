@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
 _CONFIDENCE = 0.95
 
@@ -32,6 +31,8 @@ class Estimate:
         count = len(values)
         if count < 2:
             return cls(float(values[0]), math.nan, count)
+        from scipy.special import stdtrit  # noqa: PLC0415  # a quarter of a second that a single run need not wait
+
         quantile = float(stdtrit(count - 1, 0.5 + _CONFIDENCE / 2))
         return cls(float(np.mean(values)), quantile * float(np.std(values, ddof=1)) / math.sqrt(count), count)
 

@@ -221,7 +221,7 @@ def test_an_experiment_is_a_file_of_its_folder_and_a_missing_one_is_answered_wit
         "broken": "dwdp: [",
     }.items():
         (experiments / f"{name}.yaml").write_text(f"# @package _global_\n{text}\n")
-    arguments = ("--config-dir", "my conf, x=y's", "model=deepseek_v3_lite_nvfp4", "hydra.run.dir=run")
+    arguments = ("--config-dir", "my conf, x=y's", LITE, "workload.range=false", "hydra.run.dir=run")
     done = dwdp_sim(tmp_path, *arguments, "+experiment=two")
     assert done.returncode == 0, done.stderr
     assert len(json.loads((tmp_path / "run" / "summary.json").read_text())["ranks"]) == 2
@@ -258,7 +258,7 @@ def test_one_prediction_prints_a_plain_table_and_writes_its_files(tmp_path: Path
 
 
 def test_a_sweep_runs_every_job_and_a_combination_that_fails_ends_it_in_one_line(tmp_path: Path) -> None:
-    sweep = ("-m", "model=deepseek_v3_lite_nvfp4", "hydra.sweep.dir=sweep")
+    sweep = ("-m", LITE, "workload.range=false", "hydra.sweep.dir=sweep")
     done = dwdp_sim(tmp_path, *sweep, "strategy=default,batched")
     assert done.returncode == 0, done.stderr
     found = [json.loads((tmp_path / "sweep" / str(i) / "summary.json").read_text())["strategy"] for i in range(2)]
@@ -272,7 +272,7 @@ def test_a_sweep_runs_every_job_and_a_combination_that_fails_ends_it_in_one_line
 
 def test_equal_runs_in_two_processes_differ_in_wall_time_only(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        options = ("model=deepseek_v3_lite_nvfp4", "fabric.batch_order=swapped", "seed=7")
+        options = (LITE, "workload.range=false", "fabric.batch_order=swapped", "seed=7")
         assert dwdp_sim(tmp_path, f"hydra.run.dir={name}", *options).returncode == 0
     for file in ("copies.parquet", "trace.json", "timeline.png", "config.yaml"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
@@ -314,7 +314,7 @@ def test_predicting_imports_neither_torch_nor_cuda(tmp_path: Path) -> None:
         "finally: print('LOADED', sorted({name.split('.')[0] for name in sys.modules} & {'torch', 'cuda', 'dwdp_hw'}))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, "model=deepseek_v3_lite_nvfp4"],
+        [sys.executable, "-c", code, LITE, "workload.range=false"],
         cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

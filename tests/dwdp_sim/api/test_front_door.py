@@ -164,7 +164,7 @@ def test_advice_of_own_objects_names_what_to_choose_and_compares_a_strategy_of_o
     compute = replace(dwdp.load_compute("constant"), window_s=2e-5)
     own = replace(RING, name="mine")
     effort = Effort(screen_layers=2, seeds=(0, 1), copies=1, samples=0)
-    advice = dwdp.advise(model=SHAPE, compute=compute, also=(own,), effort=effort)
+    advice = dwdp.advise(model=SHAPE, dwdp_size=2, compute=compute, also=(own,), effort=effort)
     assert advice.today.name in ("default", "batched")
     assert advice.sentences
     assert str(advice).startswith(advice.sentences[0][:40])

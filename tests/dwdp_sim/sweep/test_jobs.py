@@ -62,7 +62,7 @@ def override_lists(draw: st.DrawFn) -> list[str]:
     return [f"{key}={value}" if value else key for key, value in values]
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(overrides=override_lists())
 def test_composing_many_gives_what_hydra_gives(composer: Composer, overrides: list[str]) -> None:
     assert OmegaConf.to_container(composer.compose(overrides)) == OmegaConf.to_container(by_hydra(overrides))
