@@ -32,4 +32,7 @@ def hash_config(config: SimConfig) -> str:
     path = content["strategy"].pop("path")
     if path is not None:
         content["strategy"]["file"] = hash_kind(path, "strategy.path")
+    also = content.get("advise", {}).get("also")
+    if also is not None:
+        content["advise"]["also"] = hash_kind(also, "advise.also")
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

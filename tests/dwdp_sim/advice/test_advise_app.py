@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dwdp_sim.advice.app import main
 from dwdp_sim.advice.candidates import Candidate
+from dwdp_sim.advice.config import AdviseConfig
 from dwdp_sim.advice.engine_settings import engine_settings
+from dwdp_sim.job.fingerprint import hash_config
 from dwdp_sim.job.trtllm_file import DwdpBlock, read_dwdp_block
 from dwdp_sim.model.placement import Placement
 from dwdp_sim.plan.kinds import STRATEGIES
 from dwdp_sim.plan.strategy import Strategy
-from tests.dwdp_sim.advice.bases import SMALL
+from tests.dwdp_sim.advice.bases import SMALL, small_config
 
 GROUPS = ["model=deepseek_v3_lite_nvfp4", "compute=constant", "workers=1", "advise.screen_layers=2"]
 BAD = {
@@ -105,6 +108,22 @@ def test_what_to_paste_for_tensorrt_llm_is_what_it_reads(name: str, tmp_path: Pa
     candidate = Candidate(Strategy(STRATEGIES[name]), False)
     (tmp_path / "extra.yaml").write_text(engine_settings(candidate, Placement.create(256, 3), 8192))
     assert read_dwdp_block(str(tmp_path / "extra.yaml")) == DwdpBlock(3, 86, 85, name == "batched")
+
+
+def test_what_to_paste_claims_no_setting_for_a_strategy_of_one_s_own() -> None:
+    own = replace(STRATEGIES["ring"], name="mine")
+    text = engine_settings(Candidate(Strategy(own), False), Placement.create(256, 4), 8192)
+    assert text.splitlines()[-1] == "  # contention_opt: no setting of the engine chooses mine"
+
+
+def test_another_strategy_counts_by_its_contents_wherever_its_file_is(tmp_path: Path) -> None:
+    hashes = []
+    for folder, name in (("a", "mine"), ("b", "mine"), ("c", "other")):
+        path = tmp_path / folder / "own.py"
+        path.parent.mkdir()
+        path.write_text(f"name = {name!r}\n")
+        hashes.append(hash_config(replace(small_config(), advise=AdviseConfig(also=f"{path}:name"))))
+    assert hashes[0] == hashes[1] != hashes[2]
 
 
 def test_what_to_paste_for_sglang_are_its_flags() -> None:
