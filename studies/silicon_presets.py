@@ -2,9 +2,9 @@
 models.
 
 Kept are, for each model of `conf/model`, five GPUs and two engines: routed experts of its shape (or, where that was not
-measured, of the four nearest) on up to eight ranks; attention with its head count and the next ones; dense products
-of its widths (or the eight nearest) in three formats; exchanges on up to 16 ranks over NVLink; and NCCL's gathers and
-scatters. The same wheel makes the same bytes.
+measured, of the four nearest) on up to eight ranks; attention with head counts within an octave of its own; dense
+products of its widths (or the eight nearest) in three formats; exchanges on up to 16 ranks over NVLink; and NCCL's
+gathers and scatters. The same wheel makes the same bytes.
 
 Run: python studies/silicon_presets.py WHEEL; writes dwdp_sim/silicon/presets.npz. WHEEL is
 aiconfigurator_core-0.12.0-*.whl (pip download --no-deps aiconfigurator-core==0.12.0); a second argument names a folder
@@ -69,14 +69,16 @@ def kept_experts(table: Table, models: Sequence[MoEModel]) -> set[Shape]:
 
 
 def kept_heads(counts: set[int], wanted: int) -> set[int]:
-    """A head count with the next smaller and the next larger one."""
-    below, above = [c for c in counts if c < wanted], [c for c in counts if c > wanted]
-    return {*([max(below)] if below else []), wanted, *([min(above)] if above else [])}
+    """Head counts within an octave; beyond the rows, those of other head counts count as well."""
+    return {count for count in counts if wanted / 2 <= count <= wanted * 2}
 
 
 def kept_attention(table: Table, models: Sequence[MoEModel]) -> set[Shape]:
-    """Shapes of attention."""
+    """Shapes of attention; grouped attention that computes in another format than that of its cache is not asked
+    for."""
     kept: set[Shape] = set()
+    if table.source.op == "gqa" and table.source.dtype != table.source.detail:
+        return kept
     for attention in (model.attention for model in models if model.attention):
         if (attention.kind == "gqa") != (table.source.op == "gqa"):
             continue

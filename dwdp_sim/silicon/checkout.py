@@ -118,16 +118,15 @@ class Checkout:
         folder = self.systems / "data" / self._stem(gpu.name)
         files = sorted(folder.glob(f"{form.file.replace('*', f'{backend}/*')}.parquet"), key=_version_key)
         by_version = {file.parent.name: file for file in files}
+        if not files:
+            return None
         if backend == NCCL:
             return by_version.get(gpu.nccl_version)
         if form.op == "a2a":
-            return files[-1] if files else None
-        version = self.version or self._current(self._stem(gpu.name), backend)
-        if version in by_version or not files:
-            return by_version.get(version)
-        if self.version:
+            return files[-1]
+        if self.version and self.version not in by_version:
             raise ConfigError("compute.version", self.version, f"{form.op} of {gpu.name} has: {', '.join(by_version)}")
-        return files[-1]
+        return by_version.get(self.version or self._current(self._stem(gpu.name), backend), files[-1])
 
     def _stem(self, gpu: str) -> str:
         return f"{gpu}_sxm" if (self.systems / f"{gpu}_sxm.yaml").is_file() else gpu

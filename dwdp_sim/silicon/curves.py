@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import median
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -80,7 +81,7 @@ def read_curve(curve: Curve, x: float, roof: Callable[[Size], Floats], ends: int
     first, last = int(sizes[0]), int(sizes[-1])
     if not first <= x <= last:
         near = slice(-ends, None) if x > last else slice(0, ends)
-        reached = float(np.median(roof(sizes[near]) / seconds[near]))
+        reached = median((roof(sizes[near]) / seconds[near]).tolist())
         return reading(float(roof(x)) / reached, "held", x / last if x > last else first / x)
     right = int(np.searchsorted(sizes, x))
     if sizes[right] == x:

@@ -14,7 +14,7 @@ from dwdp_sim.silicon.table import NCCL, Table
 from dwdp_sim.silicon.tables import Kernels
 
 ONE_SIDED, TWO_SIDED = "NVLinkOneSided", "NVLinkTwoSided"
-EXCHANGES = ("fastest", ONE_SIDED, TWO_SIDED, NCCL)
+EXCHANGES = ("default", ONE_SIDED, TWO_SIDED, NCCL)
 _HOME = "gb200"  # the only GPU whose exchanges over NVLink were measured
 _SAME_DOMAIN = ("gb200", "gb300")  # one NVLink domain of 72 GPUs, fifth generation
 _BACK = "bfloat16"  # what experts return
@@ -65,7 +65,7 @@ def remote_ranks(ranks: int, top_k: int) -> float:
     return (ranks - 1) * (1.0 - (1.0 - 1.0 / ranks) ** top_k)
 
 
-def all_to_all(kernels: Kernels, model: MoEModel, tokens: int, ranks: int, kernel: str = "fastest") -> Exchange:
+def all_to_all(kernels: Kernels, model: MoEModel, tokens: int, ranks: int, kernel: str = "default") -> Exchange:
     """Time of dispatch and combine of one MoE layer.
 
     On GPUs of one NVLink domain TensorRT-LLM's measured exchange is taken (GB200's rows, GB300 has the same links):

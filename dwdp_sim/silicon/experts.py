@@ -48,7 +48,7 @@ def expert_dtypes(kernels: Kernels, model: MoEModel) -> tuple[str, ...]:
 
 def expert_kernels(kernels: Kernels, model: MoEModel, dtype: str, load: str) -> tuple[str, ...]:
     """Names of the kernels that have rows for a model's experts."""
-    return tuple(time.kernel for time in _candidates(kernels, model, dtype, load, 1))
+    return tuple(sorted(time.kernel for time in _candidates(kernels, model, dtype, load, 1)))
 
 
 def moe(
@@ -86,7 +86,7 @@ def moe(
     if kernel == FASTEST:
         time = min(found, key=lambda one: one.seconds + finalize(kernels, model, tokens, one.kernel).seconds)
     else:
-        check_choice("compute.kernel", kernel, (FASTEST, *(one.kernel for one in found)))
+        check_choice("compute.kernel", kernel, (FASTEST, *sorted(one.kernel for one in found)))
         time = next(one for one in found if one.kernel == kernel)
     return time if ranks == 1 else _among_ranks(kernels, model, tokens, time, ranks)
 

@@ -60,7 +60,7 @@ def read_presets(path: Path) -> tuple[list[Table], dict[str, Gpu], dict[str, str
         ConfigError: The file is missing, corrupt, or something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         about = json.loads(str(arrays["about"]))
         if about.pop("layout") != _LAYOUT:

@@ -11,7 +11,8 @@ from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.silicon.attention import CACHES, Chunk
 from dwdp_sim.silicon.choices import AS_MODEL, Choices
 from dwdp_sim.silicon.experts import LOADS, expert_dtypes, expert_kernels
-from dwdp_sim.silicon.layer import Operation, before_moe, dense_block, moe_block
+from dwdp_sim.silicon.layer import before_moe, dense_block, moe_block
+from dwdp_sim.silicon.operation import Operation
 from dwdp_sim.silicon.products import DTYPES
 from dwdp_sim.silicon.tables import Kernels, Tables
 
