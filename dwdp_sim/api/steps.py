@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from dwdp_sim.model.placement import Placement
 from dwdp_sim.plan.strategy import Strategy, StrategyKind
 from dwdp_sim.results.predict_steps import predict_iteration, summary_of_steps
 from dwdp_sim.results.step_summary import IterationResult, StepsSummary
-from dwdp_sim.steps.compute import ComputeConfig
+from dwdp_sim.steps.compute import ComputeConfig, on_machine
 from dwdp_sim.steps.requests import RequestLoad
 from dwdp_sim.steps.scenario import FIGURES
 from dwdp_sim.steps.workload import StepsWorkload
@@ -173,13 +173,14 @@ def steps_job(
     seed: int,
 ) -> StepsJob:
     """Forward steps from names, files or objects. Arguments as of `predict_steps`."""
-    shape = load_model(model)
+    shape, machine, chosen = load_model(model), load_cluster(cluster), load_strategy(strategy)
+    compute = on_machine(workload.compute, machine.gpu, chosen.implementation)
     return make_steps_job(
         shape,
         placement or Placement.create(shape.num_experts, dwdp_size),
-        load_strategy(strategy),
-        load_cluster(cluster),
-        workload,
+        chosen,
+        machine,
+        replace(workload, compute=compute),
         options,
         issue_mode=issue_mode,
         seed=seed,

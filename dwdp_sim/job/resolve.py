@@ -13,6 +13,7 @@ from dwdp_sim.job.trtllm_file import read_dwdp_block
 from dwdp_sim.model.huggingface import read_shape
 from dwdp_sim.plan.engines import CONTENTION_OPT_SLICE_BYTES
 from dwdp_sim.plan.kinds import BATCHED, DEFAULT
+from dwdp_sim.steps.compute import on_machine
 
 _LAYER_KINDS = ("layer", "iteration", "published")  # of a workload; a replay pulls no layer
 Tree = TypeVar("Tree", bound=SimConfig)
@@ -48,7 +49,8 @@ def resolve(config: Tree, explicit: Set[str] = frozenset()) -> Tree:
     )
     built = build_strategy(config.strategy)
     strategy = replace(config.strategy, name=built.name, slice_bytes=built.slice_bytes)
-    return replace(config, model=group, dwdp=dwdp, strategy=strategy)
+    compute = on_machine(config.compute, config.cluster.gpu, built.implementation)
+    return replace(config, model=group, dwdp=dwdp, strategy=strategy, compute=compute)
 
 
 def _with_trtllm_yaml(config: Tree, explicit: Set[str]) -> Tree:

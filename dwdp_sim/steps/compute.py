@@ -10,16 +10,19 @@ import numpy as np
 from dwdp_sim.base.errors import ConfigError, check_choice
 from dwdp_sim.fabric.constant import PROVENANCES, ConstantConfig, read_number
 from dwdp_sim.model.moe import FORMATS, MoEModel
+from dwdp_sim.silicon.choices import Choices
 from dwdp_sim.steps.compute_times import ComputeTimes, step_windows
 from dwdp_sim.steps.requests import Step, count_tokens
 from dwdp_sim.steps.roofline import Peaks, Roofline
+from dwdp_sim.steps.silicon_times import SiliconTimes
 from dwdp_sim.steps.windows import StepWindows, constant_windows, varied_windows, windows_from_file
 
-COMPUTE_KINDS = ("roofline", "constant", "file")
+COMPUTE_KINDS = ("silicon", "roofline", "constant", "file")
 _RATES = ("attention_flops", "memory_bytes_per_s", "all_to_all_bytes_per_s")
 _EFFICIENCIES = ("gemm_efficiency", "attention_efficiency", "memory_efficiency")
 _FLOPS = {f"flops_{weight_format}": weight_format for weight_format in FORMATS}
-_CONSTANTS = (*_FLOPS, *_RATES, *_EFFICIENCIES, "interference")
+_CONSTANTS = (*_FLOPS, *_RATES, *_EFFICIENCIES, "interference", "rank_imbalance")
+_SILICON = ("backend", "kernel", "load", "cache", "projections", "experts", "version", "tables")
 
 
 @dataclass
@@ -27,14 +30,31 @@ class ComputeConfig:
     """How long a forward step computes."""
 
     kind: str = "roofline"
-    """roofline (from FLOPs and bytes), constant or file."""
+    """silicon (measured kernels), roofline (from FLOPs and bytes), constant or file."""
     name: str = ""
     """Name shown in results."""
     gpu: str = ""
-    """Kind of GPU that it is for; empty: any."""
+    """Kind of GPU that it is for; empty: any. Measured kernels are looked up for the cluster's where it is empty."""
     constants: dict[str, ConstantConfig] = field(default_factory=dict)
-    """What one GPU does at best, the shares of it that are reached (see `roofline.Peaks`), and interference: how many
-    times as long compute takes while copies run."""
+    """What one GPU does at best, the shares of it that are reached (see `roofline.Peaks`), interference: how many times
+    as long compute takes while copies run, and rank_imbalance: time of the rank with the most loaded experts ÷ the mean
+    where experts are spread over the ranks (DEP)."""
+    backend: str | None = None
+    """trtllm or sglang: whose kernels; unset: those of strategy.implementation (silicon, as all to tables)."""
+    kernel: str | None = None
+    """Kernel of the routed experts, as the tables name it, or fastest."""
+    load: str | None = None
+    """How tokens are spread over the experts: balanced, power_law_1.01 or power_law_1.2."""
+    cache: str | None = None
+    """Format of the cache of keys and values, bf16 or fp8; model: FP8 for NVFP4 weights, otherwise BF16."""
+    projections: str | None = None
+    """Format of attention's projections, as model.format; model: the model's own."""
+    experts: str | None = None
+    """Format of the experts in the tables; model: the likeliest measured one of the model's."""
+    version: str | None = None
+    """Version of the engine that was measured; unset: what the tables hold."""
+    tables: str | None = None
+    """Folder of tables (a checkout of aiconfigurator, its unpacked wheel); unset: those that ship with the project."""
     window_s: float | None = None
     """Seconds of a MoE layer (constant)."""
     before_share: float | None = None
@@ -67,6 +87,9 @@ def build_windows(config: ComputeConfig, model: MoEModel, steps: Sequence[Sequen
         if given != (config.kind == kind):
             allowed = f"only compute.kind={kind} has it" if given else f"compute.kind={kind} needs it"
             raise ConfigError(f"compute.{name}", getattr(config, name) if given else "missing", allowed)
+    for name in _SILICON:
+        if getattr(config, name) is not None and config.kind != "silicon":
+            raise ConfigError(f"compute.{name}", getattr(config, name), "only compute.kind=silicon has it")
     for name in config.constants:
         if name not in _CONSTANTS:
             raise ConfigError(f"compute.constants.{name}", "unknown", f"allowed: {', '.join(_CONSTANTS)}")
@@ -103,7 +126,31 @@ def compute_times(config: ComputeConfig, model: MoEModel) -> ComputeTimes | None
     Raises:
         ConfigError: A constant is missing or out of range.
     """
+    if config.kind == "silicon":
+        return _silicon(config, model)
     return Roofline(model, read_peaks(config)) if config.kind == "roofline" else None
+
+
+def on_machine(config: ComputeConfig, gpu: str, implementation: str) -> ComputeConfig:
+    """Return the group with what the machine and the engine decide filled in; only measured kernels depend on them.
+
+    Args:
+        config: The group.
+        gpu: Kind of GPU of the cluster.
+        implementation: The engine's implementation of DWDP, as `strategy.implementation`.
+    """
+    if config.kind != "silicon":
+        return config
+    backend = config.backend or ("sglang" if implementation == "sglang" else "trtllm")
+    return replace(config, gpu=config.gpu or gpu, backend=backend)
+
+
+def _silicon(config: ComputeConfig, model: MoEModel) -> SiliconTimes:
+    if not config.gpu:
+        raise ConfigError("compute.gpu", "missing", "the cluster does not say its kind of GPU, as GB200; give it here")
+    given = {name: value for name in _SILICON if name != "tables" and (value := getattr(config, name)) is not None}
+    imbalance = _number(config, "rank_imbalance", minimum=1.0) if "rank_imbalance" in config.constants else 1.0
+    return SiliconTimes(model, config.gpu, Choices(**given), config.tables, imbalance)
 
 
 def read_peaks(config: ComputeConfig) -> Peaks:

@@ -64,6 +64,10 @@ class ComputeTimes(Protocol):
     def model(self) -> MoEModel:
         """The model."""
 
+    @property
+    def rank_imbalance(self) -> float:
+        """Time of the rank with the most loaded experts ÷ the mean, where experts are spread over the ranks (DEP)."""
+
     def layer(self, step: Step, layer: int) -> LayerTimes:
         """Time MoE layer `layer`, counted from 0 over all layers, of a rank that has all experts (DWDP)."""
 

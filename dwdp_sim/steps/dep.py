@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dwdp_sim.steps.compute_times import ComputeTimes, lead_s, representatives
 from dwdp_sim.steps.requests import Step
@@ -45,7 +45,9 @@ def dep_layer(times: ComputeTimes, steps: Sequence[Step], layer: int) -> DepTime
     own = [times.layer(step, layer) for step in steps]
     routed_s = times.routed_share_s(tokens)
     phases = [[each.before_s for each in own], [routed_s + each.own_moe_s for each in own]]
-    return _of_phases(phases, times.exchange_s(tokens))
+    found = _of_phases(phases, times.exchange_s(tokens))
+    hottest_s = routed_s * (times.rank_imbalance - 1.0)  # all wait for the rank with the most loaded experts
+    return replace(found, synchronization_s=found.synchronization_s + hottest_s)
 
 
 def dep_step(times: ComputeTimes, steps: Sequence[Step]) -> DepTimes:

@@ -78,10 +78,12 @@ class Roofline:
     Attributes:
         model: With its attention.
         peaks: What the GPU can do.
+        rank_imbalance: Time of the rank with the most loaded experts ÷ the mean, where experts are spread over ranks.
     """
 
     model: MoEModel
     peaks: Peaks
+    rank_imbalance: float = 1.0
 
     def layer(self, step: Step, layer: int) -> LayerTimes:
         """Time MoE layer `layer`, counted from 0 over all layers, under DWDP.
