@@ -141,7 +141,8 @@ def _phase(tables: list[Table], phase: str, sent: str, model: MoEModel, tokens: 
     reached = remote_ranks(ranks, model.top_k) / (min(top_k, of_ranks) - 1)
     bytes_ratio = carried * model.hidden_size / width
     scaled = time.scaled(reached * bytes_ratio).within(math.inf, time.seconds * bytes_ratio)
-    return scaled if (carried, of_ranks, width) == (1.0, ranks, model.hidden_size) else scaled.as_neighbour()
+    same = (carried, of_ranks, width) == (1.0, ranks, model.hidden_size)
+    return scaled if same else scaled.as_neighbour(max(ranks / of_ranks, of_ranks / ranks))
 
 
 def _over_nccl(kernels: Kernels, model: MoEModel, tokens: int, ranks: int) -> Exchange:
@@ -168,4 +169,5 @@ def _collective(kernels: Kernels, name: str, elements: float, ranks: int) -> Ker
     time = KernelTime.of(read_curve(tables[0].curves[keys[0]], elements, lambda x: x), tables[0].source)
     if of_ranks == ranks:
         return time
-    return time.scaled((ranks - 1) / ranks * of_ranks / (of_ranks - 1)).as_neighbour()
+    apart = max(ranks / of_ranks, of_ranks / ranks)
+    return time.scaled((ranks - 1) / ranks * of_ranks / (of_ranks - 1)).as_neighbour(apart)

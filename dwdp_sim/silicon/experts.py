@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -39,6 +40,7 @@ def moe_shape(model: MoEModel) -> Shape:
     return model.hidden_size, model.intermediate_size, model.num_experts, model.top_k
 
 
+@functools.lru_cache(maxsize=256)
 def expert_dtypes(kernels: Kernels, model: MoEModel) -> tuple[str, ...]:
     """The measured formats that a model's experts can have, the likeliest first; perhaps none."""
     return tuple(
@@ -80,15 +82,16 @@ def moe(
         ConfigError: The tables lack the format, the shape and all within two octaves, or the kernel.
     """
     check_choice("compute.load", load, LOADS)
-    found = _candidates(kernels, model, dtype or _likeliest(kernels, model), load, tokens)
+    weights = dtype or _likeliest(kernels, model)
+    found = _candidates(kernels, model, weights, load, tokens)
     if not found:
-        kernels.refuse("experts", f"shape {moe_shape(model)} in {dtype or model.weight_format}")
+        kernels.refuse("experts", f"shape {moe_shape(model)} in {weights}")
     if kernel == FASTEST:
         time = min(found, key=lambda one: one.seconds + finalize(kernels, model, tokens, one.kernel).seconds)
     else:
         check_choice("compute.kernel", kernel, (FASTEST, *sorted(one.kernel for one in found)))
         time = next(one for one in found if one.kernel == kernel)
-    return time if ranks == 1 else _among_ranks(kernels, model, tokens, time, ranks)
+    return time if ranks == 1 else _among_ranks(kernels, model, weights, tokens, time, ranks)
 
 
 def leaves_out_finalize(kernel: str) -> bool:
@@ -177,7 +180,7 @@ def _nearby_shape(kernels: Kernels, table: Table, shape: Shape, tokens: float) -
         for one in near
     ]
     widest = times[0].within(min(time.seconds for time in times), max(time.seconds for time in times))
-    return widest.as_neighbour()
+    return widest.as_neighbour(2 ** away[near[0]])
 
 
 def _read(kernels: Kernels, table: Table, key: Sequence[int], tokens: float) -> Reading:
@@ -203,10 +206,11 @@ def _secant(curve: Curve, x: float) -> float:
     return float(curve.seconds[-1] + slope * (x - curve.x[-1]))
 
 
-def _among_ranks(kernels: Kernels, model: MoEModel, tokens: int, time: KernelTime, ranks: int) -> KernelTime:
+def _among_ranks(
+    kernels: Kernels, model: MoEModel, dtype: str, tokens: int, time: KernelTime, ranks: int
+) -> KernelTime:
     """A time of one rank with all experts, as that of a rank with a part of them."""
     key = (*moe_shape(model), ranks)
-    dtype = time.dtype.partition(",")[0]
     rows = [
         one
         for one in kernels.of("moe", dtype, "balanced")

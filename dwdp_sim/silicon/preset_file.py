@@ -81,6 +81,8 @@ def _tables(arrays: Mapping[str, Any]) -> list[Table]:
         raise ValueError("rows and times do not belong together")
     starts = arrays["start"].tolist()
     ends = [*starts[1:], len(x)]
+    if starts[0] != 0 or any(start >= end for start, end in zip(starts, ends, strict=True)):
+        raise ValueError("curves without rows")
     tables: list[dict[tuple[int, ...], Curve]] = [{} for _ in arrays["sources"]]
     for index, shape, start, end in zip(arrays["of"].tolist(), arrays["shape"].tolist(), starts, ends, strict=True):
         sizes = tuple(size for size in shape if size >= 0)

@@ -76,6 +76,7 @@ def test_a_shape_that_was_not_measured_takes_the_nearest_with_a_range() -> None:
     lite = shipped("deepseek_v3_lite_nvfp4")
     time = moe(kernels(), lite, 16384, CUTLASS, "balanced")
     assert time.how == "neighbour"
+    assert time.outside == pytest.approx(2.22, abs=0.01)  # from the shape of Qwen3-235B
     assert time.seconds * 1e3 == pytest.approx(1.23, abs=0.01)
     assert time.low_s <= time.seconds < time.high_s
     with pytest.raises(ConfigError, match=r"no measured experts of shape \(512, 256, 8, 2\)"):
@@ -205,8 +206,9 @@ def test_where_no_exchange_was_measured_nccl_is_taken_and_the_links_give_the_bou
 
 def test_an_unmeasured_number_of_ranks_is_scaled_and_marked() -> None:
     three, four = (all_to_all(kernels("b200", "sglang"), GPT_OSS, 8192, ranks) for ranks in (3, 4))
-    assert {time.how for time in three.times} == {"neighbour"}
+    assert {(time.how, time.outside) for time in three.times} == {("neighbour", 4 / 3)}
     assert three.seconds < four.seconds
+    assert all_to_all(kernels(), R1, 8192, 64).dispatch.outside == pytest.approx(4.0)  # 16 ranks are shipped
 
 
 @pytest.mark.parametrize(
