@@ -14,14 +14,15 @@ from dwdp_sim.silicon.choices import Choices
 from dwdp_sim.steps.compute_times import ComputeTimes, step_windows
 from dwdp_sim.steps.requests import Step, count_tokens
 from dwdp_sim.steps.roofline import Peaks, Roofline
-from dwdp_sim.steps.silicon_times import SiliconTimes
+from dwdp_sim.steps.silicon_times import BesideCopies, SiliconTimes
 from dwdp_sim.steps.windows import StepWindows, constant_windows, varied_windows, windows_from_file
 
 COMPUTE_KINDS = ("silicon", "roofline", "constant", "file")
 _RATES = ("attention_flops", "memory_bytes_per_s", "all_to_all_bytes_per_s")
 _EFFICIENCIES = ("gemm_efficiency", "attention_efficiency", "memory_efficiency")
 _FLOPS = {f"flops_{weight_format}": weight_format for weight_format in FORMATS}
-_CONSTANTS = (*_FLOPS, *_RATES, *_EFFICIENCIES, "interference", "rank_imbalance")
+_BESIDE = {"power": "power_slowdown", "product": "product_slowdown", "memory_taken": "memory_taken"}
+_CONSTANTS = (*_FLOPS, *_RATES, *_EFFICIENCIES, "interference", "rank_imbalance", *_BESIDE.values())
 _SILICON = ("backend", "kernel", "load", "cache", "projections", "experts", "version", "tables")
 
 
@@ -37,7 +38,8 @@ class ComputeConfig:
     """Kind of GPU that it is for; empty: any. Measured kernels are looked up for the cluster's where it is empty."""
     constants: dict[str, ConstantConfig] = field(default_factory=dict)
     """What one GPU does at best, the shares of it that are reached (see `roofline.Peaks`), interference: how many times
-    as long compute takes while copies run, and rank_imbalance: time of the rank with the most loaded experts ÷ the mean
+    as long compute takes while copies run (power_slowdown, product_slowdown and memory_taken by kind of kernel, see
+    `silicon_times.BesideCopies`), and rank_imbalance: time of the rank with the most loaded experts ÷ the mean
     where experts are spread over the ranks (DEP)."""
     backend: str | None = None
     """trtllm or sglang: whose kernels; unset: those of strategy.implementation (silicon, as all to tables)."""
@@ -149,8 +151,20 @@ def _silicon(config: ComputeConfig, model: MoEModel) -> SiliconTimes:
     if not config.gpu:
         raise ConfigError("compute.gpu", "missing", "the cluster does not say its kind of GPU, as GB200; give it here")
     given = {name: value for name in _SILICON if name != "tables" and (value := getattr(config, name)) is not None}
-    imbalance = _number(config, "rank_imbalance", minimum=1.0) if "rank_imbalance" in config.constants else 1.0
-    return SiliconTimes(model, config.gpu, Choices(**given), config.tables, imbalance)
+    imbalance = _number(config, "rank_imbalance", minimum=1.0)
+    return SiliconTimes(model, config.gpu, Choices(**given), config.tables, imbalance, _beside_copies(config))
+
+
+def _beside_copies(config: ComputeConfig) -> BesideCopies | None:
+    """What copies take from kernels; None where the configuration has none of it."""
+    if not config.constants.keys() & set(_BESIDE.values()):
+        return None
+    least = {"memory_taken": 0.0}
+    found = {field: _number(config, name, minimum=least.get(field, 1.0)) for field, name in _BESIDE.items()}
+    if found["memory_taken"] > 1.0:
+        key = "compute.constants.memory_taken.value"
+        raise ConfigError(key, found["memory_taken"], "a share from 0 to 1 is wanted")
+    return BesideCopies(**found)
 
 
 def read_peaks(config: ComputeConfig) -> Peaks:

@@ -27,6 +27,8 @@ class LayerTimes:
         shared_s: Shared experts.
         other_before_s: What else runs before the MoE block: norms, residuals, quantisation.
         other_moe_s: What else runs in the MoE block: activations, the sum over a token's experts.
+        before_slowdown: How many times as long the part before the MoE block takes while copies arrive.
+        moe_slowdown: The same of the MoE block.
     """
 
     attention_s: float
@@ -35,6 +37,8 @@ class LayerTimes:
     shared_s: float
     other_before_s: float = 0.0
     other_moe_s: float = 0.0
+    before_slowdown: float = 1.0
+    moe_slowdown: float = 1.0
 
     @property
     def before_s(self) -> float:
@@ -93,16 +97,18 @@ def step_windows(times: ComputeTimes, steps: Sequence[Sequence[Step]]) -> StepWi
     """
     moe = representatives(times.model)
 
-    def layers_s(step: Step) -> list[tuple[float, float]]:
+    def layer_columns(step: Step) -> list[tuple[float, ...]]:
         found = {layer: times.layer(step, layer) for layer in set(moe)}
-        return [(found[layer].before_s, found[layer].moe_s) for layer in moe]
+        return [(t.before_s, t.moe_s, t.before_slowdown, t.moe_slowdown) for t in map(found.__getitem__, moe)]
 
-    layers = np.array([[layers_s(step) for step in rank] for rank in steps])
+    layers = np.array([[layer_columns(step) for step in rank] for rank in steps])
     return StepWindows(
         lead_s=np.array([[lead_s(times, step) for step in rank] for rank in steps]),
         before_s=layers[..., 0],
         moe_s=layers[..., 1],
         tokens=np.array(count_tokens(steps), dtype=np.int64),
+        before_slowdown=layers[..., 2],
+        moe_slowdown=layers[..., 3],
     )
 
 

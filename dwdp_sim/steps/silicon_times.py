@@ -7,17 +7,44 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dwdp_sim.model.moe import MoEModel
-from dwdp_sim.silicon.choices import Choices
+from dwdp_sim.silicon.choices import AS_MODEL, Choices
 from dwdp_sim.silicon.exchange import all_to_all
 from dwdp_sim.silicon.experts import moe
 from dwdp_sim.silicon.layer import layer_operations
 from dwdp_sim.silicon.operation import Operation, seconds_of
+from dwdp_sim.silicon.roofs import Gpu
 from dwdp_sim.silicon.tables import Tables
 from dwdp_sim.steps.compute_times import LayerTimes
 from dwdp_sim.steps.requests import Step
 
 _KEPT = 65_536  # layers remembered: candidates of an advice compute the same steps hundreds of times
 _ROUTER = "router"
+
+
+@dataclass(frozen=True)
+class BesideCopies:
+    """How many times as long kernels take while copies arrive, by what limits them.
+
+    Attributes:
+        power: Of attention, whose clock falls.
+        product: Of matrix products.
+        memory_taken: Share of the bytes of copies that memory-bound kernels lose, from 0 to 1.
+    """
+
+    power: float
+    product: float
+    memory_taken: float
+
+    def slowdown(self, operation: Operation, gpu: Gpu) -> float:
+        """The factor of one operation.
+
+        A copy that arrives writes to memory at the rate of the link, and the peers' reads take as much again; a kernel
+        that moves bytes itself gets the rest of the rate that such kernels reach.
+        """
+        if operation.bound == "memory":
+            copied = 2.0 * gpu.link_bytes_per_s / (gpu.memory_share * gpu.memory_bytes_per_s)
+            return 1.0 / (1.0 - self.memory_taken * copied)
+        return self.power if operation.bound == "power" else self.product
 
 
 @dataclass(frozen=True)
@@ -30,6 +57,7 @@ class SiliconTimes:
         choices: Engine, kernels, load of the experts and formats.
         folder: Folder of the tables; None: those that ship with the project.
         rank_imbalance: Time of the rank with the most loaded experts ÷ the mean, where experts are spread over ranks.
+        beside_copies: How many times as long kernels take while copies arrive; None: copies take nothing from them.
     """
 
     model: MoEModel
@@ -37,6 +65,7 @@ class SiliconTimes:
     choices: Choices
     folder: str | None = None
     rank_imbalance: float = 1.0
+    beside_copies: BesideCopies | None = None
 
     @property
     def tables(self) -> Tables:
@@ -68,8 +97,9 @@ class SiliconTimes:
         ranks, mean = len(tokens), round(sum(tokens) / len(tokens))
         if not mean:
             return 0.0
-        kernels = self.choices.kernels(self.tables, self.gpu)
-        return moe(kernels, self.model, mean, self.choices.kernel, self.choices.load, ranks=ranks).seconds
+        choices, dtype = self.choices, None if self.choices.experts == AS_MODEL else self.choices.experts
+        kernels = choices.kernels(self.tables, self.gpu)
+        return moe(kernels, self.model, mean, choices.kernel, choices.load, dtype, ranks).seconds
 
     def exchange_s(self, tokens: Sequence[int]) -> float:
         """Time both exchanges of a layer under DEP; the rank with most tokens sets the pace."""
@@ -93,7 +123,19 @@ def _layer(times: SiliconTimes, step: Step, layer: int) -> LayerTimes:
         shared_s=seconds_of(block, "dense"),
         other_before_s=seconds_of(before, "other"),
         other_moe_s=seconds_of(block, "other"),
+        before_slowdown=_slowdown(times, before),
+        moe_slowdown=_slowdown(times, block),
     )
+
+
+def _slowdown(times: SiliconTimes, operations: Sequence[Operation]) -> float:
+    """The factor of operations together; a part of a layer is not told apart any further."""
+    beside = times.beside_copies
+    if beside is None or not operations:
+        return 1.0
+    gpu = times.choices.kernels(times.tables, times.gpu).gpu
+    slower_s = sum(one.seconds * beside.slowdown(one, gpu) for one in operations)
+    return max(slower_s / seconds_of(operations), 1.0)
 
 
 @functools.lru_cache(maxsize=_KEPT)

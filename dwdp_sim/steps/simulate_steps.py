@@ -205,6 +205,8 @@ class _Rank:
     def _compute(self) -> Process:
         """The compute stream: each layer waits for its launch and, before its MoE block, for its experts."""
         windows, timeline, slots, step = self._shared.windows, self._shared.timeline, self._slots_used, 0
+        slower_before = np.broadcast_to(windows.before_slowdown, windows.moe_s.shape)
+        slower_moe = np.broadcast_to(windows.moe_slowdown, windows.moe_s.shape)
         event_s = self._shared.constants.event_s
         yield self._ended[0]
         while self._shared.pace.goes_on or step < self._iterations:
@@ -221,13 +223,13 @@ class _Rank:
                 idle_s = self._env.now
                 yield self._launched[step, layer]
                 idle_s = self._env.now - idle_s
-                yield from self._work(float(windows.before_s[(*place, layer)]))
+                yield from self._work(float(windows.before_s[(*place, layer)]), float(slower_before[(*place, layer)]))
                 wait_begin_s = self._env.now + event_s
                 yield self._prefetched[step, layer]
                 if event_s:
                     yield self._env.timeout(event_s)
                 moe_begin_s = self._env.now
-                yield from self._work(float(windows.moe_s[(*place, layer)]))
+                yield from self._work(float(windows.moe_s[(*place, layer)]), float(slower_moe[(*place, layer)]))
                 if counted:
                     timeline.launch_wait_s[(*place, layer)] = idle_s
                     timeline.wait_begin_s[(*place, layer)] = wait_begin_s
@@ -252,9 +254,9 @@ class _Rank:
         for call in simulation.calls(number, self._outgoing, simulation.barriers()):
             call.issue(self._env.now)
 
-    def _work(self, seconds: float) -> Process:
-        """Compute for `seconds`, longer by the interference while bytes arrive in this GPU."""
-        lost_share = 1.0 - 1.0 / self._shared.pace.interference
+    def _work(self, seconds: float, slowdown: float = 1.0) -> Process:
+        """Compute for `seconds`, longer by slowdown and interference while bytes arrive in this GPU."""
+        lost_share = 1.0 - 1.0 / (self._shared.pace.interference * slowdown)
         if not lost_share:
             yield self._env.timeout(seconds)
             return

@@ -29,6 +29,9 @@ class StepWindows:
             experts: attention, norms, router; shape (ranks, iterations, layers).
         moe_s: The MoE block, which needs the prefetched experts; shape (ranks, iterations, layers).
         tokens: New tokens of each step, shape (ranks, iterations); 0 if unknown.
+        before_slowdown: How many times as long the part before the MoE block takes while copies arrive, at least 1; one
+            number or one a layer, as `before_s`.
+        moe_slowdown: The same of the MoE block.
 
     Raises:
         ConfigError: Shapes that do not belong together, values below zero, or times above `LONGEST_S`.
@@ -38,6 +41,8 @@ class StepWindows:
     before_s: Floats
     moe_s: Floats
     tokens: Ints
+    before_slowdown: Floats | float = 1.0
+    moe_slowdown: Floats | float = 1.0
 
     def __post_init__(self) -> None:
         if self.moe_s.ndim != 3 or 0 in self.moe_s.shape:
@@ -46,6 +51,10 @@ class StepWindows:
         for name, shape in (("before_s", self.moe_s.shape), ("lead_s", steps), ("tokens", steps)):
             if getattr(self, name).shape != shape:
                 raise ConfigError(name, f"shape {getattr(self, name).shape}", f"{shape} is wanted, to go with moe_s")
+        for name in ("before_slowdown", "moe_slowdown"):
+            factor = np.asarray(getattr(self, name))
+            if factor.shape not in ((), self.moe_s.shape) or not (np.isfinite(factor) & (factor >= 1)).all():
+                raise ConfigError(name, "a factor below 1 or not one a layer", "finite factors ≥ 1 are wanted")
         for name in ("lead_s", "before_s", "moe_s", "tokens"):
             values = getattr(self, name)
             most = math.inf if name == "tokens" else LONGEST_S
