@@ -156,3 +156,35 @@ def _all_parameters(model: MoEModel) -> list[Parameter]:
     if model.expert_bias:
         biases = [Parameter("w3_w1_bias", "bias", (2 * inner,), 2), Parameter("w2_bias", "bias", (hidden,), 2)]
     return weights + scales + alphas + biases
+
+
+def attention_of(model: MoEModel) -> Attention:
+    """Return the model's attention.
+
+    Raises:
+        ConfigError: The model does not describe it.
+    """
+    if model.attention is None:
+        allowed = "compute times need kind, num_heads and widths of the attention"
+        raise ConfigError("model.attention", "missing", allowed)
+    return model.attention
+
+
+def dense_width(model: MoEModel) -> int:
+    """Return the width of the feed-forward block of layers without experts.
+
+    Raises:
+        ConfigError: The model does not say it.
+    """
+    if not model.dense_intermediate_size:
+        allowed = f"a width is wanted: {model.num_dense_layers} of {model.num_layers} layers have no experts"
+        raise ConfigError("model.dense_intermediate_size", 0, allowed)
+    return model.dense_intermediate_size
+
+
+def remote_ranks(ranks: int, top_k: int) -> float:
+    """Other ranks that hold at least one of a token's experts, expected: (N − 1)·(1 − (1 − 1/N)^k).
+
+    Each expert of a token is on each rank with equal chance, whatever the token's other experts.
+    """
+    return (ranks - 1) * (1.0 - (1.0 - 1.0 / ranks) ** top_k)

@@ -1,11 +1,9 @@
 """The operations of attention in a layer: projections, scores and values, and what else the block takes.
 
 Where the whole block of latent attention was measured, its time is the total: what it takes more than its parts is an
-operation of its own, and where the parts were measured to take more, they are shortened to it. Otherwise formulas
-give the
-rest: the norms of the latent vectors and the copy that joins a key's two parts, or, under sglang's grouped attention,
-    the
-rotary position and the writing of the cache.
+operation of its own, and where the parts were measured to take more, they are shortened to it. Otherwise formulas give
+the rest: the norms of the latent vectors and the copy that joins a key's two parts, or, under sglang's grouped
+attention, the rotary position and the writing of the cache.
 """
 
 from __future__ import annotations
@@ -13,9 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.model.attention import Attention
-from dwdp_sim.model.moe import MoEModel
+from dwdp_sim.model.moe import MoEModel, attention_of
 from dwdp_sim.silicon.attention import CACHES, Chunk, gqa, has_module, mla, mla_module, whole_requests
 from dwdp_sim.silicon.choices import Choices
 from dwdp_sim.silicon.dense import gemm, memory_bound
@@ -42,7 +38,7 @@ def attention_operations(
     Raises:
         ConfigError: The tables lack something, or the model its attention.
     """
-    attention, cache = model_attention(model), choices.cache_of(model)
+    attention, cache = attention_of(model), choices.cache_of(model)
     dtype = choices.projection_dtype(attention)
     new, context = (sum(part) for part in zip(*((c.new_tokens, c.context_tokens) for c in step), strict=True))
     products = attention_products(attention, model.hidden_size, dtype)
@@ -58,21 +54,9 @@ def attention_operations(
     return (*inputs, rest, *outputs)
 
 
-def model_attention(model: MoEModel) -> Attention:
-    """A model's attention.
-
-    Raises:
-        ConfigError: It has none.
-    """
-    if model.attention is None:
-        allowed = "measured kernels need kind, num_heads and widths of the attention"
-        raise ConfigError("model.attention", "missing", allowed)
-    return model.attention
-
-
 def _rest(kernels: Kernels, model: MoEModel, choices: Choices, step: Sequence[Chunk]) -> tuple[Operation, float]:
     """What the rows of attention and projections leave out, and the share of their times that the block leaves them."""
-    attention, tokens = model_attention(model), sum(chunk.new_tokens for chunk in step)
+    attention, tokens = attention_of(model), sum(chunk.new_tokens for chunk in step)
     if attention.kind == "gqa":
         width = (attention.num_heads + 2 * attention.num_kv_heads) * attention.head_dim
         moved, name = (2 * width if kernels.backend == "sglang" else 0), "rotary position and cache"
@@ -95,7 +79,7 @@ def _measured_block(
     kernels: Kernels, model: MoEModel, choices: Choices, step: Sequence[Chunk]
 ) -> tuple[KernelTime, float]:
     """Time of the whole block for whole requests, earlier context included, and the sum of its measured parts."""
-    attention, cache = model_attention(model), choices.cache_of(model)
+    attention, cache = attention_of(model), choices.cache_of(model)
     dtype = choices.projection_dtype(attention)
     block = mla_module(kernels, cache, dtype, attention, step)
     table = kernels.need("mla", "bfloat16", CACHES[cache])[0]

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.model.moe import MoEModel
+from dwdp_sim.model.moe import MoEModel, remote_ranks
 from dwdp_sim.silicon.curves import read_curve
 from dwdp_sim.silicon.kernel_time import KernelTime
 from dwdp_sim.silicon.roofs import BYTES
@@ -58,11 +58,6 @@ class Exchange:
     def high_s(self) -> float:
         """Most."""
         return math.fsum(time.high_s for time in self.times)
-
-
-def remote_ranks(ranks: int, top_k: int) -> float:
-    """Other ranks that hold one of a token's experts, on average: (N − 1)·(1 − (1 − 1/N)^k)."""
-    return (ranks - 1) * (1.0 - (1.0 - 1.0 / ranks) ** top_k)
 
 
 def all_to_all(kernels: Kernels, model: MoEModel, tokens: int, ranks: int, kernel: str = "default") -> Exchange:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.model.moe import MoEModel
+from dwdp_sim.model.moe import MoEModel, dense_width
 from dwdp_sim.silicon.attention import Chunk
 from dwdp_sim.silicon.attention_block import attention_operations
 from dwdp_sim.silicon.choices import AS_MODEL, Choices
@@ -82,10 +81,7 @@ def dense_block(kernels: Kernels, model: MoEModel, step: Sequence[Chunk]) -> tup
     Raises:
         ConfigError: The model does not say how wide it is, or the tables lack it.
     """
-    if not model.dense_intermediate_size:
-        allowed = f"a width is wanted: {model.num_dense_layers} of {model.num_layers} layers have no experts"
-        raise ConfigError("model.dense_intermediate_size", 0, allowed)
-    return kept(_feed_forward(kernels, model, model.dense_intermediate_size, "dense", _new_tokens(step), False))
+    return kept(_feed_forward(kernels, model, dense_width(model), "dense", _new_tokens(step), False))
 
 
 def moe_block(kernels: Kernels, model: MoEModel, choices: Choices, step: Sequence[Chunk]) -> tuple[Operation, ...]:

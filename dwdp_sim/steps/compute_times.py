@@ -9,9 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.model.attention import Attention
-from dwdp_sim.model.moe import MoEModel
+from dwdp_sim.model.moe import MoEModel, attention_of
 from dwdp_sim.steps.requests import Step, count_tokens
 from dwdp_sim.steps.windows import StepWindows
 
@@ -122,35 +120,3 @@ def representatives(model: MoEModel) -> list[int]:
     layers = range(model.num_dense_layers, model.num_layers)
     windows = [attention_of(model).window(layer) for layer in layers]
     return [layers[windows.index(window)] for window in windows]
-
-
-def attention_of(model: MoEModel) -> Attention:
-    """Return the model's attention.
-
-    Raises:
-        ConfigError: The model does not describe it.
-    """
-    if model.attention is None:
-        allowed = "compute times need kind, num_heads and widths of the attention"
-        raise ConfigError("model.attention", "missing", allowed)
-    return model.attention
-
-
-def dense_width(model: MoEModel) -> int:
-    """Return the width of the feed-forward block of layers without experts.
-
-    Raises:
-        ConfigError: The model does not say it.
-    """
-    if not model.dense_intermediate_size:
-        allowed = f"a width is wanted: {model.num_dense_layers} of {model.num_layers} layers have no experts"
-        raise ConfigError("model.dense_intermediate_size", 0, allowed)
-    return model.dense_intermediate_size
-
-
-def remote_ranks(ranks: int, top_k: int) -> float:
-    """Other ranks that hold at least one of a token's experts, expected: (N − 1)·(1 − (1 − 1/N)^k).
-
-    Each expert of a token is on each rank with equal chance, whatever the token's other experts.
-    """
-    return (ranks - 1) * (1.0 - (1.0 - 1.0 / ranks) ** top_k)

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.model.moe import MoEModel, matrix_bytes
-from dwdp_sim.steps.compute_times import LayerTimes, attention_of, dense_width, remote_ranks
+from dwdp_sim.model.moe import MoEModel, attention_of, dense_width, matrix_bytes, remote_ranks
+from dwdp_sim.steps.compute_times import LayerTimes
 from dwdp_sim.steps.requests import Chunk, Step
 
 _ROUTER_FORMAT = "bf16"

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.model.attention import Attention
+from dwdp_sim.model.moe import remote_ranks
 from dwdp_sim.silicon.attention import gqa, mla, mla_module, pairs
 from dwdp_sim.silicon.dense import gemm, memory_bound, quantising, split_gemm
-from dwdp_sim.silicon.exchange import all_to_all, remote_ranks
+from dwdp_sim.silicon.exchange import all_to_all
 from dwdp_sim.silicon.experts import expert_dtypes, expert_kernels, finalize, hottest_rank, moe
 from dwdp_sim.silicon.kernel_time import KernelTime
 from tests.dwdp_sim.silicon.models import Chunk, kernels, shipped

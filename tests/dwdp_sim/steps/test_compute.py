@@ -71,7 +71,7 @@ def test_variation_is_laid_over_any_kind() -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (replace(ROOFLINE, kind="guess"), r"compute\.kind=guess: allowed: roofline, constant, file"),
+        (replace(ROOFLINE, kind="guess"), r"compute\.kind=guess: allowed: silicon, roofline, constant, file"),
         (replace(ROOFLINE, window_s=1.0), r"compute\.window_s=1\.0: only compute\.kind=constant has it"),
         (replace(ROOFLINE, file="a"), r"compute\.file=a: only compute\.kind=file has it"),
         (preset_compute("constant"), r"compute\.window_s=missing: compute\.kind=constant needs it"),

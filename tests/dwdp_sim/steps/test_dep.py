@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwdp_sim.steps.compute_times import remote_ranks, step_windows
+from dwdp_sim.model.moe import remote_ranks
+from dwdp_sim.steps.compute_times import step_windows
 from dwdp_sim.steps.dep import DepTimes, dep_layer, dep_step
 from dwdp_sim.steps.requests import Chunk, Step
 from dwdp_sim.steps.roofline import Roofline

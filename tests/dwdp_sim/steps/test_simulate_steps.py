@@ -120,6 +120,14 @@ def test_interference_stretches_compute_by_its_factor_while_bytes_arrive_and_not
     assert timeline.wait_begin_s[0, 0, 0] == pytest.approx(25.0)
 
 
+def test_a_part_of_a_layer_is_stretched_by_its_own_slowdown_beside_copies() -> None:
+    # As above, but only the part before the MoE block is slowed down; then only the MoE block, which has no copies.
+    whole = constant_windows(20.0, 1.0, (1, 1, 2))
+    for slowdown, wait_begins_at in (({"before_slowdown": 2.0}, 25.0), ({"moe_slowdown": 2.0}, 20.0)):
+        timeline = steps(PULL_OF_5S, replace(whole, **slowdown), Pace())
+        assert timeline.wait_begin_s[0, 0, 0] == pytest.approx(wait_begins_at)
+
+
 def test_a_barrier_of_the_group_holds_the_waves_of_every_rank_and_layer() -> None:
     waves = [queue(r, batch((1 - r, r, 100), barrier=0), batch((1 - r, r, 100), barrier=1)) for r in (0, 1)]
     late = StepWindows(np.zeros((2, 1)), np.array([[[0.0]], [[9.0]]]), np.zeros((2, 1, 1)), np.zeros((2, 1), int))
