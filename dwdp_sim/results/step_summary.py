@@ -15,9 +15,11 @@ from dwdp_sim.fabric.lower_bound import lower_bound_s
 from dwdp_sim.results.summary import Span
 from dwdp_sim.results.summary_head import LayerHead, MemoryBytes
 from dwdp_sim.steps.bubbles import Bubble
+from dwdp_sim.steps.compute import compute_times
 from dwdp_sim.steps.contention import Contention
 from dwdp_sim.steps.dep import DepTimes
-from dwdp_sim.steps.scenario import Replication, Scenario
+from dwdp_sim.steps.scenario import Draw, Replication, Scenario
+from dwdp_sim.steps.silicon_times import SiliconTimes
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,23 @@ class DepSummary:
 
 
 @dataclass(frozen=True)
+class KernelRow:
+    """One operation of a layer and what its time rests on; the fields after `kind` are those of `KernelTime`."""
+
+    operation: str
+    kind: str
+    seconds: float
+    low_s: float
+    high_s: float
+    table: str
+    version: str
+    kernel: str
+    dtype: str
+    how: str
+    outside: float
+
+
+@dataclass(frozen=True)
 class StepsSummary:
     """The prediction of forward steps.
 
@@ -87,10 +106,12 @@ class StepsSummary:
         time_to_first_token_s: Mean over requests, without queueing.
         lower_bound_s: Mean over steps of the larger of: its compute, all its layers' bytes over the busiest link.
         range_s: Over hypotheses; None if no range was wanted.
-        dep: Beside DEP; None without a roofline.
+        dep: Beside DEP; None where windows are given.
         worst_bubbles: The longest waits of the first seed.
         assumed_constants: Names of the used constants that are neither measured nor published.
         compute: Name of the compute windows.
+        kernels: What the windows rest on, where they are made of measured kernels: each operation of the first MoE
+            layer in the first rank's first counted step of the first seed.
         wall_s: How long the simulation took.
     """
 
@@ -105,6 +126,7 @@ class StepsSummary:
     worst_bubbles: list[Bubble]
     assumed_constants: list[str]
     compute: str
+    kernels: list[KernelRow]
     wall_s: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -122,12 +144,23 @@ class StepsSummary:
         if self.dep is not None:
             estimates = {"iteration_s": _as_dict(self.dep.iteration_s), "gain": _as_dict(self.dep.gain)}
             found["dep"] = asdict(self.dep) | estimates
+        if self.kernels:
+            found["kernels"] = [asdict(row) for row in self.kernels]
         return found | {
             "worst_bubbles": [asdict(bubble) for bubble in self.worst_bubbles],
             "assumed_constants": self.assumed_constants,
             "compute": self.compute,
             "wall_s": self.wall_s,
         }
+
+
+def kernel_rows(scenario: Scenario, drawn: Draw) -> list[KernelRow]:
+    """Return what the windows rest on; nothing unless they are made of measured kernels."""
+    times = compute_times(scenario.workload.compute, scenario.model)
+    if not isinstance(times, SiliconTimes):
+        return []
+    operations = times.operations(drawn.steps[0][scenario.workload.warmup], scenario.model.num_dense_layers)
+    return [KernelRow(one.name, one.kind, **asdict(one.time)) for one in operations]
 
 
 def _as_dict(estimate: Estimate) -> dict[str, float | None]:
@@ -159,6 +192,7 @@ def summarize_steps(head: LayerHead, memory: MemoryBytes, scenario: Scenario, re
         worst_bubbles=result.bubbles,
         assumed_constants=[*scenario.constants.assumed, *_assumed_compute(scenario)],
         compute=scenario.workload.compute.name,
+        kernels=kernel_rows(scenario, first.drawn),
         wall_s=result.wall_s,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich import box
@@ -11,15 +12,16 @@ from rich.table import Table
 
 from dwdp_sim.base.estimate import Estimate
 from dwdp_sim.base.terminal import plain_console, say
-from dwdp_sim.base.units import format_seconds
+from dwdp_sim.base.units import format_percent, format_seconds
 from dwdp_sim.results.step_rows import bubbles_table, ranks_table
-from dwdp_sim.results.step_summary import IterationResult, StepsSummary
+from dwdp_sim.results.step_summary import IterationResult, KernelRow, StepsSummary
 from dwdp_sim.results.summary import Span
 from dwdp_sim.results.tables import assumed_line, files_line, memory_line
 from dwdp_sim.steps.scenario import FIGURES, Scenario
 
 _BUBBLES_SHOWN = 5
 _ROUNDING = 1e-9
+_WORTH_SAYING = 0.005  # of a layer's time
 
 
 def print_steps(
@@ -90,6 +92,8 @@ def _comparisons(summary: StepsSummary) -> list[str]:
         "(its compute, or all bytes over the busiest link)",
         f"time to first token {format_seconds(summary.time_to_first_token_s)} without queueing",
     ]
+    if summary.kernels:
+        lines.append(_kernels_line(summary.kernels))
     if summary.dep is not None:
         dep, gain = summary.dep, summary.dep.gain
         half = "" if math.isnan(gain.half_width) else f" ± {100 * gain.half_width:.1f}"
@@ -100,6 +104,24 @@ def _comparisons(summary: StepsSummary) -> list[str]:
             "tokens a second"
         )
     return lines
+
+
+def _kernels_line(kernels: Sequence[KernelRow]) -> str:
+    """What a layer's time rests on, by share of it, and what lies beyond the tables."""
+    whole_s = math.fsum(row.seconds for row in kernels)
+    shares = {
+        how: math.fsum(row.seconds for row in kernels if row.how == how) / whole_s
+        for how in dict.fromkeys(row.how for row in kernels)
+    }
+    beyond = [_beyond(row) for row in kernels if row.how in ("held", "neighbour")]
+    worth = {how: share for how, share in shares.items() if share >= _WORTH_SAYING}
+    parts = ", ".join(f"{format_percent(share, digits=0)} {how}" for how, share in worth.items())
+    return f"a layer's kernels: {parts}" + (f"; beyond the tables: {', '.join(beyond)}" if beyond else "")
+
+
+def _beyond(row: KernelRow) -> str:
+    far = f", {row.outside:.3g} × the last row" if row.how == "held" else ""
+    return f"{row.operation} ({row.how}{far})"
 
 
 def _count(value: float) -> str:

@@ -184,3 +184,28 @@ def test_published_cases_are_not_mixed_with_other_machines(
         main()
     assert ended.value.code == 2
     assert "runs the published cases as they are" in capsys.readouterr().err
+
+
+def test_a_prediction_from_measured_kernels_says_what_its_windows_rest_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = {"workload.isl": 65536, "workload.max_num_tokens": 65536, "workload.iterations": 1, "workload.warmup": 0}
+    small = [f"{key}={value}" for key, value in (SMALL | values).items()]
+    chosen = ("workload=iteration", "compute=silicon", "workload.range=false", "workload.replications=1")
+    command = [
+        "dwdp-sim",
+        *chosen,
+        *small,
+        "strategy=default",
+        "strategy.slice_bytes=null",
+        f"hydra.run.dir={tmp_path}",
+    ]
+    monkeypatch.setattr(sys, "argv", command)
+    main()
+    kernels = {row["operation"]: row for row in json.loads((tmp_path / "summary.json").read_text())["kernels"]}
+    routed = kernels["routed experts"]
+    assert (routed["kind"], routed["table"], routed["how"]) == ("grouped", "gb200/trtllm/moe", "held")
+    assert routed["low_s"] <= routed["seconds"] <= routed["high_s"]
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"routed experts (held, {routed['outside']:.3g} × the last row)" in printed
+    assert "DEP would take" in printed
