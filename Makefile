@@ -94,6 +94,7 @@ hw-test:
 
 benchmark: .venv/ready
 	$(BIN)/python benchmarks/simpy_engine.py
+	$(BIN)/python benchmarks/silicon_queries.py
 
 lock: .venv/ready
 	$(BIN)/pip install -q uv
