@@ -307,6 +307,12 @@ def test_help_teaches(tmp_path: Path) -> None:
         assert word in done.stdout
 
 
+def test_help_and_bad_input_do_not_wait_for_what_only_runs_need() -> None:
+    late = ("matplotlib", "pandas", "pyarrow", "scipy")
+    program = f"import sys, dwdp_sim.app; sys.exit(', '.join(name for name in {late} if name in sys.modules) or None)"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_predicting_imports_neither_torch_nor_cuda(tmp_path: Path) -> None:
     code = (
         "import sys; from dwdp_sim.app import main\n"
