@@ -118,6 +118,8 @@ def break_even_lines(break_evens: Sequence[BreakEven]) -> list[str]:
 
 def _span(begins_at: float, ends_at: float, ratios: Sequence[float]) -> str:
     """Between which of the ratios that were looked at."""
+    if f"{begins_at:.2f}" == f"{ends_at:.2f}":
+        return f"about {ends_at:.2f}"
     begin = "" if begins_at == ratios[0] else f"above {begins_at:g}"
     end = "" if math.isinf(ends_at) else f"below {ends_at:.2f}"
     return " and ".join(part for part in (begin, end) if part) or f"anything up to {ratios[-1]:g}"

@@ -84,7 +84,8 @@ def test_sglang_is_told_what_a_batched_path_would_give() -> None:
 
 def test_where_it_turns_is_told_for_each_state() -> None:
     gains = Estimate(0.3, 0.1, 5), Estimate(0.001, 0.1, 5)
-    spans = ((0.5, 1.7, 0.0), (None, None, 0.02), (0.5, math.inf, 0.0), (1.25, 1.7, 0.0), (1.25, math.inf, 0.0))
+    spans = ((0.5, 1.7, 0.0), (None, None, 0.02), (0.5, math.inf, 0.0), (1.25, 1.7, 0.0), (1.25, 1.2503, 0.0))
+    spans += ((1.25, math.inf, 0.0),)
     break_evens = [BreakEven(AS_CONFIGURED, (0.5, 4.0), gains, begin, end, cost) for begin, end, cost in spans]
     where = "as configured: batching pays while a layer's window is"
     assert break_even_lines(break_evens) == [
@@ -92,6 +93,7 @@ def test_where_it_turns_is_told_for_each_state() -> None:
         "as configured: batching gains nothing at any length of compute, and costs up to 2.0 % elsewhere",
         f"{where} anything up to 4 × its uncontended prefetch, at most +30.0 %",
         f"{where} above 1.25 and below 1.70 × its uncontended prefetch, at most +30.0 %",
+        f"{where} about 1.25 × its uncontended prefetch, at most +30.0 %",
         f"{where} above 1.25 × its uncontended prefetch, at most +30.0 %",
         "its gain by window ÷ uncontended prefetch, as configured: 0.5: +30 %, 4: +0 %",
     ]
