@@ -31,7 +31,11 @@ AS_ASSUMED = Assumption("")
 ACTIVATIONS = Assumption("expert activations", (("compute.experts", "w4a16_mxfp4"),))
 """gpt-oss in MXFP4 with BF16 activations in place of FP8 ones."""
 
-_DISTURBED = ("power_slowdown", "product_slowdown", "memory_taken")
+_DISTURBED = {
+    "power_slowdown": "attention beside copies",
+    "product_slowdown": "products beside copies",
+    "memory_taken": "memory beside copies",
+}
 
 
 def uneven_ranks() -> Assumption:
@@ -45,20 +49,24 @@ def expert_loads() -> tuple[Assumption, ...]:
     return tuple(Assumption("load of the experts", (("compute.load", load),)) for load in LOADS if load != given)
 
 
+def undisturbed() -> Assumption:
+    """Copies take the least from every kind of kernel at once: three assumptions changed together, so in no range."""
+    return Assumption("undisturbed", tuple((_key(name), _interval(name)[0]) for name in _DISTURBED))
+
+
 def machine_assumptions() -> tuple[Assumption, ...]:
     """What copies take from kernels and from one another.
 
     Of windows of bytes in a batch's walk there is none: slices are simulated larger than they are, and in bytes they
     would differ; one source at a time and all of them are the two ends between which such windows lie.
     """
-    least = tuple((_key(name), _interval(name)[0]) for name in _DISTURBED)
     readers, both_ways = (
         Hypothesis(name, bounds=tuple((constant, LOW) for constant in constants))
         for name, constants in (("several readers cost a source", INCAST), ("most lost both ways", BOTH_WAYS))
     )
     walks = [Hypothesis(name, WALKS[name]) for name in ("1 source", "all sources")]
     return (
-        Assumption("kernels beside copies", least),
+        *(Assumption(shown, ((_key(name), _interval(name)[0]),)) for name, shown in _DISTURBED.items()),
         Assumption("several readers", hypothesis=readers),
         Assumption("both ways", hypothesis=both_ways),
         *(Assumption("sources in flight", hypothesis=walk, of="batched") for walk in walks),

@@ -24,6 +24,7 @@ class Ranged:
         low: The lowest value, with one assumption changed at a time.
         high: The highest.
         decides: The assumption that moves it most; empty if none does.
+        undisturbed: The prediction if copies took the least from every kind of kernel at once; None if not known.
     """
 
     value: float
@@ -31,6 +32,7 @@ class Ranged:
     low: float
     high: float
     decides: str
+    undisturbed: float | None = None
 
     @classmethod
     def exact(cls, value: float, changed: Iterable[tuple[str, float]] = ()) -> Ranged:
@@ -72,6 +74,8 @@ class PublishedRow:
         low: Lowest prediction over what is unmeasured, one assumption changed at a time.
         high: Highest.
         decides: The assumption that moves it most; empty if none of those that were changed does.
+        undisturbed: The prediction if copies took the least from every kind of kernel at once, which is in no range;
+            None where nothing was simulated.
         assumed: What had to be assumed to predict it.
         source: Where it was published.
     """
@@ -84,6 +88,7 @@ class PublishedRow:
     low: float
     high: float
     decides: str
+    undisturbed: float | None
     assumed: str
     source: str
 
@@ -103,6 +108,6 @@ def published_row(
 ) -> PublishedRow:
     """A row from a prediction as a ratio or in seconds; `%` and `ms` are shown times 100 and 1,000."""
     scale = {"x": 1.0, "%": 100.0, "ms": 1e3}[unit]
-    half = None if found.half_width is None else scale * found.half_width
+    half, alone = (None if one is None else scale * one for one in (found.half_width, found.undisturbed))
     values = scale * found.value, half, scale * found.low, scale * found.high
-    return PublishedRow(what, unit, published, *values, found.decides, assumed, source)
+    return PublishedRow(what, unit, published, *values, found.decides, alone, assumed, source)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from dwdp_sim.plan.kinds import BATCHED
-from dwdp_sim.published.assumptions import AS_ASSUMED, Assumption
+from dwdp_sim.published.assumptions import AS_ASSUMED, Assumption, undisturbed
 from dwdp_sim.published.cases import Case, scenario_of
 from dwdp_sim.published.row import Ranged
 from dwdp_sim.steps.dep import DepTimes
@@ -53,8 +55,10 @@ class Trials:
             case: Whose assumptions are changed.
             figure: One value a seed, under an assumption.
         """
-        changed = self.assumptions[case.model]
-        return Ranged.drawn(figure(AS_ASSUMED), [(one.name, figure(one)) for one in changed])
+        values, changed = figure(AS_ASSUMED), self.assumptions[case.model]
+        found = Ranged.drawn(values, [(one.name, figure(one)) for one in changed])
+        alone = figure(undisturbed())
+        return replace(found, undisturbed=found.value + float(np.mean(alone) - np.mean(values[: len(alone)])))
 
 
 def simulate(
@@ -77,7 +81,7 @@ def simulate(
     """
     keys: list[Key] = []
     for case in cases:
-        keys += [(case, one) for one in (AS_ASSUMED, *assumptions[case.model]) if _simulated(case, one)]
+        keys += [(case, one) for one in (AS_ASSUMED, undisturbed(), *assumptions[case.model]) if _simulated(case, one)]
     tasks = [(key, seed) for key in keys for seed in range(seeds if key[1] == AS_ASSUMED else changed_seeds)]
     found = run_replications(
         [(scenario_of(*key), seed) for key, seed in tasks], pool, lambda count: done(count, len(tasks))
