@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
@@ -30,7 +32,7 @@ def compose(config_name: str, schema: type, overrides: Sequence[str], folders: S
         ConfigError, HydraException, OmegaConfBaseException: It cannot be composed.
     """
     check_overrides(overrides, schema, folders)
-    with hydra.initialize_config_dir(folders[0], version_base="1.3"):
+    with _beside_a_job(), hydra.initialize_config_dir(folders[0], version_base="1.3"):
         try:
             config = hydra.compose(config_name, [*overrides, *search_path(folders)])
         except UnicodeDecodeError as error:
@@ -40,6 +42,16 @@ def compose(config_name: str, schema: type, overrides: Sequence[str], folders: S
         raise ConfigError("--config-name", config_name, "its defaults must name the schema first, as those in conf/ do")
     check_keys(config, schema)
     return config
+
+
+@contextmanager
+def _beside_a_job() -> Iterator[None]:
+    """Let Hydra compose even inside one of its own jobs, which it refuses otherwise; the job gets it back."""
+    running, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().hydra = running
 
 
 def config_folders(line: argparse.Namespace) -> list[str]:

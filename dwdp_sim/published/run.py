@@ -14,10 +14,12 @@ from rich.table import Table
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.json_rows import json_rows
 from dwdp_sim.base.terminal import plain_console, progress_line, say
-from dwdp_sim.published.rows import PublishedRow, published_rows
+from dwdp_sim.published.row import PublishedRow
+from dwdp_sim.published.rows import published_rows
 from dwdp_sim.steps.replications import workers
 
-_PLAIN_WIDTH = 140
+_PLAIN_WIDTH = 160
+_UNITS = {"x": "", "%": " %", "ms": " ms"}
 
 
 def run_published(folder: Path, processes: int | None, console: Console) -> None:
@@ -28,9 +30,9 @@ def run_published(folder: Path, processes: int | None, console: Console) -> None
         processes: Processes to use; None for one a core.
         console: Where to print.
     """
-    with workers(processes or os.cpu_count() or 1) as pool, progress_line(console, "parts") as show:
+    with workers(processes or os.cpu_count() or 1) as pool, progress_line(console, "runs") as show:
         rows = published_rows(pool, partial(show, "simulating"))
-    text = json_rows([asdict(row) | {"difference": row.difference} for row in rows], levels=1)
+    text = json_rows([asdict(row) | {"difference": row.difference, "in_range": row.in_range} for row in rows], levels=1)
     path = write_whole(folder / "published.json", lambda temporary: temporary.write_text(text, encoding="utf-8"))
     console = plain_console(console, _PLAIN_WIDTH)
     console.print(published_table(rows))
@@ -38,13 +40,26 @@ def run_published(folder: Path, processes: int | None, console: Console) -> None
 
 
 def published_table(rows: list[PublishedRow]) -> Table:
-    """The rows for people; differences of ratios and times in percent, of gains in points."""
-    table = Table(title="Published figures and what this model says", title_justify="left", box=box.SIMPLE_HEAD)
-    for heading in ("case", "published", "predicted", "± (95 %)", "difference", "assumed"):
-        table.add_column(heading, justify="left" if heading in ("case", "assumed") else "right")
+    """The rows for people; errors of ratios and times in percent, of gains in points."""
+    title = (
+        "Predicted and published. Ranges change one assumption at a time; *: the published figure lies inside.\n"
+        "Undisturbed: copies take the least from every kind of kernel at once, which is in no range."
+    )
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in ("case", "predicted", "± 95 %", "range", "undisturbed", "published", "error", "decided by"):
+        table.add_column(heading, justify="left" if heading in ("case", "decided by") else "right", no_wrap=True)
     for row in rows:
-        unit = {"x": "", "%": " %", "ms": " ms"}[row.unit]
-        difference = f"{row.difference:+.1f} points" if row.unit == "%" else f"{100 * row.difference:+.1f} %"
+        unit = _UNITS[row.unit]
         half = "" if row.half_width is None else f"{row.half_width:.2g}"
-        table.add_row(row.what, f"{row.published:g}{unit}", f"{row.predicted:.3g}{unit}", half, difference, row.assumed)
+        span = f"{_short(row.low)} to {_short(row.high)}" if row.low < row.high else ""
+        within = "*" if row.in_range else " "
+        error = f"{row.difference:+.1f} points" if row.unit == "%" else f"{100 * row.difference:+.1f} %"
+        published = f"{_short(row.published)}{unit} {within}"
+        alone = "" if row.undisturbed is None else _short(row.undisturbed)
+        table.add_row(row.what, f"{_short(row.predicted)}{unit}", half, span, alone, published, error, row.decides)
     return table
+
+
+def _short(value: float) -> str:
+    """Three digits, or one behind the point for what is above 10."""
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
