@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: predict test long-test stress lint types wheel-test validate-recorded figures notebooks reports docs hw-test benchmark lock clean
+.PHONY: predict test long-test stress lint types wheel-test validate-recorded figures published notebooks reports docs hw-test benchmark lock clean
 
 # The main job: DeepSeek-R1, one layer, four ranks of a GB200 NVL72, default against batched.
 predict: .venv/ready
@@ -52,6 +52,11 @@ figures: .venv/ready
 	$(BIN)/python docs/figures/validate.py
 	$(BIN)/python docs/figures/measured_cases.py
 	$(BIN)/python docs/figures/render.py
+
+# Every published figure predicted anew, six to nine minutes on two cores: after kernels, constants or the simulator have changed.
+published: .venv/ready
+	$(BIN)/dwdp-sim workload=published hydra.run.dir=build/published
+	cp build/published/published.json docs/data/published.json
 
 # Every notebook, run from its script, two at a time: build/notebooks/NAME.ipynb with what it shows.
 notebooks: .venv/ready

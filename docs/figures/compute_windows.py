@@ -11,7 +11,7 @@ from wording import cells, percent
 from dwdp_sim.job.groups import build_model
 from dwdp_sim.job.presets import preset
 from dwdp_sim.model.moe import MoEModel
-from dwdp_sim.published.rows import PREFETCH_S, roofline_rows
+from dwdp_sim.published.roofline import PREFETCH_S, roofline_rows
 from dwdp_sim.steps.compute import read_peaks
 from dwdp_sim.steps.dep import DepTimes, dep_layer, dep_step
 from dwdp_sim.steps.requests import Chunk, RequestLoad, Step, draw_steps
@@ -30,8 +30,8 @@ def figures() -> dict[str, str]:
     draws = [_variation(model, peaks, ratio, tokens) for ratio, tokens in _SETTINGS]
     tokens_vary = [f"{100 * tokens:.0f}" for _, tokens, _ in draws]
     return {
-        "compute_over_prefetch": cells(*(text for what, text in ours.items() if what.startswith("compute"))),
-        "dep_over_dwdp": cells(*(text for what, text in ours.items() if what.startswith("DEP"))),
+        "compute_over_prefetch": cells(*(text for what, text in ours.items() if what.startswith("roofline: compute"))),
+        "dep_over_dwdp": cells(*(text for what, text in ours.items() if what.startswith("roofline: DEP"))),
         "hidden_from": f"{_hidden_from(model, peaks):,}",
         "steps_drawn": f"{_RANKS * _STEPS * _SEEDS:,}",
         "tokens_vary": f"{', '.join(tokens_vary[:-1])} and {tokens_vary[-1]} %",

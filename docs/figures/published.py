@@ -1,29 +1,52 @@
-"""What the model says of published figures about DWDP that need no long simulation."""
+"""Published figures about DWDP and what the model says of them: docs/data/published.json, made by `make published`."""
 
 from __future__ import annotations
 
 import json
+import re
+from typing import Any
 
 from rows import ROOT
+from wording import cells
 
-from dwdp_sim.published.rows import roofline_rows, synchronization_rows
+_UNITS = {"x": "", "%": " %", "ms": " ms"}
+DATA = ROOT / "docs/data/published.json"
 
 
 def figures() -> dict[str, str]:
-    """Ratios by input length, DEP's waiting, and a layer's default copies."""
-    found: dict[str, list[str]] = {"share": [], "dep": []}
-    for row in roofline_rows():
-        found["share" if row.what.startswith("compute") else "dep"].append(f"{row.predicted:.3f}")
-    (waiting,) = synchronization_rows()
-    lines = (ROOT / "docs/data/evidence.jsonl").read_text(encoding="utf-8").splitlines()
-    (layer,) = (
-        row
-        for row in map(json.loads, lines)
-        if (row["kind"], row.get("row"), row.get("hypothesis"))
-        == ("figure", "gb200x4_dwdp_default_peer_copy_layer", "as configured")
-    )
+    """One for each published figure, as cells of a table row; and what the page's text says of some of them."""
+    rows = {_name(row["what"]): row for row in json.loads(DATA.read_text(encoding="utf-8"))}
+    mitigation = rows["batched_over_default_16384_tokens_0_5"]
+    unmitigated = rows["batched_over_default_32768_tokens_0_5"]
     return {
-        **{name: " / ".join(values) for name, values in found.items()},
-        "waiting": f"{waiting.predicted:.0f} %",
-        "peer_copy": f"{layer['predicted']:.2f} ± {layer['spread']:.2f} ms",
+        **{name: _cells(row) for name, row in rows.items()},
+        "dense_error": f"{100 * rows['dep4_dense_gemm']['difference']:+.0f} %",
+        "synchronisation_ms": f"{rows['dep4_synchronisation']['predicted']:.0f} ms",
+        "synchronisation_most_ms": f"{rows['dep4_synchronisation']['high']:.0f} ms",
+        "synchronisation_published_ms": f"{rows['dep4_synchronisation']['published']:.0f} ms",
+        "sglang_8k": f"{rows['dwdp_over_dep_sglang_isl_8192']['predicted']:.0f} %",
+        "sglang_8k_published": f"{rows['dwdp_over_dep_sglang_isl_8192']['published']:.0f} %",
+        "mitigation_span": f"{mitigation['high'] - mitigation['low']:.1f}",
+        "mitigation_undisturbed": f"{mitigation['undisturbed']:.1f} %",
+        "unmitigated": f"{unmitigated['predicted']:+.1f} %",
+        "unmitigated_published": f"{unmitigated['published']:+.1f} %",
     }
+
+
+def _name(what: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", what.lower()).strip("_")
+
+
+def _cells(row: dict[str, Any]) -> str:
+    """Predicted, range, published, error, and the assumption that decides."""
+    unit = _UNITS[row["unit"]]
+    span = f"{_number(row['low'])} to {_number(row['high'])}{unit}" if row["low"] < row["high"] else ""
+    points = row["unit"] == "%"
+    error = f"{row['difference']:+.1f} points" if points else f"{100 * row['difference']:+.1f} %"
+    return cells(
+        f"{_number(row['predicted'])}{unit}", span, f"{_number(row['published'])}{unit}", error, row["decides"]
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
