@@ -66,14 +66,14 @@ def test_the_shown_rows_are_what_is_predicted_now() -> None:
 
 
 @pytest.mark.parametrize("case", [*(isl_case(isl) for isl in BY_ISL), *sglang_cases()])
-def test_windows_alone_say_that_dwdp_is_faster_where_that_was_published(case: Case) -> None:
+def test_undisturbed_windows_say_that_dwdp_is_faster_where_that_was_published(case: Case) -> None:
     scenario = scenario_of(case)
     drawn = draw(scenario, 0)
     windows, counted = drawn.windows, slice(scenario.workload.warmup, None)
-    layers_s = windows.before_s * windows.before_slowdown + windows.moe_s  # copies end before the MoE block
-    step_s = (windows.lead_s + layers_s.sum(axis=2))[:, counted].mean()
-    (dep,) = dep_baseline(scenario, [drawn]) or ()
-    assert dep.total_s > step_s
+    step_s = (windows.lead_s + (windows.before_s + windows.moe_s).sum(axis=2))[:, counted].mean()
+    dep = dep_baseline(scenario, [drawn])
+    assert dep is not None
+    assert dep[0].total_s > step_s
 
 
 def test_a_range_compares_an_assumption_with_the_same_seeds() -> None:

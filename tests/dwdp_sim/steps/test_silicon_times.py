@@ -9,7 +9,9 @@ import pytest
 
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.constant import ConstantConfig
+from dwdp_sim.silicon.experts import hottest_rank
 from dwdp_sim.silicon.operation import seconds_of
+from dwdp_sim.silicon.tables import Tables
 from dwdp_sim.steps.compute import build_windows, compute_times, on_machine
 from dwdp_sim.steps.compute_times import lead_s
 from dwdp_sim.steps.dep import dep_layer, dep_step
@@ -81,6 +83,12 @@ def test_under_dep_all_ranks_wait_for_the_one_with_the_most_loaded_experts() -> 
     waited_s = uneven.synchronization_s - even.synchronization_s
     assert waited_s == pytest.approx(0.25 * times().routed_share_s([14_000] * 4), rel=1e-12)
     assert even.synchronization_s == pytest.approx(0.0, abs=1e-12)
+
+
+def test_the_hottest_of_four_ranks_takes_what_the_page_says() -> None:
+    tables = Tables.presets().on("gb200", "trtllm")
+    assert hottest_rank(tables, R1, 8000, 4, "power_law_1.01") == pytest.approx(1.25, abs=0.005)
+    assert hottest_rank(tables, R1, 8000, 4, "power_law_1.2") > 2.0
 
 
 def test_one_rank_alone_computes_under_dep_what_it_computes_under_dwdp() -> None:
