@@ -14,6 +14,7 @@ from dwdp_sim.fabric.hypotheses import Variant
 from dwdp_sim.fabric.lower_bound import lower_bound_s
 from dwdp_sim.results.summary import Span
 from dwdp_sim.results.summary_head import LayerHead, MemoryBytes
+from dwdp_sim.silicon.operation import Operation
 from dwdp_sim.steps.bubbles import Bubble
 from dwdp_sim.steps.compute import compute_times
 from dwdp_sim.steps.contention import Contention
@@ -78,23 +79,6 @@ class DepSummary:
 
 
 @dataclass(frozen=True)
-class KernelRow:
-    """One operation of a layer and what its time rests on; the fields after `kind` are those of `KernelTime`."""
-
-    operation: str
-    kind: str
-    seconds: float
-    low_s: float
-    high_s: float
-    table: str
-    version: str
-    kernel: str
-    dtype: str
-    how: str
-    outside: float
-
-
-@dataclass(frozen=True)
 class StepsSummary:
     """The prediction of forward steps.
 
@@ -126,7 +110,7 @@ class StepsSummary:
     worst_bubbles: list[Bubble]
     assumed_constants: list[str]
     compute: str
-    kernels: list[KernelRow]
+    kernels: Sequence[Operation]
     wall_s: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -145,7 +129,7 @@ class StepsSummary:
             estimates = {"iteration_s": _as_dict(self.dep.iteration_s), "gain": _as_dict(self.dep.gain)}
             found["dep"] = asdict(self.dep) | estimates
         if self.kernels:
-            found["kernels"] = [asdict(row) for row in self.kernels]
+            found["kernels"] = [{"operation": one.name, "kind": one.kind, **asdict(one.time)} for one in self.kernels]
         return found | {
             "worst_bubbles": [asdict(bubble) for bubble in self.worst_bubbles],
             "assumed_constants": self.assumed_constants,
@@ -154,13 +138,12 @@ class StepsSummary:
         }
 
 
-def kernel_rows(scenario: Scenario, drawn: Draw) -> list[KernelRow]:
-    """Return what the windows rest on; nothing unless they are made of measured kernels."""
+def _kernels(scenario: Scenario, drawn: Draw) -> Sequence[Operation]:
+    """What the windows rest on; nothing unless they are made of measured kernels."""
     times = compute_times(scenario.workload.compute, scenario.model)
     if not isinstance(times, SiliconTimes):
-        return []
-    operations = times.operations(drawn.steps[0][scenario.workload.warmup], scenario.model.num_dense_layers)
-    return [KernelRow(one.name, one.kind, **asdict(one.time)) for one in operations]
+        return ()
+    return times.operations(drawn.steps[0][scenario.workload.warmup], scenario.model.num_dense_layers)
 
 
 def _as_dict(estimate: Estimate) -> dict[str, float | None]:
@@ -192,7 +175,7 @@ def summarize_steps(head: LayerHead, memory: MemoryBytes, scenario: Scenario, re
         worst_bubbles=result.bubbles,
         assumed_constants=[*scenario.constants.assumed, *_assumed_compute(scenario)],
         compute=scenario.workload.compute.name,
-        kernels=kernel_rows(scenario, first.drawn),
+        kernels=_kernels(scenario, first.drawn),
         wall_s=result.wall_s,
     )
 

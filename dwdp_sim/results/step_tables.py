@@ -14,9 +14,10 @@ from dwdp_sim.base.estimate import Estimate
 from dwdp_sim.base.terminal import plain_console, say
 from dwdp_sim.base.units import format_percent, format_seconds
 from dwdp_sim.results.step_rows import bubbles_table, ranks_table
-from dwdp_sim.results.step_summary import IterationResult, KernelRow, StepsSummary
+from dwdp_sim.results.step_summary import IterationResult, StepsSummary
 from dwdp_sim.results.summary import Span
 from dwdp_sim.results.tables import assumed_line, files_line, memory_line
+from dwdp_sim.silicon.operation import Operation, seconds_of
 from dwdp_sim.steps.scenario import FIGURES, Scenario
 
 _BUBBLES_SHOWN = 5
@@ -106,22 +107,23 @@ def _comparisons(summary: StepsSummary) -> list[str]:
     return lines
 
 
-def _kernels_line(kernels: Sequence[KernelRow]) -> str:
+def _kernels_line(kernels: Sequence[Operation]) -> str:
     """What a layer's time rests on, by share of it, and what lies beyond the tables."""
-    whole_s = math.fsum(row.seconds for row in kernels)
+    whole_s = seconds_of(kernels)
     shares = {
-        how: math.fsum(row.seconds for row in kernels if row.how == how) / whole_s
-        for how in dict.fromkeys(row.how for row in kernels)
+        how: seconds_of(one for one in kernels if one.time.how == how) / whole_s
+        for how in dict.fromkeys(one.time.how for one in kernels)
     }
-    beyond = [_beyond(row) for row in kernels if row.how in ("held", "neighbour")]
+    beyond = [_beyond(one) for one in kernels if one.time.how in ("held", "neighbour")]
     worth = {how: share for how, share in shares.items() if share >= _WORTH_SAYING}
     parts = ", ".join(f"{format_percent(share, digits=0)} {how}" for how, share in worth.items())
     return f"a layer's kernels: {parts}" + (f"; beyond the tables: {', '.join(beyond)}" if beyond else "")
 
 
-def _beyond(row: KernelRow) -> str:
-    far = f", {row.outside:.3g} × the last row" if row.how == "held" else ""
-    return f"{row.operation} ({row.how}{far})"
+def _beyond(operation: Operation) -> str:
+    time = operation.time
+    far = f", {time.outside:.3g} × the last row" if time.how == "held" else ""
+    return f"{operation.name} ({time.how}{far})"
 
 
 def _count(value: float) -> str:
