@@ -1,8 +1,8 @@
 """Whether kernels of torch on one GPU take what the measured tables say: products, attention, routed experts.
 
-Products in BF16 and, quantising included, in FP8; causal attention of cuDNN; routed experts in BF16 with evenly loaded experts,
-from the choice of the experts to the sum of their outputs. Inputs are random. The tables hold the kernels of two engines,
-so that each time stands beside two expectations; nothing is fitted.
+Products in BF16 and, quantising included, in FP8; causal attention of cuDNN; evenly loaded routed experts in BF16, from
+the choice of the experts to the sum of their outputs. Inputs are random. The tables hold kernels of two engines: each
+time stands beside two expectations, and nothing is fitted.
 
     python studies/kernels.py expect h200 measurements/predictions/h200_kernels.json
     python studies/kernels.py measure measurements/h200_kernels.json      (needs one GPU and torch, half a minute)

@@ -25,6 +25,7 @@ import main_job
 import odd_allocations
 import published
 import telling
+import torch_kernels
 import validations
 import witness
 from rows import ROOT
@@ -40,6 +41,7 @@ _TOPICS = (
     odd_allocations,
     published,
     telling,
+    torch_kernels,
     validations,
     witness,
 )
