@@ -36,6 +36,9 @@ wheel-test: .venv/ready
 	mkdir build/wheel-test/empty
 	cd build/wheel-test/empty && ../bin/dwdp-sim model=deepseek_v3_lite_nvfp4 hydra.run.dir=one
 	cd build/wheel-test/empty && ../bin/dwdp-sim -m strategy=default,ring hydra.sweep.dir=two > /dev/null
+	cd build/wheel-test/empty && ../bin/dwdp-sim workload=iteration compute=silicon workload.range=false workload.replications=1 \
+		model=deepseek_v3_lite_nvfp4 hydra.run.dir=three > /dev/null
+	grep -q '"how": "interpolated"' build/wheel-test/empty/three/summary.json
 	test -s build/wheel-test/empty/one/summary.json && test -s build/wheel-test/empty/two/1/summary.json
 	$(BIN)/python -m tests.recipe build/wheel-test/own
 	grep -v ^dwdp-hw build/wheel-test/own/run.sh > build/wheel-test/own/simulate.sh # measuring needs torch
