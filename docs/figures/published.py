@@ -10,16 +10,24 @@ from rows import ROOT
 from wording import cells
 
 _UNITS = {"x": "", "%": " %", "ms": " ms"}
+_ITERATIONS = ("dep4_iteration", "dwdp4_iteration")
 DATA = ROOT / "docs/data/published.json"
 
 
 def figures() -> dict[str, str]:
     """One for each published figure, as cells of a table row; and what the page's text says of some of them."""
     rows = {_name(row["what"]): row for row in json.loads(DATA.read_text(encoding="utf-8"))}
+    gains = [row for name, row in rows.items() if row["unit"] == "%" and "_over_" in name and "sglang" not in name]
     mitigation = rows["batched_over_default_16384_tokens_0_5"]
     unmitigated = rows["batched_over_default_32768_tokens_0_5"]
     return {
         **{name: _cells(row) for name, row in rows.items()},
+        "gains": str(len(gains)),
+        "gains_off": f"{max(abs(row['difference']) for row in gains):.1f}",
+        "iterations_off": f"{100 * max(abs(rows[name]['difference']) for name in _ITERATIONS):.0f} %",
+        "mitigation": f"{mitigation['predicted']:+.1f} %",
+        "mitigation_published": f"{mitigation['published']:+.1f} %",
+        "mitigation_range": f"{mitigation['low']:.0f} to {mitigation['high']:.0f} %",
         "dense_error": f"{100 * rows['dep4_dense_gemm']['difference']:+.0f} %",
         "synchronisation_ms": f"{rows['dep4_synchronisation']['predicted']:.0f} ms",
         "synchronisation_most_ms": f"{rows['dep4_synchronisation']['high']:.0f} ms",
