@@ -47,13 +47,11 @@ def source_lines(found: Mapping[str, list[str]], compute: ComputeConfig) -> list
     order = ("measured", "public", "vendor", "assumed")
     lines = [f"{kind}: {', '.join(found[kind])}" for kind in order if kind in found]
     if compute.kind == "silicon":
-        lines.append(
-            f"compute silicon: measured kernels of {compute.backend} on {compute.gpu}, with what copies take away"
-        )
+        lines.append(f"compute silicon: measured kernels of {compute.backend} on {compute.gpu}, slower beside copies")
     elif compute.kind == "roofline":
         lines.append(
             f"compute {compute.name}: a lower bound. Real windows are longer, and gains then smaller; "
-            "give your own: compute=constant compute.window_s=…"
+            "take compute=silicon, or give your own: compute=constant compute.window_s=…"
         )
     else:
         lines.append(f"compute {compute.kind}: your windows")

@@ -1,4 +1,6 @@
-"""Published figures of DWDP beside the predictions of this model. Nothing is fitted to any of these figures.
+"""Published figures of DWDP beside the predictions of this model. No constant is fitted to any of them.
+
+Four choices were made knowing some of them, which docs/iteration.md names: formats, ranks, and what copies take away.
 
 Of the two sources three things are not predicted: the time to the first token, which depends on queues; the iteration
 in which the pulled experts are copied once more; and the figures that the model takes as its inputs.

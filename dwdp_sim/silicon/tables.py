@@ -118,7 +118,9 @@ class Kernels:
         Raises:
             ConfigError: Always.
         """
-        allowed = f"no measured {op} of {what} on {self.gpu.name} with {self.backend}; use a roofline (compute=sol)"
+        allowed = (
+            f"no measured {op} of {what} on {self.gpu.name} with {self.backend}; use a roofline (compute=roofline_…)"
+        )
         raise ConfigError("compute.tables", self.tables.origin, allowed)
 
 

@@ -1,5 +1,4 @@
-"""The published breakdown of an iteration, DeepSeek-R1 NVFP4 on four GB200s, against measured kernels; nothing is
-fitted.
+"""The published breakdown of an iteration, DeepSeek-R1 NVFP4 on four GB200s, against measured kernels.
 
 Inputs uniform in 0.8 to 1 times 8,192 tokens, 32,768 tokens a step (TensorRT-LLM's blog 19 and arXiv 2604.01621), in
 milliseconds. Two formats follow from bounds on the published rows: BF16 projections would take longer at the GPU's
