@@ -24,11 +24,13 @@ from dwdp_sim.advice.sensitivity import (
 from dwdp_sim.advice.trials import Baseline, Trial, Trials
 from dwdp_sim.advice.window_ratio import Load, measure_load
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis, distinct, hypotheses, samples
+from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, EXTREME_WALKS, Hypothesis, distinct, hypotheses, samples
 from dwdp_sim.job.job import Job, StepsJob
 from dwdp_sim.plan.engines import CONTENTION_OPT_SLICE_BYTES
 from dwdp_sim.plan.strategy import StrategyKind
 from dwdp_sim.plan.strategy_file import load_kind
+from dwdp_sim.steps.requests import Step
+from dwdp_sim.steps.window_hypotheses import window_hypotheses
 
 _LARGE_SLICE_BYTES = 32 * 2**20
 _FEWER_SEEDS = 3  # for host time and placements, whose differences are large
@@ -124,7 +126,7 @@ def advise(
     runner = Trials(baseline, pool, lambda done, of: progress(part[0], done, of))
     seeds, layers = effort.seeds, effort.screen_layers
     few = seeds[:_FEWER_SEEDS]
-    states = possible_states(baseline, current, effort.samples)
+    states = possible_states(baseline, current, effort.samples, job.first.steps[0][0])
     load = measure_load(baseline, current.strategy, seeds)
     findings = search(runner, current, states, effort, also)
     default, batched = pair(current)
@@ -155,19 +157,24 @@ def current_candidate(job: StepsJob) -> Candidate:
     return Candidate(job.layer.strategy, job.scenario.workload.carry_over)
 
 
-def possible_states(baseline: Baseline, current: Candidate, draws: int = 0) -> list[Hypothesis]:
+def possible_states(
+    baseline: Baseline, current: Candidate, draws: int = 0, step: Step | None = None
+) -> list[Hypothesis]:
     """Return the hypotheses that default and batched copies can tell apart, the configured one first, then draws.
 
     Args:
         baseline: The user's configuration.
         current: What the user runs.
         draws: Of constants from their intervals, where some have one from a fit.
+        step: What a step processes, where hypotheses about its kernels are wanted as well.
     """
     programs = [baseline.scenario(Trial(candidate.strategy)).program for candidate in pair(current)]
-    chosen = distinct(hypotheses(baseline.cluster, baseline.options), programs, baseline.cluster, baseline.options)
+    machines = hypotheses(baseline.cluster, baseline.options)
+    kernels = window_hypotheses(baseline.workload.compute, baseline.model, step, machines) if step else []
+    chosen = distinct([*machines, *kernels], programs, baseline.cluster, baseline.options)
     return chosen + samples(baseline.cluster, draws, used_constants(baseline, current))
 
 
 def telling_states(states: Sequence[Hypothesis]) -> list[Hypothesis]:
     """Return the configured state and the two extremes of the gain of batching: one source in flight, and all."""
-    return [AS_CONFIGURED, *(state for state in states if state.name in ("1 source; fair", "all sources; fair"))]
+    return [AS_CONFIGURED, *(state for state in states if state.name in EXTREME_WALKS)]

@@ -49,9 +49,10 @@ def source_lines(found: Mapping[str, list[str]], compute: ComputeConfig) -> list
     if compute.kind == "silicon":
         lines.append(f"compute silicon: measured kernels of {compute.backend} on {compute.gpu}, slower beside copies")
     elif compute.kind == "roofline":
+        why = f" (measured kernels lack it: {compute.fallback})" if compute.fallback else ""
         lines.append(
-            f"compute {compute.name}: a lower bound. Real windows are longer, and gains then smaller; "
-            "take compute=silicon, or give your own: compute=constant compute.window_s=…"
+            f"compute {compute.name}: a lower bound{why}. Real windows are longer, and gains then smaller; "
+            "give your own: compute=constant compute.window_s=…"
         )
     else:
         lines.append(f"compute {compute.kind}: your windows")

@@ -18,6 +18,7 @@ from dwdp_sim.steps.coarse_plan import SLICES_A_PULL, CoarsePlan, coarse_constan
 from dwdp_sim.steps.compute import ComputeConfig
 from dwdp_sim.steps.scenario import Scenario, draw, figures
 from dwdp_sim.steps.simulate_steps import simulate_steps
+from dwdp_sim.steps.window_hypotheses import with_settings
 from dwdp_sim.steps.workload import StepsWorkload
 
 
@@ -144,7 +145,7 @@ class Baseline:
         if trial.host is not None:
             workload = replace(workload, ahead=trial.host.ahead)
         if trial.windows is None:
-            return workload
+            return replace(workload, compute=with_settings(workload.compute, trial.state.compute))
         compute = ComputeConfig(
             kind="constant",
             name="constant",

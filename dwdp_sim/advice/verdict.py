@@ -43,7 +43,7 @@ def _today(findings: Findings) -> str:
         return (
             f"Nothing to choose today: {current.candidate.strategy.implementation} offers its default copies only. "
             f"A batched path would give {percent(batched)} tokens a second ({percent_range(batched)} over what is not "
-            "known of the machine)."
+            "known)."
         )
     name = _switch(today.candidate)
     if today is current:
@@ -60,7 +60,7 @@ def _today(findings: Findings) -> str:
     return (
         f"Take {name}: a forward step takes {format_seconds(today.iteration.mean)} instead of "
         f"{format_seconds(current.iteration.mean)}, {percent(today)} tokens a second, {percent_range(today)} over what "
-        "is not known of the machine."
+        "is not known."
     )
 
 

@@ -17,7 +17,6 @@ from dwdp_sim.advice.provenance import evidence
 from dwdp_sim.advice.search import Effort
 from dwdp_sim.advice.trials import Baseline
 from dwdp_sim.advice.verdict import verdict
-from dwdp_sim.api.presets import load_cluster
 from dwdp_sim.api.shown import html_of
 from dwdp_sim.api.steps import steps_job, workload_of
 from dwdp_sim.base.errors import ConfigError
@@ -104,7 +103,7 @@ def advise(
     strategy: str | Path | Strategy | StrategyKind = "default",
     dwdp_size: int = 4,
     placement: Placement | None = None,
-    compute: str | Path | ComputeConfig | None = None,
+    compute: str | Path | ComputeConfig = "auto",
     load: RequestLoad | None = None,
     workload: StepsWorkload | None = None,
     options: FabricOptions | None = None,
@@ -132,7 +131,7 @@ def advise(
         strategy=strategy,
         dwdp_size=dwdp_size,
         placement=placement,
-        workload=workload or workload_of(compute, load, load_cluster(cluster)),
+        workload=workload or workload_of(compute, load),
         options=options,
         issue_mode="queued",
         seed=seed,

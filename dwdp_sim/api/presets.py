@@ -84,20 +84,14 @@ def load_strategy(strategy: str | Path | Strategy | StrategyKind) -> Strategy:
     return build_strategy(cast(StrategyConfig, _read_group("strategy", strategy, StrategyConfig)))
 
 
-def load_compute(compute: str | Path | ComputeConfig | None, cluster: Cluster | None = None) -> ComputeConfig:
-    """How long layers compute: from a name, from a file, as it is, or a roofline of the cluster's GPU if unset.
+def load_compute(compute: str | Path | ComputeConfig) -> ComputeConfig:
+    """How long layers compute: from a name, from a file, or as it is.
 
     Raises:
-        ConfigError: There is no such preset, or none for this kind of GPU.
+        ConfigError: There is no such preset.
     """
     if isinstance(compute, ComputeConfig):
         return compute
-    if compute is None:
-        gpu = cluster.gpu if cluster else ""
-        compute = f"roofline_{gpu.lower()}"
-        if compute not in presets("compute"):
-            ours = ", ".join(name for name in presets("compute") if name.startswith("roofline"))
-            raise ConfigError("compute", "missing", f"no preset is for {gpu or 'this cluster'}; give one of {ours}")
     return cast(ComputeConfig, _read_group("compute", compute, ComputeConfig))
 
 

@@ -12,6 +12,7 @@ from dwdp_sim.base.estimate import Estimate, paired_gain
 from dwdp_sim.base.units import format_seconds
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.job.compute_on_machine import on_machine
 from dwdp_sim.job.job import StepsJob
 from dwdp_sim.job.make import make_steps_job
 from dwdp_sim.model.moe import MoEModel
@@ -19,7 +20,7 @@ from dwdp_sim.model.placement import Placement
 from dwdp_sim.plan.strategy import Strategy, StrategyKind
 from dwdp_sim.results.predict_steps import predict_iteration, summary_of_steps
 from dwdp_sim.results.step_summary import IterationResult, StepsSummary
-from dwdp_sim.steps.compute import ComputeConfig, on_machine
+from dwdp_sim.steps.compute import ComputeConfig
 from dwdp_sim.steps.requests import RequestLoad
 from dwdp_sim.steps.scenario import FIGURES
 from dwdp_sim.steps.workload import StepsWorkload
@@ -107,7 +108,7 @@ def predict_steps(
     strategy: str | Path | Strategy | StrategyKind = "batched",
     dwdp_size: int = 4,
     placement: Placement | None = None,
-    compute: str | Path | ComputeConfig | None = None,
+    compute: str | Path | ComputeConfig = "auto",
     load: RequestLoad | None = None,
     workload: StepsWorkload | None = None,
     options: FabricOptions | None = None,
@@ -125,7 +126,8 @@ def predict_steps(
         strategy: How layers are pulled: a preset's name, a file (`load_strategy`), or an object.
         dwdp_size: Ranks of the group.
         placement: Which rank holds which experts; evenly, without overlap, if unset. Overrides `dwdp_size`.
-        compute: How long layers compute: a preset's name, a file, or an object; if unset, a roofline of the GPU.
+        compute: How long layers compute: a preset's name, a file, or an object; `auto` is measured kernels, or
+            a roofline where there are none.
         load: Which requests arrive; inputs of 8,192 tokens, at most 16,384 tokens a step if unset.
         workload: Steps, slots and the host, with a `compute` and a `load` of its own, instead of these two.
         options: Alternatives of the contention model.
@@ -144,7 +146,7 @@ def predict_steps(
         strategy=strategy,
         dwdp_size=dwdp_size,
         placement=placement,
-        workload=workload or workload_of(compute, load, load_cluster(cluster)),
+        workload=workload or workload_of(compute, load),
         options=options,
         issue_mode=issue_mode,
         seed=seed,
@@ -153,11 +155,9 @@ def predict_steps(
     return StepsPrediction(job, result, summary_of_steps(job, result, ""))
 
 
-def workload_of(
-    compute: str | Path | ComputeConfig | None, load: RequestLoad | None, cluster: Cluster
-) -> StepsWorkload:
+def workload_of(compute: str | Path | ComputeConfig, load: RequestLoad | None) -> StepsWorkload:
     """Forward steps with these compute windows and requests, everything else as by default."""
-    return StepsWorkload(compute=load_compute(compute, cluster), load=load or RequestLoad())
+    return StepsWorkload(compute=load_compute(compute), load=load or RequestLoad())
 
 
 def steps_job(
@@ -174,10 +174,11 @@ def steps_job(
 ) -> StepsJob:
     """Forward steps from names, files or objects. Arguments as of `predict_steps`."""
     shape, machine, chosen = load_model(model), load_cluster(cluster), load_strategy(strategy)
-    compute = on_machine(workload.compute, machine.gpu, chosen.implementation)
+    placed = placement or Placement.create(shape.num_experts, dwdp_size)
+    compute = on_machine(workload.compute, shape, placed.dwdp_size, machine.gpu, chosen.implementation)
     return make_steps_job(
         shape,
-        placement or Placement.create(shape.num_experts, dwdp_size),
+        placed,
         chosen,
         machine,
         replace(workload, compute=compute),

@@ -39,6 +39,7 @@ class Hypothesis:
         options: Options of the fabric by name, with their values.
         bounds: Constants that stand at the `LOW` or `HIGH` end of their interval.
         sample: Number of a draw of every constant from its interval, if it has one.
+        compute: Settings of the compute windows, in forward steps; see `window_hypotheses`.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Hypothesis:
     options: Settings = ()
     bounds: tuple[tuple[str, int], ...] = ()
     sample: int | None = None
+    compute: Settings = ()
 
     def machine(self, cluster: Cluster, options: FabricOptions, seed: int = 0) -> tuple[Cluster, FabricOptions]:
         """The cluster and the options if the hypothesis holds.
@@ -100,6 +102,9 @@ WALKS: Mapping[str, Settings] = {
 
 SHARINGS: Mapping[str, Settings] = {name: (("sharing", name),) for name in ("fair", "equal")}
 """How a source may serve several readers."""
+
+EXTREME_WALKS = ("1 source; fair", "all sources; fair")
+"""The two hypotheses between which the gain of batching is furthest apart."""
 
 FIFO = Hypothesis("fifo sources", options=(("sharing", "fifo"),))
 """A source that serves one copy at a time; excluded: eight H20s that pull in ascending order would be twice as fast."""
@@ -160,11 +165,13 @@ class Variant:
         hypotheses: Their names.
         constants: From the cluster as they have it.
         options: As they have them.
+        compute: Settings of the compute windows.
     """
 
     hypotheses: tuple[str, ...]
     constants: FabricConstants
     options: FabricOptions
+    compute: Settings = ()
 
 
 def variants(
@@ -193,10 +200,9 @@ def variants(
     for hypothesis in chosen:
         machine, alternatives = hypothesis.machine(cluster, options, seed)
         constants = constants_for(machine, program, alternatives, in_steps=in_steps)
-        key = _told_apart(constants, alternatives, program)
-        known = found.get(key)
-        names = (*known.hypotheses, hypothesis.name) if known else (hypothesis.name,)
-        found[key] = replace(known, hypotheses=names) if known else Variant(names, constants, alternatives)
+        key = _told_apart(constants, alternatives, program), hypothesis.compute
+        known = found.get(key) or Variant((), constants, alternatives, hypothesis.compute)
+        found[key] = replace(known, hypotheses=(*known.hypotheses, hypothesis.name))
     return list(found.values())
 
 
@@ -210,7 +216,7 @@ def distinct(
         key = tuple(
             _told_apart(constants_for(machine, program, alternatives), alternatives, program) for program in programs
         )
-        found.setdefault(key, hypothesis)
+        found.setdefault((key, hypothesis.compute), hypothesis)
     return list(found.values())
 
 

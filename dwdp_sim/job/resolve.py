@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.job.compute_on_machine import on_machine
 from dwdp_sim.job.groups import build_model, build_placement, build_strategy
 from dwdp_sim.job.schema import AttentionConfig, ModelConfig, SimConfig
 from dwdp_sim.job.trtllm_file import read_dwdp_block
 from dwdp_sim.model.huggingface import read_shape
 from dwdp_sim.plan.engines import CONTENTION_OPT_SLICE_BYTES
 from dwdp_sim.plan.kinds import BATCHED, DEFAULT
-from dwdp_sim.steps.compute import on_machine
 
 _LAYER_KINDS = ("layer", "iteration", "published")  # of a workload; a replay pulls no layer
 Tree = TypeVar("Tree", bound=SimConfig)
@@ -28,7 +28,7 @@ def resolve(config: Tree, explicit: Set[str] = frozenset()) -> Tree:
     """Return the configuration with everything filled in; `config` stays as it is.
 
     Sizes, strategy and model come from a TensorRT-LLM or Hugging Face file where one is named, unset sizes of the group
-    from the model's experts, and the slice is bytes afterwards.
+    from the model's experts, compute times from what is known of the cluster's GPU, and the slice is bytes afterwards.
 
     Args:
         config: As composed. A resolved one comes back equal.
@@ -41,7 +41,8 @@ def resolve(config: Tree, explicit: Set[str] = frozenset()) -> Tree:
         return replace(config)
     config = _with_trtllm_yaml(config, explicit)
     group = resolve_model(config.model, explicit)
-    placement = build_placement(config.dwdp, build_model(group))
+    model = build_model(group)
+    placement = build_placement(config.dwdp, model)
     dwdp = replace(
         config.dwdp,
         num_experts_per_worker=placement.num_experts_per_worker,
@@ -49,7 +50,9 @@ def resolve(config: Tree, explicit: Set[str] = frozenset()) -> Tree:
     )
     built = build_strategy(config.strategy)
     strategy = replace(config.strategy, name=built.name, slice_bytes=built.slice_bytes)
-    compute = on_machine(config.compute, config.cluster.gpu, built.implementation)
+    compute = config.compute
+    if config.workload.kind == "iteration":
+        compute = on_machine(compute, model, placement.dwdp_size, config.cluster.gpu, built.implementation)
     return replace(config, model=group, dwdp=dwdp, strategy=strategy, compute=compute)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, BOTH_WAYS, INCAST, LOW, WALKS, Hypothesis
 from dwdp_sim.job.presets import preset
+from dwdp_sim.silicon.choices import Choices
 from dwdp_sim.silicon.experts import LOADS
 
 
@@ -45,8 +46,7 @@ def uneven_ranks() -> Assumption:
 
 def expert_loads() -> tuple[Assumption, ...]:
     """Other spreads of tokens over the experts than the default."""
-    given = preset(compute="silicon").compute.load
-    return tuple(Assumption("load of the experts", (("compute.load", load),)) for load in LOADS if load != given)
+    return tuple(Assumption("load of the experts", (("compute.load", load),)) for load in LOADS if load != Choices.load)
 
 
 def undisturbed() -> Assumption:

@@ -10,13 +10,15 @@ from functools import partial
 
 from dwdp_sim.fabric.hypotheses import Variant, hypotheses, variants
 from dwdp_sim.job.job import CheckedRun, StepsJob
-from dwdp_sim.results.step_summary import IterationResult, StepsSummary, summarize_steps
+from dwdp_sim.results.step_summary import IterationResult, StepsSummary, Under, summarize_steps
 from dwdp_sim.results.summary_head import layer_head, memory_bytes
 from dwdp_sim.steps.bubbles import worst_bubbles
 from dwdp_sim.steps.coarse_plan import coarse_constants
 from dwdp_sim.steps.contention import split_contention
+from dwdp_sim.steps.dep import DepTimes
 from dwdp_sim.steps.replications import known_within, run_replications, workers
-from dwdp_sim.steps.scenario import Replication, Scenario, dep_baseline, replicate
+from dwdp_sim.steps.scenario import Replication, Scenario, dep_baseline, draw, replicate
+from dwdp_sim.steps.window_hypotheses import dep_hypotheses, window_hypotheses, with_settings
 
 _WORST_BUBBLES = 10
 
@@ -43,13 +45,16 @@ def predict_iteration(
         progress: Called with the number of replications done, and of all there are at most.
     """
     began = time.perf_counter()
-    machines, others = _under_hypotheses(job) if with_range else ([], [])
+    states, others = _under_hypotheses(job) if with_range else ([], [])
     seeds = range(job.seed, job.seed + replications)
     most = len(seeds) + len(others)
     first = replicate(job.scenario, job.first, record_links=True)
     progress(1, most)
     enough = partial(_enough, target, first)
-    tasks = [(other, job.first) for other in others]
+    tasks = [
+        (other, draw(other, job.seed) if state.compute else job.first)
+        for state, other in zip(states, others, strict=True)
+    ]
     rest = [(job.scenario, seed) for seed in seeds[1:]]
     with workers(min(processes or os.cpu_count() or 1, max(len(tasks) + len(rest), 1))) as pool:
         further = run_replications(rest, pool, lambda n: progress(1 + n, most), enough)
@@ -58,7 +63,9 @@ def predict_iteration(
     contention = split_contention(first.timeline, job.options.sharing)
     bubbles = worst_bubbles(first.timeline, contention, _WORST_BUBBLES, from_layer=1)
     dep = dep_baseline(job.scenario, [run.drawn for run in runs])
-    under = list(zip(machines, unmeasured, strict=True))
+    under = [
+        Under(state, run, _dep_of(other, run)) for state, other, run in zip(states, others, unmeasured, strict=True)
+    ]
     return IterationResult(runs, under or None, dep, contention, bubbles, time.perf_counter() - began)
 
 
@@ -78,12 +85,29 @@ def predict_configured(
 
 
 def _under_hypotheses(job: StepsJob) -> tuple[list[Variant], list[Scenario]]:
-    """The machines that the steps can tell apart, what is configured first, and the steps on each, in larger slices."""
-    plan, program = job.coarse.plan, job.coarse.program
-    machines = variants(hypotheses(job.cluster, job.options), program, job.cluster, job.options, in_steps=True)
-    scenario = replace(job.scenario, program=program)
-    steps = [replace(scenario, constants=coarse_constants(m.constants, plan), options=m.options) for m in machines]
-    return machines, steps
+    """What the steps can tell apart, what is configured first, and the steps in each case, in larger slices."""
+    plan, program, workload = job.coarse.plan, job.coarse.program, job.scenario.workload
+    machines, compute = hypotheses(job.cluster, job.options), workload.compute
+    kernels = window_hypotheses(compute, job.layer.model, job.first.steps[0][workload.warmup], machines)
+    chosen = [*machines, *kernels, *dep_hypotheses(compute)]
+    states = variants(chosen, program, job.cluster, job.options, in_steps=True)
+    scenarios = [
+        replace(
+            job.scenario,
+            program=program,
+            constants=coarse_constants(state.constants, plan),
+            options=state.options,
+            workload=replace(workload, compute=with_settings(compute, state.compute)),
+        )
+        for state in states
+    ]
+    return states, scenarios
+
+
+def _dep_of(scenario: Scenario, run: Replication) -> DepTimes | None:
+    """The run's requests under DEP."""
+    found = dep_baseline(scenario, [run.drawn])
+    return found[0] if found else None
 
 
 def _enough(target: float | None, first: Replication, others: Sequence[Replication]) -> bool:

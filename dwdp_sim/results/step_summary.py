@@ -24,13 +24,27 @@ from dwdp_sim.steps.silicon_times import SiliconTimes
 
 
 @dataclass(frozen=True)
+class Under:
+    """The first seed once more, in larger slices, if something unmeasured is so.
+
+    Attributes:
+        state: The hypotheses that come to this.
+        run: What happened.
+        dep: The same requests under DEP; None where windows are given.
+    """
+
+    state: Variant
+    run: Replication
+    dep: DepTimes | None
+
+
+@dataclass(frozen=True)
 class IterationResult:
     """The outcome of one job of forward steps: replications, hypotheses, DEP and bubbles.
 
     Attributes:
         replications: One a seed.
-        under: The first seed again, in larger slices, on each machine that hypotheses allow, what is configured first;
-            None if no range is wanted.
+        under: The first seed under each hypothesis, what is configured first; None if no range is wanted.
         dep: The same requests under DEP, one a seed; None without a roofline.
         contention: Where the contention of the first seed was met, and to whom it was lost.
         bubbles: The longest waits of the first seed.
@@ -38,7 +52,7 @@ class IterationResult:
     """
 
     replications: list[Replication]
-    under: list[tuple[Variant, Replication]] | None
+    under: list[Under] | None
     dep: list[DepTimes] | None
     contention: Contention
     bubbles: list[Bubble]
@@ -69,6 +83,7 @@ class DepSummary:
         iteration_s: A forward step.
         compute_s, communication_s, synchronization_s: Its parts, means.
         gain: How much less time DWDP takes: DEP's time ÷ DWDP's − 1.
+        gain_range: Lowest and highest gain over hypotheses; None if no range was wanted.
     """
 
     iteration_s: Estimate
@@ -76,6 +91,7 @@ class DepSummary:
     communication_s: float
     synchronization_s: float
     gain: Estimate
+    gain_range: Span | None
 
 
 @dataclass(frozen=True)
@@ -94,6 +110,7 @@ class StepsSummary:
         worst_bubbles: The longest waits of the first seed.
         assumed_constants: Names of the used constants that are neither measured nor published.
         compute: Name of the compute windows.
+        compute_fallback: What measured kernels lack, where a roofline stands in for them; otherwise empty.
         kernels: What the windows rest on, where they are made of measured kernels: each operation of the first MoE
             layer in the first rank's first counted step of the first seed.
         wall_s: How long the simulation took.
@@ -110,6 +127,7 @@ class StepsSummary:
     worst_bubbles: list[Bubble]
     assumed_constants: list[str]
     compute: str
+    compute_fallback: str
     kernels: Sequence[Operation]
     wall_s: float
 
@@ -130,6 +148,8 @@ class StepsSummary:
             found["dep"] = asdict(self.dep) | estimates
         if self.kernels:
             found["kernels"] = [{"operation": one.name, "kind": one.kind, **asdict(one.time)} for one in self.kernels]
+        if self.compute_fallback:
+            found["compute_fallback"] = self.compute_fallback
         return found | {
             "worst_bubbles": [asdict(bubble) for bubble in self.worst_bubbles],
             "assumed_constants": self.assumed_constants,
@@ -171,10 +191,11 @@ def summarize_steps(head: LayerHead, memory: MemoryBytes, scenario: Scenario, re
         time_to_first_token_s=figures["iteration_s"].mean * _steps_a_request(first),
         lower_bound_s=_lower_bound_s(scenario, result),
         range_s=None if result.under is None else _range(result.replications, result.under),
-        dep=None if result.dep is None else _beside_dep(result.dep, columns["iteration_s"]),
+        dep=None if result.dep is None else _beside_dep(result.dep, columns["iteration_s"], result.under),
         worst_bubbles=result.bubbles,
         assumed_constants=[*scenario.constants.assumed, *_assumed_compute(scenario)],
         compute=scenario.workload.compute.name,
+        compute_fallback=scenario.workload.compute.fallback,
         kernels=_kernels(scenario, first.drawn),
         wall_s=result.wall_s,
     )
@@ -191,15 +212,15 @@ def _assumed_compute(scenario: Scenario) -> list[str]:
     ]
 
 
-def _range(replications: Sequence[Replication], under: Sequence[tuple[Variant, Replication]]) -> StepsRange:
+def _range(replications: Sequence[Replication], under: Sequence[Under]) -> StepsRange:
     """Lowest and highest of some figures over hypotheses: the mean, moved as the first seed is by each of them."""
-    configured = under[0][1].figures
+    configured = under[0].run.figures
     moved = {}
     for name in ("iteration_s", "prefetch_latency_s", "bubble_s"):
         mean = float(np.mean([r.figures[name] for r in replications]))
-        moved[name] = [max(mean + found.figures[name] - configured[name], 0.0) for _, found in under]
+        moved[name] = [max(mean + one.run.figures[name] - configured[name], 0.0) for one in under]
     spans = {name: (min(values), max(values)) for name, values in moved.items()}
-    lowest, highest = (under[int(place(moved["iteration_s"]))][0].hypotheses[0] for place in (np.argmin, np.argmax))
+    lowest, highest = (under[int(place(moved["iteration_s"]))].state.hypotheses[0] for place in (np.argmin, np.argmax))
     return StepsRange(lowest=lowest, highest=highest, **spans)
 
 
@@ -211,15 +232,24 @@ def _lower_bound_s(scenario: Scenario, result: IterationResult) -> float:
     return float(np.mean(np.maximum(np.array(compute), bytes_s)))
 
 
-def _beside_dep(dep: Sequence[DepTimes], iteration_s: Sequence[float]) -> DepSummary:
+def _beside_dep(dep: Sequence[DepTimes], iteration_s: Sequence[float], under: Sequence[Under] | None) -> DepSummary:
     total = [times.total_s for times in dep]
+    gain = paired_gain(iteration_s, total)
     return DepSummary(
         iteration_s=Estimate.of(total),
         compute_s=float(np.mean([times.compute_s for times in dep])),
         communication_s=float(np.mean([times.communication_s for times in dep])),
         synchronization_s=float(np.mean([times.synchronization_s for times in dep])),
-        gain=paired_gain(iteration_s, total),
+        gain=gain,
+        gain_range=_gain_range(gain.mean, under) if under else None,
     )
+
+
+def _gain_range(mean: float, under: Sequence[Under]) -> Span:
+    """Lowest and highest gain over DEP: the mean, moved as the first seed's is by each hypothesis."""
+    gains = [one.dep.total_s / one.run.figures["iteration_s"] - 1.0 for one in under if one.dep]
+    moved = [mean + gain - gains[0] for gain in gains]
+    return min(moved), max(moved)
 
 
 def _steps_a_request(first: Replication) -> float:

@@ -93,6 +93,10 @@ def _comparisons(summary: StepsSummary) -> list[str]:
         "(its compute, or all bytes over the busiest link)",
         f"time to first token {format_seconds(summary.time_to_first_token_s)} without queueing",
     ]
+    if summary.compute_fallback:
+        lines.append(
+            f"compute is a roofline, a lower bound, since measured kernels lack it: {summary.compute_fallback}"
+        )
     if summary.kernels:
         lines.append(_kernels_line(summary.kernels))
     if summary.dep is not None:
@@ -102,9 +106,16 @@ def _comparisons(summary: StepsSummary) -> list[str]:
             f"DEP would take {format_seconds(dep.iteration_s.mean)} (compute "
             f"{format_seconds(dep.compute_s)}, exchanges {format_seconds(dep.communication_s)}, waiting for the "
             f"slowest rank {format_seconds(dep.synchronization_s)}): DWDP gives {100 * gain.mean:+.1f}{half} % "
-            "tokens a second"
+            f"tokens a second{_over_hypotheses(dep.gain_range)}"
         )
     return lines
+
+
+def _over_hypotheses(span: Span | None) -> str:
+    if span is None:
+        return ""
+    low, high = (100 * end for end in span)
+    return f", {low:+.1f} to {high:+.1f} % over hypotheses"
 
 
 def _kernels_line(kernels: Sequence[Operation]) -> str:

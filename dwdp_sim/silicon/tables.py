@@ -16,6 +16,18 @@ from dwdp_sim.silicon.table import Table
 BACKENDS = ("trtllm", "sglang")
 
 
+class NotMeasuredError(ConfigError):
+    """The tables lack a GPU, a format or a shape: another source of compute times is needed.
+
+    Attributes:
+        lacking: What they lack.
+    """
+
+    def __init__(self, key: str, value: object, lacking: str, remedy: str) -> None:
+        super().__init__(key, value, f"{lacking}; {remedy}")
+        self.lacking = lacking
+
+
 @dataclass(frozen=True, eq=False)
 class Tables:
     """Measured kernel times of several GPUs and engines.
@@ -68,15 +80,15 @@ class Tables:
         """The tables of one GPU and engine.
 
         Raises:
-            ConfigError: The GPU or the engine is unknown.
+            ConfigError: The engine is unknown.
+            NotMeasuredError: The GPU is.
         """
         check_choice("compute.backend", backend, BACKENDS)
         name = gpu.lower().removesuffix("_sxm")
         if name not in self.gpus:
-            allowed = (
-                f"has no measured tables here, only {', '.join(self.gpus)}; read a checkout that has, or use a roofline"
-            )
-            raise ConfigError("compute.gpu", gpu, allowed)
+            lacking = f"no measured kernels of {gpu} here, only of {', '.join(self.gpus)}"
+            remedy = "others may be in compute.tables=installed (pip install 'dwdp-toolkit[silicon]')"
+            raise NotMeasuredError("compute.gpu", gpu, lacking, remedy)
         return Kernels(self, self.gpus[name], backend)
 
 
@@ -105,7 +117,7 @@ class Kernels:
         """The same, at least one.
 
         Raises:
-            ConfigError: There is none.
+            NotMeasuredError: There is none.
         """
         found = self.of(op, dtype, detail)
         if not found:
@@ -116,12 +128,10 @@ class Kernels:
         """Say that the tables lack something.
 
         Raises:
-            ConfigError: Always.
+            NotMeasuredError: Always.
         """
-        allowed = (
-            f"no measured {op} of {what} on {self.gpu.name} with {self.backend}; use a roofline (compute=roofline_…)"
-        )
-        raise ConfigError("compute.tables", self.tables.origin, allowed)
+        lacking = f"no measured {op} of {what} on {self.gpu.name} with {self.backend}"
+        raise NotMeasuredError("compute.tables", self.tables.origin, lacking, "take a roofline, compute=sol")
 
 
 @functools.cache

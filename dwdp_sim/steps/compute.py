@@ -17,12 +17,14 @@ from dwdp_sim.steps.roofline import Peaks, Roofline
 from dwdp_sim.steps.silicon_times import BesideCopies, SiliconTimes
 from dwdp_sim.steps.windows import StepWindows, constant_windows, varied_windows, windows_from_file
 
-COMPUTE_KINDS = ("silicon", "roofline", "constant", "file")
+COMPUTE_KINDS = ("silicon", "roofline", "constant", "file")  # once `auto` and `sol` have met a machine
 _RATES = ("attention_flops", "memory_bytes_per_s", "all_to_all_bytes_per_s")
 _EFFICIENCIES = ("gemm_efficiency", "attention_efficiency", "memory_efficiency")
 _FLOPS = {f"flops_{weight_format}": weight_format for weight_format in FORMATS}
 _BESIDE = {"power": "power_slowdown", "product": "product_slowdown", "memory_taken": "memory_taken"}
-_CONSTANTS = (*_FLOPS, *_RATES, *_EFFICIENCIES, "interference", "rank_imbalance", *_BESIDE.values())
+ROOFLINE_CONSTANTS = (*_FLOPS, *_RATES, *_EFFICIENCIES)
+_CONSTANTS = (*ROOFLINE_CONSTANTS, "interference", "rank_imbalance", *_BESIDE.values())
+BESIDE_COPIES = tuple(_BESIDE.values())
 _SILICON = ("backend", "kernel", "load", "cache", "projections", "experts", "version", "tables")
 
 
@@ -31,7 +33,8 @@ class ComputeConfig:
     """How long a forward step computes."""
 
     kind: str = "roofline"
-    """silicon (measured kernels), roofline (from FLOPs and bytes), constant or file."""
+    """silicon (measured kernels), sol (a roofline of the cluster's GPU, from FLOPs and bytes), auto (silicon where the
+    kernels were measured, otherwise sol), roofline (with constants given here), constant or file."""
     name: str = ""
     """Name shown in results."""
     gpu: str = ""
@@ -46,7 +49,7 @@ class ComputeConfig:
     kernel: str | None = None
     """Kernel of the routed experts, as the tables name it, or fastest."""
     load: str | None = None
-    """How tokens are spread over the experts: balanced, power_law_1.01 or power_law_1.2."""
+    """How tokens are spread over the experts: balanced, power_law_1.01 or power_law_1.2; unset: 1.01, and not known."""
     cache: str | None = None
     """Format of the cache of keys and values, bf16 or fp8; model: FP8 for NVFP4 weights, otherwise BF16."""
     projections: str | None = None
@@ -56,7 +59,8 @@ class ComputeConfig:
     version: str | None = None
     """Version of the engine that was measured; unset: what the tables hold."""
     tables: str | None = None
-    """Folder of tables (a checkout of aiconfigurator, its unpacked wheel); unset: those that ship with the project."""
+    """Folder of tables (a checkout of aiconfigurator, its unpacked wheel), or `installed` for those of the installed
+    package; unset: those that ship with the project."""
     window_s: float | None = None
     """Seconds of a MoE layer (constant)."""
     before_share: float | None = None
@@ -69,6 +73,8 @@ class ComputeConfig:
     """Coefficient of variation of random, log-normal factors on the windows; 0: none."""
     variation_per: str = "iteration"
     """iteration (one factor a step) or layer (one a layer)."""
+    fallback: str = ""
+    """Set by `auto`: what measured kernels lack, where a roofline stands in for them."""
 
 
 def build_windows(config: ComputeConfig, model: MoEModel, steps: Sequence[Sequence[Step]], seed: int) -> StepWindows:
@@ -131,20 +137,6 @@ def compute_times(config: ComputeConfig, model: MoEModel) -> ComputeTimes | None
     if config.kind == "silicon":
         return _silicon(config, model)
     return Roofline(model, read_peaks(config)) if config.kind == "roofline" else None
-
-
-def on_machine(config: ComputeConfig, gpu: str, implementation: str) -> ComputeConfig:
-    """Return the group with what the machine and the engine decide filled in; only measured kernels depend on them.
-
-    Args:
-        config: The group.
-        gpu: Kind of GPU of the cluster.
-        implementation: The engine's implementation of DWDP, as `strategy.implementation`.
-    """
-    if config.kind != "silicon":
-        return config
-    backend = config.backend or ("sglang" if implementation == "sglang" else "trtllm")
-    return replace(config, gpu=config.gpu or gpu, backend=backend)
 
 
 def _silicon(config: ComputeConfig, model: MoEModel) -> SiliconTimes:

@@ -19,6 +19,7 @@ from dwdp_sim.steps.requests import Step
 
 _KEPT = 65_536  # layers remembered: candidates of an advice compute the same steps hundreds of times
 _ROUTER = "router"
+INSTALLED = "installed"  # in place of a folder
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class SiliconTimes:
         model: With its attention.
         gpu: Kind of GPU, as clusters name it.
         choices: Engine, kernels, load of the experts and formats.
-        folder: Folder of the tables; None: those that ship with the project.
+        folder: Folder of the tables, or `installed` for those of the installed package; None: the project's own.
         rank_imbalance: Time of the rank with the most loaded experts ÷ the mean, where experts are spread over ranks.
         beside_copies: How many times as long kernels take while copies arrive; None: copies take nothing from them.
     """
@@ -145,4 +146,6 @@ def _dense_layer_s(times: SiliconTimes, step: Step, layer: int) -> float:
 
 @functools.cache
 def _tables(folder: str | None, gpu: str, backend: str, version: str | None) -> Tables:
-    return Tables.presets() if folder is None else Tables.read(folder, gpu, backend, version)
+    if folder is None:
+        return Tables.presets()
+    return Tables.read(None if folder == INSTALLED else folder, gpu, backend, version)

@@ -6,8 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from dwdp_sim.advice.trials import Host, Trial, Trials, Windows, iteration_s
+from dwdp_sim.advice.advice import current_candidate, possible_states
+from dwdp_sim.advice.trials import Baseline, Host, Trial, Trials, Windows, iteration_s
 from dwdp_sim.fabric.hypotheses import WALKS, Hypothesis
+from dwdp_sim.job.build_steps import build_steps_job
+from dwdp_sim.job.presets import preset
+from dwdp_sim.job.resolve import resolve
 from dwdp_sim.plan.kinds import STRATEGIES
 from dwdp_sim.plan.strategy import Strategy
 from dwdp_sim.steps.replications import workers
@@ -54,6 +58,21 @@ def test_where_host_time_counts_slices_of_other_sizes_are_other_set_ups() -> Non
     assert small > large + 7e-4
     runner = Trials(baseline, None)
     assert runner.times(replace(BATCHED, host=Host("queued", True)), [0])[0] < large
+
+
+def test_a_state_s_kernels_give_its_windows_and_states_that_differ_in_them_are_told_apart() -> None:
+    values = {"model.num_layers": 4, "model.num_moe_layers": 3, "workload.iterations": 1}
+    config = preset(values, model="deepseek_v3_lite_nvfp4", strategy="default", workload="iteration")
+    job = build_steps_job(resolve(config))
+    baseline, current = Baseline.of(job), current_candidate(job)
+    states = {one.name: one for one in possible_states(baseline, current, 0, job.first.steps[0][0])}
+    times = {
+        name: iteration_s((baseline, replace(DEFAULT, state=states[name]), 0))
+        for name in ("fastest kernels", "as configured", "slowest kernels", "copies take least from kernels")
+    }
+    assert times["fastest kernels"] < times["as configured"] < times["slowest kernels"]
+    assert times["copies take least from kernels"] < times["as configured"]
+    assert {"fastest kernels; 1 source; fair", "slowest kernels; all sources; fair"} <= states.keys()
 
 
 def test_fewer_pulled_experts_are_another_placement() -> None:

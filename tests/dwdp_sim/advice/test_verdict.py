@@ -36,7 +36,7 @@ def test_a_real_gain_is_told_with_its_interval_its_range_and_its_worst_case() ->
     rows = [row(DEFAULT, 0.0, 0.0, 0.0), row(BATCHED, 0.25, 0.02, -0.012)]
     assert said(rows, 1, 1) == [
         "Take contention_opt: true: a forward step takes 80 ms instead of 100 ms, +25.0 ± 2.0 % tokens a second, "
-        "-1.2 to +25.0 % over what is not known of the machine.",
+        "-1.2 to +25.0 % over what is not known.",
         "At worst, with 1 source, it costs 1.2 %: nobody has measured that.",
     ]
     rows[1] = row(BATCHED, 0.25, 0.02, 0.001)
@@ -78,7 +78,7 @@ def test_sglang_is_told_what_a_batched_path_would_give() -> None:
     rows = [row(current, 0.0, 0.0, 0.0, current), row(batched, 0.1, 0.01, 0.0, current)]
     assert said(rows, 0, 0) == [
         "Nothing to choose today: sglang offers its default copies only. A batched path would give +10.0 ± 1.0 % "
-        "tokens a second (+0.0 to +10.0 % over what is not known of the machine)."
+        "tokens a second (+0.0 to +10.0 % over what is not known)."
     ]
 
 

@@ -153,11 +153,17 @@ def test_forward_steps_of_own_objects_are_compared_seed_by_seed() -> None:
     assert steps[0].plot().axes
 
 
-def test_compute_is_a_roofline_of_the_cluster_s_gpu_unless_given() -> None:
-    with pytest.raises(dwdp.ConfigError, match="no preset is for GB300; give one of roofline_b200"):
-        dwdp.predict_steps(model=SMALL, cluster="gb300_nvl72")
-    found = dwdp.predict_steps(model=SMALL, cluster="hgx_h200", with_range=False, replications=1)
-    assert found.job.scenario.workload.compute.name == "roofline_h200"
+def test_compute_is_measured_kernels_and_a_roofline_where_there_are_none_unless_given() -> None:
+    found = {
+        cluster: dwdp.predict_steps(model=SMALL, cluster=cluster, with_range=False, replications=1).summary
+        for cluster in ("gb300_nvl72", "hgx_h200")
+    }
+    assert {cluster: summary.compute for cluster, summary in found.items()} == {
+        "gb300_nvl72": "silicon",
+        "hgx_h200": "sol",
+    }
+    assert found["hgx_h200"].compute_fallback == "no measured gemm of nvfp4 on h200 with trtllm"
+    assert found["gb300_nvl72"].compute_fallback == ""
 
 
 def test_advice_of_own_objects_names_what_to_choose_and_compares_a_strategy_of_one_s_own() -> None:

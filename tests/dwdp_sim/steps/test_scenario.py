@@ -59,7 +59,10 @@ def small(strategy: str = "batched", **values: Any) -> Scenario:
             {"workload__background_bytes_per_token": -1.0},
             "workload.background_bytes_per_token=-1.0: bytes from 0 to 1e+08",
         ),
-        ({"cluster__gpu": "H200"}, "compute=roofline_gb200: is for GB200, but cluster gb200_nvl72 has H200"),
+        (
+            {"compute__gpu": "H100", "compute__kind": "silicon"},
+            "compute=auto: is for H100, but cluster gb200_nvl72 has GB200",
+        ),
         ({"cluster__num_gpus": 7, "workload__background_bytes_per_token": 1e4}, "one more GPU for each of 4 ranks"),
     ],
 )
@@ -173,6 +176,12 @@ def test_a_prediction_of_steps_prints_and_writes_what_it_found(
     assert summary["figures"]["iteration_s"]["mean"] >= summary["lower_bound_s"]
     low, high = summary["range_s"]["iteration_s"]
     assert low <= summary["figures"]["iteration_s"]["mean"] <= high
+    # Kernels decide more of a step than how an engine walks a batch; of DEP, how evenly experts are spread as well.
+    assert summary["compute"] == "silicon"
+    assert summary["range_s"]["lowest"].startswith("fastest kernels")
+    assert summary["range_s"]["highest"].startswith("slowest kernels")
+    lowest, highest = summary["dep"]["gain_range"]
+    assert lowest <= summary["dep"]["gain"]["mean"] < highest
     assert pq.read_table(tmp_path / "steps.parquet").num_rows == 2 * 4 * 3 * 4
 
 

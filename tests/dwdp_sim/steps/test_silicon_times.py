@@ -9,10 +9,12 @@ import pytest
 
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.constant import ConstantConfig
+from dwdp_sim.job.compute_on_machine import on_machine
+from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.silicon.experts import hottest_rank
 from dwdp_sim.silicon.operation import seconds_of
 from dwdp_sim.silicon.tables import Tables
-from dwdp_sim.steps.compute import build_windows, compute_times, on_machine
+from dwdp_sim.steps.compute import ComputeConfig, build_windows, compute_times
 from dwdp_sim.steps.compute_times import lead_s
 from dwdp_sim.steps.dep import dep_layer, dep_step
 from dwdp_sim.steps.requests import Chunk, RequestLoad, draw_steps
@@ -24,8 +26,12 @@ SILICON = preset_compute("silicon")
 STEP = (Chunk(8000), Chunk(6000, 2000))
 
 
+def on(config: ComputeConfig, gpu: str, implementation: str = "trtllm_ipc", model: MoEModel = R1) -> ComputeConfig:
+    return on_machine(config, model, 4, gpu, implementation)
+
+
 def times(**values: object) -> SiliconTimes:
-    found = compute_times(on_machine(replace(SILICON, **values), "GB200", "trtllm_ipc"), R1)  # type: ignore[arg-type]
+    found = compute_times(on(replace(SILICON, **values), "GB200"), R1)  # type: ignore[arg-type]
     assert isinstance(found, SiliconTimes)
     return found
 
@@ -48,7 +54,7 @@ def test_a_step_without_tokens_takes_no_time() -> None:
 
 def test_windows_are_the_layers_times_and_slow_down_beside_copies() -> None:
     steps = draw_steps(RequestLoad(8192, 0.5, 16384), ranks=2, iterations=2, seed=0)
-    config = on_machine(SILICON, "GB200", "trtllm_ipc")
+    config = on(SILICON, "GB200")
     windows = build_windows(config, R1, steps, seed=0)
     layer = times().layer(steps[1][0], 3)
     assert windows.moe_s[1, 0].tolist() == [layer.moe_s] * 58
@@ -63,18 +69,10 @@ def test_windows_are_the_layers_times_and_slow_down_beside_copies() -> None:
 
 
 def test_a_windowed_layer_of_gpt_oss_is_faster_than_a_full_one() -> None:
-    found = compute_times(on_machine(SILICON, "B200", "sglang"), GPT_OSS)
+    found = compute_times(on(SILICON, "B200", "sglang", GPT_OSS), GPT_OSS)
     assert found is not None
     windowed, full = (found.layer((Chunk(16384),), layer).attention_s for layer in (0, 1))
     assert windowed < full
-
-
-def test_the_engine_follows_the_implementation_and_the_gpu_the_cluster_unless_given() -> None:
-    assert [on_machine(SILICON, "H200", name).backend for name in ("trtllm_vmm", "sglang")] == ["trtllm", "sglang"]
-    assert on_machine(replace(SILICON, backend="trtllm"), "H200", "sglang").backend == "trtllm"
-    assert on_machine(replace(SILICON, gpu="B200"), "", "sglang").gpu == "B200"
-    roofline = preset_compute("roofline_h200")
-    assert on_machine(roofline, "H100", "sglang") == roofline
 
 
 def test_under_dep_all_ranks_wait_for_the_one_with_the_most_loaded_experts() -> None:
@@ -100,8 +98,11 @@ def test_one_rank_alone_computes_under_dep_what_it_computes_under_dwdp() -> None
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"gpu": "B300"}, r"compute\.gpu=B300: has no measured tables here, only "),
-        ({"gpu": "H200"}, r"compute\.tables=.*no measured .* use a roofline"),
+        (
+            {"gpu": "B300"},
+            r"compute\.gpu=B300: no measured kernels of B300 here, only of gb200, .*compute\.tables=installed",
+        ),
+        ({"gpu": "H200"}, r"compute\.tables=.*no measured .* take a roofline, compute=sol"),
         ({"kernel": "magic"}, r"compute\.kernel=magic: allowed: fastest, "),
         ({"load": "odd"}, r"compute\.load=odd: allowed: balanced, "),
         ({"version": "0.1"}, r"compute\.version=0\.1: the tables hold trtllm "),
@@ -110,7 +111,7 @@ def test_one_rank_alone_computes_under_dep_what_it_computes_under_dwdp() -> None
     ],
 )
 def test_what_the_tables_do_not_hold_is_refused_in_one_line(values: dict[str, object], message: str) -> None:
-    config = on_machine(replace(SILICON, **values), "GB200", "trtllm_ipc")  # type: ignore[arg-type]
+    config = on(replace(SILICON, **values), "GB200")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=message) as caught:
         build_windows(config, R1, [[STEP]], seed=0)
     assert "\n" not in str(caught.value)
@@ -118,7 +119,7 @@ def test_what_the_tables_do_not_hold_is_refused_in_one_line(values: dict[str, ob
 
 def test_a_cluster_without_a_kind_of_gpu_and_other_windows_choices_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"compute\.gpu=missing: the cluster does not say its kind of GPU"):
-        compute_times(on_machine(SILICON, "", "sglang"), R1)
+        compute_times(on(SILICON, ""), R1)
     with pytest.raises(ConfigError, match=r"compute\.load=balanced: only compute\.kind=silicon has it"):
         build_windows(replace(preset_compute("roofline_gb200"), load="balanced"), R1, [[STEP]], seed=0)
     taken = SILICON.constants | {"memory_taken": ConstantConfig(1.5)}
