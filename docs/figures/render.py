@@ -27,6 +27,7 @@ import published
 import telling
 import torch_kernels
 import validations
+import window_ratios
 import witness
 from rows import ROOT
 
@@ -43,6 +44,7 @@ _TOPICS = (
     telling,
     torch_kernels,
     validations,
+    window_ratios,
     witness,
 )
 

@@ -62,13 +62,14 @@ def test_rows_say_what_the_summary_says() -> None:
 
 def test_every_column_of_parameters_and_metrics_has_a_value_in_some_workload() -> None:
     layer = rows_of(*SMALL, "workload.start=random", "workload.max_phase_s=1e-4")[0]
-    steps = rows_of(
-        *SMALL, "cluster=h200_x2", "dwdp.dwdp_size=2", "workload=iteration", "workload.iterations=1",
-        "workload.isl=1024", "workload.max_num_tokens=1024", "workload.replications=2", "compute=roofline_h200",
-    )[0]  # fmt: skip
-    empty = {
-        name for name in layer.column_names if all(t.column(name).null_count == t.num_rows for t in (layer, steps))
-    }
+    small_steps = (
+        *SMALL, "workload=iteration", "workload.iterations=1", "workload.isl=1024", "workload.max_num_tokens=1024",
+        "workload.replications=2",
+    )  # fmt: skip
+    steps = rows_of(*small_steps, "compute.load=balanced")[0]
+    constant = rows_of(*small_steps, "compute=constant", "compute.window_s=1e-3")[0]
+    rows = (layer, steps, constant)
+    empty = {name for name in layer.column_names if all(t.column(name).null_count == t.num_rows for t in rows)}
     assert empty == {"error"}
     assert steps.num_rows == 1
     assert steps.column("step_iteration_s")[0].as_py() > 0
