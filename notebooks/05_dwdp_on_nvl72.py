@@ -168,10 +168,10 @@ for name, rows in {"default": of_default, **of_batched}.items():
 #
 # ## Forward steps, beside DEP
 #
-# Steps of DeepSeek-R1 (6 of its 58 MoE layers) with requests of 6.5K to 8K tokens. Compute is a
-# roofline for both: peak rates, evenly hit experts. DWDP reads all 256 experts on every GPU and
-# waits for its copies; DEP reads a share of them, but sends every token to its experts and back,
-# and all ranks wait for the slowest.
+# Steps of DeepSeek-R1 (6 of its 58 MoE layers) with requests of 6.5K to 8K tokens. Both compute
+# with measured kernels of TensorRT-LLM. DWDP waits for its copies, which slow its kernels down
+# while they arrive; DEP sends every token to its experts and back, by the measured exchange, and
+# all ranks wait for the slowest.
 
 # %%
 SEEDS = {4: 4, 8: 3, 16: 2}  # of 16K tokens; of 32K, where copies are hidden, one will do
@@ -182,7 +182,7 @@ BUDGETS = [16384, 32768]
 def gain_over_dep(ranks, strategy, tokens, walk="as configured"):
     """Percent more tokens a second than DEP on the same requests, for each seed."""
     workload = dwdp.StepsWorkload(
-        compute=dwdp.load_compute("roofline_gb200"),
+        compute=dwdp.load_compute("silicon"),
         load=dwdp.RequestLoad(ratio=0.8, max_num_tokens=tokens),
         iterations=1,
         warmup=0,
@@ -254,21 +254,21 @@ for name, of_tokens in steps.items():
 #   with the slots; beyond, little is left. Choose a size that divides the number of experts: 64,
 #   not 72.
 # - **Bytes hardly argue against it**: 4.8 GB a layer at N = 4, 6.2 GB at 64.
-# - **At 32K tokens a step DWDP beats DEP by more the larger the group**: compute hides all copies,
-#   default or batched, and DEP's exchange, which grows with N, is all that differs: 21, 35 and 46 %
-#   more tokens a second.
+# - **DWDP beats DEP by more the larger the group**: DEP's exchange grows with N, and compute hides
+#   nearly all copies. At 32K tokens a step it gives 9, 16 and 21 to 22 % more tokens a second,
+#   whatever the strategy; at 16K, over seeds, 4 to 8 % at N = 4 and 16 to 20 % at N = 16.
 #
 # What depends on it:
 #
 # - **Contention** grows with the group: from 1.39 to 1.95 times the bound with the default order,
 #   1.35 to 1.62 times with batched copies and one source in flight, 1.05 to 1.17 times with two,
 #   and not at all with all in flight.
-# - **At 16K tokens**, where a layer's compute and its copies take about as long, default copies are
-#   about even with DEP at N = 4 and lose to it at N = 16, by 8 to 13 %. Batched copies do no better
-#   with one source in flight; with two they win by 17 to 25 % at every size, with all by up to 40
-#   %.
+# - **At 16K tokens** batched copies give at most 2.1 points more than default ones: with measured
+#   kernels a layer computes clearly longer than its uncontended prefetch takes. (With a roofline in
+#   their place the two were alike, and how an engine walks a batch seemed to decide.)
 #
-# Rooflines know no interference, launch gaps or uneven experts. Nothing here has been measured.
+# Kernels were measured one by one, alone. Which of them run, launch gaps and unevenly loaded ranks
+# are left out.
 
 # %% tags=["hide-input"]
 assert f"{share:.0%}" == "89%"
@@ -289,13 +289,14 @@ assert spans == {
     "all sources; fair": "1.01 1.01",
 }
 long = [[f"{each[0]:.0f}" for each in of_tokens[32768]] for of_tokens in steps.values()]
-assert long == [["21", "35", "46"]] * 4
+assert [sorted({row[place] for row in long}) for place in range(3)] == [["9"], ["16"], ["21", "22"]]
 short = {name: of_tokens[16384] for name, of_tokens in steps.items()}
-assert abs(short["default"][0].mean()) < 5
-sixteen = -short["default"][2]
-assert (f"{sixteen.min():.0f}", f"{sixteen.max():.0f}") == ("8", "13")
-better = zip(short["1 source; fair"], short["default"], strict=True)
-assert max(one.mean() - default.mean() for one, default in better) < 2
-two = np.concatenate(short["as configured"])
-assert (f"{two.min():.0f}", f"{two.max():.0f}") == ("17", "25")
-assert f"{np.concatenate(short['all sources; fair']).max():.0f}" == "40"
+for place, ends in ((0, ("4", "8")), (2, ("16", "20"))):
+    found = np.concatenate([rows[place] for rows in short.values()])
+    assert (f"{found.min():.0f}", f"{found.max():.0f}") == ends
+more = max(
+    batched.mean() - default.mean()
+    for name in WALKS
+    for batched, default in zip(short[name], short["default"], strict=True)
+)
+assert f"{more:.1f}" == "2.1"
