@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.job.schema import config_dir
 from dwdp_sim.model.moe import MoEModel
-from dwdp_sim.silicon.tables import NotMeasuredError
+from dwdp_sim.silicon.not_measured import NotMeasuredError
 from dwdp_sim.steps.compute import ROOFLINE_CONSTANTS, ComputeConfig, compute_times
 from dwdp_sim.steps.compute_times import ComputeTimes, lead_s, representatives
 from dwdp_sim.steps.requests import Chunk

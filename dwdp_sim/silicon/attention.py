@@ -17,10 +17,10 @@ from typing import Protocol
 
 import numpy as np
 
-from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.model.attention import Attention
 from dwdp_sim.silicon.curves import Surface
 from dwdp_sim.silicon.kernel_time import KernelTime, total
+from dwdp_sim.silicon.not_measured import NotMeasuredError
 from dwdp_sim.silicon.roofs import Gpu, Size, gqa_roof, mla_roof
 from dwdp_sim.silicon.table import Source, Table, surface
 from dwdp_sim.silicon.tables import Kernels
@@ -213,5 +213,5 @@ def _latent(attention: Attention) -> tuple[int, int, int, int]:
 
 def _check_latent(attention: Attention) -> None:
     if _latent(attention) != _MEASURED_LATENT:
-        allowed = f"measured was {_MEASURED_LATENT} alone (kv_lora_rank, nope, rope, value widths); use a roofline"
-        raise ConfigError("model.attention", _latent(attention), allowed)
+        lacking = f"measured was {_MEASURED_LATENT} alone (kv_lora_rank, nope, rope, value widths)"
+        raise NotMeasuredError("model.attention", _latent(attention), lacking, "take a roofline, compute=sol")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dwdp_sim.base.arrays import Floats
-from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.silicon.not_measured import NotMeasuredError
 
 # Bytes of an element with its block scales, and the unit that multiplies it, by the tables' names of formats.
 BYTES = {
@@ -57,13 +57,12 @@ class Gpu:
         """FLOP/s of products in a format.
 
         Raises:
-            ConfigError: The GPU has no such unit.
+            NotMeasuredError: The GPU has no such unit.
         """
         unit = _UNITS.get(dtype, "bfloat16")
         if unit not in self.flops:
-            raise ConfigError(
-                "compute.gpu", self.name, f"has no {unit} unit, which {dtype} needs; choose another format"
-            )
+            lacking = f"has no {unit} unit, which {dtype} needs"
+            raise NotMeasuredError("compute.gpu", self.name, lacking, "choose another format")
         return self.flops[unit]
 
 

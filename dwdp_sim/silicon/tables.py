@@ -9,23 +9,12 @@ from typing import NoReturn
 
 from dwdp_sim.base.errors import ConfigError, check_choice
 from dwdp_sim.silicon.checkout import Checkout, find_systems
+from dwdp_sim.silicon.not_measured import NotMeasuredError
 from dwdp_sim.silicon.preset_file import FILE, read_presets
 from dwdp_sim.silicon.roofs import Gpu
 from dwdp_sim.silicon.table import Table
 
 BACKENDS = ("trtllm", "sglang")
-
-
-class NotMeasuredError(ConfigError):
-    """The tables lack a GPU, a format or a shape: another source of compute times is needed.
-
-    Attributes:
-        lacking: What they lack.
-    """
-
-    def __init__(self, key: str, value: object, lacking: str, remedy: str) -> None:
-        super().__init__(key, value, f"{lacking}; {remedy}")
-        self.lacking = lacking
 
 
 @dataclass(frozen=True, eq=False)

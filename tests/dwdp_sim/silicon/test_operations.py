@@ -217,7 +217,7 @@ def test_an_unmeasured_number_of_ranks_is_scaled_and_marked() -> None:
     [
         (
             lambda: moe(kernels("h100"), R1, 4096),
-            "no measured experts of shape .* in nvfp4 on h100 with trtllm; use a roof",
+            "no measured experts of shape .* in nvfp4 on h100 with trtllm; take a roof",
         ),
         (lambda: gemm(kernels("h100"), "nvfp4", 4096, 7168, 2048), "no measured gemm of nvfp4 on h100"),
         (lambda: gemm(kernels(), "nvfp4", 4096, 8, 8), "no measured gemm of about 8 × 8 in nvfp4 on gb200"),
@@ -228,7 +228,7 @@ def test_an_unmeasured_number_of_ranks_is_scaled_and_marked() -> None:
         (lambda: moe(kernels(), R1, 4096, load="even"), "compute.load=even: allowed: balanced, power_law_1.01"),
         (
             lambda: mla(kernels(), "fp8", replace(latent(), v_head_dim=64), [Chunk(4096)]),
-            "measured was .* use a roofline",
+            "measured was .* take a roofline",
         ),
         (lambda: all_to_all(kernels(), R1, 4096, 1), "at least two ranks"),
         (lambda: all_to_all(kernels(), R1, 4096, 4, "rings"), "compute.exchange=rings: allowed: default"),

@@ -88,7 +88,11 @@ def test_a_gpu_goes_by_its_name_in_any_case_and_with_its_socket() -> None:
 @pytest.mark.parametrize(
     ("gpu", "backend", "message"),
     [
-        ("a100", "trtllm", "compute.gpu=a100: has no measured tables here, only gb200, gb300, b200, h200, h100"),
+        (
+            "a100",
+            "trtllm",
+            "compute.gpu=a100: no measured kernels of a100 here, only of gb200, gb300, b200, h200, h100; others may ",
+        ),
         ("gb200", "vllm", "compute.backend=vllm: allowed: trtllm, sglang"),
     ],
 )
@@ -200,7 +204,7 @@ def test_what_is_not_there_is_refused_with_what_to_do(tmp_path: Path, monkeypatc
     with pytest.raises(ConfigError, match=r"pip install 'dwdp-toolkit\[silicon\]'"):
         Tables.read(None, "gb200", "trtllm")
     checkout(tmp_path)
-    with pytest.raises(ConfigError, match=r"compute\.gpu=gb200: has no measured tables here, only toy"):
+    with pytest.raises(ConfigError, match=r"compute\.gpu=gb200: no measured kernels of gb200 here, only of toy"):
         Tables.read(str(tmp_path), "gb200", "trtllm")
     with pytest.raises(ConfigError, match="has no tables for toy"):
         Tables.read(str(tmp_path), "toy", "sglang")
