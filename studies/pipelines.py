@@ -1,19 +1,18 @@
 """Forward steps with real kernels on one GPU beside what the simulator says of them.
 
-Each case is a pipeline of layers: the experts of the other ranks come from pinned host memory, or from the same GPU, into
-two slots while torch computes the layers. Expectations are written before the run, from tables of kernels that others
-measured and from the constants of another machine's host link. Nothing is fitted.
+Each case is a pipeline of layers: the experts of the other ranks come from pinned host memory, or from the same GPU,
+into two slots while torch computes the layers. Expectations are written before the run, from tables of kernels that
+others measured and from the constants of another machine's host link. Nothing is fitted. The experts that torch
+multiplies are tensors of their own, loaded evenly: what is copied are test patterns, every byte of which is compared.
 
     python studies/pipelines.py expect H200 FOLDER/predictions.json
     python studies/pipelines.py measure FOLDER              (needs one GPU and torch: windows.json, rows.json)
-    python studies/pipelines.py report FOLDER               (report.json, and a table)
+    python studies/pipelines_report.py FOLDER               (report.json, and a table)
 """
 
 from __future__ import annotations
 
-import json
 import random
-import statistics
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -29,8 +28,6 @@ from dwdp_hw.kernels.expected import CACHE, LOAD
 from dwdp_hw.kernels.layer import TorchLayer
 from dwdp_hw.kernels.machine import describe, open_torch, refuse_gpu
 from dwdp_hw.kernels.timing import METHOD, Effort, time_layer
-from dwdp_hw.rows.predict_steps import predict_steps
-from dwdp_hw.rows.recording import read_recording
 from dwdp_hw.run.campaign import run_campaign
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.json_rows import json_rows
@@ -48,13 +45,11 @@ from dwdp_sim.silicon.tables import BACKENDS
 from dwdp_sim.steps.compute import compute_times
 from dwdp_sim.steps.compute_times import step_windows
 from dwdp_sim.steps.requests import Chunk
-from dwdp_sim.steps.windows import StepWindows, constant_windows
+from dwdp_sim.steps.windows import StepWindows
 
 LINK = "h100_x1_host"  # the cluster whose host link and copies within a GPU predict
 ROUNDS, SEED = 3, 0
 TARGETS = {"measured windows": 0.03, **dict.fromkeys(BACKENDS, 0.15)}
-_RATE = {"host": "host_in_bytes_per_s", "local": "local_bytes_per_s"}
-_GIVEN_RATE = "measured windows and this run's prefetch"
 
 
 @dataclass(frozen=True)
@@ -62,6 +57,7 @@ class Group:
     """A model and its placement; the cases of a group share their buffers.
 
     Attributes:
+        name: Of the model in these formats.
         model: In `conf/model`.
         weight_format: Of the experts, if not the model's own.
         ranks: Of the DWDP group.
@@ -69,6 +65,7 @@ class Group:
         layers: Of the pipeline.
     """
 
+    name: str
     model: str
     weight_format: str | None
     ranks: int
@@ -80,14 +77,15 @@ class Group:
         whole = build_model(preset(model=self.model).model)
         return replace(
             whole,
+            name=self.name,
             weight_format=self.weight_format or whole.weight_format,
             num_layers=self.layers,
             num_moe_layers=self.layers,
         )
 
 
-MIXTRAL = Group("mixtral_8x7b_bf16", None, 2, 4, 8)
-QWEN = Group("qwen3_235b_nvfp4", "fp8_block", 4, 8, 6)
+MIXTRAL = Group("mixtral_8x7b_bf16", "mixtral_8x7b_bf16", None, 2, 4, 8)
+QWEN = Group("qwen3_235b_fp8", "qwen3_235b_nvfp4", "fp8_block", 4, 8, 6)
 # group, home, strategy, number of requests, their length
 CASES = (
     (MIXTRAL, "host", "batched", 1, 4096),
@@ -111,7 +109,7 @@ def cases() -> Iterator[Case]:
         lengths = (length,) * requests
         yield replace(
             _prefetch(group, home, strategy),
-            name=f"{group.model}_{home}_{strategy}_{requests}x{length}",
+            name=f"{group.name}_{home}_{strategy}_{requests}x{length}",
             measure="pipeline",
             pipeline=Pipeline((), "kernels", compute=LayerCompute(group.shape(), (lengths,))),
             warmups=1,
@@ -122,7 +120,7 @@ def cases() -> Iterator[Case]:
 def prefetches() -> dict[tuple[str, str, str], Case]:
     """The prefetch of one layer alone, by model, home and strategy."""
     kinds = dict.fromkeys((group, home, strategy) for group, home, strategy, _, _ in CASES)
-    return {(group.model, home, strategy): _prefetch(group, home, strategy) for group, home, strategy in kinds}
+    return {(group.name, home, strategy): _prefetch(group, home, strategy) for group, home, strategy in kinds}
 
 
 def _prefetch(group: Group, home: str, strategy: str) -> Case:
@@ -130,7 +128,7 @@ def _prefetch(group: Group, home: str, strategy: str) -> Case:
     held = model.num_experts - (group.ranks - 1) * group.pulled
     plan = build_plan(model, Placement.create(model.num_experts, group.ranks, held, group.pulled), kind)
     return Case(
-        name=f"{group.model}_{home}_{strategy}_prefetch",
+        name=f"{group.name}_{home}_{strategy}_prefetch",
         plan=plan,
         labels={
             "model": model.name,
@@ -182,12 +180,12 @@ def expect(gpu: str, path: Path) -> None:
         for backend in BACKENDS:
             windows = table_windows(case, gpu, backend)
             parts = {"before_us": windows.before_s, "moe_us": windows.moe_s}
-            row[backend] = {"step_us": _us(step_s(case, windows, cluster))} | {
-                name: _us(float(values[0, 0, 0])) for name, values in parts.items()
+            row[backend] = {"step_us": us(step_s(case, windows, cluster))} | {
+                name: us(float(values[0, 0, 0])) for name, values in parts.items()
             }
         rows.append(row)
-    alone = [{"case": case.name, "us": _us(alone_s(case, cluster))} for case in prefetches().values()]
-    _write(path, {"gpu": gpu, "link": LINK, "load": LOAD, "targets": TARGETS, "prefetches": alone, "rows": rows})
+    alone = [{"case": case.name, "us": us(alone_s(case, cluster))} for case in prefetches().values()]
+    write(path, {"gpu": gpu, "link": LINK, "load": LOAD, "targets": TARGETS, "prefetches": alone, "rows": rows})
 
 
 def measure(folder: Path) -> int:
@@ -196,16 +194,16 @@ def measure(folder: Path) -> int:
     rows = []
     for compute in dict.fromkeys(compute_of(case) for case in cases()):
         refuse_gpu(torch, compute.model)
-        timing = time_layer(torch, TorchLayer(torch, compute.model, compute.lengths_of(0)), Effort(repeats=5), SEED)
-        torch.cuda.empty_cache()
+        layer = TorchLayer(torch, compute.model, compute.lengths_of(0))
+        timing = time_layer(torch, layer, Effort(repeats=5), SEED)
+        layer.close()
         assert timing.moe is not None
         parts = {"before": timing.before.as_dict(), "moe": timing.moe.as_dict()}
         operations = {name: rounds.as_dict() for name, rounds in timing.operations.items()}
         rows.append({"model": compute.model.name, "requests": compute.lengths_of(0), **parts, "operations": operations})
         sys.stdout.write(f"{compute.model.name} {compute.lengths_of(0)}: {parts}\n")
         sys.stdout.flush()
-    _write(folder / "windows.json", {"machine": describe(torch), "method": METHOD, "rows": rows})
-    torch.cuda.empty_cache()
+    write(folder / "windows.json", {"machine": describe(torch), "method": METHOD, "rows": rows})
     return run_campaign(list(_rounds()), 1, Settings(wait_s=60.0), folder / "rows.json", "")
 
 
@@ -219,78 +217,13 @@ def _rounds() -> Iterator[Case]:
             yield from (replace(case, name=f"{case.name}_round{number}") for case in own)
 
 
-def report(folder: Path) -> None:
-    """Lay measured and predicted steps side by side, write `report.json` and print the errors."""
-    expected = {row["case"]: row for row in _read(folder / "predictions.json")["rows"]}
-    windows = {(row["model"], tuple(row["requests"])): row for row in _read(folder / "windows.json")["rows"]}
-    recording, cluster = read_recording(str(folder / "rows.json")), read_cluster(LINK)
-    steps = {one.case: one for one in recording.steps}
-    layers = {one.case: one for one in recording.rows}
-    rows = []
-    for case in cases():
-        rounds = [steps[name] for number in range(ROUNDS) if (name := f"{case.name}_round{number}") in steps]
-        if not rounds:
-            continue
-        compute = compute_of(case)
-        own = windows[compute.model.name, compute.lengths_of(0)]
-        alone = _median(layers, f"{case.labels['model']}_{case.home}_{case.labels['strategy']}_prefetch")
-        before_s, moe_s = (own[part]["median_us"] * 1e-6 for part in ("before", "moe"))
-        whole_s = before_s + moe_s
-        measured_windows = constant_windows(whole_s, before_s / whole_s, (1, 1, case.layers))
-        rate = case.plan.bytes_per_rank()[0] / alone
-        predicted = {
-            "measured windows": step_s(case, measured_windows, cluster),
-            _GIVEN_RATE: step_s(case, measured_windows, cluster.with_values({_RATE[case.home]: rate})),
-            "windows in the step": statistics.median(
-                float(predict_steps(one, cluster, FabricOptions()).mean_s[0]) for one in rounds
-            ),
-            **{backend: expected[case.name][backend]["step_us"] * 1e-6 for backend in BACKENDS},
-        }
-        step = statistics.median(one.step_s[0] for one in rounds)
-        rows.append(
-            {
-                "case": case.name,
-                "step_us": _us(step),
-                "rounds_us": [_us(one.step_s[0]) for one in rounds],
-                "unstable": [one.unstable for one in rounds if one.unstable],
-                "window_us": _us(whole_s),
-                "window_in_step_us": _us(float(np.median([_window_s(one.windows) for one in rounds]))),
-                "prefetch_us": _us(alone),
-                "prefetch_predicted_us": _us(alone_s(replace(case, measure="layer", pipeline=None), cluster)),
-                "window_over_prefetch": round(whole_s / alone, 3),
-                "predicted_us": {name: _us(seconds) for name, seconds in predicted.items()},
-                "error": {name: round(seconds / step - 1, 4) for name, seconds in predicted.items()},
-            }
-        )
-    names = list(rows[0]["error"]) if rows else []
-    errors = {name: [abs(row["error"][name]) for row in rows] for name in names}
-    summary = {name: {"median": statistics.median(e), "max": max(e)} for name, e in errors.items()}
-    _write(folder / "report.json", {"targets": TARGETS, "summary": summary, "rows": rows})
-    for row in rows:
-        said = ", ".join(f"{name} {error:+.1%}" for name, error in row["error"].items())
-        sys.stdout.write(f"{row['case']}: {row['step_us']:.0f} µs, {row['window_over_prefetch']} of prefetch; {said}\n")
-    for name, found in summary.items():
-        sys.stdout.write(f"{name}: median {found['median']:.1%}, largest {found['max']:.1%}\n")
-
-
-def _window_s(windows: StepWindows) -> float:
-    """Mean compute of a layer."""
-    return float((windows.before_s + windows.moe_s).mean())
-
-
-def _median(rows: dict[str, Any], name: str) -> float:
-    return statistics.median(row.median_s[0] for key, row in rows.items() if key.startswith(f"{name}_round"))
-
-
-def _us(seconds: float) -> float:
+def us(seconds: float) -> float:
+    """Microseconds, as files have them."""
     return round(seconds * 1e6, 1)
 
 
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Write a file whole, a row a line."""
     text = json_rows(content)
     write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
@@ -302,8 +235,6 @@ def main() -> int:
             expect(gpu, Path(path))
         case ["measure", folder]:
             return 1 if measure(Path(folder)) else 0
-        case ["report", folder]:
-            report(Path(folder))
         case _:
             sys.stderr.write(__doc__ or "")
             return 2

@@ -84,8 +84,8 @@ class BackendConfig:
     window_s: list[float] = field(default_factory=lambda: [1e-3])
     """Compute time of a layer in seconds, by rank; a rank beyond the end takes the last (measure=pipeline)."""
     window: str = "spin"
-    """spin (a timed kernel), matmul (bf16 matrix products, needs torch) or kernels (those of the model's layer in torch,
-    for the requests of the workload; window_s then means nothing)."""
+    """spin (a timed kernel), matmul (bf16 matrix products, needs torch) or kernels (of the model's layer, in torch, for
+    the requests of the workload; window_s then means nothing)."""
     wait_s: float = 30.0
     """Longest wait for a GPU or another rank, in seconds."""
     heartbeat_s: float = 10.0

@@ -157,6 +157,5 @@ def measure_windows(job: WindowsJob, progress: Progress = lambda what, done, of:
         progress(f"{sum(layer.lengths):,} tokens", number, len(layers))
         built = TorchLayer(torch, job.model, layer.lengths, dense=layer.dense, seed=job.seed)
         timings[layer] = time_layer(torch, built, job.effort, job.seed)
-        del built
-        torch.cuda.empty_cache()
+        built.close()
     return MeasuredWindows(describe(torch), timings)

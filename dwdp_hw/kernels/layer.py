@@ -67,7 +67,7 @@ class TorchLayer:
             at["x"], at["delta"] = (self.tools.random(self.tokens, hidden) for _ in range(2))
             at["positions"] = torch.cat([torch.arange(length, device=device) for length in lengths])
             feed_forward = self._dense(model) if dense else self._moe(model)
-            self.kernels = (
+            self.kernels: tuple[Kernel, ...] = (
                 Kernel("input norm", False, self._input_norm),
                 *attention_kernels(self.tools, model, lengths),
                 Kernel("norm before feed-forward", False, self._second_norm),
@@ -140,6 +140,15 @@ class TorchLayer:
                 raise ConfigError(key, value, f"torch cannot run it on this GPU: {_first(error)}") from error
         if self.tools.device == "cuda":
             torch.cuda.synchronize()
+
+    def close(self) -> None:
+        """Give weights and activations back to the GPU."""
+        self.kernels = ()
+        self.tools.at.clear()
+        self.tools.weights.clear()
+        if self.tools.device == "cuda":
+            self.tools.torch.cuda.synchronize()
+            self.tools.torch.cuda.empty_cache()
 
     def commands(self) -> int:
         """How many commands one run puts on its stream, counted at the operators of torch; rather too many."""

@@ -94,6 +94,9 @@ class PipelineRun:
         for slot in range(min(SLOTS, layers)):
             self._buffers.poison(slot, timed.stream)
         gpu.write(self._wrong, NONE_WRONG * layers)
+        for layer in range(layers if verify else 0):  # their tables must not be allocated behind a closed gate
+            self._buffers.checked(layer)
+            self._buffers.expected(layer)
         mode = self._case.issue_mode
         timed.begin_step(mode)
         gpu.hold(self._compute_stream, timed.start)

@@ -140,7 +140,7 @@ class KernelWindows:
         gpu.place.at("warming up the model's kernels")
         self._torch, self._stream = torch, torch.cuda.ExternalStream(int(stream.handle))
         with self._on_stream():  # so that later allocations find this stream's blocks
-            self._layer: TorchLayer | None = TorchLayer(torch, compute.model, compute.lengths_of(rank))
+            self._layer = TorchLayer(torch, compute.model, compute.lengths_of(rank))
             torch.cuda.synchronize()
             self._layer.warm_up()
             self.commands = self._layer.commands()
@@ -156,12 +156,9 @@ class KernelWindows:
 
     def close(self) -> None:
         """As `Windows`; the memory goes back to the GPU, where the next case's buffers need it."""
-        self._layer = None
-        self._torch.cuda.synchronize()
-        self._torch.cuda.empty_cache()
+        self._layer.close()
 
     def _run(self, *, in_moe: bool) -> None:
-        assert self._layer is not None
         with self._on_stream():
             self._layer.run(in_moe=in_moe)
 
