@@ -16,15 +16,20 @@ from dwdp_hw.group.faults import FAULT_EXIT, NO_GPU_EXIT, NoGpuError, RankFault
 from dwdp_hw.job.measurement import Measurement, build_measurement
 from dwdp_hw.job.measurement_report import print_measurement, write_measurement
 from dwdp_hw.job.schema import HwConfig, Mode, register_hw_schemas
+from dwdp_hw.job.windows import WindowsJob, build_windows_job, measure_windows
+from dwdp_hw.job.windows_report import print_windows, write_expected, write_windows
 from dwdp_hw.run.launch import run_as_rank, run_group, started_by_torchrun
 from dwdp_hw.run.worker import Work
 from dwdp_hw.traces.importing import ImportJob, build_import
 from dwdp_hw.traces.report import run_import
 from dwdp_hw.validation.check_job import CheckJob, build_check
 from dwdp_hw.validation.run_check import run_calibration, run_validation
+from dwdp_sim.base.terminal import progress_line
 from dwdp_sim.job.compose import compose, config_folders
 from dwdp_sim.job.hydra_app import one_line_errors, run_app
 from dwdp_sim.job.hydra_flags import read_command_line
+
+Job = Measurement | WindowsJob | CheckJob | ImportJob
 
 _FAILED_EXIT = 1
 _INTERRUPTED_EXIT = 130
@@ -46,9 +51,11 @@ def main() -> None:
         _end("interrupted", _INTERRUPTED_EXIT)
 
 
-def _build(composed: DictConfig, overrides: Sequence[str]) -> Measurement | CheckJob | ImportJob:
+def _build(composed: DictConfig, overrides: Sequence[str]) -> Job:
     if composed.mode is Mode["import"]:
         return build_import(composed)
+    if composed.mode is Mode.windows:
+        return build_windows_job(composed, overrides)
     if composed.mode is not Mode.measure:
         return build_check(composed)
     return build_measurement(composed, overrides)
@@ -66,11 +73,13 @@ def _run_beside_rank_0() -> None:
             run_as_rank(Work((job.case,), job.settings), lambda case, results: None)
 
 
-def _task(job: Measurement | CheckJob | ImportJob, folder: Path) -> None:
+def _task(job: Job, folder: Path) -> None:
     try:
         match job:
             case ImportJob():
                 run_import(job, folder, Console())
+            case WindowsJob():
+                time_windows(job, folder, Console())
             case CheckJob():
                 check(job, folder, Console())
             case Measurement():
@@ -87,6 +96,16 @@ def check(job: CheckJob, folder: Path, console: Console) -> None:
         run_calibration(job, folder, console)
     elif not run_validation(job, folder, console).passed:
         sys.exit(_FAILED_EXIT)
+
+
+def time_windows(job: WindowsJob, folder: Path, console: Console) -> None:
+    """Write what the tables say, measure the windows, write them into `folder` and print them."""
+    expected = job.expected()
+    write_expected(folder, job, expected)
+    with progress_line(console, "layers") as show:
+        measured = measure_windows(job, show)
+    summary = write_windows(folder, job, expected, measured)
+    print_windows(console, job, expected, measured, summary, folder)
 
 
 def measure(measurement: Measurement, folder: Path, console: Console) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypedDict
 
+from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.plan.copy_plan import CopyPlan
 
 MEASURES = ("layer", "pipeline", "issue_cost")
-WINDOWS = ("spin", "matmul")
+WINDOWS = ("spin", "matmul", "kernels")
 # About 1,000 commands fill a stream; the next call blocks until the GPU makes progress, which a closed gate forbids.
 QUEUE_LIMIT_CALLS = 800
 
@@ -23,23 +24,54 @@ class Labels(TypedDict):
 
 
 @dataclass(frozen=True)
+class LayerCompute:
+    """What each layer of a pipeline computes where its windows are a model's kernels.
+
+    Attributes:
+        model: Whose layer.
+        lengths: By rank, the lengths of the step's requests; a rank beyond the end takes the last.
+    """
+
+    model: MoEModel
+    lengths: tuple[tuple[int, ...], ...]
+
+    def lengths_of(self, rank: int) -> tuple[int, ...]:
+        """The lengths of a rank's requests."""
+        return self.lengths[min(rank, len(self.lengths) - 1)]
+
+
+@dataclass(frozen=True)
 class Pipeline:
     """A forward step of several layers.
 
     Attributes:
-        window_s: Compute time of each layer in seconds, by rank; a rank beyond the end takes the last.
-        window: `spin` (a timed kernel on one multiprocessor) or `matmul` (bf16 matrix products of about that length).
+        window_s: Compute time of each layer behind its experts' arrival in seconds, by rank; a rank beyond the end
+            takes the last. With `kernels` what it is known to be, or empty.
+        window: `spin` (a timed kernel on one multiprocessor), `matmul` (bf16 matrix products of about that length) or
+            `kernels` (those of the model's layer, in torch).
         factors: What multiplies the windows of each layer, by rank; empty: nothing.
+        before_s: Compute time of each layer before it waits for its experts, by rank as `window_s`; empty: none. Only
+            `spin` has it for itself; with `kernels` what it is known to be.
+        compute: What `kernels` compute.
     """
 
     window_s: tuple[float, ...]
     window: str = "spin"
     factors: tuple[tuple[float, ...], ...] = ()
+    before_s: tuple[float, ...] = ()
+    compute: LayerCompute | None = None
 
     def windows_s(self, rank: int, layers: int) -> tuple[float, ...]:
-        """Compute time of each layer on one rank, in seconds."""
-        window_s = self.window_s[min(rank, len(self.window_s) - 1)]
-        return tuple(window_s * factor for factor in (self.factors[rank] if self.factors else (1.0,) * layers))
+        """Compute time of each layer behind its experts' arrival on one rank, in seconds; zero where unknown."""
+        return self._of_layers(self.window_s, rank, layers)
+
+    def befores_s(self, rank: int, layers: int) -> tuple[float, ...]:
+        """Compute time of each layer before it waits for its experts on one rank, in seconds; zero where unknown."""
+        return self._of_layers(self.before_s, rank, layers)
+
+    def _of_layers(self, by_rank: tuple[float, ...], rank: int, layers: int) -> tuple[float, ...]:
+        seconds = by_rank[min(rank, len(by_rank) - 1)] if by_rank else 0.0
+        return tuple(seconds * factor for factor in (self.factors[rank] if self.factors else (1.0,) * layers))
 
 
 @dataclass(frozen=True)

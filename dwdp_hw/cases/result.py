@@ -42,13 +42,21 @@ class Detail:
 
 @dataclass(frozen=True)
 class LayerTimes:
-    """One layer of a pipeline run on one rank, seconds from the start of the step."""
+    """One layer of a pipeline run on one rank, seconds from the start of the step.
+
+    Attributes:
+        layer: Which.
+        copy_begin_s, copy_end_s: Its prefetch.
+        compute_begin_s, compute_end_s: What it computes with its experts.
+        before_end_s: The end of what it computes before it waits for them; None if it computes nothing before.
+    """
 
     layer: int
     copy_begin_s: float
     copy_end_s: float
     compute_begin_s: float
     compute_end_s: float
+    before_end_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from dwdp_hw.cases.case import WINDOWS, Case, Pipeline, Settings
+from dwdp_hw.cases.case import WINDOWS, Case, LayerCompute, Pipeline, Settings
 from dwdp_hw.executors.cuda.gpu import count_gpus
 from dwdp_hw.executors.cuda.issue import ISSUES
+from dwdp_hw.job.drawn_steps import draw_step_lengths
 from dwdp_hw.job.schema import BackendConfig, Executor, HwConfig, Measure
 from dwdp_hw.run.launch import started_by_torchrun
 from dwdp_sim.base.errors import ConfigError, check_choice
@@ -86,8 +87,8 @@ def build_measurement(composed: DictConfig, overrides: Sequence[str]) -> Measure
         layer=layer,
         job=job,
         no_prediction=why_not,
-        config=_resolved(config),
-        config_hash=_hash(config),
+        config=resolved_config(config),
+        config_hash=hash_hw_config(config),
     )
 
 
@@ -121,6 +122,8 @@ def _check(config: HwConfig, home: str, mapping: str) -> None:
             raise ConfigError(f"backend.{name}", getattr(backend, name), f"must be at least {minimum}")
     if not backend.window_s or min(backend.window_s) <= 0:
         raise ConfigError("backend.window_s", backend.window_s, "one number of seconds above zero a rank is wanted")
+    if backend.window == "kernels" and backend.measure is Measure.pipeline and backend.executor is Executor.host:
+        raise ConfigError("backend.window", backend.window, "backend.executor=host has no GPU to run them; spin")
     if backend.executor is Executor.host and backend.measure is Measure.issue_cost:
         said = "backend.executor=host has no driver whose calls could be timed; layer or pipeline"
         raise ConfigError("backend.measure", backend.measure.value, said)
@@ -157,7 +160,7 @@ def _case(config: HwConfig, layer: Layer, home: str, mapping: str, group_size: i
         raise ConfigError("backend.ranks", list(ranks), f"ranks from 0 to {group_size - 1} run")
     if layer.strategy.barrier == "group" and len(ranks) < group_size:
         raise ConfigError("backend.ranks", list(ranks), "strategy.barrier=group needs all ranks to pull")
-    pipeline = Pipeline(tuple(backend.window_s), backend.window) if backend.measure is Measure.pipeline else None
+    pipeline = _pipeline(config, layer) if backend.measure is Measure.pipeline else None
     return Case(
         name=f"{layer.model.name}_{strategy.name}",
         plan=layer.plan,
@@ -182,6 +185,16 @@ def _case(config: HwConfig, layer: Layer, home: str, mapping: str, group_size: i
     )
 
 
+def _pipeline(config: HwConfig, layer: Layer) -> Pipeline:
+    """The windows of a forward step; with kernels, those of each rank's first counted step."""
+    backend = config.backend
+    if backend.window != "kernels":
+        return Pipeline(tuple(backend.window_s), backend.window)
+    steps = draw_step_lengths(config, layer.model, layer.placement.dwdp_size)
+    lengths = tuple(rank[config.workload.warmup] for rank in steps)
+    return Pipeline((), backend.window, compute=LayerCompute(layer.model, lengths))
+
+
 def _prediction(config: HwConfig, explicit: Set[str], home: str, mapping: str) -> tuple[LayerJob | None, str | None]:
     """The simulator's job for the same layer, or why there is none."""
     backend = config.backend
@@ -198,12 +211,13 @@ def _prediction(config: HwConfig, explicit: Set[str], home: str, mapping: str) -
         return None, str(error)
 
 
-def _resolved(config: HwConfig) -> dict[str, Any]:
+def resolved_config(config: HwConfig) -> dict[str, Any]:
+    """The resolved configuration as plain data."""
     return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True))
 
 
-def _hash(config: HwConfig) -> str:
-    """Of what the simulator reads and of `backend`."""
+def hash_hw_config(config: HwConfig) -> str:
+    """Hash what the simulator reads, and `backend`."""
     simulated = SimConfig(**{item.name: getattr(config, item.name) for item in fields(SimConfig)})
-    backend = json.dumps(_resolved(config)["backend"], sort_keys=True)
+    backend = json.dumps(resolved_config(config)["backend"], sort_keys=True)
     return hashlib.sha256((hash_config(simulated) + backend).encode()).hexdigest()

@@ -13,7 +13,13 @@ from dwdp_sim.job.schema import SimConfig
 # What `dwdp-hw` does. Not a class: Hydra selects members by name, and `import` cannot be one in a class body.
 Mode = Enum(
     "Mode",
-    {"measure": "measure", "calibrate": "calibrate", "validate": "validate", "import": "import"},
+    {
+        "measure": "measure",
+        "windows": "windows",
+        "calibrate": "calibrate",
+        "validate": "validate",
+        "import": "import",
+    },
     module=__name__,
 )
 
@@ -67,6 +73,8 @@ class BackendConfig:
     """Runs before the measurement."""
     repeats: int = 9
     """Timed runs."""
+    rounds: int = 3
+    """Rounds of timed runs, each over all operations in an order of its own (mode=windows)."""
     detail: bool = True
     """One more run that watches single slices."""
     witness: bool = False
@@ -76,7 +84,8 @@ class BackendConfig:
     window_s: list[float] = field(default_factory=lambda: [1e-3])
     """Compute time of a layer in seconds, by rank; a rank beyond the end takes the last (measure=pipeline)."""
     window: str = "spin"
-    """spin (a timed kernel) or matmul (bf16 matrix products, needs torch)."""
+    """spin (a timed kernel), matmul (bf16 matrix products, needs torch) or kernels (of the model's layer, in torch, for
+    the requests of the workload; window_s then means nothing)."""
     wait_s: float = 30.0
     """Longest wait for a GPU or another rank, in seconds."""
     heartbeat_s: float = 10.0
@@ -124,7 +133,7 @@ class HwConfig(SimConfig):
     """Everything `dwdp-hw` reads."""
 
     mode: Mode = Mode.measure
-    """measure, calibrate, validate or import."""
+    """measure, windows (time a model's kernels), calibrate, validate or import."""
     source: Source = Source.live
     """live (measure on this machine) or recorded (mode=calibrate and mode=validate)."""
     rows: Any = None

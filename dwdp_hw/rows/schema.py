@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from dwdp_hw.rows.streams_codec import FoldedStream, Pieces, unfold_pieces
 from dwdp_sim.base.errors import ConfigError
@@ -34,7 +34,9 @@ FIELDS = {
     "their bytes, the time from the first begin to the last end, the sum of their durations",
     "window_us": "pipelines: compute time of a layer, for each rank; window_factors: what multiplies it, by rank and "
     "layer",
-    "layer_us": "pipelines, for each rank and layer: medians of the wait for experts, the compute and the copies",
+    "layer_us": "pipelines, for each rank and layer: medians of the wait for experts, the compute and the copies, and, "
+    "where a layer computes before it waits for its experts, of that (before)",
+    "requests": "pipelines whose windows are a model's kernels: for each rank, the lengths of the step's requests",
     "issue_cost_us_a_slice": "host time of the calls over their copies, for each way of issuing; queued: the stream is "
     "held by a gate, as_issued: it is idle",
     "device_us_runs": "every timed run, in order; of pipelines the whole step",
@@ -76,6 +78,7 @@ class Job(_JobWhereKnown):
 class LayerSpan(TypedDict):
     """One layer of a pipeline: medians over the runs."""
 
+    before: NotRequired[float]
     wait: float
     compute: float
     copy: float
@@ -113,6 +116,7 @@ class _WhereKnown(TypedDict, total=False):
     window: str
     window_us: list[float]
     window_factors: list[list[float]]
+    requests: list[list[int]]
 
     # how it was run
     issued_as: str

@@ -25,10 +25,11 @@ class RecordedSteps:
         strategy: Strategy of the copies.
         mapping: How peer memory was mapped, one of `cluster.MAPPINGS`; None if not recorded.
         program: The prefetch of one layer.
-        windows: Compute time of each layer as it was measured; all of it needs the layer's experts.
+        windows: Compute time of each layer as it was measured, before it waited for its experts and with them.
         step_s: Median time of the step on each rank, in seconds.
         min_s, max_s: Its spread.
-        waits_s: Seconds from the end of the layer before (or the start) to each layer's compute, shape (ranks, layers).
+        waits_s: Seconds that each layer waited for its experts, from the end of what it or the layer before computed
+            (or from the start), shape (ranks, layers).
         late_s: Seconds from then to the arrival of the layer's last byte, below zero where it had arrived, same shape.
         copy_bound: Whether some layer's prefetch takes longer than its compute.
         unstable: Why the row must not be compared with anything; None if it may.
@@ -61,7 +62,8 @@ def steps_from_dict(row: MeasuredRow, gpus: int, path: str) -> RecordedSteps:
     )
     ranks = len(compute_s)
     nothing = np.zeros((ranks, 1))
-    ready_s = np.cumsum(wait_s + compute_s, axis=1) - wait_s - compute_s
+    before_s = np.array([[times.get("before", 0.0) for times in rank] for rank in row["layer_us"]]) * 1e-6
+    ready_s = np.cumsum(before_s + wait_s + compute_s, axis=1) - wait_s - compute_s
     return RecordedSteps(
         case=layer.case,
         strategy=layer.strategy,
@@ -69,7 +71,7 @@ def steps_from_dict(row: MeasuredRow, gpus: int, path: str) -> RecordedSteps:
         program=layer.program,
         windows=StepWindows(
             lead_s=nothing,
-            before_s=np.zeros((ranks, 1, compute_s.shape[1])),
+            before_s=before_s[:, None, :],
             moe_s=compute_s[:, None, :],
             tokens=nothing.astype(np.int64),
         ),
@@ -78,6 +80,6 @@ def steps_from_dict(row: MeasuredRow, gpus: int, path: str) -> RecordedSteps:
         max_s=layer.max_s,
         waits_s=wait_s,
         late_s=copy_begin_s + copy_s - ready_s,
-        copy_bound=bool(np.any(copy_s.mean(axis=1) > compute_s.mean(axis=1))),
+        copy_bound=bool(np.any(copy_s.mean(axis=1) > (before_s + compute_s).mean(axis=1))),
         unstable=layer.unstable,
     )

@@ -130,20 +130,28 @@ def _add_pipeline(row: MeasuredRow, pipeline: Pipeline, layers: int, pulling: Se
     windows = pipeline.window_s
     row["layers"] = layers
     row["window"] = pipeline.window
-    row["window_us"] = [_rounded(windows[min(r.rank, len(windows) - 1)] * 1e6) for r in pulling]
+    if windows:
+        row["window_us"] = [_rounded(windows[min(r.rank, len(windows) - 1)] * 1e6) for r in pulling]
+    if pipeline.compute is not None:
+        row["requests"] = [list(pipeline.compute.lengths_of(r.rank)) for r in pulling]
     row["window_factors"] = [list(pipeline.factors[r.rank]) for r in pulling if pipeline.factors]
     row["layer_us"] = [[_layer_us(r.layers, layer) for layer in range(layers)] for r in pulling]
 
 
 def _layer_us(runs: Sequence[Sequence[LayerTimes]], layer: int) -> LayerSpan:
-    """Medians over the runs: how long the layer waited for its experts, computed, and copied."""
-    waits = [r[layer].compute_begin_s - (r[layer - 1].compute_end_s if layer else 0.0) for r in runs]
-    return {
-        "wait": _median_us(waits),
+    """Medians over the runs: how long the layer computed before its experts, waited for them, computed, and copied."""
+    idle = [run[layer - 1].compute_end_s if layer else 0.0 for run in runs]
+    ends = [run[layer].before_end_s for run in runs]
+    ready = [at if end is None else end for at, end in zip(idle, ends, strict=True)]
+    span: LayerSpan = {
+        "wait": _median_us([run[layer].compute_begin_s - at for run, at in zip(runs, ready, strict=True)]),
         "compute": _median_us([r[layer].compute_end_s - r[layer].compute_begin_s for r in runs]),
         "copy": _median_us([r[layer].copy_end_s - r[layer].copy_begin_s for r in runs]),
         "copy_begin": _median_us([r[layer].copy_begin_s for r in runs]),
     }
+    if any(end is not None for end in ends):
+        span["before"] = _median_us([end - at for end, at in zip(ready, idle, strict=True)])
+    return span
 
 
 def _arrivals_us(result: RankResult) -> Arrivals:

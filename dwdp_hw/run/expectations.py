@@ -18,6 +18,7 @@ from dwdp_hw.cases.program import case_program
 from dwdp_hw.cases.start_offsets import DRAWS, drawn_starts_s, program_draws_s
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.base.json_rows import json_rows
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis, Variant, hypotheses, variants
@@ -134,9 +135,12 @@ def _windows(case: Case) -> StepWindows | None:
     """Compute windows of a pipeline's step; None for a single layer."""
     if case.pipeline is None:
         return None
+    if not case.pipeline.window_s:
+        raise ConfigError("backend.window", case.pipeline.window, "nobody has measured these windows yet")
     moe_s = np.array([[case.pipeline.windows_s(rank, case.layers)] for rank in case.ranks])
+    before_s = np.array([[case.pipeline.befores_s(rank, case.layers)] for rank in case.ranks])
     nothing = np.zeros(moe_s.shape[:2])
-    return StepWindows(nothing, np.zeros_like(moe_s), moe_s, nothing.astype(np.int64))
+    return StepWindows(nothing, before_s, moe_s, nothing.astype(np.int64))
 
 
 def _campaign(cluster: Cluster) -> list[dict[str, Any]]:

@@ -40,10 +40,9 @@ def build_workload(config: SimConfig) -> StepsWorkload:
         ConfigError: A value is out of range, or the file of lengths cannot be read.
     """
     group = config.workload
-    lengths = () if group.lengths is None else read_lengths(group.lengths)
     return StepsWorkload(
         compute=config.compute,
-        load=RequestLoad(group.isl, group.ratio, group.max_num_tokens, lengths),
+        load=build_load(group),
         iterations=group.iterations,
         warmup=group.warmup,
         start=group.start,
@@ -53,6 +52,16 @@ def build_workload(config: SimConfig) -> StepsWorkload:
         carry_over=group.carry_over,
         background_bytes_per_token=group.background_bytes_per_token,
     )
+
+
+def build_load(group: WorkloadConfig) -> RequestLoad:
+    """Build the requests that the `workload` group describes.
+
+    Raises:
+        ConfigError: A value is out of range, or the file of lengths cannot be read.
+    """
+    lengths = () if group.lengths is None else read_lengths(group.lengths)
+    return RequestLoad(group.isl, group.ratio, group.max_num_tokens, lengths)
 
 
 def _check_seeds(workload: WorkloadConfig) -> None:

@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dwdp_hw.cases.case import Case
+from dwdp_hw.cases.case import QUEUE_LIMIT_CALLS, Case
 from dwdp_hw.cases.result import LayerTimes
 from dwdp_hw.executors.cuda.buffers import Buffers
 from dwdp_hw.executors.cuda.gpu import Gpu, giving_back
 from dwdp_hw.executors.cuda.issue import Call
 from dwdp_hw.executors.cuda.kernels import NONE_WRONG, Kernels, place_of_wrong
 from dwdp_hw.executors.cuda.timed_run import TimedStream
+from dwdp_hw.executors.cuda.windows import make_windows
 from dwdp_hw.executors.layout import SLOTS
 from dwdp_sim.base.errors import ConfigError
 
 if TYPE_CHECKING:
     from cuda.core import Event
 
-_MATRIX = 4096
+_EVENTS = 4  # that a layer records or waits for on either stream
 
 
 @dataclass(frozen=True)
 class _LayerEvents:
     copy_begin: Event
     copy_end: Event
+    before_end: Event
     compute_begin: Event
     compute_end: Event
 
 
 class PipelineRun:
-    """The prefetch of layer l + 2 is issued after layer l's compute; layer l's compute waits for its prefetch."""
+    """The prefetch of layer l + 2 is issued after layer l's compute; layer l's compute waits for its prefetch.
+
+    What a layer computes before its MoE block, if anything, runs before that wait.
+    """
 
     def __init__(
         self,
@@ -42,7 +46,7 @@ class PipelineRun:
         buffers: Buffers,
         calls: Sequence[Sequence[Call]],
         case: Case,
-        windows_s: Sequence[float],
+        rank: int,
     ) -> None:
         """Prepare the steps of one case.
 
@@ -53,22 +57,36 @@ class PipelineRun:
             buffers: The slots, made for `case`.
             calls: The calls of each layer.
             case: What is measured.
-            windows_s: Compute time of each layer on this rank, in seconds.
+            rank: This rank.
+
+        Raises:
+            ConfigError: The windows cannot be computed here, or a queued step does not fit a stream's queue.
         """
         assert case.pipeline is not None
         self._gpu, self._kernels, self._timed, self._buffers = gpu, kernels, timed, buffers
         self._calls, self._case = calls, case
         self._compute_stream = gpu.stream()
-        self._events = [_LayerEvents(*(gpu.event() for _ in range(4))) for _ in range(case.layers)]
-        self._windows_ns = [int(window_s * 1e9) for window_s in windows_s]
-        self._products: list[int] = []
+        self._events = [_LayerEvents(*(gpu.event() for _ in range(5))) for _ in range(case.layers)]
         with giving_back() as taken:
-            self._spun, self._wrong = gpu.allocate(16), gpu.allocate(8 * case.layers)
-            taken.callback(gpu.free, self._spun)
+            self._wrong = gpu.allocate(8 * case.layers)
             taken.callback(gpu.free, self._wrong)
-            if case.pipeline.window == "matmul":
-                self._prepare_products(windows_s)
+            self._windows = make_windows(gpu, kernels, case, rank, self._compute_stream)
+            taken.callback(self._windows.close)
+            if case.issue_mode == "queued":
+                self._refuse_too_long()
             self._taken = taken.pop_all()
+
+    def _refuse_too_long(self) -> None:
+        """Behind a closed gate, a stream that is full would hold its caller, who alone can open the gate."""
+        computing = self._case.layers * (self._windows.commands + _EVENTS)
+        copying = sum(len(calls) for calls in self._calls) + self._case.layers * _EVENTS
+        for what, commands in (("kernels", computing), ("copy calls", copying)):
+            if commands > QUEUE_LIMIT_CALLS:
+                allowed = (
+                    f"{commands} {what} and events of a step do not fit a stream, which takes {QUEUE_LIMIT_CALLS} "
+                    "behind a closed gate; take fewer layers, or issue_mode=as_issued"
+                )
+                raise ConfigError("backend.layers", self._case.layers, allowed)
 
     def run(self, verify: bool) -> list[LayerTimes]:
         """One step. With `verify`, each slot is compared in full when its layer computes, and poisoned again."""
@@ -76,6 +94,9 @@ class PipelineRun:
         for slot in range(min(SLOTS, layers)):
             self._buffers.poison(slot, timed.stream)
         gpu.write(self._wrong, NONE_WRONG * layers)
+        for layer in range(layers if verify else 0):  # their tables must not be allocated behind a closed gate
+            self._buffers.checked(layer)
+            self._buffers.expected(layer)
         mode = self._case.issue_mode
         timed.begin_step(mode)
         gpu.hold(self._compute_stream, timed.start)
@@ -88,6 +109,7 @@ class PipelineRun:
                 self._prefetch(layer + SLOTS)
         timed.end_queueing(mode)
         gpu.wait_event(self._events[-1].compute_end, "the end of the step")
+        timed.refuse_late_gate(mode)
         if verify:
             self._report_wrong()
         return [self._times(layer) for layer in range(layers)]
@@ -105,12 +127,12 @@ class PipelineRun:
 
     def _compute(self, layer: int, verify: bool) -> None:
         events, stream, kernels, buffers = self._events[layer], self._compute_stream, self._kernels, self._buffers
+        if self._windows.has_before:
+            self._windows.before(layer)
+            self._gpu.record(events.before_end, stream)
         self._gpu.hold(stream, events.copy_end)
         self._gpu.record(events.compute_begin, stream)
-        if self._products:
-            self._multiply(self._products[layer])
-        else:
-            kernels.spin(self._windows_ns[layer], self._spun, stream)
+        self._windows.compute(layer)
         if verify:
             kernels.compare_later(buffers.checked(layer), self._wrong + 8 * layer, stream)
             if layer + SLOTS < self._case.layers:
@@ -132,34 +154,5 @@ class PipelineRun:
             copy_end_s=between(start, events.copy_end),
             compute_begin_s=between(start, events.compute_begin),
             compute_end_s=between(start, events.compute_end),
+            before_end_s=between(start, events.before_end) if self._windows.has_before else None,
         )
-
-    def _prepare_products(self, windows_s: Sequence[float]) -> None:
-        """Choose how many matrix products fill each window on this GPU."""
-        gpu = self._gpu
-        try:
-            torch = importlib.import_module("torch")
-        except ImportError as error:
-            raise ConfigError("backend.window", "matmul", f"needs torch ({error}); use spin") from error
-        torch.cuda.set_device(gpu.ordinal)
-        generator = torch.Generator(device="cuda").manual_seed(0)
-        shape = (_MATRIX, _MATRIX)
-        options = {"device": "cuda", "dtype": torch.bfloat16}
-        self._left = torch.randn(shape, generator=generator, **options)
-        self._right = torch.randn(shape, generator=generator, **options)
-        self._product = torch.empty(shape, **options)
-        torch.cuda.synchronize()
-        self._torch, self._torch_stream = torch, torch.cuda.ExternalStream(int(self._compute_stream.handle))
-        begin, end = gpu.event(), gpu.event()
-        for count in (10, 50):  # the first round warms up
-            gpu.record(begin, self._compute_stream)
-            self._multiply(count)
-            gpu.record(end, self._compute_stream)
-            gpu.wait_event(end, "calibrating matrix products")
-        product_s = gpu.between_s(begin, end) / count
-        self._products = [max(round(window_s / product_s), 1) for window_s in windows_s]
-
-    def _multiply(self, count: int) -> None:
-        with self._torch.cuda.stream(self._torch_stream):
-            for _ in range(count):
-                self._torch.mm(self._left, self._right, out=self._product)

@@ -105,7 +105,7 @@ class CudaRank:
                 self._buffers,
                 self._calls,
                 case,
-                case.pipeline.windows_s(rank, case.layers),
+                rank,
             )
         self._gpu.finish(self._stream, "preparing the case")
 

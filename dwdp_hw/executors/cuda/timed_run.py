@@ -146,6 +146,15 @@ class TimedStream:
         if issue_mode == "queued":
             self._open_when_queued()
 
+    def refuse_late_gate(self, issue_mode: str) -> None:
+        """Wait for the stream, and end the run if its gate opened before everything was queued.
+
+        Raises:
+            RankFault: It did.
+        """
+        if issue_mode == "queued" and self._reports.read_gates(self.stream)[1]:
+            raise self._group.place.fault("the gate opened by its time-out before the whole step was queued")
+
     def _meet_before(self, issue_mode: str, later_s: float = 0.0) -> int:
         self._group.meet("the start of a run")
         self._gate += 1
