@@ -78,16 +78,21 @@ def _grouped(tools: Tools, attention: Attention, products: dict[str, Product], t
     """Queries, keys and values of grouped attention, turned and in the cache."""
     torch, at = tools.torch, tools.at
     heads, keys, width = attention.num_heads, attention.num_kv_heads, attention.head_dim
-    turn = _rotation(tools, width)
+    cos, sin = _angles(tools, width)
     cache = torch.zeros((2, tokens, keys, width), device=tools.device, dtype=torch.bfloat16)
+
+    def turned_and_kept(qkv: Any, cos: Any, sin: Any, cache: Any) -> Any:
+        turned = _turned(torch, qkv[:, : heads + keys], cos, sin)
+        cache[0].copy_(turned[:, heads:])
+        cache[1].copy_(qkv[:, heads + keys :])
+        return turned
+
+    turn = tools.fused(turned_and_kept)
 
     def place() -> None:
         qkv = at["qkv"].view(tokens, heads + 2 * keys, width)
-        turned = torch.empty((tokens, heads + keys, width), device=tools.device, dtype=torch.bfloat16)
-        turn(qkv[:, : heads + keys], turned)
+        turned = turn(qkv, cos, sin, cache)
         at["q"], at["k"], at["v"] = turned[:, :heads], turned[:, heads:], qkv[:, heads + keys :]
-        cache[0].copy_(at["k"])
-        cache[1].copy_(at["v"])
 
     return [*tools.product(products["qkv projection"], "normed", "qkv"), Kernel(ATTENTION, False, place)]
 
@@ -97,31 +102,34 @@ def _latent(tools: Tools, attention: Attention, products: dict[str, Product], to
     torch, at = tools.torch, tools.at
     heads, latent, rank = attention.num_heads, attention.kv_lora_rank, attention.q_lora_rank
     plain, turned_width, values = attention.qk_nope_head_dim, attention.qk_rope_head_dim, attention.v_head_dim
-    turn = _rotation(tools, turned_width)
+    cos, sin = _angles(tools, turned_width)
     cache = torch.zeros((tokens, latent + turned_width), device=tools.device, dtype=torch.bfloat16)
+    norm = tools.fused(tools.norm)
 
     def norms() -> None:
         both = at["qkv_a"]
         if rank:
-            at["q latent"] = tools.norm(both[:, :rank])
-        at["kv latent"] = tools.norm(both[:, rank : rank + latent])
+            at["q latent"] = norm(both[:, :rank])
+        at["kv latent"] = norm(both[:, rank : rank + latent])
+
+    def turned_and_kept(q: Any, end: Any, latents: Any, cos: Any, sin: Any, cache: Any) -> tuple[Any, Any]:
+        turned = _turned(torch, end, cos, sin)
+        cache[:, :latent].copy_(latents)
+        cache[:, latent:].copy_(turned[:, 0])
+        return torch.cat([q[..., :plain], _turned(torch, q[..., plain:], cos, sin)], -1), turned
+
+    def joined(kv: Any, end: Any) -> Any:
+        return torch.cat([kv[..., :plain], end.expand(-1, heads, -1)], -1)
+
+    turn, fuse = tools.fused(turned_and_kept), tools.fused(joined)
 
     def place() -> None:
-        at["q"] = at["q flat"].view(tokens, heads, plain + turned_width)
-        end = torch.empty((tokens, heads, turned_width), device=tools.device, dtype=torch.bfloat16)
-        turn(at["q"][..., plain:], end)
-        at["q"][..., plain:].copy_(end)
-        at["key end"] = torch.empty((tokens, 1, turned_width), device=tools.device, dtype=torch.bfloat16)
-        turn(at["qkv_a"][:, None, rank + latent :], at["key end"])
-        cache[:, :latent].copy_(at["kv latent"])
-        cache[:, latent:].copy_(at["key end"][:, 0])
+        q, end = at["q flat"].view(tokens, heads, plain + turned_width), at["qkv_a"][:, None, rank + latent :]
+        at["q"], at["key end"] = turn(q, end, at["kv latent"], cos, sin, cache)
 
     def join() -> None:
         kv = at["kv"].view(tokens, heads, plain + values)
-        joined = torch.empty((tokens, heads, plain + turned_width), device=tools.device, dtype=torch.bfloat16)
-        joined[..., :plain].copy_(kv[..., :plain])
-        joined[..., plain:].copy_(at["key end"])
-        at["k"], at["v"] = joined, kv[..., plain:]
+        at["k"], at["v"] = fuse(kv, at["key end"]), kv[..., plain:]
 
     if rank:
         first = tools.product(products["qkv_a projection"], "normed", "qkv_a")
@@ -139,18 +147,15 @@ def _latent(tools: Tools, attention: Attention, products: dict[str, Product], to
     ]
 
 
-def _rotation(tools: Tools, width: int) -> Callable[[Any, Any], None]:
-    """The rotary position: turns halves of (tokens, heads, width) into another tensor, by `positions`."""
-    torch, at, half = tools.torch, tools.at, width // 2
+def _angles(tools: Tools, width: int) -> tuple[Any, Any]:
+    """Cosines and sines of the rotary position, shaped (tokens, 1, width ÷ 2), by `positions`."""
+    torch, half = tools.torch, width // 2
     steps = torch.arange(half, device=tools.device, dtype=torch.float32)
-    angle = at["positions"][:, None, None] * _BASE ** (-steps / half)
-    cos, sin = angle.cos().to(torch.bfloat16), angle.sin().to(torch.bfloat16)
+    angle = tools.at["positions"][:, None, None] * _BASE ** (-steps / half)
+    return angle.cos().to(torch.bfloat16), angle.sin().to(torch.bfloat16)
 
-    def turn(source: Any, target: Any) -> None:
-        left, right = source[..., :half], source[..., half:]
-        torch.mul(left, cos, out=target[..., :half])
-        target[..., :half].addcmul_(right, sin, value=-1.0)
-        torch.mul(right, cos, out=target[..., half:])
-        target[..., half:].addcmul_(left, sin)
 
-    return turn
+def _turned(torch: Any, values: Any, cos: Any, sin: Any) -> Any:
+    """The halves of (tokens, heads, width), turned by the position."""
+    left, right = values.chunk(2, -1)
+    return torch.cat([left * cos - right * sin, right * cos + left * sin], -1)

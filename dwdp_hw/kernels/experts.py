@@ -22,14 +22,19 @@ def routed_kernels(tools: Tools, model: MoEModel, tokens: int) -> list[Kernel]:
     chosen = (torch.arange(tokens * top_k, device=tools.device) % model.num_experts).reshape(tokens, top_k)
     at["chosen"] = chosen
     multiply = _multiply_bf16(tools, model, chosen) if _dtype(model) == BF16 else _multiply_fp8(tools, model, chosen)
+    places = torch.arange(tokens * top_k, device=tools.device)
+
+    def summed(found: Any, place: Any, shares: Any) -> Any:
+        return (found[place].unflatten(0, (tokens, top_k)) * shares[..., None]).sum(1)
+
+    add = tools.fused(summed)
 
     def run() -> None:
-        shares = torch.softmax(torch.topk(at["logits"], top_k)[0], dim=-1).flatten()
+        shares = torch.softmax(torch.topk(at["logits"], top_k)[0], dim=-1)
         order = torch.argsort(chosen.flatten(), stable=True)
-        token = order // top_k
-        found = multiply(token)
+        place = torch.empty_like(order).scatter_(0, order, places)
         at["shares"] = shares
-        at["routed"] = torch.zeros_like(at["normed"]).index_add_(0, token, found * shares[order][:, None])
+        at["routed"] = add(multiply(order), place, shares)
 
     return [Kernel(ROUTED, True, run)]
 
@@ -42,15 +47,27 @@ def feed_forward_kernels(tools: Tools, model: MoEModel, width: int, name: str, t
         return []
     up, down = products
 
+    gate = tools.fused(_gated(torch))
+
     def activate() -> None:
-        opened, gated = at[f"{name} up"].chunk(2, -1)
-        at[f"{name} inner"] = torch.nn.functional.silu(opened) * gated
+        at[f"{name} inner"] = gate(at[f"{name} up"])
 
     return [
         *tools.product(up, "normed", f"{name} up", in_moe),
         Kernel(f"{name} activation", in_moe, activate),
         *tools.product(down, f"{name} inner", target, in_moe),
     ]
+
+
+def _gated(torch: Any, small: Callable[[Any], Any] | None = None) -> Callable[[Any], Any]:
+    """The activation of a gated block, in FP8 if `small` converts it."""
+
+    def gated(both: Any) -> Any:
+        opened, factor = both.chunk(2, -1)
+        found = torch.nn.functional.silu(opened) * factor
+        return found if small is None else small(found)
+
+    return gated
 
 
 def _dtype(model: MoEModel) -> str:
@@ -66,24 +83,27 @@ def _ends(tools: Tools, model: MoEModel, chosen: Any) -> Any:
 
 
 def _multiply_bf16(tools: Tools, model: MoEModel, chosen: Any) -> Callable[[Any], Any]:
-    """Both grouped products with the activation between them, on the rows of `normed` that are asked for."""
-    torch, at, experts = tools.torch, tools.at, model.num_experts
+    """Both grouped products with the activation between them; takes the tokens' experts in the order of the experts."""
+    torch, at, experts, top_k = tools.torch, tools.at, model.num_experts, model.top_k
     hidden, width = model.hidden_size, model.intermediate_size
     up = tools.random(experts, hidden, 2 * width, scale=hidden**-0.5)
     down = tools.random(experts, width, hidden, scale=width**-0.5)
     ends = _ends(tools, model, chosen)
     tools.weights["experts up"], tools.weights["experts down"] = (up, 1.0), (down, 1.0)
 
-    def multiply(token: Any) -> Any:
-        opened, gated = torch._grouped_mm(at["normed"][token], up, offs=ends).chunk(2, -1)
-        return torch._grouped_mm(torch.nn.functional.silu(opened) * gated, down, offs=ends)
+    gather = tools.fused(lambda values, order: values[order // top_k])
+    gate = tools.fused(_gated(torch))
+
+    def multiply(order: Any) -> Any:
+        opened = torch._grouped_mm(gather(at["normed"], order), up, offs=ends)
+        return torch._grouped_mm(gate(opened), down, offs=ends)
 
     return multiply
 
 
 def _multiply_fp8(tools: Tools, model: MoEModel, chosen: Any) -> Callable[[Any], Any]:
     """The same in FP8: a scale for each row and each output, activations converted before each product."""
-    torch, at, experts = tools.torch, tools.at, model.num_experts
+    torch, at, experts, top_k = tools.torch, tools.at, model.num_experts, model.top_k
     hidden, width, rows = model.hidden_size, model.intermediate_size, chosen.numel()
     up, down = (_small_experts(tools, experts, *shape) for shape in ((2 * width, hidden), (hidden, width)))
     up_scale, down_scale = tools.filled(hidden**-0.5, experts, 2 * width), tools.filled(width**-0.5, experts, hidden)
@@ -94,10 +114,11 @@ def _multiply_fp8(tools: Tools, model: MoEModel, chosen: Any) -> Callable[[Any],
     def product(x: Any, weights: Any, scale: Any) -> Any:
         return torch._scaled_grouped_mm(x, weights.transpose(1, 2), ones, scale, offs=ends, out_dtype=torch.bfloat16)
 
-    def multiply(token: Any) -> Any:
-        small = tools.small(at["normed"]).view(torch.uint8)[token].view(torch.float8_e4m3fn)
-        opened, gated = product(small, up, up_scale).chunk(2, -1)
-        return product(tools.small(torch.nn.functional.silu(opened) * gated), down, down_scale)
+    gather = tools.fused(lambda values, order: tools.small(values[order // top_k]))
+    gate = tools.fused(_gated(torch, tools.small))
+
+    def multiply(order: Any) -> Any:
+        return product(gate(product(gather(at["normed"], order), up, up_scale)), down, down_scale)
 
     return multiply
 

@@ -61,12 +61,15 @@ class TorchLayer:
         lengths = sorted(lengths, reverse=True)
         self.tokens = sum(lengths)
         self.tools = Tools(torch, device, seed)
+        if device == "cuda":
+            torch.compiler.reset()  # what was compiled for other shapes would count towards a limit
         self.kind = attention_of(model).kind
         with torch.no_grad():
             at, hidden = self.tools.at, model.hidden_size
             at["x"], at["delta"] = (self.tools.random(self.tokens, hidden) for _ in range(2))
             at["positions"] = torch.cat([torch.arange(length, device=device) for length in lengths])
             feed_forward = self._dense(model) if dense else self._moe(model)
+            self._add_and_norm = self.tools.fused(self._added_and_normed)
             self.kernels: tuple[Kernel, ...] = (
                 Kernel("input norm", False, self._input_norm),
                 *attention_kernels(self.tools, model, lengths),
@@ -88,13 +91,15 @@ class TorchLayer:
 
     def _input_norm(self) -> None:
         at = self.tools.at
-        at["residual"] = at["x"] + at["delta"]
-        at["normed"] = self.tools.norm(at["residual"])
+        at["residual"], at["normed"] = self._add_and_norm(at["x"], at["delta"])
 
     def _second_norm(self) -> None:
         at = self.tools.at
-        at["residual"] = at["residual"] + at["attended"]
-        at["normed"] = self.tools.norm(at["residual"])
+        at["residual"], at["normed"] = self._add_and_norm(at["residual"], at["attended"])
+
+    def _added_and_normed(self, values: Any, added: Any) -> tuple[Any, Any]:
+        found = values + added
+        return found, self.tools.norm(found)
 
     def _sum(self) -> None:
         at = self.tools.at
@@ -151,7 +156,10 @@ class TorchLayer:
             self.tools.torch.cuda.empty_cache()
 
     def commands(self) -> int:
-        """How many commands one run puts on its stream, counted at the operators of torch; rather too many."""
+        """How many commands one run puts on its stream, counted at the operators of torch; rather too many.
+
+        Only where functions are not compiled: on the processor, or where nothing is computed (`meta`).
+        """
         from dwdp_hw.kernels.commands import count_commands  # noqa: PLC0415  # its class derives from one of torch's
 
         def whole() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
 from dwdp_hw.group.faults import NoGpuError
@@ -20,6 +21,7 @@ def open_torch() -> Any:
     Raises:
         NoGpuError: It is not installed, or sees no GPU.
     """
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # kernels are few; no processes of its own
     try:
         torch = importlib.import_module("torch")
         importlib.import_module("torch.nn.attention")

@@ -55,6 +55,16 @@ class Tools:
         """Values in FP8 (e4m3), without a scale."""
         return values.to(self.torch.float8_e4m3fn)
 
+    def fused(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function of elementwise operations as one kernel, as engines have it: compiled for the GPU, for one shape.
+
+        Elsewhere it is the function itself.
+        """
+        if self.device != "cuda":
+            return function
+        compiled: Callable[..., Any] = self.torch.compile(function, dynamic=False)
+        return compiled
+
     def norm(self, values: Any) -> Any:
         """Root mean square norm of each row."""
         return self.torch.nn.functional.rms_norm(values, (values.shape[-1],))

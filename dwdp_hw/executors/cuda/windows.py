@@ -139,11 +139,11 @@ class KernelWindows:
         refuse_gpu(torch, compute.model)
         gpu.place.at("warming up the model's kernels")
         self._torch, self._stream = torch, torch.cuda.ExternalStream(int(stream.handle))
+        self.commands = TorchLayer(torch, compute.model, compute.lengths_of(rank), device="meta").commands()
         with self._on_stream():  # so that later allocations find this stream's blocks
             self._layer = TorchLayer(torch, compute.model, compute.lengths_of(rank))
             torch.cuda.synchronize()
             self._layer.warm_up()
-            self.commands = self._layer.commands()
             torch.cuda.synchronize()
 
     def before(self, layer: int) -> None:
