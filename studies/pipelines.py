@@ -5,9 +5,10 @@ into two slots while torch computes the layers. Expectations are written before 
 others measured and from the constants of another machine's host link. Nothing is fitted. The experts that torch
 multiplies are tensors of their own, loaded evenly: what is copied are test patterns, every byte of which is compared.
 
-    python studies/pipelines.py expect H200 FOLDER/predictions.json
-    python studies/pipelines.py measure FOLDER              (needs one GPU and torch: windows.json, rows.json)
-    python studies/pipelines_report.py FOLDER               (report.json, and a table)
+    python studies/pipelines.py expect H200 measurements/predictions/h200_pipelines.json
+    python studies/pipelines.py measure FOLDER      (needs one GPU and torch; windows.json and rows.json become
+                              h200_x1_pipeline_windows.json and h200_x1_pipelines.json in measurements/)
+    python studies/pipelines_report.py h200         (docs/data/pipelines_h200.json)
 """
 
 from __future__ import annotations

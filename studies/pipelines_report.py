@@ -1,11 +1,12 @@
-"""Lay the forward steps that were measured with real kernels beside what was said of them (`studies/pipelines.py`).
+"""Lay forward steps and kernels that were measured on one GPU beside what was said of them (`studies/pipelines.py`).
 
-python studies/pipelines_report.py FOLDER      (with predictions.json, windows.json and rows.json)
+python studies/pipelines_report.py h200      (reads measurements/, writes docs/data/pipelines_h200.json)
 """
 
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,8 @@ from typing import Any
 import numpy as np
 from pipelines import LINK, ROUNDS, TARGETS, alone_s, cases, compute_of, step_s, us, write
 
-from dwdp_hw.cases.case import Case
+from dwdp_hw.cases.case import Case, LayerCompute
+from dwdp_hw.kernels.expected import expected_layer
 from dwdp_hw.rows.predict_steps import predict_steps
 from dwdp_hw.rows.recording import read_recording
 from dwdp_hw.rows.row import RecordedRow
@@ -25,17 +27,21 @@ from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.job.presets import read_cluster
 from dwdp_sim.silicon.tables import BACKENDS
+from dwdp_sim.steps.requests import Chunk
 from dwdp_sim.steps.windows import StepWindows, constant_windows
 
+ROOT = Path(__file__).resolve().parents[1]
+MEASURED = ROOT / "measurements"
 _RATE = {"host": "host_in_bytes_per_s", "local": "local_bytes_per_s"}
 GIVEN_RATE = "measured windows, this run's prefetch"  # no prediction: it knows how fast the link was
 
 
-def report(folder: Path) -> None:
-    """Write `report.json` and print every step and the errors."""
-    expected = {row["case"]: row for row in _read(folder / "predictions.json")["rows"]}
-    windows = {(row["model"], tuple(row["requests"])): row for row in _read(folder / "windows.json")["rows"]}
-    recording, cluster = read_recording(str(folder / "rows.json")), read_cluster(LINK)
+def report(gpu: str) -> dict[str, Any]:
+    """Every step and every operation of a GPU: measured, predicted, and the errors."""
+    expected = {row["case"]: row for row in _read(MEASURED / f"predictions/{gpu}_pipelines.json")["rows"]}
+    timed = _read(MEASURED / f"{gpu}_x1_pipeline_windows.json")
+    windows = {(row["model"], tuple(row["requests"])): row for row in timed["rows"]}
+    recording, cluster = read_recording(str(MEASURED / f"{gpu}_x1_pipelines.json")), read_cluster(LINK)
     steps = {one.case: one for one in recording.steps}
     layers = {one.case: one for one in recording.rows}
     rows = []
@@ -46,15 +52,42 @@ def report(folder: Path) -> None:
             own = windows[compute.model.name, compute.lengths_of(0)]
             alone = _median_s(layers, f"{case.labels['model']}_{case.home}_{case.labels['strategy']}_prefetch")
             rows.append(_row(case, rounds, own, alone, expected[case.name], cluster))
-    names = list(rows[0]["error"]) if rows else []
-    errors = {name: [abs(row["error"][name]) for row in rows] for name in names}
-    summary = {name: {"median": statistics.median(found), "max": max(found)} for name, found in errors.items()}
-    write(folder / "report.json", {"targets": TARGETS, "summary": summary, "rows": rows})
-    for row in rows:
-        said = ", ".join(f"{name} {error:+.1%}" for name, error in row["error"].items())
-        sys.stdout.write(f"{row['case']}: {row['step_us']:.0f} µs, {row['window_over_prefetch']} of prefetch; {said}\n")
-    for name, found in summary.items():
-        sys.stdout.write(f"{name}: median {found['median']:.1%}, largest {found['max']:.1%}\n")
+    kernels = [row for compute in dict.fromkeys(map(compute_of, cases())) for row in _kernels(compute, windows, gpu)]
+    return {
+        "machine": timed["machine"],
+        "method": timed["method"],
+        "targets": TARGETS,
+        "kernels": kernels,
+        "rows": rows,
+    }
+
+
+def _kernels(
+    compute: LayerCompute, windows: Mapping[tuple[str, tuple[int, ...]], Any], gpu: str
+) -> list[dict[str, Any]]:
+    """Of one layer each operation and each part: measured, by both engines' tables, and the errors."""
+    lengths = compute.lengths_of(0)
+    own = windows[compute.model.name, lengths]
+    tables = expected_layer(compute.model, gpu.upper(), tuple(map(Chunk, lengths)))
+    rows = []
+    for name, measured in own["operations"].items():
+        found = {engine: layer.operations[name].seconds * 1e6 for engine, layer in tables.items()}
+        rows.append(_beside(compute, name, measured["median_us"], found))
+    for part, name in (("before", "before the MoE block"), ("moe", "MoE block")):
+        found = {engine: (getattr(layer, f"{part}_s") or math.nan) * 1e6 for engine, layer in tables.items()}
+        rows.append(_beside(compute, name, own[part]["median_us"], found))
+    return rows
+
+
+def _beside(compute: LayerCompute, name: str, measured_us: float, tables_us: Mapping[str, float]) -> dict[str, Any]:
+    return {
+        "model": compute.model.name,
+        "requests": compute.lengths_of(0),
+        "operation": name,
+        "measured_us": measured_us,
+        "tables_us": {engine: round(us, 1) for engine, us in tables_us.items()},
+        "error": {engine: round(us / measured_us - 1, 4) for engine, us in tables_us.items()},
+    }
 
 
 def _row(
@@ -110,5 +143,14 @@ def _read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def main(gpu: str) -> None:
+    """Write the report and print the steps."""
+    found = report(gpu)
+    write(ROOT / f"docs/data/pipelines_{gpu}.json", found)
+    for row in found["rows"]:
+        said = ", ".join(f"{name} {error:+.1%}" for name, error in row["error"].items())
+        sys.stdout.write(f"{row['case']}: {row['step_us']:.0f} µs, {row['window_over_prefetch']} of prefetch; {said}\n")
+
+
 if __name__ == "__main__":
-    report(Path(sys.argv[1]))
+    main(sys.argv[1])

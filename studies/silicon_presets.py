@@ -2,9 +2,9 @@
 models.
 
 Kept are, for each model of `conf/model`, five GPUs and two engines: routed experts of its shape (or, where that was not
-measured, of the four nearest) on up to eight ranks; attention with head counts within an octave of its own; dense
-products of its widths (or the eight nearest) in three formats; exchanges on up to 16 ranks over NVLink; and NCCL's
-gathers and scatters. The same wheel makes the same bytes.
+measured, of the four nearest) on up to eight ranks, on Hopper in FP8 where the weights are NVFP4; attention with head
+counts within an octave of its own; dense products of its widths (or the eight nearest) in three formats; exchanges on
+up to 16 ranks over NVLink; and NCCL's gathers and scatters. The same wheel makes the same bytes.
 
 Run: python studies/silicon_presets.py WHEEL; writes dwdp_sim/silicon/presets.npz. WHEEL is
 aiconfigurator_core-0.12.0-*.whl (pip download --no-deps aiconfigurator-core==0.12.0); a second argument names a folder
@@ -38,6 +38,8 @@ GPUS = ("gb200", "gb300", "b200", "h200", "h100")
 NEAREST_SHAPES, NEAREST_SITES = 4, 8  # more sites than are interpolated, since some of them were measured for few rows
 MOST_EXPERT_RANKS, MOST_EXCHANGE_RANKS = 8, 16
 COLLECTIVES = ("all_gather", "reduce_scatter")
+# GPUs without NVFP4, and the format that models with such weights are run in there.
+WITHOUT_NVFP4 = (("h200", "fp8_block"), ("h100", "fp8_block"))
 NVLINK = "NVLink"  # begins the names of the exchange kernels that are kept
 
 Shape = tuple[int, ...]
@@ -61,9 +63,11 @@ def kept_experts(table: Table, models: Sequence[MoEModel]) -> set[Shape]:
     kept: set[Shape] = set()
     for model in models:
         wanted = moe_shape(model)
+        same = [shape for shape in few if shape[:4] == wanted]
+        if model.weight_format == "nvfp4" and (table.source.gpu, table.source.dtype) in WITHOUT_NVFP4:
+            kept |= set(same)
         if table.source.dtype not in EXPERT_DTYPES[model.weight_format]:
             continue
-        same = [shape for shape in few if shape[:4] == wanted]
         kept |= set(same) or {(*shape, 1) for shape in nearest(sorted(shapes), wanted, NEAREST_SHAPES)}
     return kept
 

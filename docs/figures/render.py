@@ -23,6 +23,7 @@ import gains
 import host_time
 import main_job
 import odd_allocations
+import pipelines
 import published
 import telling
 import torch_kernels
@@ -40,6 +41,7 @@ _TOPICS = (
     main_job,
     host_time,
     odd_allocations,
+    pipelines,
     published,
     telling,
     torch_kernels,
