@@ -21,9 +21,9 @@ import compute_windows
 import constants
 import gains
 import host_time
+import kernel_steps
 import main_job
 import odd_allocations
-import pipelines
 import published
 import telling
 import torch_kernels
@@ -41,7 +41,7 @@ _TOPICS = (
     main_job,
     host_time,
     odd_allocations,
-    pipelines,
+    kernel_steps,
     published,
     telling,
     torch_kernels,
