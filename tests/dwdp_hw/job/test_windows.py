@@ -24,8 +24,16 @@ from dwdp_sim.job.schema import config_dir
 from dwdp_sim.steps.compute import ComputeConfig, build_windows
 from dwdp_sim.steps.requests import Chunk
 
-R1 = ("model=deepseek_r1_fp8", "workload=iteration", "workload.isl=4096", "workload.max_num_tokens=8192")
-R1 += ("workload.ratio=1", "workload.warmup=0", "workload.iterations=2", "cluster=hgx_h200")
+R1 = (
+    "model=deepseek_r1_fp8",
+    "cluster=hgx_h200",
+    "workload=iteration",
+    "workload.isl=4096",
+    "workload.ratio=1",
+    "workload.max_num_tokens=8192",
+    "workload.warmup=0",
+    "workload.iterations=2",
+)
 MACHINE = {"gpu": "NVIDIA H200", "torch": "2.11", "cuda": "13.0", "cudnn": 91000}
 SLOWER = 2.0  # than sglang's tables
 
