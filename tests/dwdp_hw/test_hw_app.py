@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -14,6 +16,7 @@ import pytest
 
 from dwdp_hw.executors.cuda.gpu import Versions, count_gpus
 from dwdp_hw.group.faults import NoGpuError
+from dwdp_hw.job.schema import BackendConfig, CheckConfig, Mode
 
 REPOSITORY = Path(__file__).parents[2]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -73,6 +76,14 @@ def test_without_a_gpu_one_line_says_what_is_missing_and_what_still_works(dwdp_h
         assert list(tmp_path.iterdir()) == []
     else:
         pytest.skip("this machine has a GPU")
+
+
+def test_help_names_every_mode_and_key(dwdp_hw: Run) -> None:
+    ended = dwdp_hw("--help")
+    assert ended.returncode == 0
+    keys = {item.name for group in (BackendConfig, CheckConfig) for item in fields(group)} - {"executor"}  # the group's
+    words = set(re.findall(r"\w+", ended.stdout))
+    assert {*keys, *Mode.__members__, "source", "rows", "trace", "h100_x1_host"} <= words
 
 
 def test_a_run_on_host_memory_writes_the_files_of_a_prediction(dwdp_hw: Run, tmp_path: Path) -> None:
