@@ -120,7 +120,8 @@ def test_windows_are_measured_from_the_command_line_and_read_by_the_simulator(tm
 
 def run(folder: Path, package: str, *arguments: str) -> str:
     """Run a command in an empty folder; what it printed."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    folders = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
     start = f"from {package}.app import main; main()"
     ended = subprocess.run(
         [sys.executable, "-c", start, *arguments],
