@@ -16,12 +16,14 @@ from dwdp_hw.executors.cuda.gpu import count_gpus
 from dwdp_hw.executors.cuda.issue import ISSUES
 from dwdp_hw.job.drawn_steps import draw_step_lengths
 from dwdp_hw.job.schema import BackendConfig, Executor, HwConfig, Measure
+from dwdp_hw.job.step_predictions import StepSimulator
 from dwdp_hw.run.launch import started_by_torchrun
 from dwdp_sim.base.errors import ConfigError, check_choice
 from dwdp_sim.fabric.cluster import MAPPINGS
+from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.job.build import build_layer_job, check_walk
 from dwdp_sim.job.fingerprint import hash_config
-from dwdp_sim.job.groups import build_model, build_placement, build_strategy
+from dwdp_sim.job.groups import build_cluster, build_model, build_placement, build_strategy
 from dwdp_sim.job.job import Layer, LayerJob
 from dwdp_sim.job.make import make_layer
 from dwdp_sim.job.resolve import explicit_keys, resolve
@@ -39,8 +41,9 @@ class Measurement:
         settings: For the group.
         group_size: Processes.
         layer: Model, placement, strategy, plan.
-        job: The same for the simulator; None if the cluster's constants do not cover it.
-        no_prediction: Why `job` is None.
+        job: The same for the simulator; None of a pipeline, or if the cluster's constants do not cover it.
+        simulator: What predicts a pipeline's step, once its windows are known; None of anything else.
+        no_prediction: Why there is neither.
         config: The resolved configuration.
         config_hash: Of `config`.
     """
@@ -50,6 +53,7 @@ class Measurement:
     group_size: int
     layer: Layer
     job: LayerJob | None
+    simulator: StepSimulator | None
     no_prediction: str | None
     config: dict[str, Any]
     config_hash: str
@@ -79,13 +83,14 @@ def build_measurement(composed: DictConfig, overrides: Sequence[str]) -> Measure
     _check(config, home, mapping)
     settings = build_settings(backend)
     group_size = _group_size(backend, home, layer.placement.dwdp_size)
-    job, why_not = _prediction(config, explicit, home, mapping)
+    predicted_by, why_not = _prediction(config, explicit, home, mapping)
     return Measurement(
         case=_case(config, layer, home, mapping, group_size),
         settings=settings,
         group_size=group_size,
         layer=layer,
-        job=job,
+        job=predicted_by if isinstance(predicted_by, LayerJob) else None,
+        simulator=predicted_by if isinstance(predicted_by, StepSimulator) else None,
         no_prediction=why_not,
         config=resolved_config(config),
         config_hash=hash_hw_config(config),
@@ -195,10 +200,12 @@ def _pipeline(config: HwConfig, layer: Layer) -> Pipeline:
     return Pipeline((), backend.window, compute=LayerCompute(layer.model, lengths))
 
 
-def _prediction(config: HwConfig, explicit: Set[str], home: str, mapping: str) -> tuple[LayerJob | None, str | None]:
-    """The simulator's job for the same layer, or why there is none."""
+def _prediction(
+    config: HwConfig, explicit: Set[str], home: str, mapping: str
+) -> tuple[LayerJob | StepSimulator | None, str | None]:
+    """The simulator's job for the same layer or, for a pipeline, what predicts its step; or why there is neither."""
     backend = config.backend
-    if backend.measure is not Measure.layer:
+    if backend.measure is Measure.issue_cost:
         return None, f"no prediction of measure={backend.measure.value}"
     if backend.executor is Executor.host:
         return None, "no prediction of host memory"
@@ -206,7 +213,13 @@ def _prediction(config: HwConfig, explicit: Set[str], home: str, mapping: str) -
         return None, "no prediction where only some ranks pull"
     try:
         check_walk(config.cluster, explicit)
-        return build_layer_job(replace(config, cluster=replace(config.cluster, home=home, mapping=mapping))), None
+        simulated = replace(config, cluster=replace(config.cluster, home=home, mapping=mapping))
+        if backend.measure is Measure.pipeline:
+            options = FabricOptions(**vars(config.fabric))
+            return StepSimulator(
+                build_cluster(simulated.cluster), options, config.compute.gpu or config.cluster.gpu
+            ), None
+        return build_layer_job(simulated), None
     except ConfigError as error:
         return None, str(error)
 

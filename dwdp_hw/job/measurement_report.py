@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from dwdp_hw.rows.file import measurement_file
 from dwdp_hw.rows.write import measured_row
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.terminal import plain_console, say
-from dwdp_sim.base.units import format_bytes, format_seconds
+from dwdp_sim.base.units import format_bytes, format_percent, format_seconds
 from dwdp_sim.results.chrome_trace import chrome_trace
 from dwdp_sim.results.files import trace_head, write_config, write_copies, write_summary, write_trace
 from dwdp_sim.results.titles import group_words, strategy_words
@@ -56,20 +56,24 @@ def print_measurement(console: Console, measurement: Measurement, summary: Measu
     """Print what was measured, what was predicted, and whether it may be trusted."""
     console = plain_console(console)
     row, head, layer = summary.row, summary.head, measurement.layer
+    case = measurement.case
+    what = f"a step of {case.layers} MoE layers" if case.pipeline else "one MoE layer"
     title = (
-        f"Measured: one MoE layer of {head.model}, {strategy_words(layer.strategy)}\n"
+        f"Measured: {what} of {head.model}, {strategy_words(layer.strategy)}\n"
         f"{group_words(layer.placement)}, issue mode {head.issue_mode}, home {head.home}, {row['path']}"
     )
     if summary.ranks:
         console.print(_ranks(summary.ranks, title))
     lines = [f"host time a slice: {_issue_costs(ways)}" for ways in row.get("issue_cost_us_a_slice") or []]
     sizes = sorted({format_bytes(size) for size in head.plan.bytes_per_rank})
-    lines.append(f"each rank pulls {' to '.join(sizes)}; every byte of every run was compared")
+    a_layer = " a layer" if case.pipeline else ""
+    lines.append(f"each rank pulls {' to '.join(sizes)}{a_layer}; every byte of every run was compared")
     lines.append(f"over NVLink: {', '.join(sorted({rank.over_nvlink for rank in summary.ranks}))}")
     if skew := row["start_skew_us"]:
         lines.append(f"start skew {skew['median']} µs (largest {skew['max']} µs)")
     if not row["stable"]:
         lines.append(f"UNSTABLE: {row['unstable_reason']}")
+    lines += _step_lines(summary)
     if summary.no_prediction:
         lines.append(f"not predicted: {summary.no_prediction}")
     for line in lines:
@@ -88,6 +92,18 @@ def _ranks(ranks: Sequence[MeasuredRank], title: str) -> Table:
         error = "—" if rank.error is None else f"{rank.error:+.1%}"
         table.add_row(str(rank.rank), *times, host, predicted, error)
     return table
+
+
+def _step_lines(summary: MeasurementSummary) -> Iterator[str]:
+    """What a pipeline's step was predicted from; the table has the first, of which lines have the slowest rank."""
+    if summary.steps is None:
+        return
+    measured_s = max(rank.prefetch_latency_s for rank in summary.ranks)
+    for basis, step_s in summary.steps.step_s.items():
+        error = format_percent(max(step_s) / measured_s - 1, signed=True)
+        yield f"step predicted from {basis}: {format_seconds(max(step_s))} ({error})"
+    for basis, why in summary.steps.missing.items():
+        yield f"not predicted from {basis}: {why}"
 
 
 def _issue_costs(ways: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dwdp_hw.job.measurement import Measurement
+from dwdp_hw.job.step_predictions import MEASURED, StepPredictions
 from dwdp_hw.rows.schema import MeasuredRow
 from dwdp_sim.fabric.simulate import simulate
 from dwdp_sim.job.job import LayerJob
@@ -61,6 +62,7 @@ class MeasurementSummary:
         mapping: How peer memory was mapped.
         prefetch_latency_s: Over the medians of the ranks; None if nothing was timed.
         ranks: Each rank's.
+        steps: What the simulator says of a pipeline's step; None of anything else, and where it cannot.
         no_prediction: Why there is no prediction; None if there is one.
         row: The row that the measurement wrote, for what is said in its words.
     """
@@ -69,6 +71,7 @@ class MeasurementSummary:
     mapping: str
     prefetch_latency_s: Latency | None
     ranks: list[MeasuredRank]
+    steps: StepPredictions | None
     no_prediction: str | None
     row: MeasuredRow
 
@@ -83,6 +86,7 @@ class MeasurementSummary:
             "path": self.row["path"],
             "prefetch_latency_s": asdict(self.prefetch_latency_s) if self.prefetch_latency_s else None,
             "ranks": [rank.to_dict() for rank in self.ranks],
+            "step_predictions": asdict(self.steps) if self.steps else None,
             "no_prediction": self.no_prediction,
             "start_skew_us": self.row["start_skew_us"],
             "stable": self.row["stable"],
@@ -102,7 +106,9 @@ def summarize_measurement(measurement: Measurement, row: MeasuredRow) -> Measure
     """
     case = measurement.case
     medians_s = [spread["median"] / 1e6 for spread in row["device_us"]]
-    predicted_s = _predicted_s(measurement.job)
+    simulator = measurement.simulator
+    steps = None if simulator is None else simulator.predict(case, row, measurement.group_size)
+    predicted_s = _predicted_s(measurement.job) if steps is None else steps.step_s.get(MEASURED)
     ranks = [
         MeasuredRank(
             rank=rank,
@@ -112,7 +118,7 @@ def summarize_measurement(measurement: Measurement, row: MeasuredRow) -> Measure
             host_s=row["host_us"][index] / 1e6 if row["host_us"] else None,
             over_nvlink=row["over_nvlink"][index],
             verified_runs=row["verified_runs"][index],
-            predicted_s=None if predicted_s is None else predicted_s[rank],
+            predicted_s=None if predicted_s is None else predicted_s[index],
         )
         for index, rank in enumerate(case.ranks if medians_s else ())
     ]
@@ -124,7 +130,7 @@ def summarize_measurement(measurement: Measurement, row: MeasuredRow) -> Measure
         home=case.home,
     )
     latency = Latency.of(np.array(medians_s)) if medians_s else None
-    return MeasurementSummary(head, case.mapping, latency, ranks, measurement.no_prediction, row)
+    return MeasurementSummary(head, case.mapping, latency, ranks, steps, measurement.no_prediction, row)
 
 
 def _predicted_s(job: LayerJob | None) -> list[float] | None:
