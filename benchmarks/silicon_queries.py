@@ -25,7 +25,7 @@ from dwdp_sim.silicon.exchange import all_to_all
 from dwdp_sim.silicon.experts import moe
 from dwdp_sim.silicon.layer import layer_operations
 from dwdp_sim.silicon.preset_file import FILE, read_presets
-from dwdp_sim.silicon.spread import range_of
+from dwdp_sim.silicon.spread import fastest_and_slowest
 from dwdp_sim.silicon.tables import Tables
 from dwdp_sim.steps.requests import Chunk
 
@@ -82,8 +82,8 @@ def main() -> None:
             )
         )
         print(f"layer of {count:2d} requests: {layer_s * 1e3:.1f} ms")
-    _, range_s = per_query(lambda n: range_of(r1, tables, "gb200", Choices(), [Chunk(8000 + n)] * 4))
-    print(f"range of a layer: {range_s * 1e3:.1f} ms")
+    _, ends_s = per_query(lambda n: fastest_and_slowest(r1, tables, "gb200", Choices(), [Chunk(8000 + n)] * 4))
+    print(f"fastest and slowest kernels of a layer: {ends_s * 1e3:.1f} ms")
     if len(sys.argv) > 1:
         start = time.perf_counter()
         full = Tables.read(sys.argv[1], "gb200", "trtllm")
