@@ -1,0 +1,295 @@
+"""Copies start, share the links and finish: `links.Fabric` on arrays."""
+
+from __future__ import annotations
+
+import math
+
+from dwdp_sim.base.arrays import Floats, Ints
+from dwdp_sim.fabric.compiled import columns as c
+from dwdp_sim.fabric.compiled.capacities import solve
+from dwdp_sim.fabric.compiled.jit import compiled, without_nan
+from dwdp_sim.fabric.compiled.known import recall, remember
+from dwdp_sim.fabric.compiled.queue import push
+from dwdp_sim.fabric.compiled.views import (
+    engine_f,
+    engine_i,
+    float_table,
+    flow_i,
+    floats,
+    gpu_i,
+    ints,
+    rank_f,
+    rank_i,
+    rate_of,
+    run_floats,
+    run_ints,
+    use_f,
+    use_i,
+)
+
+_SAME_TIME = 1e-12  # as in `links`
+_CLOCK_STEPS = 4
+_active, _users, _own_flows, _dirty = ints("active"), ints("users"), ints("own_flows"), ints("dirty")
+_left, _rate, _whole, _tie_s, _due_s = (floats(name) for name in ("left", "rate", "whole", "tie_s", "due_s"))
+_copy_flow, _copy_size, _copy_start_s, _queued = ints("copy_flow"), ints("copy_size"), floats("copy_start_s"), ints("queued")
+_alone = floats("alone")
+
+
+@compiled
+def move_bytes(left: Floats, rate: Floats, elapsed: float, count: int) -> None:
+    """Take from `left` what has moved."""
+    for k in range(count):
+        left[k] -= rate[k] * elapsed
+
+
+@without_nan
+def seconds_left(left: Floats, rate: Floats, due_s: Floats, count: int) -> float:
+    """Note how long each copy still takes; return the least."""
+    least = math.inf
+    for k in range(count):
+        due = left[k] / rate[k]
+        due_s[k] = due
+        least = min(least, due)
+    return least
+
+
+@without_nan
+def least_of(values: Floats, count: int) -> float:
+    """Return the least of `count` numbers."""
+    least = math.inf
+    for k in range(count):
+        least = min(least, values[k])
+    return least
+
+
+@compiled
+def clock_step(now_s: float) -> float:
+    """Return the unit in the clock's last place, as `math.ulp`."""
+    if now_s < 2.3e-308:
+        return 5e-324
+    return math.ldexp(1.0, math.frexp(now_s)[1] - 53)
+
+
+@compiled
+def advance(s: Ints) -> None:
+    """Move bytes, and count seconds, up to the present instant."""
+    total, clock = run_ints(s), run_floats(s)
+    elapsed = clock[c.NOW] - clock[c.LAST_S]
+    if elapsed <= 0.0:
+        return
+    clock[c.LAST_S] = clock[c.NOW]
+    total[c.FRESH] = 0
+    move_bytes(_left(s), _rate(s), elapsed, total[c.N_ACTIVE])
+    if total[c.N_ALARMS]:
+        engines, state = engine_i(s), engine_f(s)
+        for e in range(total[c.ENGINES]):
+            if engines[e, c.E_ALARM_ON] and state[e, c.E_TOTAL] > 0.0:
+                state[e, c.E_ALARM_LEFT] -= state[e, c.E_TOTAL] * elapsed
+    if total[c.N_METERS]:
+        _count_seconds(s, elapsed)
+
+
+@compiled
+def _count_seconds(s: Ints, elapsed: float) -> None:
+    total, gpus, engines, ranks = run_ints(s), gpu_i(s), engine_i(s), rank_i(s)
+    for e in range(total[c.ENGINES]):
+        way = engines[e, c.E_METER]
+        if way and gpus[engines[e, c.E_GPU], c.G_OUT if way == 1 else c.G_IN]:
+            engine_f(s)[e, c.E_METER_S] += elapsed
+    for r in range(total[c.RANKS]):
+        if ranks[r, c.K_METER] and gpus[r, c.G_IN]:
+            rank_f(s)[r, c.K_METER_S] += elapsed
+
+
+@compiled
+def settle_soon(s: Ints) -> None:
+    """Solve once all that happens at this instant has happened."""
+    total = run_ints(s)
+    if not total[c.SETTLING]:
+        total[c.SETTLING] = 1
+        push(s, 0.0, c.ON_SETTLE, 0, 0)
+
+
+@compiled
+def account(s: Ints, e: int) -> None:
+    """Add to an engine's seconds of moving and waiting what has passed since they were last added up."""
+    state = engine_f(s)
+    now = run_floats(s)[c.NOW]
+    elapsed = now - state[e, c.E_SINCE_S]
+    state[e, c.E_SINCE_S] = now
+    if state[e, c.E_TOTAL] > 0.0:
+        state[e, c.E_SHARE_S] += state[e, c.E_SHARE] * elapsed
+        state[e, c.E_MOVING_S] += elapsed
+    elif engine_i(s)[e, c.E_WAITING]:
+        state[e, c.E_BLOCKED_S] += elapsed
+
+
+@compiled
+def mark(s: Ints, e: int) -> None:
+    """Remember that the sum of an engine's rates has to be taken again."""
+    engines, total = engine_i(s), run_ints(s)
+    if not engines[e, c.E_DIRTY]:
+        engines[e, c.E_DIRTY] = 1
+        _dirty(s)[total[c.N_DIRTY]] = e
+        total[c.N_DIRTY] += 1
+
+
+@compiled
+def start(s: Ints, copy: int) -> None:
+    """Begin to move a copy, or let it queue for its source."""
+    _copy_start_s(s)[copy] = run_floats(s)[c.NOW]
+    advance(s)
+    flow = _copy_flow(s)[copy]
+    flows = flow_i(s)
+    if run_ints(s)[c.FIFO] and flows[flow, c.F_PEER]:
+        gpus, queued = gpu_i(s), _queued(s)
+        src, e = flows[flow, c.F_SRC], flows[flow, c.F_ENGINE]
+        account(s, e)
+        engine_i(s)[e, c.E_WAITING] += 1
+        queued[copy] = -1
+        if gpus[src, c.G_HEAD] >= 0:
+            queued[gpus[src, c.G_TAIL]] = copy
+            gpus[src, c.G_TAIL] = copy
+            return
+        gpus[src, c.G_HEAD] = gpus[src, c.G_TAIL] = copy
+    move(s, flow, copy)
+
+
+@compiled
+def move(s: Ints, flow: int, copy: int) -> None:
+    """Let a copy move bytes over its flow, which is idle."""
+    total, flows, res, engines = run_ints(s), flow_i(s), use_i(s), engine_i(s)
+    k = total[c.N_ACTIVE]
+    total[c.N_ACTIVE] = k + 1
+    _active(s)[k] = flow
+    flows[flow, c.F_POS] = k
+    flows[flow, c.F_COPY] = copy
+    _left(s)[k] = _whole(s)[k] = float(_copy_size(s)[copy])
+    _rate(s)[k] = 0.0
+    _tie_s(s)[k] = -1.0
+    _due_s(s)[k] = math.inf
+    users = _users(s)
+    for j in range(flows[flow, c.F_USES]):
+        resource = flows[flow, c.F_RES + j]
+        place = res[resource, c.R_N]
+        users[res[resource, c.R_BASE] + place] = flow
+        flows[flow, c.F_PLACE + j] = place
+        res[resource, c.R_N] = place + 1
+    if flows[flow, c.F_PEER]:
+        gpu_i(s)[flows[flow, c.F_SRC], c.G_OUT] += 1
+        gpu_i(s)[flows[flow, c.F_DST], c.G_IN] += 1
+    e = flows[flow, c.F_ENGINE]
+    own, first = _own_flows(s), engines[e, c.E_FIRST_FLOW]
+    place = engines[e, c.E_MOVING]
+    engines[e, c.E_MOVING] = place + 1
+    while place > 0 and own[first + place - 1] > flow:
+        own[first + place] = own[first + place - 1]
+        place -= 1
+    own[first + place] = flow
+    mark(s, e)
+    settle_soon(s)
+
+
+@compiled
+def remove(s: Ints, flow: int) -> None:
+    """Take a flow, whose copy has arrived, off the links."""
+    total, flows, res, engines, active = run_ints(s), flow_i(s), use_i(s), engine_i(s), _active(s)
+    k, last = flows[flow, c.F_POS], total[c.N_ACTIVE] - 1
+    total[c.N_ACTIVE] = last
+    if k != last:
+        active[k] = active[last]
+        flows[active[k], c.F_POS] = k
+        _left(s)[k], _whole(s)[k], _rate(s)[k] = _left(s)[last], _whole(s)[last], _rate(s)[last]
+        _tie_s(s)[k], _due_s(s)[k] = _tie_s(s)[last], _due_s(s)[last]
+    users = _users(s)
+    for j in range(flows[flow, c.F_USES]):
+        resource = flows[flow, c.F_RES + j]
+        base, place = res[resource, c.R_BASE], flows[flow, c.F_PLACE + j]
+        count = res[resource, c.R_N] - 1
+        res[resource, c.R_N] = count
+        if place != count:
+            moved = users[base + count]
+            users[base + place] = moved
+            for i in range(flows[moved, c.F_USES]):
+                if flows[moved, c.F_RES + i] == resource:
+                    flows[moved, c.F_PLACE + i] = place
+    if flows[flow, c.F_PEER]:
+        gpu_i(s)[flows[flow, c.F_SRC], c.G_OUT] -= 1
+        gpu_i(s)[flows[flow, c.F_DST], c.G_IN] -= 1
+    e = flows[flow, c.F_ENGINE]
+    own, place = _own_flows(s), engines[e, c.E_FIRST_FLOW]
+    engines[e, c.E_MOVING] -= 1
+    end = place + engines[e, c.E_MOVING]
+    while own[place] != flow:
+        place += 1
+    while place < end:
+        own[place] = own[place + 1]
+        place += 1
+    mark(s, e)
+
+
+@compiled
+def settle(s: Ints) -> None:
+    """Solve for the flows that move now, and set the timer for the first completion."""
+    total, clock = run_ints(s), run_floats(s)
+    total[c.SETTLING] = 0
+    count = total[c.N_ACTIVE]
+    if count:
+        if not recall(s):
+            solve(s)
+            remember(s)
+        _apply(s)
+    _sum_rates(s)
+    if not count:
+        total[c.TIMER_ON] = 0
+        return
+    if not total[c.FRESH]:
+        seconds_left(_left(s), _rate(s), _due_s(s), count)
+    delay = least_of(_due_s(s), count)
+    if total[c.N_ALARMS]:
+        engines, state = engine_i(s), engine_f(s)
+        for e in range(total[c.ENGINES]):
+            if engines[e, c.E_ALARM_ON] and state[e, c.E_TOTAL] > 0.0:
+                delay = min(delay, state[e, c.E_ALARM_LEFT] / state[e, c.E_TOTAL])
+    total[c.SEQ] += 1
+    total[c.TIMER_SEQ] = total[c.SEQ]
+    total[c.TIMER_ON] = 1
+    clock[c.TIMER_S] = clock[c.NOW] + max(delay, 0.0)
+
+
+@compiled
+def _apply(s: Ints) -> None:
+    """Give every flow its solved rate."""
+    active, rates, flows = _active(s), rate_of(s), flow_i(s)
+    left, rate, whole, tie_s, due_s = _left(s), _rate(s), _whole(s), _tie_s(s), _due_s(s)
+    for k in range(run_ints(s)[c.N_ACTIVE]):
+        solved = rates[active[k]]
+        if solved != rate[k]:
+            rate[k] = solved
+            tie_s[k] = _SAME_TIME * (whole[k] / solved)
+            due_s[k] = left[k] / solved
+            mark(s, flows[active[k], c.F_ENGINE])
+
+
+@compiled
+def _sum_rates(s: Ints) -> None:
+    """Sum the rates of the engines whose flows have changed, and compare with what they would have alone."""
+    total, engines, state, flows = run_ints(s), engine_i(s), engine_f(s), flow_i(s)
+    own, alone, active_rate = _own_flows(s), _alone(s), _rate(s)
+    width = len(alone) // 2
+    for place in range(total[c.N_DIRTY]):
+        e = _dirty(s)[place]
+        engines[e, c.E_DIRTY] = 0
+        account(s, e)
+        first, count = engines[e, c.E_FIRST_FLOW], engines[e, c.E_MOVING]
+        rate = 0.0
+        for flow in own[first : first + count]:
+            rate += active_rate[flows[flow, c.F_POS]]
+        state[e, c.E_TOTAL] = rate
+        if count:
+            flow = own[first]
+            most = alone[flows[flow, c.F_PUSH] * width + count]
+            if not flows[flow, c.F_PEER]:
+                most = use_f(s)[flows[flow, c.F_RES], c.R_RATE]
+            state[e, c.E_SHARE] = min(rate / most, 1.0)
+    total[c.N_DIRTY] = 0
