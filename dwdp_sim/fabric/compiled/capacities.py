@@ -19,6 +19,7 @@ def solve(s: Ints) -> None:
     """Solve the rates of all flows that move, from scratch."""
     total = run_ints(s)
     used = _collect(s)
+    total[c.LOOKED_AT] = used
     if total[c.BOTH_WAYS]:
         _apply_both_ways(s, used)
     if total[c.LOSES]:

@@ -29,6 +29,7 @@ def fill(s: Ints, used: int, unlimited: int) -> None:
         resource = work[place]
         res[resource, c.R_COUNT] = 0
         res[resource, c.R_DIRTY] = 0
+        room[resource, c.R_RAW] = room[resource, c.R_SHARE] = math.inf
         room[resource, c.R_LEFT] = math.inf if resource == unlimited else room[resource, c.R_CAP]
     for k in range(total[c.N_ACTIVE]):
         flow = active[k]
@@ -52,6 +53,7 @@ def fill(s: Ints, used: int, unlimited: int) -> None:
         for place in range(alive):
             resource = work[size + place]
             if room[resource, c.R_LEVEL] <= limit:
+                room[resource, c.R_RAW], room[resource, c.R_SHARE] = room[resource, c.R_LEVEL], share
                 work[2 * size + full] = resource
                 full += 1
         for place in range(full):

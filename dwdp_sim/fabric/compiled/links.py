@@ -10,6 +10,7 @@ from dwdp_sim.fabric.compiled.capacities import solve
 from dwdp_sim.fabric.compiled.jit import compiled, without_nan
 from dwdp_sim.fabric.compiled.known import recall, remember
 from dwdp_sim.fabric.compiled.queue import push
+from dwdp_sim.fabric.compiled.ripple import note_ends, rebuild, ripple
 from dwdp_sim.fabric.compiled.views import (
     engine_f,
     engine_i,
@@ -32,7 +33,7 @@ _CLOCK_STEPS = 4
 _active, _users, _own_flows, _dirty = ints("active"), ints("users"), ints("own_flows"), ints("dirty")
 _left, _rate, _whole, _tie_s, _due_s = (floats(name) for name in ("left", "rate", "whole", "tie_s", "due_s"))
 _copy_flow, _copy_size, _copy_start_s, _queued = ints("copy_flow"), ints("copy_size"), floats("copy_start_s"), ints("queued")
-_alone = floats("alone")
+_alone, _changed, _new_flows = floats("alone"), ints("changed"), ints("new_flows")
 
 
 @compiled
@@ -175,9 +176,7 @@ def move(s: Ints, flow: int, copy: int) -> None:
         users[res[resource, c.R_BASE] + place] = flow
         flows[flow, c.F_PLACE + j] = place
         res[resource, c.R_N] = place + 1
-    if flows[flow, c.F_PEER]:
-        gpu_i(s)[flows[flow, c.F_SRC], c.G_OUT] += 1
-        gpu_i(s)[flows[flow, c.F_DST], c.G_IN] += 1
+    note_ends(s, flow, 1)
     e = flows[flow, c.F_ENGINE]
     own, first = _own_flows(s), engines[e, c.E_FIRST_FLOW]
     place = engines[e, c.E_MOVING]
@@ -213,9 +212,7 @@ def remove(s: Ints, flow: int) -> None:
             for i in range(flows[moved, c.F_USES]):
                 if flows[moved, c.F_RES + i] == resource:
                     flows[moved, c.F_PLACE + i] = place
-    if flows[flow, c.F_PEER]:
-        gpu_i(s)[flows[flow, c.F_SRC], c.G_OUT] -= 1
-        gpu_i(s)[flows[flow, c.F_DST], c.G_IN] -= 1
+    note_ends(s, flow, -1)
     e = flows[flow, c.F_ENGINE]
     own, place = _own_flows(s), engines[e, c.E_FIRST_FLOW]
     engines[e, c.E_MOVING] -= 1
@@ -235,10 +232,18 @@ def settle(s: Ints) -> None:
     total[c.SETTLING] = 0
     count = total[c.N_ACTIVE]
     if count:
-        if not recall(s):
-            solve(s)
-            remember(s)
-        _apply(s)
+        if total[c.RIPPLES]:
+            if ripple(s):
+                _apply_changed(s)
+            else:
+                solve(s)
+                rebuild(s)
+                _apply(s)
+        else:
+            if not recall(s):
+                solve(s)
+                remember(s)
+            _apply(s)
     _sum_rates(s)
     if not count:
         total[c.TIMER_ON] = 0
@@ -269,6 +274,37 @@ def _apply(s: Ints) -> None:
             tie_s[k] = _SAME_TIME * (whole[k] / solved)
             due_s[k] = left[k] / solved
             mark(s, flows[active[k], c.F_ENGINE])
+
+
+@compiled
+def _apply_changed(s: Ints) -> None:
+    """Give the flows of resources whose level has changed their new rate."""
+    total, res, users, changed = run_ints(s), use_i(s), _users(s), _changed(s)
+    for place in range(total[c.N_CHANGED]):
+        resource = changed[place]
+        res[resource, c.R_CHANGED] = 0
+        base = res[resource, c.R_BASE]
+        for at in range(base, base + res[resource, c.R_N]):
+            _give_rate(s, users[at])
+    total[c.N_CHANGED] = 0
+    for place in range(total[c.N_NEW]):
+        _give_rate(s, _new_flows(s)[place])
+    total[c.N_NEW] = 0
+
+
+@compiled
+def _give_rate(s: Ints, flow: int) -> None:
+    """Give a flow the least level of its resources."""
+    flows, room, rate = flow_i(s), use_f(s), _rate(s)
+    solved = room[flows[flow, c.F_RES], c.R_SHARE]
+    for j in range(1, flows[flow, c.F_COUNTED]):
+        solved = min(solved, room[flows[flow, c.F_RES + j], c.R_SHARE])
+    k = flows[flow, c.F_POS]
+    if solved != rate[k]:
+        rate[k] = solved
+        _tie_s(s)[k] = _SAME_TIME * (_whole(s)[k] / solved)
+        _due_s(s)[k] = _left(s)[k] / solved
+        mark(s, flows[flow, c.F_ENGINE])
 
 
 @compiled

@@ -37,6 +37,8 @@ class State(NamedTuple):
         rank_i, rank_f: Ranks of forward steps; `ring_i`, `ring_f` their layers under way.
         lead_s, before_s, moe_s, lost_before, lost_moe: Compute windows, and what copies take of them.
         step_s, layer_s: The timeline of steps.
+        dirty_gpus, new_flows: GPUs whose flows have changed, and flows that have begun, since rates were solved.
+        todo, changed, bounds: Resources to look at; resources whose level has changed; scratch.
         shares, share_n: Distinct levels at which resources are full, and how many resources have each.
     """
 
@@ -103,5 +105,10 @@ class State(NamedTuple):
     lost_moe: Floats
     step_s: Floats
     layer_s: Floats
+    dirty_gpus: Ints
+    todo: Ints
+    changed: Ints
+    new_flows: Ints
+    bounds: Floats
     shares: Floats
     share_n: Ints

@@ -16,7 +16,7 @@ from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.plan.endpoints import LINK_KINDS
 from dwdp_sim.plan.program import Program
 
-_KNOWN_SETS, _MOST_FLOWS = 1 << 15, 63
+_KNOWN_SETS, _MOST_FLOWS = 1 << 15, 24
 _OUTGOING_STEPS = 1024  # steps whose bytes may wait to be taken away
 _REFILLS = {"oldest": c.OLDEST, "any": c.ANY, "bytes": c.BYTES}
 _PEER, _LOCAL = LINK_KINDS.index("peer"), LINK_KINDS.index("local")
@@ -60,6 +60,9 @@ def build_state(
         [[of["pull"], of["push"]] for of in (constants.both_ways_egress, constants.both_ways_ingress)]
     )
     tables |= _run(program, plan, constants, options, steps, ring)
+    idle = tables.pop("pairs_idle")
+    tables["ints"][c.PAIRS_IDLE] = idle
+    tables["ints"][c.PAIRS_COUNT] = not idle or bool((tables["flow_i"][:, c.F_USES] == 4).any())
     ranks, streams = len(tables["rank_i"]), len(program.stream_gpu)
     events = 64 + 4 * (len(plan.engine_gpu) + streams + program.num_gpus) + ranks * (16 + 2 * ring)
     tables |= {"queue_s": np.zeros(events), "queue_seq": _zeros(events), "queue_what": _zeros(events)}
@@ -114,14 +117,22 @@ def _links(program: Program, plan: PlanTables, constants: FabricConstants) -> di
     used = np.concatenate([flow_i[flow_i[:, c.F_USES] > j, c.F_RES + j] for j in range(4)])
     users = np.bincount(used, minlength=size)
     use_i[:, c.R_BASE] = np.cumsum(users) - users
+    pulls = flow_i[flow_i[:, c.F_USES] == 3, c.F_RES + 2]
+    idle = len(pulls) == len(np.unique(pulls)) and constants.rates.get("pair", 0.0) >= max(
+        constants.rates.get("egress", 0.0), constants.rates.get("ingress", 0.0)
+    )
     most = int(np.bincount(plan.flow_engine, minlength=1).max(initial=0)) + 1
     known = _KNOWN_SETS if 0 < flows <= _MOST_FLOWS else 0
+    use_f[:, [c.R_RAW, c.R_SHARE]] = np.inf
+    use_f[:, c.R_CAP] = use_f[:, c.R_RATE]
     return {
         "flow_i": flow_i, "use_i": use_i, "use_f": use_f, "users": _zeros(len(used)), "rate_of": np.zeros(flows),
         "active": _zeros(flows), **{name: np.zeros(flows) for name in ("left", "rate", "whole", "tie_s", "due_s")},
-        "alone": _alone(constants, most), "known_key": _zeros(known), "known_rates": np.zeros(known * flows),
+        "alone": _alone(constants, most), "pairs_idle": idle, "known_key": _zeros(known), "known_rates": np.zeros(known * flows),
         "work": _zeros(4 * size + flows + len(plan.engine_gpu)), "gpu_i": _gpus(gpus),
-        "gpu_f": np.zeros((gpus, c.GPU_FLOATS)), "shares": np.zeros(0), "share_n": _zeros(0),
+        "gpu_f": np.zeros((gpus, c.GPU_FLOATS)), "shares": np.zeros(size + 1), "share_n": _zeros(size + 1),
+        "dirty_gpus": _zeros(gpus), "todo": _zeros(size), "changed": _zeros(size), "new_flows": _zeros(flows),
+        "bounds": np.zeros(int(users.max(initial=0)) + 1),
     }  # fmt: skip
 
 
@@ -239,6 +250,7 @@ def _run(
         c.BOTH_WAYS: options.both_ways, c.BARRIERS: int(program.call_barrier.max(initial=-1)) + 1,
         c.STREAMS: len(program.stream_gpu), c.GPUS: program.num_gpus, c.ENGINES: len(plan.engine_gpu),
         c.FLOWS: len(plan.flow_src), c.RING: ring,
+        c.RIPPLES: len(plan.flow_src) > _MOST_FLOWS and options.sharing != "equal" and options.incast != "demand",
     }.items():  # fmt: skip
         ints[place] = value
     floats[c.GAP_FACTOR], floats[c.WINDOW_BYTES] = constants.both_ways_gap_factor, constants.in_flight_bytes

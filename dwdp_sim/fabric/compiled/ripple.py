@@ -1,0 +1,277 @@
+"""Solve again only what a change reaches: where a resource's level changes, those that share a flow with it are next.
+
+The rates of `filling` are the only ones that satisfy one rule: a resource is full at the level to which its capacity,
+less what its flows take that other resources hold below that level, can be shared by the rest. So the rule is applied
+to the resources whose flows or capacities have changed, then to the neighbours of those whose level has changed by
+that, and so on. One thing in `filling` is not local: levels closer than its tie are taken for one. As long as there
+are such, all is solved from scratch.
+"""
+
+from __future__ import annotations
+
+import math
+
+from dwdp_sim.base.arrays import Ints
+from dwdp_sim.fabric.compiled import columns as c
+from dwdp_sim.fabric.compiled.jit import compiled
+from dwdp_sim.fabric.compiled.shares import add_share, clear_shares, remove_share
+from dwdp_sim.fabric.compiled.views import both, flow_i, floats, gamma, gpu_f, gpu_i, ints, run_ints, use_f, use_i
+
+_TIE = 1.0 + 1e-12  # as in `filling`
+_LOOKS_A_RESOURCE = 8  # more looks than this in the mean, and solving from scratch is faster
+_users, _work, _dirty_gpus, _todo, _changed = (
+    ints(name) for name in ("users", "work", "dirty_gpus", "todo", "changed")
+)  # fmt: skip
+_bounds, _new_flows = floats("bounds"), ints("new_flows")
+
+
+@compiled
+def note_ends(s: Ints, flow: int, change: int) -> None:
+    """Count a flow that begins or ceases to move, and remember that its resources have to be looked at."""
+    total, flows, res, gpus = run_ints(s), flow_i(s), use_i(s), gpu_i(s)
+    if flows[flow, c.F_PEER]:
+        src, dst = flows[flow, c.F_SRC], flows[flow, c.F_DST]
+        gpus[src, c.G_OUT] += change
+        gpus[dst, c.G_IN] += change
+        if flows[flow, c.F_PUSH]:
+            gpus[src, c.G_OUT_PUSHED] += change
+            gpus[dst, c.G_IN_PUSHED] += change
+        if res[flows[flow, c.F_RES + 2], c.R_N] == (1 if change > 0 else 0):
+            gpus[src, c.G_TAKERS] += change
+    if not total[c.RIPPLES]:
+        return
+    uses = flows[flow, c.F_USES]
+    if uses == 3 and total[c.PAIRS_IDLE]:
+        uses = 2
+    if change > 0:
+        flows[flow, c.F_COUNTED] = uses
+        _new_flows(s)[total[c.N_NEW]] = flow
+        total[c.N_NEW] += 1
+    for j in range(uses):
+        look_at(s, flows[flow, c.F_RES + j])
+    if flows[flow, c.F_PEER]:
+        others = res[flows[flow, c.F_RES + 2], c.R_N] > (1 if change > 0 else 0)
+        for gpu in (flows[flow, c.F_SRC], flows[flow, c.F_DST]):
+            if not gpus[gpu, c.G_DIRTY]:
+                gpus[gpu, c.G_DIRTY] = 1
+                _dirty_gpus(s)[total[c.N_DIRTY_GPUS]] = gpu
+                total[c.N_DIRTY_GPUS] += 1
+            if others:  # whether the pair's cap counts may depend on who uses it
+                gpus[gpu, c.G_DIRTY] = 2
+
+
+@compiled
+def look_at(s: Ints, resource: int) -> None:
+    """Put a resource into the list of those whose level may have changed."""
+    total, res, todo = run_ints(s), use_i(s), _todo(s)
+    if res[resource, c.R_QUEUED]:
+        return
+    res[resource, c.R_QUEUED] = 1
+    place = total[c.TODO_FIRST] + total[c.TODO_N]
+    todo[place - len(todo) if place >= len(todo) else place] = resource
+    total[c.TODO_N] += 1
+
+
+@compiled
+def _take(s: Ints) -> int:
+    total, res, todo = run_ints(s), use_i(s), _todo(s)
+    resource = todo[total[c.TODO_FIRST]]
+    total[c.TODO_FIRST] += 1
+    if total[c.TODO_FIRST] == len(todo):
+        total[c.TODO_FIRST] = 0
+    total[c.TODO_N] -= 1
+    res[resource, c.R_QUEUED] = 0
+    return resource
+
+
+@compiled
+def ripple(s: Ints) -> bool:
+    """Solve what has changed; return False if all has to be solved from scratch."""
+    total, res, room = run_ints(s), use_i(s), use_f(s)
+    _refresh_capacities(s)
+    if total[c.N_SNAPPED]:
+        return False
+    looks = _LOOKS_A_RESOURCE * (total[c.N_ACTIVE] + 8)
+    while total[c.TODO_N]:
+        resource = _take(s)
+        level = _level(s, resource)
+        looks -= 1
+        old = room[resource, c.R_RAW]
+        if level == old:
+            continue
+        if looks < 0:
+            return False
+        if not res[resource, c.R_CHANGED]:
+            res[resource, c.R_CHANGED] = 1
+            _changed(s)[total[c.N_CHANGED]] = resource
+            total[c.N_CHANGED] += 1
+        if old < math.inf:
+            remove_share(s, old)
+        if level < math.inf:
+            add_share(s, level)
+        room[resource, c.R_RAW] = room[resource, c.R_SHARE] = level
+        _look_at_neighbours(s, resource, min(old, level))
+    total[c.RIPPLED] += 1
+    return total[c.N_NEAR] == 0
+
+
+@compiled
+def _level(s: Ints, resource: int) -> float:
+    """The level at which a resource is full, given those of all others; infinite if it never is."""
+    flows, res, room, users, bounds = flow_i(s), use_i(s), use_f(s), _users(s), _bounds(s)
+    base = res[resource, c.R_BASE]
+    count = 0
+    is_pair = res[resource, c.R_KIND] == c.PAIR
+    for at in range(base, base + res[resource, c.R_N]):
+        flow = users[at]
+        counted = flows[flow, c.F_COUNTED]
+        if is_pair and counted == 2:
+            continue
+        bound = math.inf
+        if counted == 2:
+            bound = room[flows[flow, c.F_RES] + flows[flow, c.F_RES + 1] - resource, c.R_SHARE]
+        else:
+            for j in range(counted):
+                other = flows[flow, c.F_RES + j]
+                if other != resource:
+                    bound = min(bound, room[other, c.R_SHARE])
+        place = count
+        count += 1
+        while place > 0 and bounds[place - 1] > bound:
+            bounds[place] = bounds[place - 1]
+            place -= 1
+        bounds[place] = bound
+    if not count:
+        return math.inf
+    left = room[resource, c.R_CAP]
+    level = left / count
+    place = 0
+    while level > bounds[place] * _TIE:
+        left -= bounds[place]
+        place += 1
+        if place == count:
+            return math.inf
+        level = max(left, 0.0) / (count - place)
+    return level
+
+
+@compiled
+def _look_at_neighbours(s: Ints, resource: int, lower: float) -> None:
+    """Look at the resources that share a flow with one whose level was or is `lower`, if that is below their own."""
+    flows, res, room, users = flow_i(s), use_i(s), use_f(s), _users(s)
+    base = res[resource, c.R_BASE]
+    for at in range(base, base + res[resource, c.R_N]):
+        flow = users[at]
+        for j in range(flows[flow, c.F_COUNTED]):
+            other = flows[flow, c.F_RES + j]
+            if other != resource and lower < room[other, c.R_RAW]:
+                look_at(s, other)
+
+
+@compiled
+def _refresh_capacities(s: Ints) -> None:
+    """Compute the capacities of the GPUs whose flows have changed, and of the pairs that they belong to."""
+    total, gpus, res, room = run_ints(s), gpu_i(s), use_i(s), use_f(s)
+    state, factor = gpu_f(s), both(s)
+    for place in range(total[c.N_DIRTY_GPUS]):
+        gpu = _dirty_gpus(s)[place]
+        egress = ingress = 1.0
+        goes_both = total[c.BOTH_WAYS] and gpus[gpu, c.G_OUT] > 0 and gpus[gpu, c.G_IN] > 0
+        if goes_both:
+            egress = _worst(factor[0, 0], factor[0, 1], gpus[gpu, c.G_IN], gpus[gpu, c.G_IN_PUSHED])
+            ingress = _worst(factor[1, 0], factor[1, 1], gpus[gpu, c.G_OUT], gpus[gpu, c.G_OUT_PUSHED])
+        cap = room[gpu, c.R_RATE] * egress
+        if total[c.LOSES] and gpus[gpu, c.G_TAKERS]:
+            readers = min(gpus[gpu, c.G_TAKERS], 4) - 1
+            out, pushed = gpus[gpu, c.G_OUT], gpus[gpu, c.G_OUT_PUSHED]
+            cap *= _worst(gamma(s)[0, readers], gamma(s)[1, readers], out, pushed)
+        changes = False
+        if cap != room[gpu, c.R_CAP]:
+            changes = True
+            room[gpu, c.R_CAP] = cap
+            look_at(s, gpu)
+        link = total[c.GPUS] + gpu
+        cap = room[link, c.R_RATE] * ingress
+        if cap != room[link, c.R_CAP]:
+            changes = True
+            room[link, c.R_CAP] = cap
+            look_at(s, link)
+        if changes or egress != state[gpu, c.G_EGRESS_NOW] or ingress != state[gpu, c.G_INGRESS_NOW]:
+            state[gpu, c.G_EGRESS_NOW], state[gpu, c.G_INGRESS_NOW] = egress, ingress
+            gpus[gpu, c.G_DIRTY] = 2
+    for place in range(total[c.N_DIRTY_GPUS]):
+        gpu = _dirty_gpus(s)[place]
+        if gpus[gpu, c.G_DIRTY] == 2 and total[c.PAIRS_COUNT]:
+            for link in (gpu, total[c.GPUS] + gpu):
+                base = res[link, c.R_BASE]
+                for at in range(base, base + res[link, c.R_N]):
+                    _refresh_pair(s, _users(s)[at])
+        gpus[gpu, c.G_DIRTY] = 0
+    total[c.N_DIRTY_GPUS] = 0
+    for place in range(total[c.N_NEW]):
+        flow = _new_flows(s)[place]
+        if total[c.PAIRS_COUNT] and flow_i(s)[flow, c.F_PEER]:
+            _refresh_pair(s, flow)
+
+
+@compiled
+def _worst(pulled: float, pushed: float, count: int, pushes: int) -> float:
+    """The smaller factor of the kinds that occur."""
+    if pushes == 0:
+        return pulled
+    return pushed if pushes == count else min(pulled, pushed)
+
+
+@compiled
+def _refresh_pair(s: Ints, flow: int) -> None:
+    """Compute what is left of a flow's pair, and whether that can bind."""
+    flows, res, room, gpus, state, users = flow_i(s), use_i(s), use_f(s), gpu_i(s), gpu_f(s), _users(s)
+    src, dst = flows[flow, c.F_SRC], flows[flow, c.F_DST]
+    uses, counted = flows[flow, c.F_USES], flows[flow, c.F_COUNTED]
+    lost = min(state[src, c.G_EGRESS_NOW], state[dst, c.G_INGRESS_NOW])
+    for j in range(2, uses):
+        resource = flows[flow, c.F_RES + j]
+        cap = room[resource, c.R_RATE] * lost
+        if cap != room[resource, c.R_CAP]:
+            room[resource, c.R_CAP] = cap
+            if counted > 2:
+                look_at(s, resource)
+    if uses != 3 or run_ints(s)[c.PAIRS_IDLE]:
+        return
+    pair = flows[flow, c.F_RES + 2]
+    pulls = 0
+    for at in range(res[pair, c.R_BASE], res[pair, c.R_BASE] + res[pair, c.R_N]):
+        pulls += flows[users[at], c.F_USES] == 3
+    ends = min(room[flows[flow, c.F_RES], c.R_CAP], room[flows[flow, c.F_RES + 1], c.R_CAP])
+    counts = 2 if pulls == 1 and room[pair, c.R_CAP] >= ends else 3
+    if counts != counted:
+        flows[flow, c.F_COUNTED] = counts
+        for j in range(3):
+            look_at(s, flows[flow, c.F_RES + j])
+
+
+@compiled
+def rebuild(s: Ints) -> None:
+    """Take the levels over from a solution from scratch."""
+    total, res, room = run_ints(s), use_i(s), use_f(s)
+    while total[c.TODO_N]:
+        _drop(s, _take(s))
+    for place in range(total[c.N_CHANGED]):
+        resource = _changed(s)[place]
+        res[resource, c.R_CHANGED] = 0
+        _drop(s, resource)
+    total[c.N_CHANGED] = total[c.N_SNAPPED] = total[c.N_NEW] = 0
+    clear_shares(s)
+    total[c.SOLVED] += 1
+    for place in range(total[c.LOOKED_AT]):  # `solve` has left those in use in `work`
+        resource = _work(s)[place]
+        if room[resource, c.R_RAW] < math.inf:
+            add_share(s, room[resource, c.R_RAW])
+            total[c.N_SNAPPED] += room[resource, c.R_RAW] != room[resource, c.R_SHARE]
+
+
+@compiled
+def _drop(s: Ints, resource: int) -> None:
+    """Forget the level of a resource that nothing uses."""
+    if not use_i(s)[resource, c.R_N]:
+        use_f(s)[resource, c.R_RAW] = use_f(s)[resource, c.R_SHARE] = math.inf
