@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 
@@ -16,25 +15,9 @@ from dwdp_sim.fabric.fabric_constants import FabricConstants
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulation import execution_order
 from dwdp_sim.plan.program import Program
+from dwdp_sim.steps.pace import Pace
 from dwdp_sim.steps.step_timeline import StepTimeline
 from dwdp_sim.steps.windows import StepWindows
-
-
-class PaceLike(Protocol):
-    """What `simulate_steps.Pace` says."""
-
-    @property
-    def slots(self) -> int: ...  # noqa: D102
-    @property
-    def launch_s(self) -> float: ...  # noqa: D102
-    @property
-    def ahead(self) -> bool: ...  # noqa: D102
-    @property
-    def carry_over(self) -> bool: ...  # noqa: D102
-    @property
-    def interference(self) -> float: ...  # noqa: D102
-    @property
-    def goes_on(self) -> bool: ...  # noqa: D102
 
 
 def run_steps(
@@ -42,12 +25,16 @@ def run_steps(
     windows: StepWindows,
     constants: FabricConstants,
     options: FabricOptions,
-    pace: PaceLike,
+    pace: Pace,
     start_s: Floats,
     seed: int,
     progress: Callable[[int], None],
-) -> StepTimeline:
-    """Predict forward steps, without rates between events; arguments as of `simulate_steps`."""
+) -> StepTimeline | None:
+    """Predict forward steps, without rates between events; arguments as of `simulate_steps`.
+
+    Returns:
+        The timeline; None if ranks drift so far apart that the engine's tables do not reach.
+    """
 
     def lost(slowdown: Floats | float) -> Floats:
         shape = windows.moe_s.shape
@@ -69,7 +56,10 @@ def run_steps(
         goes_on=pace.goes_on,
     )
     state = build_state(program, execution_order(program, constants, options, seed), constants, options, steps)
-    if run_to_the_end(state, progress) != c.DONE:
+    outcome = run_to_the_end(state, progress)
+    if outcome == c.FAULTY:
+        return None
+    if outcome != c.DONE:
         raise RuntimeError("the steps came to a stop: a barrier or a slot never opens")
     step_s = state.step_s.reshape(3, *windows.lead_s.shape)
     layer_s = state.layer_s.reshape(11, *windows.moe_s.shape)

@@ -7,7 +7,8 @@ import math
 from dwdp_sim.base.arrays import Ints
 from dwdp_sim.fabric.compiled import columns as c
 from dwdp_sim.fabric.compiled.jit import compiled
-from dwdp_sim.fabric.compiled.links import account, advance, clock_step, move, remove, seconds_left, settle
+from dwdp_sim.fabric.compiled.links import account, advance, clock_step, move, remove
+from dwdp_sim.fabric.compiled.settling import seconds_left, settle
 from dwdp_sim.fabric.compiled.views import engine_f, engine_i, floats, flow_i, gpu_i, ints, run_floats, run_ints
 from dwdp_sim.fabric.compiled.windows import arrived, open_as_bytes_arrive
 
@@ -15,7 +16,7 @@ _SAME_TIME = 1e-12
 _CLOCK_STEPS = 4
 _active, _queued, _work, _dirty = ints("active"), ints("queued"), ints("work"), ints("dirty")
 _left, _rate, _tie_s, _due_s = (floats(name) for name in ("left", "rate", "tie_s", "due_s"))
-_copy_start_s = floats("copy_start_s")
+_copy_flow, _copy_start_s = ints("copy_flow"), floats("copy_start_s")
 
 
 @compiled
@@ -79,10 +80,7 @@ def _serve_next(s: Ints, flow: int) -> None:
     following = gpus[src, c.G_HEAD]
     if following >= 0:
         _copy_start_s(s)[following] = run_floats(s)[c.NOW]
-        move(s, ints_of_copy(s)[following], following)
-
-
-ints_of_copy = ints("copy_flow")
+        move(s, _copy_flow(s)[following], following)
 
 
 @compiled

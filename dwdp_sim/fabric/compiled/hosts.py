@@ -6,9 +6,9 @@ import math
 
 from dwdp_sim.base.arrays import Ints
 from dwdp_sim.fabric.compiled import columns as c
-from dwdp_sim.fabric.compiled.engines import issue, opened_s
 from dwdp_sim.fabric.compiled.jit import compiled
 from dwdp_sim.fabric.compiled.queue import push
+from dwdp_sim.fabric.compiled.streams import issue, opened_s
 from dwdp_sim.fabric.compiled.views import call_f, call_i, gpu_i, stream_i
 
 
@@ -60,15 +60,14 @@ def pay(s: Ints, stream: int) -> None:
 
 
 @compiled
-def issue_paid(s: Ints, stream: int) -> None:
-    """A call is paid for: issue it, and go on unless it returns only when its bytes have arrived."""
+def issue_paid(s: Ints, stream: int) -> bool:
+    """A call is paid for: issue it, and return whether the host comes back at once."""
     streams = stream_i(s)
-    if returns_on_arrival(s, stream, streams[stream, c.S_HOST_CALL]):
+    waits = returns_on_arrival(s, stream, streams[stream, c.S_HOST_CALL])
+    if waits:
         streams[stream, c.S_RETURN_AT] = streams[stream, c.S_ISSUED]
-        issue(s, stream)
-        return
     issue(s, stream)
-    leave_host(s, stream)
+    return not waits
 
 
 @compiled
@@ -90,3 +89,20 @@ def leave_host(s: Ints, stream: int) -> None:
     push(s, 0.0, c.ON_RELEASE, gpu, 0)
     streams[stream, c.S_HOST_CALL] += 1
     _ask_for_host(s, stream)
+
+
+@compiled
+def handle_host(s: Ints, what: int, who: int) -> None:
+    """Handle an event of a host thread or of a stream's start."""
+    leaves = what == c.ON_RETURN
+    if what == c.ON_STREAM:
+        begin_stream(s, who)
+    elif what == c.ON_GRANT:
+        pay(s, who)
+    elif what == c.ON_COST:
+        leaves = issue_paid(s, who)
+    serves = who if what == c.ON_RELEASE else -1
+    if leaves:
+        leave_host(s, who)
+    elif serves >= 0:
+        serve(s, serves)

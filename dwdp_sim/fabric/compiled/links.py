@@ -1,4 +1,4 @@
-"""Copies start, share the links and finish: `links.Fabric` on arrays."""
+"""Copies start, move bytes and leave the links: `links.Fabric` on arrays."""
 
 from __future__ import annotations
 
@@ -6,25 +6,20 @@ import math
 
 from dwdp_sim.base.arrays import Floats, Ints
 from dwdp_sim.fabric.compiled import columns as c
-from dwdp_sim.fabric.compiled.capacities import solve
-from dwdp_sim.fabric.compiled.jit import compiled, without_nan
-from dwdp_sim.fabric.compiled.known import recall, remember
+from dwdp_sim.fabric.compiled.jit import compiled
 from dwdp_sim.fabric.compiled.queue import push
-from dwdp_sim.fabric.compiled.ripple import note_ends, rebuild, ripple
+from dwdp_sim.fabric.compiled.ripple import note_ends
 from dwdp_sim.fabric.compiled.views import (
     engine_f,
     engine_i,
-    float_table,
-    flow_i,
     floats,
+    flow_i,
     gpu_i,
     ints,
     rank_f,
     rank_i,
-    rate_of,
     run_floats,
     run_ints,
-    use_f,
     use_i,
 )
 
@@ -32,7 +27,12 @@ _SAME_TIME = 1e-12  # as in `links`
 _CLOCK_STEPS = 4
 _active, _users, _own_flows, _dirty = ints("active"), ints("users"), ints("own_flows"), ints("dirty")
 _left, _rate, _whole, _tie_s, _due_s = (floats(name) for name in ("left", "rate", "whole", "tie_s", "due_s"))
-_copy_flow, _copy_size, _copy_start_s, _queued = ints("copy_flow"), ints("copy_size"), floats("copy_start_s"), ints("queued")
+_copy_flow, _copy_size, _copy_start_s, _queued = (
+    ints("copy_flow"),
+    ints("copy_size"),
+    floats("copy_start_s"),
+    ints("queued"),
+)
 _alone, _changed, _new_flows = floats("alone"), ints("changed"), ints("new_flows")
 
 
@@ -41,26 +41,6 @@ def move_bytes(left: Floats, rate: Floats, elapsed: float, count: int) -> None:
     """Take from `left` what has moved."""
     for k in range(count):
         left[k] -= rate[k] * elapsed
-
-
-@without_nan
-def seconds_left(left: Floats, rate: Floats, due_s: Floats, count: int) -> float:
-    """Note how long each copy still takes; return the least."""
-    least = math.inf
-    for k in range(count):
-        due = left[k] / rate[k]
-        due_s[k] = due
-        least = min(least, due)
-    return least
-
-
-@without_nan
-def least_of(values: Floats, count: int) -> float:
-    """Return the least of `count` numbers."""
-    least = math.inf
-    for k in range(count):
-        least = min(least, values[k])
-    return least
 
 
 @compiled
@@ -223,109 +203,3 @@ def remove(s: Ints, flow: int) -> None:
         own[place] = own[place + 1]
         place += 1
     mark(s, e)
-
-
-@compiled
-def settle(s: Ints) -> None:
-    """Solve for the flows that move now, and set the timer for the first completion."""
-    total, clock = run_ints(s), run_floats(s)
-    total[c.SETTLING] = 0
-    count = total[c.N_ACTIVE]
-    if count:
-        if total[c.RIPPLES]:
-            if ripple(s):
-                _apply_changed(s)
-            else:
-                solve(s)
-                rebuild(s)
-                _apply(s)
-        else:
-            if not recall(s):
-                solve(s)
-                remember(s)
-            _apply(s)
-    _sum_rates(s)
-    if not count:
-        total[c.TIMER_ON] = 0
-        return
-    if not total[c.FRESH]:
-        seconds_left(_left(s), _rate(s), _due_s(s), count)
-    delay = least_of(_due_s(s), count)
-    if total[c.N_ALARMS]:
-        engines, state = engine_i(s), engine_f(s)
-        for e in range(total[c.ENGINES]):
-            if engines[e, c.E_ALARM_ON] and state[e, c.E_TOTAL] > 0.0:
-                delay = min(delay, state[e, c.E_ALARM_LEFT] / state[e, c.E_TOTAL])
-    total[c.SEQ] += 1
-    total[c.TIMER_SEQ] = total[c.SEQ]
-    total[c.TIMER_ON] = 1
-    clock[c.TIMER_S] = clock[c.NOW] + max(delay, 0.0)
-
-
-@compiled
-def _apply(s: Ints) -> None:
-    """Give every flow its solved rate."""
-    active, rates, flows = _active(s), rate_of(s), flow_i(s)
-    left, rate, whole, tie_s, due_s = _left(s), _rate(s), _whole(s), _tie_s(s), _due_s(s)
-    for k in range(run_ints(s)[c.N_ACTIVE]):
-        solved = rates[active[k]]
-        if solved != rate[k]:
-            rate[k] = solved
-            tie_s[k] = _SAME_TIME * (whole[k] / solved)
-            due_s[k] = left[k] / solved
-            mark(s, flows[active[k], c.F_ENGINE])
-
-
-@compiled
-def _apply_changed(s: Ints) -> None:
-    """Give the flows of resources whose level has changed their new rate."""
-    total, res, users, changed = run_ints(s), use_i(s), _users(s), _changed(s)
-    for place in range(total[c.N_CHANGED]):
-        resource = changed[place]
-        res[resource, c.R_CHANGED] = 0
-        base = res[resource, c.R_BASE]
-        for at in range(base, base + res[resource, c.R_N]):
-            _give_rate(s, users[at])
-    total[c.N_CHANGED] = 0
-    for place in range(total[c.N_NEW]):
-        _give_rate(s, _new_flows(s)[place])
-    total[c.N_NEW] = 0
-
-
-@compiled
-def _give_rate(s: Ints, flow: int) -> None:
-    """Give a flow the least level of its resources."""
-    flows, room, rate = flow_i(s), use_f(s), _rate(s)
-    solved = room[flows[flow, c.F_RES], c.R_SHARE]
-    for j in range(1, flows[flow, c.F_COUNTED]):
-        solved = min(solved, room[flows[flow, c.F_RES + j], c.R_SHARE])
-    k = flows[flow, c.F_POS]
-    if solved != rate[k]:
-        rate[k] = solved
-        _tie_s(s)[k] = _SAME_TIME * (_whole(s)[k] / solved)
-        _due_s(s)[k] = _left(s)[k] / solved
-        mark(s, flows[flow, c.F_ENGINE])
-
-
-@compiled
-def _sum_rates(s: Ints) -> None:
-    """Sum the rates of the engines whose flows have changed, and compare with what they would have alone."""
-    total, engines, state, flows = run_ints(s), engine_i(s), engine_f(s), flow_i(s)
-    own, alone, active_rate = _own_flows(s), _alone(s), _rate(s)
-    width = len(alone) // 2
-    for place in range(total[c.N_DIRTY]):
-        e = _dirty(s)[place]
-        engines[e, c.E_DIRTY] = 0
-        account(s, e)
-        first, count = engines[e, c.E_FIRST_FLOW], engines[e, c.E_MOVING]
-        rate = 0.0
-        for flow in own[first : first + count]:
-            rate += active_rate[flows[flow, c.F_POS]]
-        state[e, c.E_TOTAL] = rate
-        if count:
-            flow = own[first]
-            most = alone[flows[flow, c.F_PUSH] * width + count]
-            if not flows[flow, c.F_PEER]:
-                most = use_f(s)[flows[flow, c.F_RES], c.R_RATE]
-            state[e, c.E_SHARE] = min(rate / most, 1.0)
-    total[c.N_DIRTY] = 0

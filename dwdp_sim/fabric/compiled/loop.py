@@ -8,12 +8,13 @@ from dwdp_sim.base.arrays import Ints
 from dwdp_sim.fabric.compiled import columns as c
 from dwdp_sim.fabric.compiled.engines import resume
 from dwdp_sim.fabric.compiled.finishing import finish
-from dwdp_sim.fabric.compiled.hosts import begin_stream, issue_paid, leave_host, pay, serve
+from dwdp_sim.fabric.compiled.hosts import handle_host
 from dwdp_sim.fabric.compiled.jit import cached, compiled
-from dwdp_sim.fabric.compiled.links import settle
 from dwdp_sim.fabric.compiled.queue import pop, push
-from dwdp_sim.fabric.compiled.ranks import compute, end_step, fetched, go_on_host, launched, return_to_host
-from dwdp_sim.fabric.compiled.views import floats, ints, run_floats, run_ints
+from dwdp_sim.fabric.compiled.rank_hosts import CALLS, end_step, go_on_host
+from dwdp_sim.fabric.compiled.ranks import compute, fetched, launched, start_compute
+from dwdp_sim.fabric.compiled.settling import settle
+from dwdp_sim.fabric.compiled.views import floats, ints, rank_i, run_floats, run_ints
 
 _time_of, _seq_of = floats("queue_s"), ints("queue_seq")
 
@@ -21,34 +22,30 @@ _time_of, _seq_of = floats("queue_s"), ints("queue_seq")
 @compiled
 def _handle(s: Ints, event: int) -> None:
     what, who, which = event & 255, (event >> 8) & 0xFFFFFF, event >> 32
+    host_goes_on = what == c.ON_RANK_HOST
+    computes = what == c.ON_COMPUTE
     if what == c.ON_ENGINE:
         resume(s, who)
     elif what == c.ON_SETTLE:
         settle(s)
-    elif what == c.ON_COMPUTE:
-        compute(s, who)
     elif what == c.ON_FETCHED:
-        fetched(s, who, which)
+        computes = fetched(s, who, which)
     elif what == c.ON_LAUNCHED:
-        launched(s, who, which)
-    elif what == c.ON_RANK_HOST:
-        go_on_host(s, who)
+        computes = launched(s, who, which)
     elif what == c.ON_RANK_RETURN:
-        return_to_host(s, who)
+        rank_i(s)[who, c.K_HOST_PC] = CALLS
+        host_goes_on = True
     elif what == c.ON_ENDED:
-        end_step(s, who)
+        host_goes_on = end_step(s, who)
+        computes = start_compute(s, who)
     elif what == c.ON_RANK:
         push(s, 0.0, c.ON_ENDED, who, 0)
-    elif what == c.ON_STREAM:
-        begin_stream(s, who)
-    elif what == c.ON_GRANT:
-        pay(s, who)
-    elif what == c.ON_COST:
-        issue_paid(s, who)
-    elif what == c.ON_RETURN:
-        leave_host(s, who)
-    elif what == c.ON_RELEASE:
-        serve(s, who)
+    elif what < c.ON_RANK:
+        handle_host(s, what, who)
+    if host_goes_on:
+        go_on_host(s, who)
+    if computes:
+        compute(s, who)
 
 
 def loop_for(fingerprint: int) -> Callable[[Ints, int], int]:
@@ -72,9 +69,7 @@ def loop_for(fingerprint: int) -> Callable[[Ints, int], int]:
             waiting = total[c.HEAP_N] > 0
             if total[c.TIMER_ON] and not (
                 waiting
-                and (
-                    times[0] < clock[c.TIMER_S] or (times[0] == clock[c.TIMER_S] and seqs[0] < total[c.TIMER_SEQ])
-                )
+                and (times[0] < clock[c.TIMER_S] or (times[0] == clock[c.TIMER_S] and seqs[0] < total[c.TIMER_SEQ]))
             ):
                 clock[c.NOW] = clock[c.TIMER_S]
                 finish(s)

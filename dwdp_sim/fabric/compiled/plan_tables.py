@@ -181,7 +181,5 @@ def _calls(
     call_f[:, c.C_FIXED_S] = [constants.timing[name].fixed_s for name in names]
     call_f[:, c.C_GAP_S] = [gaps.of(name, bytes_) for name, bytes_ in zip(names, size[first].tolist(), strict=True)]
     copies, one, costs = (last - first).astype(np.float64), np.ones(len(first)), constants.issue_costs
-    call_f[:, c.C_COST_S] = np.where(
-        batched, costs.of(one, copies, batched=True), costs.of(one, copies, batched=False)
-    )
+    call_f[:, c.C_COST_S] = np.where(batched, costs.of(one, copies, batched=True), costs.of(one, copies, batched=False))
     return call_i, call_f

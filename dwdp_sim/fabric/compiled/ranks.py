@@ -1,4 +1,4 @@
-"""Ranks of forward steps: their hosts and compute streams, as in `steps.simulate_steps`."""
+"""Ranks of forward steps: their compute streams, as in `steps.simulate_steps`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,11 @@ import math
 
 from dwdp_sim.base.arrays import Ints
 from dwdp_sim.fabric.compiled import columns as c
-from dwdp_sim.fabric.compiled.engines import issue, open_slot
-from dwdp_sim.fabric.compiled.hosts import returns_on_arrival
 from dwdp_sim.fabric.compiled.jit import compiled
 from dwdp_sim.fabric.compiled.links import advance
 from dwdp_sim.fabric.compiled.queue import push
+from dwdp_sim.fabric.compiled.streams import issue, open_slot
 from dwdp_sim.fabric.compiled.views import (
-    barrier_i,
-    barrier_s,
-    call_f,
     floats,
     ints,
     rank_f,
@@ -39,137 +35,37 @@ STEP_BEGINS, LEAD_ENDS, LAYER_BEGINS, IS_LAUNCHED, BEFORE_ENDS, IS_FETCHED, MOE_
 
 
 @compiled
-def end_step(s: Ints, rank: int) -> None:
-    """A step of a rank has ended, or its start is there: let its host go on and, at the start, its compute."""
+def start_compute(s: Ints, rank: int) -> bool:
+    """A rank's start is there, if this is its first step's: return whether its compute begins."""
     ranks = rank_i(s)
-    ranks[rank, c.K_ENDED] += 1
-    if ranks[rank, c.K_HOST_WAITS]:
-        ranks[rank, c.K_HOST_WAITS] = 0
-        go_on_host(s, rank)
-    if ranks[rank, c.K_ENDED] == 1:
-        ranks[rank, c.K_PC] = STEP_BEGINS
-        compute(s, rank)
+    ranks[rank, c.K_PC] = STEP_BEGINS if ranks[rank, c.K_ENDED] == 1 else ranks[rank, c.K_PC]
+    return ranks[rank, c.K_ENDED] == 1
 
 
 @compiled
-def launched(s: Ints, rank: int, layer: int) -> None:
-    """A layer's kernels have been launched."""
+def launched(s: Ints, rank: int, layer: int) -> bool:
+    """A layer's kernels have been launched: return whether compute waited for that."""
     place = rank * run_ints(s)[c.RING] + layer % run_ints(s)[c.RING]
     ring_i(s)[place, c.Q_LAUNCHED] = 1
-    if rank_i(s)[rank, c.K_LAUNCH_WAITS] == layer:
-        rank_i(s)[rank, c.K_LAUNCH_WAITS] = -1
-        compute(s, rank)
+    if rank_i(s)[rank, c.K_LAUNCH_WAITS] != layer:
+        return False
+    rank_i(s)[rank, c.K_LAUNCH_WAITS] = -1
+    return True
 
 
 @compiled
-def fetched(s: Ints, rank: int, layer: int) -> None:
-    """A layer's experts are there."""
+def fetched(s: Ints, rank: int, layer: int) -> bool:
+    """A layer's experts are there: return whether compute waited for them."""
     place = rank * run_ints(s)[c.RING] + layer % run_ints(s)[c.RING]
     ring_i(s)[place, c.Q_FETCHED] = 1
-    if rank_i(s)[rank, c.K_FETCH_WAITS] == layer:
-        rank_i(s)[rank, c.K_FETCH_WAITS] = -1
-        compute(s, rank)
+    if rank_i(s)[rank, c.K_FETCH_WAITS] != layer:
+        return False
+    rank_i(s)[rank, c.K_FETCH_WAITS] = -1
+    return True
 
 
 @compiled
-def return_to_host(s: Ints, rank: int) -> None:
-    """The host comes back from a call whose bytes have arrived."""
-    rank_i(s)[rank, c.K_HOST_PC] = CALLS
-    go_on_host(s, rank)
-
-
-@compiled
-def go_on_host(s: Ints, rank: int) -> None:
-    """Make calls and launch kernels until the host has to wait."""
-    total, ranks, streams = run_ints(s), rank_i(s), stream_i(s)
-    layers, slots, hidden = total[c.LAYERS], total[c.SLOTS], streams[rank, c.S_QUEUED]
-    while True:
-        doing, step, layer = ranks[rank, c.K_HOST_PC], ranks[rank, c.K_HOST_STEP], ranks[rank, c.K_HOST_LAYER]
-        if doing == STEP:
-            if max(step - 2 if total[c.AHEAD] else step - 1, -1) + 1 >= ranks[rank, c.K_ENDED]:
-                ranks[rank, c.K_HOST_WAITS] = 1
-                return
-            ranks[rank, c.K_HOST_LAYER] = 0
-            ranks[rank, c.K_HOST_PC] = FIRST if step == 0 or not total[c.CARRY_OVER] else LAYER
-        elif doing == FIRST:
-            if layer < slots:
-                ranks[rank, c.K_HOST_LAYER] = layer + 1
-                _begin_calls(s, rank, step * layers + layer, FIRST)
-            else:
-                ranks[rank, c.K_HOST_LAYER] = 0
-                ranks[rank, c.K_HOST_PC] = LAYER
-        elif doing == LAYER:
-            if layer == layers:
-                ranks[rank, c.K_HOST_STEP] = step + 1
-                ranks[rank, c.K_HOST_PC] = STEP
-                continue
-            ranks[rank, c.K_HOST_PC] = LAUNCHED
-            if not hidden and run_floats(s)[c.LAUNCH_S] != 0.0:
-                push(s, run_floats(s)[c.LAUNCH_S], c.ON_RANK_HOST, rank, 0)
-                return
-        elif doing == LAUNCHED:
-            push(s, 0.0, c.ON_LAUNCHED, rank, step * layers + layer)
-            ranks[rank, c.K_HOST_LAYER] = layer + 1
-            ranks[rank, c.K_HOST_PC] = LAYER
-            if layer + slots < layers or total[c.CARRY_OVER]:
-                _begin_calls(s, rank, step * layers + layer + slots, LAYER)
-        elif doing == CALLS:
-            if ranks[rank, c.K_HOST_CALL] == streams[rank, c.S_CALLS]:
-                ranks[rank, c.K_HOST_PC] = ranks[rank, c.K_HOST_BACK]
-            elif hidden:
-                ranks[rank, c.K_HOST_CALL] += 1
-                issue(s, rank)
-            else:
-                ranks[rank, c.K_HOST_PC] = PAID
-                call = streams[rank, c.S_FIRST_CALL] + ranks[rank, c.K_HOST_CALL]
-                push(s, call_f(s)[call, c.C_COST_S], c.ON_RANK_HOST, rank, 0)
-                return
-        else:
-            waits = returns_on_arrival(s, rank, ranks[rank, c.K_HOST_CALL])
-            ranks[rank, c.K_HOST_CALL] += 1
-            ranks[rank, c.K_HOST_PC] = CALLS
-            if waits:
-                streams[rank, c.S_RETURN_AT] = streams[rank, c.S_ISSUED]
-            issue(s, rank)
-            if waits:
-                return
-
-
-@compiled
-def _begin_calls(s: Ints, rank: int, layer: int, back: int) -> None:
-    """Begin to make the calls of a layer; then go back to `back`."""
-    total, ranks = run_ints(s), rank_i(s)
-    place = rank * total[c.RING] + layer % total[c.RING]
-    ring_f(s)[place, c.Q_BEGIN_S] = run_floats(s)[c.NOW]
-    ranks[rank, c.K_HOST_CALL] = 0
-    ranks[rank, c.K_HOST_BACK] = back
-    ranks[rank, c.K_HOST_PC] = CALLS
-    if not stream_i(s)[rank, c.S_CALLS]:
-        push(s, 0.0, c.ON_FETCHED, rank, layer)
-    if total[c.BARRIERS]:
-        _close_barriers(s, layer)
-
-
-@compiled
-def _close_barriers(s: Ints, layer: int) -> None:
-    """Make the barriers of a layer ready, unless another rank has."""
-    total, calls, of_layer = run_ints(s), _barrier_calls(s), _barrier_layer(s)
-    place = layer % total[c.RING]
-    if of_layer[place] == layer:
-        return
-    if of_layer[place] > layer:
-        total[c.FAULT] = 1
-        return
-    of_layer[place] = layer
-    for barrier in range(total[c.BARRIERS]):
-        at = place * total[c.BARRIERS] + barrier
-        barrier_i(s)[at, c.B_LEFT] = calls[barrier]
-        barrier_i(s)[at, c.B_HEAD] = -1
-        barrier_s(s)[at] = math.nan
-
-
-@compiled
-def compute(s: Ints, rank: int) -> None:
+def compute(s: Ints, rank: int) -> None:  # noqa: PLR0911, PLR0912, PLR0915 - a state machine
     """Go on with a rank's compute stream until it has to wait."""
     total, ranks, state = run_ints(s), rank_i(s), rank_f(s)
     layers, slots, iterations = total[c.LAYERS], total[c.SLOTS], total[c.ITERATIONS]

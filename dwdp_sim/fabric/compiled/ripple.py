@@ -15,7 +15,7 @@ from dwdp_sim.base.arrays import Ints
 from dwdp_sim.fabric.compiled import columns as c
 from dwdp_sim.fabric.compiled.jit import compiled
 from dwdp_sim.fabric.compiled.shares import add_share, clear_shares, remove_share
-from dwdp_sim.fabric.compiled.views import both, flow_i, floats, gamma, gpu_f, gpu_i, ints, run_ints, use_f, use_i
+from dwdp_sim.fabric.compiled.views import both, floats, flow_i, gamma, gpu_f, gpu_i, ints, run_ints, use_f, use_i
 
 _TIE = 1.0 + 1e-12  # as in `filling`
 _LOOKS_A_RESOURCE = 8  # more looks than this in the mean, and solving from scratch is faster
@@ -225,7 +225,7 @@ def _worst(pulled: float, pushed: float, count: int, pushes: int) -> float:
 @compiled
 def _refresh_pair(s: Ints, flow: int) -> None:
     """Compute what is left of a flow's pair, and whether that can bind."""
-    flows, res, room, gpus, state, users = flow_i(s), use_i(s), use_f(s), gpu_i(s), gpu_f(s), _users(s)
+    flows, res, room, state, users = flow_i(s), use_i(s), use_f(s), gpu_f(s), _users(s)
     src, dst = flows[flow, c.F_SRC], flows[flow, c.F_DST]
     uses, counted = flows[flow, c.F_USES], flows[flow, c.F_COUNTED]
     lost = min(state[src, c.G_EGRESS_NOW], state[dst, c.G_INGRESS_NOW])

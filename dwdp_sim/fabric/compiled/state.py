@@ -24,8 +24,8 @@ class State(NamedTuple):
         window_i, heads: Windows of batches, and the heaps of those that refill from any source.
         stream_i, stream_f: Streams; `issue_s` when each of their calls was issued.
         call_i, call_f, run_i, run_gap_s, run_heads: Calls, and the runs that they consist of.
-        copy_flow, copy_size, copy_next, copy_next_own, copy_half: Copies: their flow and bytes; the next of the same flow in the
-            run; the next of the same half; which half.
+        copy_flow, copy_size, copy_next, copy_next_own, copy_half: Copies: their flow and bytes; the next of the flow
+            in the run; the next of the same half; which half.
         behind: Links of lists of copies that wait for their flow; `queued`: for a first-in-first-out source.
         copy_start_s, copy_end_s: When they moved.
         barrier_i, barrier_s: Barriers: calls left, and the streams that wait; when each opened. `barrier_calls` of each

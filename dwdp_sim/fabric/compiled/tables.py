@@ -16,7 +16,8 @@ from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.plan.endpoints import LINK_KINDS
 from dwdp_sim.plan.program import Program
 
-_KNOWN_SETS, _MOST_FLOWS = 1 << 15, 24
+_KNOWN_SETS = 1 << 15
+MOST_REMEMBERED = 24  # flows of a run whose solved sets are remembered; with more, few sets come again
 _OUTGOING_STEPS = 1024  # steps whose bytes may wait to be taken away
 _REFILLS = {"oldest": c.OLDEST, "any": c.ANY, "bytes": c.BYTES}
 _PEER, _LOCAL = LINK_KINDS.index("peer"), LINK_KINDS.index("local")
@@ -122,13 +123,14 @@ def _links(program: Program, plan: PlanTables, constants: FabricConstants) -> di
         constants.rates.get("egress", 0.0), constants.rates.get("ingress", 0.0)
     )
     most = int(np.bincount(plan.flow_engine, minlength=1).max(initial=0)) + 1
-    known = _KNOWN_SETS if 0 < flows <= _MOST_FLOWS else 0
+    known = _KNOWN_SETS if 0 < flows <= MOST_REMEMBERED else 0
     use_f[:, [c.R_RAW, c.R_SHARE]] = np.inf
     use_f[:, c.R_CAP] = use_f[:, c.R_RATE]
     return {
         "flow_i": flow_i, "use_i": use_i, "use_f": use_f, "users": _zeros(len(used)), "rate_of": np.zeros(flows),
         "active": _zeros(flows), **{name: np.zeros(flows) for name in ("left", "rate", "whole", "tie_s", "due_s")},
-        "alone": _alone(constants, most), "pairs_idle": idle, "known_key": _zeros(known), "known_rates": np.zeros(known * flows),
+        "alone": _alone(constants, most), "pairs_idle": idle,
+        "known_key": _zeros(known), "known_rates": np.zeros(known * flows),
         "work": _zeros(4 * size + flows + len(plan.engine_gpu)), "gpu_i": _gpus(gpus),
         "gpu_f": np.zeros((gpus, c.GPU_FLOATS)), "shares": np.zeros(size + 1), "share_n": _zeros(size + 1),
         "dirty_gpus": _zeros(gpus), "todo": _zeros(size), "changed": _zeros(size), "new_flows": _zeros(flows),
@@ -169,7 +171,8 @@ def _engines(program: Program, plan: PlanTables) -> dict[str, Any]:
     window_i[1::2, c.W_BASE] += own
     streams = int(np.bincount(program.stream_gpu).max(initial=1)) if len(program.stream_gpu) else 1
     return {
-        "engine_i": engine_i, "engine_f": engine_f, "own_flows": _zeros(len(plan.flow_src) + 1), "dirty": _zeros(engines),
+        "engine_i": engine_i, "engine_f": engine_f, "own_flows": _zeros(len(plan.flow_src) + 1),
+        "dirty": _zeros(engines),
         "pending": _zeros(engines * streams), "window_i": window_i, "heads": _zeros(2 * len(plan.flow_src)),
     }  # fmt: skip
 
@@ -250,7 +253,7 @@ def _run(
         c.BOTH_WAYS: options.both_ways, c.BARRIERS: int(program.call_barrier.max(initial=-1)) + 1,
         c.STREAMS: len(program.stream_gpu), c.GPUS: program.num_gpus, c.ENGINES: len(plan.engine_gpu),
         c.FLOWS: len(plan.flow_src), c.RING: ring,
-        c.RIPPLES: len(plan.flow_src) > _MOST_FLOWS and options.sharing != "equal" and options.incast != "demand",
+        c.RIPPLES: len(plan.flow_src) > MOST_REMEMBERED and options.sharing != "equal" and options.incast != "demand",
     }.items():  # fmt: skip
         ints[place] = value
     floats[c.GAP_FACTOR], floats[c.WINDOW_BYTES] = constants.both_ways_gap_factor, constants.in_flight_bytes

@@ -7,7 +7,7 @@ costs would otherwise grow with the number of tables.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numba import types
@@ -30,9 +30,7 @@ def _view(name: str, width: int, kind: Any) -> Callable[[Ints], Any]:
         def generate(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
             word = target.get_value_type(types.intp)
             given = target.make_array(tables)(target, builder, arguments[0])
-            address, length = (
-                builder.load(builder.gep(given.data, [word(place + offset)])) for offset in (0, 1)
-            )
+            address, length = (builder.load(builder.gep(given.data, [word(place + offset)])) for offset in (0, 1))
             found = make_array(array)(target, builder)
             item = target.get_abi_sizeof(target.get_data_type(kind))
             shape, strides = [length], [word(item)]
@@ -50,7 +48,8 @@ def _view(name: str, width: int, kind: Any) -> Callable[[Ints], Any]:
 
         return array(tables), generate
 
-    return view
+    found: Any = view
+    return cast(Callable[[Ints], Any], found)
 
 
 def ints(name: str) -> Callable[[Ints], Ints]:

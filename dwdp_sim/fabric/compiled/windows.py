@@ -10,10 +10,10 @@ from dwdp_sim.fabric.compiled.queue import push
 from dwdp_sim.fabric.compiled.views import (
     engine_f,
     engine_i,
+    floats,
     flow_i,
     heads,
     ints,
-    floats,
     run_floats,
     run_i,
     run_ints,
