@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -23,6 +26,15 @@ def without_nan(function: _Function) -> _Function:
     return cast(_Function, numba.njit(**_INNER, fastmath={"nnan", "nsz"})(function))
 
 
-def cached(function: _Function) -> _Function:
-    """Compile `function`, or take it from numba's cache on disk."""
-    return cast(_Function, numba.njit(**_SETTINGS, nogil=True, cache=True)(function))
+def cached(function: _Function) -> tuple[_Function, Path]:
+    """Compile `function` at its first call, or take it from numba's cache on disk; return also where that is.
+
+    The cache is beside the source where that can be written to, else in the user's folder for such things, else in
+    the folder for temporary files. `NUMBA_CACHE_DIR` overrides all of these.
+    """
+    try:
+        loop = numba.njit(**_SETTINGS, nogil=True, cache=True)(function)
+    except RuntimeError:  # no folder can be written to
+        cast(Any, numba.config).CACHE_DIR = str(Path(tempfile.gettempdir()) / f"dwdp-toolkit-{getpass.getuser()}")
+        loop = numba.njit(**_SETTINGS, nogil=True, cache=True)(function)
+    return cast(_Function, loop), Path(loop.stats.cache_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from dwdp_sim.base.arrays import Ints
 from dwdp_sim.fabric.compiled import columns as c
@@ -48,19 +49,18 @@ def _handle(s: Ints, event: int) -> None:
         compute(s, who)
 
 
-def loop_for(fingerprint: int) -> Callable[[Ints, int], int]:
-    """Return the loop, compiled or from the cache; a cached one is taken only if `fingerprint` is the same.
+def loop_for(fingerprint: int) -> tuple[Callable[[Ints, int], int], Path]:
+    """Return the loop and the folder of its cache; a cached one is taken only if `fingerprint` is the same.
 
     The loop handles up to `most` events and returns `RUNNING`, `EMPTY` (nothing is left to happen), `DONE` (all ranks
     have made their steps) or `FAULTY`.
     """
 
-    @cached
     def run(s: Ints, most: int) -> int:
+        if fingerprint == 0 or most == 0:
+            return c.FAULTY
         total, clock = run_ints(s), run_floats(s)
         times, seqs = _time_of(s), _seq_of(s)
-        if fingerprint == 0:
-            return c.FAULTY
         for _ in range(most):
             if total[c.FAULT]:
                 return c.FAULTY
@@ -80,4 +80,4 @@ def loop_for(fingerprint: int) -> Callable[[Ints, int], int]:
                 return c.EMPTY
         return c.RUNNING
 
-    return run
+    return cached(run)

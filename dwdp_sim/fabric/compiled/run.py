@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+import numba
 import numpy as np
 
 from dwdp_sim.base.arrays import Ints
@@ -35,10 +39,26 @@ def run_to_the_end(state: State, progress: Callable[[int], None]) -> int:
 
 @cache
 def _loop() -> Callable[[Ints, int], int]:
-    """The loop, compiled if its source has changed since the last time."""
+    """The loop: from the cache on disk, or compiled, which is said on standard error."""
     folder = Path(__file__).parent
-    source = b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
-    return loop_for(int.from_bytes(hashlib.sha256(source).digest()[:6], "big") + 1)
+    source = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py"))))
+    fingerprint = int.from_bytes(source.digest()[:6], "big") + 1
+    loop, cache_folder = loop_for(fingerprint)
+    note = cache_folder / f"engine-{fingerprint:x}-{numba.__version__}"
+    known = note.exists()
+    if not known:
+        print("Compiling the simulator's engine: once, 10 to 20 seconds.", file=sys.stderr, flush=True)
+    collects = gc.isenabled()
+    gc.disable()  # a tenth of the time
+    try:
+        loop(np.zeros(0, dtype=np.int64), 0)
+    finally:
+        if collects:
+            gc.enable()
+    if not known:
+        with suppress(OSError):
+            note.touch()
+    return loop
 
 
 def run_program(
