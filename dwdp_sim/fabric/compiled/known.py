@@ -7,7 +7,7 @@ from dwdp_sim.fabric.compiled import columns as c
 from dwdp_sim.fabric.compiled.jit import compiled
 from dwdp_sim.fabric.compiled.views import floats, ints, rate_of, run_ints
 
-_active, _keys, _rates = ints("active"), ints("known_key"), floats("known_rates")
+_active, _keys, _rates, _row = ints("active"), ints("known_key"), floats("known_rates"), ints("known_row")
 
 
 @compiled
@@ -35,8 +35,9 @@ def recall(s: Ints) -> bool:
     if keys[place] == 0:
         return False
     rates, kept, flows = rate_of(s), _rates(s), total[c.FLOWS]
+    base = _row(s)[place] * flows
     for k in range(total[c.N_ACTIVE]):
-        rates[active[k]] = kept[place * flows + active[k]]
+        rates[active[k]] = kept[base + active[k]]
     return True
 
 
@@ -51,7 +52,9 @@ def remember(s: Ints) -> None:
         total[c.N_KNOWN] = 0
     place = _find(s)
     keys[place] = total[c.KEPT]
-    total[c.N_KNOWN] += 1
+    _row(s)[place] = total[c.N_KNOWN]
     rates, kept, flows = rate_of(s), _rates(s), total[c.FLOWS]
+    base = total[c.N_KNOWN] * flows
+    total[c.N_KNOWN] += 1
     for k in range(total[c.N_ACTIVE]):
-        kept[place * flows + active[k]] = rates[active[k]]
+        kept[base + active[k]] = rates[active[k]]

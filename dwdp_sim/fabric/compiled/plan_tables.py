@@ -174,7 +174,8 @@ def _calls(
     call_i[:, c.C_ENGINE] = engine
     call_i[:, c.C_FIRST_RUN] = run_of[first]
     call_i[:, c.C_LAST_RUN] = run_of[last - 1] + 1
-    call_i[:, c.C_BARRIER] = program.call_barrier
+    # A single barrier holds nothing up.
+    call_i[:, c.C_BARRIER] = program.call_barrier if program.call_barrier.max(initial=0) > 0 else -1
     call_i[:, c.C_RETURNS] = constants.host_batch_waits & batched & (src[first] == HOST)
     call_f = np.zeros((len(first), c.CALL_FLOATS))
     names = [LINK_KINDS[number] for number in kind[first].tolist()]

@@ -32,7 +32,7 @@ class State(NamedTuple):
             in a layer; `barrier_layer` whose layer's they are.
         gpu_i, gpu_f: GPUs: peers' flows that leave and arrive, their hosts, their queues.
         gamma, both: Factors of incast by kind and readers; of both ways by direction and kind.
-        known_key, known_rates: Solved sets of flows, a hash table.
+        known_key, known_row, known_rates: Solved sets of flows, a hash table, and their rates.
         work: Scratch for whole numbers.
         rank_i, rank_f: Ranks of forward steps; `ring_i`, `ring_f` their layers under way.
         lead_s, before_s, moe_s, lost_before, lost_moe: Compute windows, and what copies take of them.
@@ -92,6 +92,7 @@ class State(NamedTuple):
     gamma: Floats
     both: Floats
     known_key: Ints
+    known_row: Ints
     known_rates: Floats
     work: Ints
     rank_i: Ints

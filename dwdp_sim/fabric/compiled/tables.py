@@ -54,7 +54,7 @@ def build_state(
     tables |= _engines(program, plan)
     ring = 1 if steps is None else 4 * steps.moe_s.shape[2] + 2 * steps.slots + 8
     tables |= _streams(program, steps, ring)
-    tables |= _barriers(program, ring)
+    tables |= _barriers(plan, ring)
     tables |= _steps(steps, ring)
     tables["gamma"] = np.array([constants.incast[kind] for kind in ("pull", "push")], dtype=np.float64)
     tables["both"] = np.array(
@@ -130,7 +130,7 @@ def _links(program: Program, plan: PlanTables, constants: FabricConstants) -> di
         "flow_i": flow_i, "use_i": use_i, "use_f": use_f, "users": _zeros(len(used)), "rate_of": np.zeros(flows),
         "active": _zeros(flows), **{name: np.zeros(flows) for name in ("left", "rate", "whole", "tie_s", "due_s")},
         "alone": _alone(constants, most), "pairs_idle": idle,
-        "known_key": _zeros(known), "known_rates": np.zeros(known * flows),
+        "known_key": _zeros(known), "known_row": _zeros(known), "known_rates": np.zeros(known * flows // 2),
         "work": _zeros(4 * size + flows + len(plan.engine_gpu)), "gpu_i": _gpus(gpus),
         "gpu_f": np.zeros((gpus, c.GPU_FLOATS)), "shares": np.zeros(size + 1), "share_n": _zeros(size + 1),
         "dirty_gpus": _zeros(gpus), "todo": _zeros(size), "changed": _zeros(size), "new_flows": _zeros(flows),
@@ -201,9 +201,10 @@ def _streams(program: Program, steps: StepInput | None, ring: int) -> dict[str, 
     return {"stream_i": stream_i, "stream_f": stream_f, "issue_s": np.zeros(int(places.sum()) + 1)}
 
 
-def _barriers(program: Program, ring: int) -> dict[str, Any]:
-    count = int(program.call_barrier.max(initial=-1)) + 1
-    calls = np.bincount(program.call_barrier[program.call_barrier >= 0], minlength=count)
+def _barriers(plan: PlanTables, ring: int) -> dict[str, Any]:
+    barriers = plan.call_i[:, c.C_BARRIER]
+    count = int(barriers.max(initial=-1)) + 1
+    calls = np.bincount(barriers[barriers >= 0], minlength=count)
     barrier_i = _zeros(ring * count, c.BARRIER_INTS)
     barrier_i[:, c.B_LEFT] = np.tile(calls, ring)
     barrier_i[:, c.B_HEAD] = -1
@@ -250,7 +251,7 @@ def _run(
         c.REFILL: _REFILLS[constants.refill], c.PLACES: constants.in_flight_sources,
         c.ENGINES_A_BATCH: constants.batch_engines, c.FIFO: options.sharing == "fifo",
         c.EQUAL: options.sharing == "equal", c.DEMAND: options.incast == "demand", c.LOSES: loses,
-        c.BOTH_WAYS: options.both_ways, c.BARRIERS: int(program.call_barrier.max(initial=-1)) + 1,
+        c.BOTH_WAYS: options.both_ways, c.BARRIERS: int(plan.call_i[:, c.C_BARRIER].max(initial=-1)) + 1,
         c.STREAMS: len(program.stream_gpu), c.GPUS: program.num_gpus, c.ENGINES: len(plan.engine_gpu),
         c.FLOWS: len(plan.flow_src), c.RING: ring,
         c.RIPPLES: len(plan.flow_src) > MOST_REMEMBERED and options.sharing != "equal" and options.incast != "demand",
