@@ -7,10 +7,11 @@ import math
 from dwdp_sim.base.arrays import Ints
 from dwdp_sim.fabric.compiled import columns as c
 from dwdp_sim.fabric.compiled.jit import compiled
-from dwdp_sim.fabric.compiled.views import engine_i, flow_i, ints, rate_of, run_ints, use_f, use_i
+from dwdp_sim.fabric.compiled.views import engine_i, floats, flow_i, ints, rate_of, run_ints, use_f, use_i
 
 _TIE = 1.0 + 1e-12  # as in `max_min`
 _active, _users, _work, _own_flows = ints("active"), ints("users"), ints("work"), ints("own_flows")
+_share_of = floats("share_of")
 
 
 @compiled
@@ -23,13 +24,13 @@ def fill(s: Ints, used: int, unlimited: int) -> None:
         unlimited: A resource that is to be without a limit; -1 for none.
     """
     total, flows, res, room = run_ints(s), flow_i(s), use_i(s), use_f(s)
-    work, rates, active = _work(s), rate_of(s), _active(s)
+    work, rates, active, share_of = _work(s), rate_of(s), _active(s), _share_of(s)
     size = len(res)
     for place in range(used):
         resource = work[place]
         res[resource, c.R_COUNT] = 0
         res[resource, c.R_DIRTY] = 0
-        room[resource, c.R_RAW] = room[resource, c.R_SHARE] = math.inf
+        room[resource, c.R_RAW] = share_of[resource] = math.inf
         room[resource, c.R_LEFT] = math.inf if resource == unlimited else room[resource, c.R_CAP]
     for k in range(total[c.N_ACTIVE]):
         flow = active[k]
@@ -53,7 +54,7 @@ def fill(s: Ints, used: int, unlimited: int) -> None:
         for place in range(alive):
             resource = work[size + place]
             if room[resource, c.R_LEVEL] <= limit:
-                room[resource, c.R_RAW], room[resource, c.R_SHARE] = room[resource, c.R_LEVEL], share
+                room[resource, c.R_RAW], share_of[resource] = room[resource, c.R_LEVEL], share
                 work[2 * size + full] = resource
                 full += 1
         for place in range(full):

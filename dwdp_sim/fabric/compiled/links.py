@@ -25,6 +25,7 @@ from dwdp_sim.fabric.compiled.views import (
 
 _SAME_TIME = 1e-12  # as in `links`
 _CLOCK_STEPS = 4
+_partners = ints("partners")
 _active, _users, _own_flows, _dirty = ints("active"), ints("users"), ints("own_flows"), ints("dirty")
 _left, _rate, _whole, _tie_s, _due_s = (floats(name) for name in ("left", "rate", "whole", "tie_s", "due_s"))
 _copy_flow, _copy_size, _copy_start_s, _queued = (
@@ -149,11 +150,15 @@ def move(s: Ints, flow: int, copy: int) -> None:
     _rate(s)[k] = 0.0
     _tie_s(s)[k] = -1.0
     _due_s(s)[k] = math.inf
-    users = _users(s)
+    users, partners = _users(s), _partners(s)
+    both = -1
+    if flows[flow, c.F_USES] == 3 and total[c.PAIRS_IDLE]:
+        both = flows[flow, c.F_RES] + flows[flow, c.F_RES + 1]
     for j in range(flows[flow, c.F_USES]):
         resource = flows[flow, c.F_RES + j]
         place = res[resource, c.R_N]
         users[res[resource, c.R_BASE] + place] = flow
+        partners[res[resource, c.R_BASE] + place] = both - resource if both >= 0 and j < 2 else -1
         flows[flow, c.F_PLACE + j] = place
         res[resource, c.R_N] = place + 1
     note_ends(s, flow, 1)
@@ -180,7 +185,7 @@ def remove(s: Ints, flow: int) -> None:
         flows[active[k], c.F_POS] = k
         _left(s)[k], _whole(s)[k], _rate(s)[k] = _left(s)[last], _whole(s)[last], _rate(s)[last]
         _tie_s(s)[k], _due_s(s)[k] = _tie_s(s)[last], _due_s(s)[last]
-    users = _users(s)
+    users, partners = _users(s), _partners(s)
     for j in range(flows[flow, c.F_USES]):
         resource = flows[flow, c.F_RES + j]
         base, place = res[resource, c.R_BASE], flows[flow, c.F_PLACE + j]
@@ -189,6 +194,7 @@ def remove(s: Ints, flow: int) -> None:
         if place != count:
             moved = users[base + count]
             users[base + place] = moved
+            partners[base + place] = partners[base + count]
             for i in range(flows[moved, c.F_USES]):
                 if flows[moved, c.F_RES + i] == resource:
                     flows[moved, c.F_PLACE + i] = place

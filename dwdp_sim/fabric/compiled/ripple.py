@@ -22,6 +22,7 @@ _LOOKS_A_RESOURCE = 8  # more looks than this in the mean, and solving from scra
 _users, _work, _dirty_gpus, _todo, _changed = (
     ints(name) for name in ("users", "work", "dirty_gpus", "todo", "changed")
 )  # fmt: skip
+_share_of, _partners = floats("share_of"), ints("partners")
 _bounds, _new_flows = floats("bounds"), ints("new_flows")
 
 
@@ -87,7 +88,7 @@ def _take(s: Ints) -> int:
 @compiled
 def ripple(s: Ints) -> bool:
     """Solve what has changed; return False if all has to be solved from scratch."""
-    total, res, room = run_ints(s), use_i(s), use_f(s)
+    total, res, room, share_of = run_ints(s), use_i(s), use_f(s), _share_of(s)
     _refresh_capacities(s)
     if total[c.N_SNAPPED]:
         return False
@@ -106,10 +107,10 @@ def ripple(s: Ints) -> bool:
             _changed(s)[total[c.N_CHANGED]] = resource
             total[c.N_CHANGED] += 1
         if old < math.inf:
-            remove_share(s, old)
+            remove_share(s, res[resource, c.R_PLACE])
         if level < math.inf:
-            add_share(s, level)
-        room[resource, c.R_RAW] = room[resource, c.R_SHARE] = level
+            res[resource, c.R_PLACE] = add_share(s, level)
+        room[resource, c.R_RAW] = share_of[resource] = level
         _look_at_neighbours(s, resource, min(old, level))
     total[c.RIPPLED] += 1
     return total[c.N_NEAR] == 0
@@ -119,22 +120,26 @@ def ripple(s: Ints) -> bool:
 def _level(s: Ints, resource: int) -> float:
     """The level at which a resource is full, given those of all others; infinite if it never is."""
     flows, res, room, users, bounds = flow_i(s), use_i(s), use_f(s), _users(s), _bounds(s)
-    base = res[resource, c.R_BASE]
+    share_of, partners = _share_of(s), _partners(s)
+    base, users_n = res[resource, c.R_BASE], res[resource, c.R_N]
+    if users_n == 1 and partners[base] >= 0:
+        cap = room[resource, c.R_CAP]
+        return cap if cap <= share_of[partners[base]] * _TIE else math.inf
     count = 0
     is_pair = res[resource, c.R_KIND] == c.PAIR
-    for at in range(base, base + res[resource, c.R_N]):
-        flow = users[at]
-        counted = flows[flow, c.F_COUNTED]
-        if is_pair and counted == 2:
-            continue
+    for at in range(base, base + users_n):
         bound = math.inf
-        if counted == 2:
-            bound = room[flows[flow, c.F_RES] + flows[flow, c.F_RES + 1] - resource, c.R_SHARE]
+        if partners[at] >= 0:
+            bound = share_of[partners[at]]
         else:
+            flow = users[at]
+            counted = flows[flow, c.F_COUNTED]
+            if is_pair and counted == 2:
+                continue
             for j in range(counted):
                 other = flows[flow, c.F_RES + j]
                 if other != resource:
-                    bound = min(bound, room[other, c.R_SHARE])
+                    bound = min(bound, share_of[other])
         place = count
         count += 1
         while place > 0 and bounds[place - 1] > bound:
@@ -158,9 +163,13 @@ def _level(s: Ints, resource: int) -> float:
 @compiled
 def _look_at_neighbours(s: Ints, resource: int, lower: float) -> None:
     """Look at the resources that share a flow with one whose level was or is `lower`, if that is below their own."""
-    flows, res, room, users = flow_i(s), use_i(s), use_f(s), _users(s)
+    flows, res, room, users, partners = flow_i(s), use_i(s), use_f(s), _users(s), _partners(s)
     base = res[resource, c.R_BASE]
     for at in range(base, base + res[resource, c.R_N]):
+        if partners[at] >= 0:
+            if lower < room[partners[at], c.R_RAW]:
+                look_at(s, partners[at])
+            continue
         flow = users[at]
         for j in range(flows[flow, c.F_COUNTED]):
             other = flows[flow, c.F_RES + j]
@@ -266,12 +275,12 @@ def rebuild(s: Ints) -> None:
     for place in range(total[c.LOOKED_AT]):  # `solve` has left those in use in `work`
         resource = _work(s)[place]
         if room[resource, c.R_RAW] < math.inf:
-            add_share(s, room[resource, c.R_RAW])
-            total[c.N_SNAPPED] += room[resource, c.R_RAW] != room[resource, c.R_SHARE]
+            res[resource, c.R_PLACE] = add_share(s, room[resource, c.R_RAW])
+            total[c.N_SNAPPED] += room[resource, c.R_RAW] != _share_of(s)[resource]
 
 
 @compiled
 def _drop(s: Ints, resource: int) -> None:
     """Forget the level of a resource that nothing uses."""
     if not use_i(s)[resource, c.R_N]:
-        use_f(s)[resource, c.R_RAW] = use_f(s)[resource, c.R_SHARE] = math.inf
+        use_f(s)[resource, c.R_RAW] = _share_of(s)[resource] = math.inf

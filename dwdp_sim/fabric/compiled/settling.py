@@ -34,6 +34,7 @@ _copy_flow, _copy_size, _copy_start_s, _queued = (
     floats("copy_start_s"),
     ints("queued"),
 )
+_share_of = floats("share_of")
 _alone, _changed, _new_flows = floats("alone"), ints("changed"), ints("new_flows")
 
 
@@ -127,10 +128,10 @@ def _apply_changed(s: Ints) -> None:
 @compiled
 def _give_rate(s: Ints, flow: int) -> None:
     """Give a flow the least level of its resources."""
-    flows, room, rate = flow_i(s), use_f(s), _rate(s)
-    solved = room[flows[flow, c.F_RES], c.R_SHARE]
+    flows, share_of, rate = flow_i(s), _share_of(s), _rate(s)
+    solved = share_of[flows[flow, c.F_RES]]
     for j in range(1, flows[flow, c.F_COUNTED]):
-        solved = min(solved, room[flows[flow, c.F_RES + j], c.R_SHARE])
+        solved = min(solved, share_of[flows[flow, c.F_RES + j]])
     k = flows[flow, c.F_POS]
     if solved != rate[k]:
         rate[k] = solved

@@ -15,6 +15,7 @@ class State(NamedTuple):
         queue_s, queue_seq, queue_what: The event queue, a binary heap by time and order of scheduling.
         flow_i: Flows.
         use_i, use_f: Resources; the flows of each that move are in `users`, from `use_i[r, R_BASE]` on.
+        partners: The other resource of each of them, -1 if there are more; `share_of`: the level at which each is full.
         active: Flows that move, in any order, with bytes left (`left`), rate, bytes at first (`whole`), seconds within
             which the copy is complete (`tie_s`), and seconds to go (`due_s`).
         rate_of: Rates as solved, by flow.
@@ -39,7 +40,8 @@ class State(NamedTuple):
         step_s, layer_s: The timeline of steps.
         dirty_gpus, new_flows: GPUs whose flows have changed, and flows that have begun, since rates were solved.
         todo, changed, bounds: Resources to look at; resources whose level has changed; scratch.
-        shares, share_n: Distinct levels at which resources are full, and how many resources have each.
+        shares, share_n, share_near, share_used: Distinct levels at which resources are full, a hash table: how many
+            resources have each, which other level is close; the places in use.
     """
 
     ints: Ints
@@ -51,6 +53,8 @@ class State(NamedTuple):
     use_i: Ints
     use_f: Floats
     users: Ints
+    partners: Ints
+    share_of: Floats
     active: Ints
     left: Floats
     rate: Floats
@@ -113,3 +117,5 @@ class State(NamedTuple):
     bounds: Floats
     shares: Floats
     share_n: Ints
+    share_near: Ints
+    share_used: Ints

@@ -17,6 +17,7 @@ from dwdp_sim.plan.endpoints import LINK_KINDS
 from dwdp_sim.plan.program import Program
 
 _KNOWN_SETS = 1 << 15
+_LEVELS = 1 << 12  # places for distinct levels at which resources are full
 MOST_REMEMBERED = 24  # flows of a run whose solved sets are remembered; with more, few sets come again
 _OUTGOING_STEPS = 1024  # steps whose bytes may wait to be taken away
 _REFILLS = {"oldest": c.OLDEST, "any": c.ANY, "bytes": c.BYTES}
@@ -124,15 +125,17 @@ def _links(program: Program, plan: PlanTables, constants: FabricConstants) -> di
     )
     most = int(np.bincount(plan.flow_engine, minlength=1).max(initial=0)) + 1
     known = _KNOWN_SETS if 0 < flows <= MOST_REMEMBERED else 0
-    use_f[:, [c.R_RAW, c.R_SHARE]] = np.inf
+    use_f[:, c.R_RAW] = np.inf
     use_f[:, c.R_CAP] = use_f[:, c.R_RATE]
     return {
-        "flow_i": flow_i, "use_i": use_i, "use_f": use_f, "users": _zeros(len(used)), "rate_of": np.zeros(flows),
+        "flow_i": flow_i, "use_i": use_i, "use_f": use_f, "users": _zeros(len(used)), "partners": _minus_one(len(used)),
+        "share_of": np.full(size, np.inf), "rate_of": np.zeros(flows),
         "active": _zeros(flows), **{name: np.zeros(flows) for name in ("left", "rate", "whole", "tie_s", "due_s")},
         "alone": _alone(constants, most), "pairs_idle": idle,
         "known_key": _zeros(known), "known_row": _zeros(known), "known_rates": np.zeros(known * flows // 2),
         "work": _zeros(4 * size + flows + len(plan.engine_gpu)), "gpu_i": _gpus(gpus),
-        "gpu_f": np.zeros((gpus, c.GPU_FLOATS)), "shares": np.zeros(size + 1), "share_n": _zeros(size + 1),
+        "gpu_f": np.zeros((gpus, c.GPU_FLOATS)), "shares": np.zeros(_LEVELS), "share_n": _zeros(_LEVELS),
+        "share_near": _minus_one(_LEVELS), "share_used": _zeros(_LEVELS),
         "dirty_gpus": _zeros(gpus), "todo": _zeros(size), "changed": _zeros(size), "new_flows": _zeros(flows),
         "bounds": np.zeros(int(users.max(initial=0)) + 1),
     }  # fmt: skip
