@@ -21,6 +21,11 @@ def compiled(function: _Function) -> _Function:
     return cast(_Function, numba.njit(**_INNER)(function))
 
 
+def inlined(function: _Function) -> _Function:
+    """Compile `function`, which is so short or so often called that it becomes part of its callers."""
+    return cast(_Function, numba.njit(**_INNER, forceinline=True)(function))
+
+
 def without_nan(function: _Function) -> _Function:
     """Compile `function`, which never meets NaN: then the least of many numbers is found several at a time."""
     return cast(_Function, numba.njit(**_INNER, fastmath={"nnan", "nsz"})(function))

@@ -6,7 +6,7 @@ import math
 
 from dwdp_sim.base.arrays import Floats, Ints
 from dwdp_sim.fabric.compiled import columns as c
-from dwdp_sim.fabric.compiled.jit import compiled
+from dwdp_sim.fabric.compiled.jit import compiled, inlined
 from dwdp_sim.fabric.compiled.queue import push
 from dwdp_sim.fabric.compiled.ripple import note_ends
 from dwdp_sim.fabric.compiled.views import (
@@ -83,7 +83,7 @@ def _count_seconds(s: Ints, elapsed: float) -> None:
             rank_f(s)[r, c.K_METER_S] += elapsed
 
 
-@compiled
+@inlined
 def settle_soon(s: Ints) -> None:
     """Solve once all that happens at this instant has happened."""
     total = run_ints(s)
@@ -92,7 +92,7 @@ def settle_soon(s: Ints) -> None:
         push(s, 0.0, c.ON_SETTLE, 0, 0)
 
 
-@compiled
+@inlined
 def account(s: Ints, e: int) -> None:
     """Add to an engine's seconds of moving and waiting what has passed since they were last added up."""
     state = engine_f(s)
@@ -106,7 +106,7 @@ def account(s: Ints, e: int) -> None:
         state[e, c.E_BLOCKED_S] += elapsed
 
 
-@compiled
+@inlined
 def mark(s: Ints, e: int) -> None:
     """Remember that the sum of an engine's rates has to be taken again."""
     engines, total = engine_i(s), run_ints(s)

@@ -13,7 +13,7 @@ import math
 
 from dwdp_sim.base.arrays import Ints
 from dwdp_sim.fabric.compiled import columns as c
-from dwdp_sim.fabric.compiled.jit import compiled
+from dwdp_sim.fabric.compiled.jit import compiled, inlined
 from dwdp_sim.fabric.compiled.shares import add_share, clear_shares, remove_share
 from dwdp_sim.fabric.compiled.views import both, floats, flow_i, gamma, gpu_f, gpu_i, ints, run_ints, use_f, use_i
 
@@ -26,7 +26,7 @@ _share_of, _partners = floats("share_of"), ints("partners")
 _bounds, _new_flows = floats("bounds"), ints("new_flows")
 
 
-@compiled
+@inlined
 def note_ends(s: Ints, flow: int, change: int) -> None:
     """Count a flow that begins or ceases to move, and remember that its resources have to be looked at."""
     total, flows, res, gpus = run_ints(s), flow_i(s), use_i(s), gpu_i(s)
@@ -61,7 +61,7 @@ def note_ends(s: Ints, flow: int, change: int) -> None:
                 gpus[gpu, c.G_DIRTY] = 2
 
 
-@compiled
+@inlined
 def look_at(s: Ints, resource: int) -> None:
     """Put a resource into the list of those whose level may have changed."""
     total, res, todo = run_ints(s), use_i(s), _todo(s)
@@ -73,7 +73,7 @@ def look_at(s: Ints, resource: int) -> None:
     total[c.TODO_N] += 1
 
 
-@compiled
+@inlined
 def _take(s: Ints) -> int:
     total, res, todo = run_ints(s), use_i(s), _todo(s)
     resource = todo[total[c.TODO_FIRST]]
@@ -116,7 +116,7 @@ def ripple(s: Ints) -> bool:
     return total[c.N_NEAR] == 0
 
 
-@compiled
+@inlined
 def _level(s: Ints, resource: int) -> float:
     """The level at which a resource is full, given those of all others; infinite if it never is."""
     flows, res, room, users, bounds = flow_i(s), use_i(s), use_f(s), _users(s), _bounds(s)
@@ -160,7 +160,7 @@ def _level(s: Ints, resource: int) -> float:
     return level
 
 
-@compiled
+@inlined
 def _look_at_neighbours(s: Ints, resource: int, lower: float) -> None:
     """Look at the resources that share a flow with one whose level was or is `lower`, if that is below their own."""
     flows, res, room, users, partners = flow_i(s), use_i(s), use_f(s), _users(s), _partners(s)
@@ -223,7 +223,7 @@ def _refresh_capacities(s: Ints) -> None:
             _refresh_pair(s, flow)
 
 
-@compiled
+@inlined
 def _worst(pulled: float, pushed: float, count: int, pushes: int) -> float:
     """The smaller factor of the kinds that occur."""
     if pushes == 0:

@@ -7,7 +7,7 @@ import math
 from dwdp_sim.base.arrays import Floats, Ints
 from dwdp_sim.fabric.compiled import columns as c
 from dwdp_sim.fabric.compiled.capacities import solve
-from dwdp_sim.fabric.compiled.jit import compiled, without_nan
+from dwdp_sim.fabric.compiled.jit import compiled, inlined, without_nan
 from dwdp_sim.fabric.compiled.known import recall, remember
 from dwdp_sim.fabric.compiled.links import account, mark
 from dwdp_sim.fabric.compiled.ripple import rebuild, ripple
@@ -109,7 +109,7 @@ def _apply(s: Ints) -> None:
             mark(s, flows[active[k], c.F_ENGINE])
 
 
-@compiled
+@inlined
 def _apply_changed(s: Ints) -> None:
     """Give the flows of resources whose level has changed their new rate."""
     total, res, users, changed = run_ints(s), use_i(s), _users(s), _changed(s)
@@ -125,7 +125,7 @@ def _apply_changed(s: Ints) -> None:
     total[c.N_NEW] = 0
 
 
-@compiled
+@inlined
 def _give_rate(s: Ints, flow: int) -> None:
     """Give a flow the least level of its resources."""
     flows, share_of, rate = flow_i(s), _share_of(s), _rate(s)
@@ -140,7 +140,7 @@ def _give_rate(s: Ints, flow: int) -> None:
         mark(s, flows[flow, c.F_ENGINE])
 
 
-@compiled
+@inlined
 def _sum_rates(s: Ints) -> None:
     """Sum the rates of the engines whose flows have changed, and compare with what they would have alone."""
     total, engines, state, flows = run_ints(s), engine_i(s), engine_f(s), flow_i(s)

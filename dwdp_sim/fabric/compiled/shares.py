@@ -6,7 +6,7 @@ import numpy as np
 
 from dwdp_sim.base.arrays import Ints
 from dwdp_sim.fabric.compiled import columns as c
-from dwdp_sim.fabric.compiled.jit import compiled
+from dwdp_sim.fabric.compiled.jit import compiled, inlined
 from dwdp_sim.fabric.compiled.views import floats, ints, run_ints
 
 _TIE = 1.0 + 1e-12  # as in `filling`
@@ -26,7 +26,7 @@ def clear_shares(s: Ints) -> None:
     total[c.N_SHARES] = total[c.N_NEAR] = 0
 
 
-@compiled
+@inlined
 def add_share(s: Ints, level: float) -> int:
     """Count a resource that is full at a level; return the level's place."""
     total, shares, counts = run_ints(s), _shares(s), _share_n(s)
@@ -43,7 +43,7 @@ def add_share(s: Ints, level: float) -> int:
     return place
 
 
-@compiled
+@inlined
 def remove_share(s: Ints, place: int) -> None:
     """Count a resource at the level with this place less."""
     counts = _share_n(s)
@@ -52,7 +52,7 @@ def remove_share(s: Ints, place: int) -> None:
         run_ints(s)[c.N_NEAR] -= _close_by(s, place)
 
 
-@compiled
+@inlined
 def _close_by(s: Ints, place: int) -> int:
     """1 if the level that is close to that of a place counts now, else 0."""
     near = _share_near(s)[place]
