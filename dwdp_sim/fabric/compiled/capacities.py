@@ -35,7 +35,7 @@ def solve(s: Ints) -> None:
             if res[resource, c.R_KIND] == c.EGRESS:
                 room[resource, c.R_CAP] *= incast_left(s, res[resource, c.R_END])
     _leave_out_idle_pairs(s)
-    fill(s, used, -1)
+    fill(s, used, c.NOWHERE)
 
 
 @compiled
@@ -160,7 +160,7 @@ def _solve_by_demand(s: Ints, used: int) -> None:
     for place in range(used):
         res[work[place], c.R_FULL] = 0
     while True:
-        fill(s, used, -1)
+        fill(s, used, c.NOWHERE)
         over = 0
         for place in range(used):
             resource = work[place]
@@ -180,7 +180,7 @@ def _solve_by_demand(s: Ints, used: int) -> None:
                 asked += 1
         if not asked:
             if over:
-                fill(s, used, -1)
+                fill(s, used, c.NOWHERE)
             return
         for place in range(asked):
             resource = work[3 * size + place]

@@ -116,3 +116,7 @@ BARRIER_INTS = 3
 
 # Kinds of resources
 EGRESS, INGRESS, PAIR, PUSHED, OTHER = range(5)
+
+# Arguments that are constants: numba would compile a function again for each literal
+NONE, NOWHERE, BEGINS, ENDS = 0, -1, 1, -1
+TO_FIRST, TO_LAYER = 1, 2

@@ -54,7 +54,7 @@ def resume(s: Ints, e: int) -> None:
         left_s = max(longer, state[e, c.E_REST_S])
         stream_f(s)[engines[e, c.E_STREAM], c.S_GAP_S] += left_s - state[e, c.E_REST_S]
         engines[e, c.E_STATE] = c.WAITS
-        push(s, left_s, c.ON_ENGINE, e, 0)
+        push(s, left_s, c.ON_ENGINE, e, c.NONE)
         return
     if doing == c.WAITS:
         if engines[e, c.E_RUN] == calls[engines[e, c.E_CALL], c.C_FIRST_RUN]:
@@ -82,7 +82,7 @@ def _wait(s: Ints, e: int, seconds: float, other_s: float) -> None:
     least_s = max(seconds, other_s)
     if run_floats(s)[c.GAP_FACTOR] == 1.0 or not run[c.N_PEER] or seconds <= 0.0:
         engines[e, c.E_STATE] = c.WAITS
-        push(s, least_s, c.ON_ENGINE, e, 0)
+        push(s, least_s, c.ON_ENGINE, e, c.NONE)
         return
     advance(s)
     engines[e, c.E_METER] = 2 if run[c.N_PUSH] else 1
@@ -90,7 +90,7 @@ def _wait(s: Ints, e: int, seconds: float, other_s: float) -> None:
     run_ints(s)[c.N_METERS] += 1
     state[e, c.E_REST_S] = least_s - seconds
     engines[e, c.E_STATE] = c.METERS
-    push(s, seconds, c.ON_ENGINE, e, 0)
+    push(s, seconds, c.ON_ENGINE, e, c.NONE)
 
 
 @compiled
@@ -179,7 +179,7 @@ def _complete_call(s: Ints, e: int) -> None:
         _fetched(s, stream, number // streams[stream, c.S_CALLS])
     if streams[stream, c.S_RETURN_AT] == number:
         streams[stream, c.S_RETURN_AT] = -1
-        push(s, 0.0, c.ON_RANK_RETURN if total[c.RANKS] else c.ON_RETURN, stream, 0)
+        push(s, 0.0, c.ON_RANK_RETURN if total[c.RANKS] else c.ON_RETURN, stream, c.NONE)
     if streams[stream, c.S_DONE] < streams[stream, c.S_ISSUED]:
         offer(s, stream)
 

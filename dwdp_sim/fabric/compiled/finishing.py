@@ -1,4 +1,4 @@
-"""The timer's event: complete every copy that is due, let its engine go on, and solve again."""
+"""The timer's event: complete every copy that is due, and let its engine go on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dwdp_sim.base.arrays import Ints
 from dwdp_sim.fabric.compiled import columns as c
 from dwdp_sim.fabric.compiled.jit import compiled
 from dwdp_sim.fabric.compiled.links import account, advance, clock_step, move, remove
-from dwdp_sim.fabric.compiled.settling import seconds_left, settle
+from dwdp_sim.fabric.compiled.settling import seconds_left
 from dwdp_sim.fabric.compiled.views import engine_f, engine_i, floats, flow_i, gpu_i, ints, run_floats, run_ints
 from dwdp_sim.fabric.compiled.windows import arrived, open_as_bytes_arrive
 
@@ -21,7 +21,7 @@ _copy_flow, _copy_start_s = ints("copy_flow"), floats("copy_start_s")
 
 @compiled
 def finish(s: Ints) -> None:
-    """Complete what is due at this instant; at least one copy or alarm is."""
+    """Complete what is due at this instant, at least one copy or alarm; rates are still to be settled."""
     total, flows = run_ints(s), flow_i(s)
     advance(s)
     count = total[c.N_ACTIVE]
@@ -49,7 +49,6 @@ def finish(s: Ints) -> None:
     for place in range(alarms):
         e = work[len(work) - 1 - place]
         open_as_bytes_arrive(s, e, engine_f(s)[e, c.E_THRESHOLD])
-    settle(s)
 
 
 @compiled

@@ -48,7 +48,7 @@ def serve(s: Ints, gpu: int) -> None:
         return
     gpus[gpu, c.G_BUSY] = 1
     gpus[gpu, c.G_HOST_HEAD] = stream_i(s)[stream, c.S_NEXT]
-    push(s, 0.0, c.ON_GRANT, stream, 0)
+    push(s, 0.0, c.ON_GRANT, stream, c.NONE)
 
 
 @compiled
@@ -56,7 +56,7 @@ def pay(s: Ints, stream: int) -> None:
     """The host begins to make the next call of a stream."""
     streams = stream_i(s)
     call = streams[stream, c.S_FIRST_CALL] + streams[stream, c.S_HOST_CALL]
-    push(s, call_f(s)[call, c.C_COST_S], c.ON_COST, stream, 0)
+    push(s, call_f(s)[call, c.C_COST_S], c.ON_COST, stream, c.NONE)
 
 
 @compiled
@@ -86,7 +86,7 @@ def leave_host(s: Ints, stream: int) -> None:
     streams, gpus = stream_i(s), gpu_i(s)
     gpu = streams[stream, c.S_GPU]
     gpus[gpu, c.G_BUSY] = 0
-    push(s, 0.0, c.ON_RELEASE, gpu, 0)
+    push(s, 0.0, c.ON_RELEASE, gpu, c.NONE)
     streams[stream, c.S_HOST_CALL] += 1
     _ask_for_host(s, stream)
 

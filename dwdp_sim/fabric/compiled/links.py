@@ -89,7 +89,7 @@ def settle_soon(s: Ints) -> None:
     total = run_ints(s)
     if not total[c.SETTLING]:
         total[c.SETTLING] = 1
-        push(s, 0.0, c.ON_SETTLE, 0, 0)
+        push(s, 0.0, c.ON_SETTLE, c.NONE, c.NONE)
 
 
 @inlined
@@ -161,7 +161,7 @@ def move(s: Ints, flow: int, copy: int) -> None:
         partners[res[resource, c.R_BASE] + place] = both - resource if both >= 0 and j < 2 else -1
         flows[flow, c.F_PLACE + j] = place
         res[resource, c.R_N] = place + 1
-    note_ends(s, flow, 1)
+    note_ends(s, flow, c.BEGINS)
     e = flows[flow, c.F_ENGINE]
     own, first = _own_flows(s), engines[e, c.E_FIRST_FLOW]
     place = engines[e, c.E_MOVING]
@@ -198,7 +198,7 @@ def remove(s: Ints, flow: int) -> None:
             for i in range(flows[moved, c.F_USES]):
                 if flows[moved, c.F_RES + i] == resource:
                     flows[moved, c.F_PLACE + i] = place
-    note_ends(s, flow, -1)
+    note_ends(s, flow, c.ENDS)
     e = flows[flow, c.F_ENGINE]
     own, place = _own_flows(s), engines[e, c.E_FIRST_FLOW]
     engines[e, c.E_MOVING] -= 1

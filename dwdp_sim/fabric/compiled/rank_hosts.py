@@ -62,7 +62,7 @@ def go_on_host(s: Ints, rank: int) -> None:  # noqa: PLR0912 - a state machine
         elif doing == FIRST:
             if layer < slots:
                 ranks[rank, c.K_HOST_LAYER] = layer + 1
-                _begin_calls(s, rank, step * layers + layer, FIRST)
+                _begin_calls(s, rank, step * layers + layer, c.TO_FIRST)
             else:
                 ranks[rank, c.K_HOST_LAYER] = 0
                 ranks[rank, c.K_HOST_PC] = LAYER
@@ -73,14 +73,14 @@ def go_on_host(s: Ints, rank: int) -> None:  # noqa: PLR0912 - a state machine
                 continue
             ranks[rank, c.K_HOST_PC] = LAUNCHED
             if not hidden and run_floats(s)[c.LAUNCH_S] != 0.0:
-                push(s, run_floats(s)[c.LAUNCH_S], c.ON_RANK_HOST, rank, 0)
+                push(s, run_floats(s)[c.LAUNCH_S], c.ON_RANK_HOST, rank, c.NONE)
                 return
         elif doing == LAUNCHED:
             push(s, 0.0, c.ON_LAUNCHED, rank, step * layers + layer)
             ranks[rank, c.K_HOST_LAYER] = layer + 1
             ranks[rank, c.K_HOST_PC] = LAYER
             if layer + slots < layers or total[c.CARRY_OVER]:
-                _begin_calls(s, rank, step * layers + layer + slots, LAYER)
+                _begin_calls(s, rank, step * layers + layer + slots, c.TO_LAYER)
         elif doing == CALLS:
             if ranks[rank, c.K_HOST_CALL] == streams[rank, c.S_CALLS]:
                 ranks[rank, c.K_HOST_PC] = ranks[rank, c.K_HOST_BACK]
@@ -90,7 +90,7 @@ def go_on_host(s: Ints, rank: int) -> None:  # noqa: PLR0912 - a state machine
             else:
                 ranks[rank, c.K_HOST_PC] = PAID
                 call = streams[rank, c.S_FIRST_CALL] + ranks[rank, c.K_HOST_CALL]
-                push(s, call_f(s)[call, c.C_COST_S], c.ON_RANK_HOST, rank, 0)
+                push(s, call_f(s)[call, c.C_COST_S], c.ON_RANK_HOST, rank, c.NONE)
                 return
         else:
             waits = returns_on_arrival(s, rank, ranks[rank, c.K_HOST_CALL])

@@ -111,7 +111,7 @@ def compute(s: Ints, rank: int) -> None:  # noqa: PLR0911, PLR0912, PLR0915 - a 
         elif doing == IS_FETCHED:
             ranks[rank, c.K_PC] = MOE_BEGINS
             if run_floats(s)[c.EVENT_S] != 0.0:
-                push(s, run_floats(s)[c.EVENT_S], c.ON_COMPUTE, rank, 0)
+                push(s, run_floats(s)[c.EVENT_S], c.ON_COMPUTE, rank, c.NONE)
                 return
         elif doing == MOE_BEGINS:
             state[rank, c.K_MOE_BEGIN_S] = now
@@ -153,7 +153,7 @@ def _end_layer(s: Ints, rank: int, counted: bool, window: int, ring: int) -> Non
 def _end_step(s: Ints, rank: int, counted: bool, place: int) -> None:
     total, ranks, streams = run_ints(s), rank_i(s), stream_i(s)
     _note_step(s, c.T_END, place, counted)
-    push(s, 0.0, c.ON_ENDED, rank, 0)
+    push(s, 0.0, c.ON_ENDED, rank, c.NONE)
     outgoing = total[c.RANKS] + rank
     if outgoing < total[c.STREAMS]:
         for _ in range(streams[outgoing, c.S_CALLS]):
@@ -171,7 +171,7 @@ def _work(s: Ints, rank: int, seconds: float, lost: float) -> bool:
     ranks[rank, c.K_WORKS] = 1
     state[rank, c.K_LOST] = lost
     if lost == 0.0:
-        push(s, seconds, c.ON_COMPUTE, rank, 0)
+        push(s, seconds, c.ON_COMPUTE, rank, c.NONE)
         return False
     return _work_longer(s, rank, seconds)
 
@@ -186,7 +186,7 @@ def _work_longer(s: Ints, rank: int, seconds: float) -> bool:
     ranks[rank, c.K_METER] = 1
     rank_f(s)[rank, c.K_METER_S] = 0.0
     run_ints(s)[c.N_METERS] += 1
-    push(s, seconds, c.ON_COMPUTE, rank, 0)
+    push(s, seconds, c.ON_COMPUTE, rank, c.NONE)
     return False
 
 

@@ -81,7 +81,7 @@ def wake(s: Ints, e: int) -> None:
     engines = engine_i(s)
     if not engines[e, c.E_WOKEN]:
         engines[e, c.E_WOKEN] = 1
-        push(s, 0.0, c.ON_ENGINE, e, 0)
+        push(s, 0.0, c.ON_ENGINE, e, c.NONE)
 
 
 @compiled

@@ -64,7 +64,7 @@ def arrived(s: Ints, copy: int) -> None:
     engines[e, c.E_LEFT] -= 1
     if not engines[e, c.E_LEFT]:
         flow_i(s)[flow, c.F_READING] = 0
-        push(s, 0.0, c.ON_ENGINE, e, 0)
+        push(s, 0.0, c.ON_ENGINE, e, c.NONE)
         return
     windows, refill = window_i(s), run_ints(s)[c.REFILL]
     w = 2 * e + _copy_half(s)[copy]
