@@ -31,7 +31,7 @@ def add_share(s: Ints, level: float) -> int:
     """Count a resource that is full at a level; return the level's place."""
     total, shares, counts = run_ints(s), _shares(s), _share_n(s)
     mask = len(shares) - 1
-    place = (np.float64(level).view(np.int64) * 0x9E3779B97F4A7C1 >> 40) & mask
+    place = int((np.float64(level).view(np.int64) * 0x9E3779B97F4A7C1 >> 40) & mask)
     while shares[place] != level:
         if shares[place] == 0.0:
             _enter(s, place, level)
