@@ -34,10 +34,8 @@ def takes_compiled(engine: str, copies: int, objection: str) -> bool:
     return engine == "auto" and not objection and copies >= _WORTH_COPIES and find_spec("numba") is not None
 
 
-def objection_to(program: Program, *, record_links: bool) -> str:
+def objection_to(program: Program) -> str:
     """Return why the compiled engine cannot run `program`; empty if it can."""
-    if record_links:
-        return "does not record rates between events"
     if (np.diff(program.call_first_copy) < 1).any() or (np.diff(program.call_stream) < 0).any():
         return "wants calls stream by stream, each with copies"
     return ""

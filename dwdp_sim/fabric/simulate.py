@@ -48,11 +48,11 @@ def simulate(
         )
         return _later(found, program, first_s)
     options = options or FabricOptions()
-    if takes_compiled(engine, len(program.copy_bytes), objection_to(program, record_links=record_links)):
+    if takes_compiled(engine, len(program.copy_bytes), objection_to(program)):
         from dwdp_sim.fabric.compiled.run import run_program  # noqa: PLC0415 - imports numba
 
         order = execution_order(program, constants, options, seed)
-        return run_program(program, order, constants, options, progress)
+        return run_program(program, order, constants, options, record_links=record_links, progress=progress)
     simulation = Simulation(program, constants, options, seed=seed, record_links=record_links)
     env = simulation.env
     streams = [Stream(free_s=start) for start in program.stream_start_s.tolist()]

@@ -75,14 +75,13 @@ def predict(
 
     def run(draw: int, machine: Variant, *, shown: bool = False) -> SimulatedTimeline:
         nonlocal done
-        recorded = shown and copies <= _MOST_SAMPLED
         timeline = simulate(
             job.drawn(draw),
             machine.constants,
             machine.options,
             seed=job.seed + draw,
-            record_links=recorded,
-            engine="auto" if recorded else job.engine,
+            record_links=shown and copies <= _MOST_SAMPLED,
+            engine=job.engine,
             progress=lambda finished: progress(done * copies + finished, runs * copies),
         )
         done += 1

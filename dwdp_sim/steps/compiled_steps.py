@@ -8,6 +8,7 @@ import numpy as np
 
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.fabric.compiled import columns as c
+from dwdp_sim.fabric.compiled.recorder import Recorder
 from dwdp_sim.fabric.compiled.run import run_to_the_end
 from dwdp_sim.fabric.compiled.step_input import StepInput
 from dwdp_sim.fabric.compiled.tables import build_state
@@ -29,8 +30,10 @@ def run_steps(
     start_s: Floats,
     seed: int,
     progress: Callable[[int], None],
+    *,
+    record_links: bool,
 ) -> StepTimeline | None:
-    """Predict forward steps, without rates between events; arguments as of `simulate_steps`.
+    """Predict forward steps; arguments as of `simulate_steps`.
 
     Returns:
         The timeline; None if ranks drift so far apart that the engine's tables do not reach.
@@ -55,8 +58,10 @@ def run_steps(
         carry_over=pace.carry_over,
         goes_on=pace.goes_on,
     )
-    state = build_state(program, execution_order(program, constants, options, seed), constants, options, steps)
-    outcome = run_to_the_end(state, progress)
+    order = execution_order(program, constants, options, seed)
+    state = build_state(program, order, constants, options, steps, record=record_links)
+    recorder = Recorder(state, constants, options) if record_links else None
+    outcome = run_to_the_end(state, progress, recorder)
     if outcome == c.FAULTY:
         return None
     if outcome != c.DONE:
@@ -78,5 +83,5 @@ def run_steps(
         gap_s=layer_s[c.T_GAP],
         transfer_s=layer_s[c.T_TRANSFER],
         contention_s=layer_s[c.T_CONTENTION],
-        links=None,
+        links=None if recorder is None else recorder.links,
     )

@@ -160,7 +160,7 @@ def replicate(
         start_s=drawn.start_s,
         seed=drawn.seed,
         record_links=record_links,
-        engine="auto" if record_links else scenario.engine,
+        engine=scenario.engine,
         progress=progress,
     )
     return Replication(drawn, figures(timeline, drawn.windows, scenario.workload.warmup), timeline)

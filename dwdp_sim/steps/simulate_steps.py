@@ -61,11 +61,13 @@ def simulate_steps(
     """
     options, pace = options or FabricOptions(), pace or Pace()
     starts = np.zeros(windows.ranks) if start_s is None else start_s
-    objection = objection_to(program, record_links=record_links) or _objection_to_outgoing(program, windows.ranks)
+    objection = objection_to(program) or _objection_to_outgoing(program, windows.ranks)
     if takes_compiled(engine, len(program.copy_bytes) * windows.moe_s[0].size, objection):
         from dwdp_sim.steps.compiled_steps import run_steps  # noqa: PLC0415 - imports numba
 
-        timeline = run_steps(program, windows, constants, options, pace, starts, seed, progress)
+        timeline = run_steps(
+            program, windows, constants, options, pace, starts, seed, progress, record_links=record_links
+        )
         if timeline is not None:
             return timeline
         if engine == "compiled":

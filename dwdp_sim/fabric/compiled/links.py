@@ -25,7 +25,7 @@ from dwdp_sim.fabric.compiled.views import (
 
 _SAME_TIME = 1e-12  # as in `links`
 _CLOCK_STEPS = 4
-_partners = ints("partners")
+_partners, _log, _log_s = ints("partners"), ints("log"), floats("log_s")
 _active, _users, _own_flows, _dirty = ints("active"), ints("users"), ints("own_flows"), ints("dirty")
 _left, _rate, _whole, _tie_s, _due_s = (floats(name) for name in ("left", "rate", "whole", "tie_s", "due_s"))
 _copy_flow, _copy_size, _copy_start_s, _queued = (
@@ -50,6 +50,16 @@ def clock_step(now_s: float) -> float:
     if now_s < 2.3e-308:
         return 5e-324
     return math.ldexp(1.0, math.frexp(now_s)[1] - 53)
+
+
+@inlined
+def record(s: Ints, what: int) -> None:
+    """Log what has happened to the set of flows that move, if rates are to be recorded."""
+    total = run_ints(s)
+    if total[c.RECORDS]:
+        _log(s)[total[c.LOG_N]] = what
+        _log_s(s)[total[c.LOG_N]] = run_floats(s)[c.NOW]
+        total[c.LOG_N] += 1
 
 
 @compiled
@@ -162,6 +172,7 @@ def move(s: Ints, flow: int, copy: int) -> None:
         flows[flow, c.F_PLACE + j] = place
         res[resource, c.R_N] = place + 1
     note_ends(s, flow, c.BEGINS)
+    record(s, flow + 1)
     e = flows[flow, c.F_ENGINE]
     own, first = _own_flows(s), engines[e, c.E_FIRST_FLOW]
     place = engines[e, c.E_MOVING]
@@ -199,6 +210,7 @@ def remove(s: Ints, flow: int) -> None:
                 if flows[moved, c.F_RES + i] == resource:
                     flows[moved, c.F_PLACE + i] = place
     note_ends(s, flow, c.ENDS)
+    record(s, -flow - 1)
     e = flows[flow, c.F_ENGINE]
     own, place = _own_flows(s), engines[e, c.E_FIRST_FLOW]
     engines[e, c.E_MOVING] -= 1

@@ -17,7 +17,7 @@ from dwdp_sim.fabric.compiled.ranks import compute, fetched, launched, start_com
 from dwdp_sim.fabric.compiled.settling import settle
 from dwdp_sim.fabric.compiled.views import floats, ints, rank_i, run_floats, run_ints
 
-_time_of, _seq_of = floats("queue_s"), ints("queue_seq")
+_time_of, _seq_of, _log = floats("queue_s"), ints("queue_seq"), ints("log")
 
 
 def loop_for(fingerprint: int) -> tuple[Callable[[Ints, int], int], Path]:
@@ -31,10 +31,12 @@ def loop_for(fingerprint: int) -> tuple[Callable[[Ints, int], int], Path]:
         if fingerprint == 0 or most == 0:
             return c.FAULTY
         total, clock = run_ints(s), run_floats(s)
-        times, seqs = _time_of(s), _seq_of(s)
+        times, seqs, log_n = _time_of(s), _seq_of(s), len(_log(s))
         for _ in range(most):
             if total[c.FAULT]:
                 return c.FAULTY
+            if total[c.RECORDS] and total[c.LOG_N] > log_n - 4 * total[c.FLOWS] - 4:
+                return c.RUNNING
             if total[c.RANKS] and total[c.DONE_RANKS] == total[c.RANKS]:
                 return c.DONE
             waiting = total[c.HEAP_N] > 0

@@ -16,6 +16,7 @@ import numpy as np
 from dwdp_sim.base.arrays import Ints
 from dwdp_sim.fabric.compiled import columns as c
 from dwdp_sim.fabric.compiled.loop import loop_for
+from dwdp_sim.fabric.compiled.recorder import Recorder
 from dwdp_sim.fabric.compiled.state import State
 from dwdp_sim.fabric.compiled.tables import build_state
 from dwdp_sim.fabric.compiled.views import addresses
@@ -27,12 +28,14 @@ from dwdp_sim.plan.program import Program
 _EVENTS_PER_PROGRESS = 1 << 18
 
 
-def run_to_the_end(state: State, progress: Callable[[int], None]) -> int:
+def run_to_the_end(state: State, progress: Callable[[int], None], recorder: Recorder | None = None) -> int:
     """Run and return why the loop has ended, as `loop_for` says."""
     loop, tables = _loop(), addresses(state)
     outcome = c.RUNNING
     while outcome == c.RUNNING:
         outcome = loop(tables, _EVENTS_PER_PROGRESS)
+        if recorder is not None:
+            recorder.read()
         progress(int(state.ints[c.FINISHED]))
     return outcome
 
@@ -66,19 +69,23 @@ def run_program(
     order: Ints,
     constants: FabricConstants,
     options: FabricOptions,
+    *,
+    record_links: bool = False,
     progress: Callable[[int], None] = lambda finished: None,
 ) -> SimulatedTimeline:
-    """Predict when every copy of `program` starts and ends, without rates between events.
+    """Predict when every copy of `program` starts and ends.
 
     Args:
         program: Streams, calls and copies.
         order: Index in the program of the copy at each place of the execution.
         constants: From `constants_for`.
         options: Alternatives of the model.
+        record_links: Keep the rates between events.
         progress: Called now and then with the number of copies that have arrived.
     """
-    state = build_state(program, order, constants, options)
-    run_to_the_end(state, progress)
+    state = build_state(program, order, constants, options, record=record_links)
+    recorder = Recorder(state, constants, options) if record_links else None
+    run_to_the_end(state, progress, recorder)
     finished = int(state.ints[c.FINISHED])
     if finished < len(order):
         raise RuntimeError(f"only {finished} of {len(order)} copies arrived: a barrier never opens")
@@ -97,5 +104,5 @@ def run_program(
         gap_s=times[:, c.S_GAP_S],
         transfer_s=times[:, c.S_TRANSFER_S],
         contention_s=times[:, c.S_CONTENTION_S],
-        links=None,
+        links=None if recorder is None else recorder.links,
     )

@@ -9,7 +9,7 @@ from dwdp_sim.fabric.compiled import columns as c
 from dwdp_sim.fabric.compiled.capacities import solve
 from dwdp_sim.fabric.compiled.jit import compiled, inlined, without_nan
 from dwdp_sim.fabric.compiled.known import recall, remember
-from dwdp_sim.fabric.compiled.links import account, mark
+from dwdp_sim.fabric.compiled.links import account, mark, record
 from dwdp_sim.fabric.compiled.ripple import rebuild, ripple
 from dwdp_sim.fabric.compiled.views import (
     engine_f,
@@ -63,6 +63,7 @@ def settle(s: Ints) -> None:
     """Solve for the flows that move now, and set the timer for the first completion."""
     total, clock = run_ints(s), run_floats(s)
     total[c.SETTLING] = 0
+    record(s, c.NONE)
     count = total[c.N_ACTIVE]
     if count:
         if total[c.RIPPLES]:

@@ -42,6 +42,8 @@ class State(NamedTuple):
         todo, changed, bounds: Resources to look at; resources whose level has changed; scratch.
         shares, share_n, share_near, share_used: Distinct levels at which resources are full, a hash table: how many
             resources have each, which other level is close; the places in use.
+        log, log_s: What `recorder` reads: flows that began (number + 1) or ceased (negative) to move, and when rates
+            were settled (0, and the time).
     """
 
     ints: Ints
@@ -119,3 +121,5 @@ class State(NamedTuple):
     share_n: Ints
     share_near: Ints
     share_used: Ints
+    log: Ints
+    log_s: Floats

@@ -17,6 +17,7 @@ from dwdp_sim.plan.endpoints import LINK_KINDS
 from dwdp_sim.plan.program import Program
 
 _KNOWN_SETS = 1 << 15
+_LOG = 1 << 16
 _LEVELS = 1 << 12  # places for distinct levels at which resources are full
 MOST_REMEMBERED = 24  # flows of a run whose solved sets are remembered; with more, few sets come again
 _OUTGOING_STEPS = 1024  # steps whose bytes may wait to be taken away
@@ -30,6 +31,8 @@ def build_state(
     constants: FabricConstants,
     options: FabricOptions,
     steps: StepInput | None = None,
+    *,
+    record: bool = False,
 ) -> State:
     """Return the state before anything has happened.
 
@@ -39,6 +42,7 @@ def build_state(
         constants: From `constants_for`.
         options: Alternatives of the model.
         steps: Forward steps around the program.
+        record: Whether the log for `recorder` is wanted.
     """
     plan = plan_tables(program, order, constants)
     tables: dict[str, Any] = {
@@ -64,6 +68,9 @@ def build_state(
     tables |= _run(program, plan, constants, options, steps, ring)
     idle = tables.pop("pairs_idle")
     tables["ints"][c.PAIRS_IDLE] = idle
+    tables["ints"][c.RECORDS] = record
+    log = _LOG + 8 * len(plan.flow_src) if record else 0
+    tables |= {"log": _zeros(log), "log_s": np.zeros(log)}
     tables["ints"][c.PAIRS_COUNT] = not idle or bool((tables["flow_i"][:, c.F_USES] == 4).any())
     ranks, streams = len(tables["rank_i"]), len(program.stream_gpu)
     events = 64 + 4 * (len(plan.engine_gpu) + streams + program.num_gpus) + ranks * (16 + 2 * ring)

@@ -117,12 +117,17 @@ def test_progress_is_told_as_copies_arrive() -> None:
     assert told[-1] == 2
 
 
-def test_an_unknown_engine_and_rates_between_events_are_refused_in_one_line() -> None:
-    of = program(queue(0, single(1, 0, 100)))
-    for engine, record_links in (("fast", False), ("compiled", True)):
-        with pytest.raises(ConfigError, match=f"engine={engine}") as caught:
-            run(of, engine=engine, record_links=record_links)
-        assert "\n" not in str(caught.value)
+@given(EVERY_PROGRAM, EVERYTHING, random_programs.OPTIONS)
+def test_rates_between_events_are_recorded_alike(of: Program, values: dict[str, Any], options: FabricOptions) -> None:
+    found, expected = (run(of, options, engine=e, record_links=True, **values).links for e in ("compiled", "simpy"))
+    assert found == expected
+    assert found is not None
+
+
+def test_an_unknown_engine_is_refused_in_one_line() -> None:
+    with pytest.raises(ConfigError, match="engine=fast") as caught:
+        run(program(queue(0, single(1, 0, 100))), engine="fast")
+    assert "\n" not in str(caught.value)
 
 
 def test_auto_takes_the_compiled_engine_only_where_there_is_enough_to_do() -> None:

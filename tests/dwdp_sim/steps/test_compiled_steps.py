@@ -100,7 +100,15 @@ def cases(draw: st.DrawFn) -> Case:
 def steps(case: Case, engine: str, options: FabricOptions, **values: Any) -> StepTimeline:
     used = constants_for(cluster(**values), case.program, options, in_steps=True)
     return simulate_steps(
-        case.program, case.windows, used, options, case.pace, start_s=case.start_s, seed=1, engine=engine
+        case.program,
+        case.windows,
+        used,
+        options,
+        case.pace,
+        start_s=case.start_s,
+        seed=1,
+        record_links=True,
+        engine=engine,
     )
 
 
@@ -113,6 +121,9 @@ def assert_equal(case: Case, options: FabricOptions, **values: Any) -> None:
         return
     found = steps(case, "compiled", options, **values)
     whole_s = float(expected.step_end_s.max())
+    recorded = found.recorded_links.samples
+    assert recorded == expected.recorded_links.samples[: len(recorded)]  # SimPy runs on for a while
+    assert recorded[-1][0] <= whole_s
     for name in [field.name for field in fields(StepTimeline) if field.name != "links"]:
         one, other = getattr(found, name), getattr(expected, name)
         if name in PARTS:  # added up in another order
