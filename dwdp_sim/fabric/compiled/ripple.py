@@ -18,6 +18,7 @@ from dwdp_sim.fabric.compiled.shares import add_share, clear_shares, remove_shar
 from dwdp_sim.fabric.compiled.views import both, floats, flow_i, gamma, gpu_f, gpu_i, ints, run_ints, use_f, use_i
 
 _TIE = 1.0 + 1e-12  # as in `filling`
+_IS_LISTED, _HAS_NEW_CAPS, _HAS_NEW_ARRIVALS = 1, 2, 4  # of a GPU whose flows have changed
 _LOOKS_A_RESOURCE = 8  # more looks than this in the mean, and solving from scratch is faster
 _users, _work, _dirty_gpus, _todo, _changed = (
     ints(name) for name in ("users", "work", "dirty_gpus", "todo", "changed")
@@ -48,17 +49,20 @@ def note_ends(s: Ints, flow: int, change: int) -> None:
         flows[flow, c.F_COUNTED] = uses
         _new_flows(s)[total[c.N_NEW]] = flow
         total[c.N_NEW] += 1
-    for j in range(uses):
+    look_at(s, flows[flow, c.F_RES])
+    if not flows[flow, c.F_PEER]:
+        return
+    for j in range(2, uses):
         look_at(s, flows[flow, c.F_RES + j])
-    if flows[flow, c.F_PEER]:
-        others = res[flows[flow, c.F_RES + 2], c.R_N] > (1 if change > 0 else 0)
-        for gpu in (flows[flow, c.F_SRC], flows[flow, c.F_DST]):
-            if not gpus[gpu, c.G_DIRTY]:
-                gpus[gpu, c.G_DIRTY] = 1
-                _dirty_gpus(s)[total[c.N_DIRTY_GPUS]] = gpu
-                total[c.N_DIRTY_GPUS] += 1
-            if others:  # whether the pair's cap counts may depend on who uses it
-                gpus[gpu, c.G_DIRTY] = 2
+    others = res[flows[flow, c.F_RES + 2], c.R_N] > (1 if change > 0 else 0)
+    for gpu in (flows[flow, c.F_SRC], flows[flow, c.F_DST]):
+        if not gpus[gpu, c.G_DIRTY]:
+            gpus[gpu, c.G_DIRTY] = _IS_LISTED
+            _dirty_gpus(s)[total[c.N_DIRTY_GPUS]] = gpu
+            total[c.N_DIRTY_GPUS] += 1
+        if others:  # whether the pair's cap counts may depend on who uses it
+            gpus[gpu, c.G_DIRTY] |= _HAS_NEW_CAPS
+    gpus[flows[flow, c.F_DST], c.G_DIRTY] |= _HAS_NEW_ARRIVALS
 
 
 @inlined
@@ -207,14 +211,16 @@ def _refresh_capacities(s: Ints) -> None:
             look_at(s, link)
         if changes or egress != state[gpu, c.G_EGRESS_NOW] or ingress != state[gpu, c.G_INGRESS_NOW]:
             state[gpu, c.G_EGRESS_NOW], state[gpu, c.G_INGRESS_NOW] = egress, ingress
-            gpus[gpu, c.G_DIRTY] = 2
+            gpus[gpu, c.G_DIRTY] |= _HAS_NEW_CAPS
     for place in range(total[c.N_DIRTY_GPUS]):
         gpu = _dirty_gpus(s)[place]
-        if gpus[gpu, c.G_DIRTY] == 2 and total[c.PAIRS_COUNT]:
+        if gpus[gpu, c.G_DIRTY] & _HAS_NEW_CAPS and total[c.PAIRS_COUNT]:
             for link in (gpu, total[c.GPUS] + gpu):
                 base = res[link, c.R_BASE]
                 for at in range(base, base + res[link, c.R_N]):
                     _refresh_pair(s, _users(s)[at])
+        if gpus[gpu, c.G_DIRTY] & _HAS_NEW_ARRIVALS:  # behind the sources, whose levels matter more often to it
+            look_at(s, total[c.GPUS] + gpu)
         gpus[gpu, c.G_DIRTY] = 0
     total[c.N_DIRTY_GPUS] = 0
     for place in range(total[c.N_NEW]):
