@@ -42,10 +42,10 @@ RESOURCE_FLOATS = 5
 ) = range(17)  # fmt: skip
 ENGINE_INTS = 17
 (
-    E_FREE_S, E_REST_S, E_TOTAL, E_SHARE, E_SINCE_S, E_SHARE_S, E_MOVING_S, E_BLOCKED_S, E_SHARE_AT, E_LOST_AT,
+    E_FREE_S, E_REST_S, E_TOTAL, E_SINCE_S, E_SHARE_S, E_MOVING_S, E_BLOCKED_S, E_SHARE_AT, E_LOST_AT,
     E_ALARM_LEFT, E_ALARM_WHOLE, E_METER_S, E_OPENS_AT, E_THRESHOLD,
-) = range(15)  # fmt: skip
-ENGINE_FLOATS = 15
+) = range(14)  # fmt: skip
+ENGINE_FLOATS = 14
 IDLE, WAITS, METERS, MOVES = range(4)  # what an engine does
 
 # Windows of a batch, two an engine

@@ -20,11 +20,13 @@ from dwdp_sim.fabric.compiled.views import (
     rank_i,
     run_floats,
     run_ints,
+    use_f,
     use_i,
 )
 
 _SAME_TIME = 1e-12  # as in `links`
 _CLOCK_STEPS = 4
+_counted, _alone = floats("counted"), floats("alone")
 _partners, _log, _log_s = ints("partners"), ints("log"), floats("log_s")
 _active, _users, _own_flows, _dirty = ints("active"), ints("users"), ints("own_flows"), ints("dirty")
 _left, _rate, _whole, _tie_s, _due_s = (floats(name) for name in ("left", "rate", "whole", "tie_s", "due_s"))
@@ -104,23 +106,40 @@ def settle_soon(s: Ints) -> None:
 
 @inlined
 def account(s: Ints, e: int) -> None:
-    """Add to an engine's seconds of moving and waiting what has passed since they were last added up."""
-    state = engine_f(s)
+    """Add to an engine's seconds of moving and waiting what has passed since its flows last changed.
+
+    What it would have needed alone is what it has moved over the rate that so many flows would have.
+    """
+    state, engines = engine_f(s), engine_i(s)
     now = run_floats(s)[c.NOW]
     elapsed = now - state[e, c.E_SINCE_S]
+    if elapsed <= 0.0:
+        return
     state[e, c.E_SINCE_S] = now
-    if state[e, c.E_TOTAL] > 0.0:
-        state[e, c.E_SHARE_S] += state[e, c.E_SHARE] * elapsed
-        state[e, c.E_MOVING_S] += elapsed
-    elif engine_i(s)[e, c.E_WAITING]:
-        state[e, c.E_BLOCKED_S] += elapsed
+    count = engines[e, c.E_MOVING]
+    if not count:
+        if engines[e, c.E_WAITING]:
+            state[e, c.E_BLOCKED_S] += elapsed
+        return
+    flows, own, left, counted, first = flow_i(s), _own_flows(s), _left(s), _counted(s), engines[e, c.E_FIRST_FLOW]
+    moved = 0.0
+    for place in range(first, first + count):
+        k = flows[own[place], c.F_POS]
+        moved += counted[k] - left[k]
+        counted[k] = left[k]
+    flow = own[first]
+    alone = use_f(s)[flows[flow, c.F_RES], c.R_RATE]
+    if flows[flow, c.F_PEER]:
+        alone = _alone(s)[flows[flow, c.F_PUSH] * (len(_alone(s)) >> 1) + count]
+    state[e, c.E_SHARE_S] += min(moved / alone, elapsed)
+    state[e, c.E_MOVING_S] += elapsed
 
 
 @inlined
 def mark(s: Ints, e: int) -> None:
-    """Remember that the sum of an engine's rates has to be taken again."""
+    """Remember that the sum of an engine's rates, for which its alarm asks, has to be taken again."""
     engines, total = engine_i(s), run_ints(s)
-    if not engines[e, c.E_DIRTY]:
+    if total[c.REFILL] == c.BYTES and not engines[e, c.E_DIRTY]:
         engines[e, c.E_DIRTY] = 1
         _dirty(s)[total[c.N_DIRTY]] = e
         total[c.N_DIRTY] += 1
@@ -156,7 +175,8 @@ def move(s: Ints, flow: int, copy: int) -> None:
     _active(s)[k] = flow
     flows[flow, c.F_POS] = k
     flows[flow, c.F_COPY] = copy
-    _left(s)[k] = _whole(s)[k] = float(_copy_size(s)[copy])
+    account(s, flows[flow, c.F_ENGINE])
+    _left(s)[k] = _counted(s)[k] = _whole(s)[k] = float(_copy_size(s)[copy])
     _rate(s)[k] = 0.0
     _tie_s(s)[k] = -1.0
     _due_s(s)[k] = math.inf
@@ -189,13 +209,14 @@ def move(s: Ints, flow: int, copy: int) -> None:
 def remove(s: Ints, flow: int) -> None:
     """Take a flow, whose copy has arrived, off the links."""
     total, flows, res, engines, active = run_ints(s), flow_i(s), use_i(s), engine_i(s), _active(s)
+    account(s, flows[flow, c.F_ENGINE])
     k, last = flows[flow, c.F_POS], total[c.N_ACTIVE] - 1
     total[c.N_ACTIVE] = last
     if k != last:
         active[k] = active[last]
         flows[active[k], c.F_POS] = k
         _left(s)[k], _whole(s)[k], _rate(s)[k] = _left(s)[last], _whole(s)[last], _rate(s)[last]
-        _tie_s(s)[k], _due_s(s)[k] = _tie_s(s)[last], _due_s(s)[last]
+        _tie_s(s)[k], _due_s(s)[k], _counted(s)[k] = _tie_s(s)[last], _due_s(s)[last], _counted(s)[last]
     users, partners = _users(s), _partners(s)
     for j in range(flows[flow, c.F_USES]):
         resource = flows[flow, c.F_RES + j]

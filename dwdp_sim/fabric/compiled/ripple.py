@@ -182,7 +182,7 @@ def _look_at_neighbours(s: Ints, resource: int, lower: float) -> None:
 
 
 @compiled
-def _refresh_capacities(s: Ints) -> None:
+def _refresh_capacities(s: Ints) -> None:  # noqa: PLR0912 - egress and ingress alike
     """Compute the capacities of the GPUs whose flows have changed, and of the pairs that they belong to."""
     total, gpus, res, room = run_ints(s), gpu_i(s), use_i(s), use_f(s)
     state, factor = gpu_f(s), both(s)

@@ -9,7 +9,7 @@ from dwdp_sim.fabric.compiled import columns as c
 from dwdp_sim.fabric.compiled.capacities import solve
 from dwdp_sim.fabric.compiled.jit import compiled, inlined, without_nan
 from dwdp_sim.fabric.compiled.known import recall, remember
-from dwdp_sim.fabric.compiled.links import account, mark, record
+from dwdp_sim.fabric.compiled.links import mark, record
 from dwdp_sim.fabric.compiled.ripple import rebuild, ripple
 from dwdp_sim.fabric.compiled.views import (
     engine_f,
@@ -20,7 +20,6 @@ from dwdp_sim.fabric.compiled.views import (
     rate_of,
     run_floats,
     run_ints,
-    use_f,
     use_i,
 )
 
@@ -143,23 +142,13 @@ def _give_rate(s: Ints, flow: int) -> None:
 
 @inlined
 def _sum_rates(s: Ints) -> None:
-    """Sum the rates of the engines whose flows have changed, and compare with what they would have alone."""
-    total, engines, state, flows = run_ints(s), engine_i(s), engine_f(s), flow_i(s)
-    own, alone, active_rate = _own_flows(s), _alone(s), _rate(s)
-    width = len(alone) // 2
+    """Sum the rates of the engines whose flows have changed."""
+    total, engines, flows, own = run_ints(s), engine_i(s), flow_i(s), _own_flows(s)
     for place in range(total[c.N_DIRTY]):
         e = _dirty(s)[place]
         engines[e, c.E_DIRTY] = 0
-        account(s, e)
-        first, count = engines[e, c.E_FIRST_FLOW], engines[e, c.E_MOVING]
-        rate = 0.0
-        for flow in own[first : first + count]:
-            rate += active_rate[flows[flow, c.F_POS]]
-        state[e, c.E_TOTAL] = rate
-        if count:
-            flow = own[first]
-            most = alone[flows[flow, c.F_PUSH] * width + count]
-            if not flows[flow, c.F_PEER]:
-                most = use_f(s)[flows[flow, c.F_RES], c.R_RATE]
-            state[e, c.E_SHARE] = min(rate / most, 1.0)
+        first, rate = engines[e, c.E_FIRST_FLOW], 0.0
+        for at in range(first, first + engines[e, c.E_MOVING]):
+            rate += _rate(s)[flows[own[at], c.F_POS]]
+        engine_f(s)[e, c.E_TOTAL] = rate
     total[c.N_DIRTY] = 0

@@ -16,8 +16,9 @@ class State(NamedTuple):
         flow_i: Flows.
         use_i, use_f: Resources; the flows of each that move are in `users`, from `use_i[r, R_BASE]` on.
         partners: The other resource of each of them, -1 if there are more; `share_of`: the level at which each is full.
-        active: Flows that move, in any order, with bytes left (`left`), rate, bytes at first (`whole`), seconds within
-            which the copy is complete (`tie_s`), and seconds to go (`due_s`).
+        active: Flows that move, in any order, with bytes left (`left`; `counted` when their engine's time was last
+            added up), rate, bytes at first (`whole`), seconds within which the copy is complete (`tie_s`), and seconds
+            to go (`due_s`).
         rate_of: Rates as solved, by flow.
         engine_i, engine_f: Copy engines; `own_flows[e]` their flows that move, rising; `pending[e]` the streams whose
             head is for them.
@@ -59,6 +60,7 @@ class State(NamedTuple):
     share_of: Floats
     active: Ints
     left: Floats
+    counted: Floats
     rate: Floats
     whole: Floats
     tie_s: Floats

@@ -137,7 +137,8 @@ def _links(program: Program, plan: PlanTables, constants: FabricConstants) -> di
     return {
         "flow_i": flow_i, "use_i": use_i, "use_f": use_f, "users": _zeros(len(used)), "partners": _minus_one(len(used)),
         "share_of": np.full(size, np.inf), "rate_of": np.zeros(flows),
-        "active": _zeros(flows), **{name: np.zeros(flows) for name in ("left", "rate", "whole", "tie_s", "due_s")},
+        "active": _zeros(flows),
+        **{name: np.zeros(flows) for name in ("left", "counted", "rate", "whole", "tie_s", "due_s")},
         "alone": _alone(constants, most), "pairs_idle": idle,
         "known_key": _zeros(known), "known_row": _zeros(known), "known_rates": np.zeros(known * flows // 2),
         "work": _zeros(4 * size + flows + len(plan.engine_gpu)), "gpu_i": _gpus(gpus),
