@@ -33,7 +33,7 @@ _copy_flow, _copy_size, _copy_start_s, _queued = (
     floats("copy_start_s"),
     ints("queued"),
 )
-_share_of = floats("share_of")
+_share_of, _partners = floats("share_of"), ints("partners")
 _alone, _changed, _new_flows = floats("alone"), ints("changed"), ints("new_flows")
 
 
@@ -112,26 +112,36 @@ def _apply(s: Ints) -> None:
 @inlined
 def _apply_changed(s: Ints) -> None:
     """Give the flows of resources whose level has changed their new rate."""
-    total, res, users, changed = run_ints(s), use_i(s), _users(s), _changed(s)
+    total, res, users, changed, share_of = run_ints(s), use_i(s), _users(s), _changed(s), _share_of(s)
+    partners = _partners(s)
     for place in range(total[c.N_CHANGED]):
         resource = changed[place]
         res[resource, c.R_CHANGED] = 0
-        base = res[resource, c.R_BASE]
+        base, level = res[resource, c.R_BASE], share_of[resource]
         for at in range(base, base + res[resource, c.R_N]):
-            _give_rate(s, users[at])
+            other = partners[at]
+            solved = min(level, share_of[other]) if other >= 0 else _least_level(s, users[at])
+            _give_rate(s, users[at], solved)
     total[c.N_CHANGED] = 0
     for place in range(total[c.N_NEW]):
-        _give_rate(s, _new_flows(s)[place])
+        _give_rate(s, _new_flows(s)[place], _least_level(s, _new_flows(s)[place]))
     total[c.N_NEW] = 0
 
 
 @inlined
-def _give_rate(s: Ints, flow: int) -> None:
-    """Give a flow the least level of its resources."""
-    flows, share_of, rate = flow_i(s), _share_of(s), _rate(s)
-    solved = share_of[flows[flow, c.F_RES]]
+def _least_level(s: Ints, flow: int) -> float:
+    """The least level of a flow's resources."""
+    flows, share_of = flow_i(s), _share_of(s)
+    least = share_of[flows[flow, c.F_RES]]
     for j in range(1, flows[flow, c.F_COUNTED]):
-        solved = min(solved, share_of[flows[flow, c.F_RES + j]])
+        least = min(least, share_of[flows[flow, c.F_RES + j]])
+    return least
+
+
+@inlined
+def _give_rate(s: Ints, flow: int, solved: float) -> None:
+    """Give a flow a rate, if that is new."""
+    flows, rate = flow_i(s), _rate(s)
     k = flows[flow, c.F_POS]
     if solved != rate[k]:
         rate[k] = solved
