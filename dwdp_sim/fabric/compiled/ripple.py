@@ -121,7 +121,7 @@ def ripple(s: Ints) -> bool:
 
 
 @inlined
-def _level(s: Ints, resource: int) -> float:
+def _level(s: Ints, resource: int) -> float:  # noqa: PLR0912 - one and two users, the most frequent, come first
     """The level at which a resource is full, given those of all others; infinite if it never is."""
     flows, res, room, users, bounds = flow_i(s), use_i(s), use_f(s), _users(s), _bounds(s)
     share_of, partners = _share_of(s), _partners(s)
@@ -129,6 +129,14 @@ def _level(s: Ints, resource: int) -> float:
     if users_n == 1 and partners[base] >= 0:
         cap = room[resource, c.R_CAP]
         return cap if cap <= share_of[partners[base]] * _TIE else math.inf
+    if users_n == 2 and partners[base] >= 0 and partners[base + 1] >= 0:
+        cap = room[resource, c.R_CAP]
+        one, other = share_of[partners[base]], share_of[partners[base + 1]]
+        low, high = min(one, other), max(one, other)
+        if cap / 2 <= low * _TIE:
+            return cap / 2
+        rest = max(cap - low, 0.0)
+        return rest if rest <= high * _TIE else math.inf
     count = 0
     is_pair = res[resource, c.R_KIND] == c.PAIR
     for at in range(base, base + users_n):
@@ -186,7 +194,7 @@ def _refresh_capacities(s: Ints) -> None:  # noqa: PLR0912 - egress and ingress 
     """Compute the capacities of the GPUs whose flows have changed, and of the pairs that they belong to."""
     total, gpus, res, room = run_ints(s), gpu_i(s), use_i(s), use_f(s)
     state, factor = gpu_f(s), both(s)
-    for place in range(total[c.N_DIRTY_GPUS]):
+    for place in range(total[c.N_DIRTY_GPUS] if total[c.BOTH_WAYS] or total[c.LOSES] else 0):
         gpu = _dirty_gpus(s)[place]
         egress = ingress = 1.0
         goes_both = total[c.BOTH_WAYS] and gpus[gpu, c.G_OUT] > 0 and gpus[gpu, c.G_IN] > 0

@@ -142,7 +142,7 @@ def _links(program: Program, plan: PlanTables, constants: FabricConstants) -> di
         "alone": _alone(constants, most), "pairs_idle": idle,
         "known_key": _zeros(known), "known_row": _zeros(known), "known_rates": np.zeros(known * flows // 2),
         "work": _zeros(4 * size + flows + len(plan.engine_gpu)), "gpu_i": _gpus(gpus),
-        "gpu_f": np.zeros((gpus, c.GPU_FLOATS)), "shares": np.zeros(_LEVELS), "share_n": _zeros(_LEVELS),
+        "gpu_f": np.ones((gpus, c.GPU_FLOATS)), "shares": np.zeros(_LEVELS), "share_n": _zeros(_LEVELS),
         "share_near": _minus_one(_LEVELS), "share_used": _zeros(_LEVELS),
         "dirty_gpus": _zeros(gpus), "todo": _zeros(size), "changed": _zeros(size), "new_flows": _zeros(flows),
         "bounds": np.zeros(int(users.max(initial=0)) + 1),
