@@ -12,9 +12,9 @@ from dwdp_sim.fabric.compiled.settling import seconds_left
 from dwdp_sim.fabric.compiled.views import engine_f, engine_i, floats, flow_i, gpu_i, ints, run_floats, run_ints
 from dwdp_sim.fabric.compiled.windows import arrived, open_as_bytes_arrive
 
-_SAME_TIME = 1e-12
+_SAME_TIME = 1e-12  # as in `fabric.links`
 _CLOCK_STEPS = 4
-_active, _queued, _work, _dirty = ints("active"), ints("queued"), ints("work"), ints("dirty")
+_active, _queued, _work = ints("active"), ints("queued"), ints("work")
 _left, _rate, _tie_s, _due_s = (floats(name) for name in ("left", "rate", "tie_s", "due_s"))
 _copy_flow, _copy_start_s = ints("copy_flow"), floats("copy_start_s")
 

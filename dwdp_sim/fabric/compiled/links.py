@@ -6,9 +6,9 @@ import math
 
 from dwdp_sim.base.arrays import Floats, Ints
 from dwdp_sim.fabric.compiled import columns as c
+from dwdp_sim.fabric.compiled.changes import note_ends
 from dwdp_sim.fabric.compiled.jit import compiled, inlined
 from dwdp_sim.fabric.compiled.queue import push
-from dwdp_sim.fabric.compiled.ripple import note_ends
 from dwdp_sim.fabric.compiled.views import (
     engine_f,
     engine_i,
@@ -24,19 +24,11 @@ from dwdp_sim.fabric.compiled.views import (
     use_i,
 )
 
-_SAME_TIME = 1e-12  # as in `links`
-_CLOCK_STEPS = 4
-_counted, _alone = floats("counted"), floats("alone")
-_partners, _log, _log_s = ints("partners"), ints("log"), floats("log_s")
 _active, _users, _own_flows, _dirty = ints("active"), ints("users"), ints("own_flows"), ints("dirty")
 _left, _rate, _whole, _tie_s, _due_s = (floats(name) for name in ("left", "rate", "whole", "tie_s", "due_s"))
-_copy_flow, _copy_size, _copy_start_s, _queued = (
-    ints("copy_flow"),
-    ints("copy_size"),
-    floats("copy_start_s"),
-    ints("queued"),
-)
-_alone, _changed, _new_flows = floats("alone"), ints("changed"), ints("new_flows")
+_counted, _alone, _partners = floats("counted"), floats("alone"), ints("partners")
+_copy_flow, _copy_size, _queued = ints("copy_flow"), ints("copy_size"), ints("queued")
+_copy_start_s, _log, _log_s = floats("copy_start_s"), ints("log"), floats("log_s")
 
 
 @compiled

@@ -14,7 +14,6 @@ from dwdp_sim.fabric.compiled.views import (
     barrier_i,
     barrier_s,
     call_f,
-    floats,
     ints,
     rank_i,
     ring_f,
@@ -23,16 +22,8 @@ from dwdp_sim.fabric.compiled.views import (
     stream_i,
 )
 
-_NEGLIGIBLE_S = 1e-10  # as in `simulate_steps`
-_lead_s, _before_s, _moe_s = floats("lead_s"), floats("before_s"), floats("moe_s")
-_lost_before, _lost_moe = floats("lost_before"), floats("lost_moe")
-_step_s, _layer_s, _barrier_calls, _barrier_layer = (
-    floats("step_s"), floats("layer_s"), ints("barrier_calls"), ints("barrier_layer"),
-)  # fmt: skip
-# What a host does next
-STEP, FIRST, LAYER, LAUNCHED, CALLS, PAID = range(6)
-# What a compute stream does next
-STEP_BEGINS, LEAD_ENDS, LAYER_BEGINS, IS_LAUNCHED, BEFORE_ENDS, IS_FETCHED, MOE_BEGINS, MOE_ENDS = range(8)
+_barrier_calls, _barrier_layer = ints("barrier_calls"), ints("barrier_layer")
+STEP, FIRST, LAYER, LAUNCHED, CALLS, PAID = 0, c.TO_FIRST, c.TO_LAYER, 3, 4, 5  # what a host does next
 
 
 @compiled

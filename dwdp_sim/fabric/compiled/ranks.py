@@ -12,7 +12,6 @@ from dwdp_sim.fabric.compiled.queue import push
 from dwdp_sim.fabric.compiled.streams import issue, open_slot
 from dwdp_sim.fabric.compiled.views import (
     floats,
-    ints,
     rank_f,
     rank_i,
     ring_f,
@@ -25,11 +24,7 @@ from dwdp_sim.fabric.compiled.views import (
 _NEGLIGIBLE_S = 1e-10  # as in `simulate_steps`
 _lead_s, _before_s, _moe_s = floats("lead_s"), floats("before_s"), floats("moe_s")
 _lost_before, _lost_moe = floats("lost_before"), floats("lost_moe")
-_step_s, _layer_s, _barrier_calls, _barrier_layer = (
-    floats("step_s"), floats("layer_s"), ints("barrier_calls"), ints("barrier_layer"),
-)  # fmt: skip
-# What a host does next
-STEP, FIRST, LAYER, LAUNCHED, CALLS, PAID = range(6)
+_step_s, _layer_s = floats("step_s"), floats("layer_s")
 # What a compute stream does next
 STEP_BEGINS, LEAD_ENDS, LAYER_BEGINS, IS_LAUNCHED, BEFORE_ENDS, IS_FETCHED, MOE_BEGINS, MOE_ENDS = range(8)
 

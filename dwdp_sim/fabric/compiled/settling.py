@@ -23,18 +23,11 @@ from dwdp_sim.fabric.compiled.views import (
     use_i,
 )
 
-_SAME_TIME = 1e-12  # as in `links`
-_CLOCK_STEPS = 4
+_SAME_TIME = 1e-12  # as in `fabric.links`
 _active, _users, _own_flows, _dirty = ints("active"), ints("users"), ints("own_flows"), ints("dirty")
 _left, _rate, _whole, _tie_s, _due_s = (floats(name) for name in ("left", "rate", "whole", "tie_s", "due_s"))
-_copy_flow, _copy_size, _copy_start_s, _queued = (
-    ints("copy_flow"),
-    ints("copy_size"),
-    floats("copy_start_s"),
-    ints("queued"),
-)
 _share_of, _partners = floats("share_of"), ints("partners")
-_alone, _changed, _new_flows = floats("alone"), ints("changed"), ints("new_flows")
+_changed, _new_flows = ints("changed"), ints("new_flows")
 
 
 @without_nan

@@ -22,8 +22,7 @@ from dwdp_sim.fabric.compiled.views import (
     stream_i,
 )
 
-_pending, _issue_s, _run_gap_s = ints("pending"), floats("issue_s"), floats("run_gap_s")
-_layer_s = floats("layer_s")
+_pending, _issue_s = ints("pending"), floats("issue_s")
 NO_GATE, BARRIER, SLOT = range(3)
 
 
