@@ -85,7 +85,8 @@ def run_program(
     """
     state = build_state(program, order, constants, options, record=record_links)
     recorder = Recorder(state, constants, options) if record_links else None
-    run_to_the_end(state, progress, recorder)
+    if run_to_the_end(state, progress, recorder) == c.FAULTY:
+        raise RuntimeError("the compiled engine's tables are too small for this program: engine=simpy has none")
     finished = int(state.ints[c.FINISHED])
     if finished < len(order):
         raise RuntimeError(f"only {finished} of {len(order)} copies arrived: a barrier never opens")
