@@ -102,6 +102,7 @@ hw-test:
 
 benchmark: .venv/ready
 	$(BIN)/python benchmarks/simpy_engine.py
+	$(BIN)/python benchmarks/compiled_engine.py
 	$(BIN)/python benchmarks/silicon_queries.py
 
 lock: .venv/ready

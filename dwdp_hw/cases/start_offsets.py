@@ -13,7 +13,8 @@ from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulate import simulate
 from dwdp_sim.job.start_times import Starts
 from dwdp_sim.plan.program import Program
-from dwdp_sim.steps.simulate_steps import Pace, simulate_steps
+from dwdp_sim.steps.pace import Pace
+from dwdp_sim.steps.simulate_steps import simulate_steps
 from dwdp_sim.steps.windows import StepWindows
 
 DRAWS = 8

@@ -10,10 +10,11 @@ import simpy
 
 from dwdp_sim.fabric.calls import Call, Stream
 from dwdp_sim.fabric.engine import Process
+from dwdp_sim.fabric.engine_choice import objection_to, takes_compiled
 from dwdp_sim.fabric.fabric_constants import FabricConstants
 from dwdp_sim.fabric.host_issue import issue_by_host
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.fabric.simulation import Simulation
+from dwdp_sim.fabric.simulation import Simulation, execution_order
 from dwdp_sim.fabric.timeline import LinkRates, SimulatedTimeline
 from dwdp_sim.plan.program import Program
 
@@ -25,6 +26,7 @@ def simulate(
     *,
     seed: int = 0,
     record_links: bool = False,
+    engine: str = "auto",
     progress: Callable[[int], None] = lambda finished: None,
 ) -> SimulatedTimeline:
     """Predict when every copy of `program` starts and ends.
@@ -35,14 +37,23 @@ def simulate(
         options: Alternatives of the model.
         seed: Only used by `batch_order` swapped and random.
         record_links: Keep the rates between events.
+        engine: As in `engine_choice.takes_compiled`; the answer is the same.
         progress: Called now and then with the number of copies that have arrived.
     """
     first_s = float(program.stream_start_s.min(initial=np.inf))
     if 0.0 < first_s < np.inf:  # on a clock that starts with the first stream, so that late times are as exact as early
         early = replace(program, stream_start_s=program.stream_start_s - first_s)
-        found = simulate(early, constants, options, seed=seed, record_links=record_links, progress=progress)
+        found = simulate(
+            early, constants, options, seed=seed, record_links=record_links, engine=engine, progress=progress
+        )
         return _later(found, program, first_s)
-    simulation = Simulation(program, constants, options or FabricOptions(), seed=seed, record_links=record_links)
+    options = options or FabricOptions()
+    if takes_compiled(engine, len(program.copy_bytes), objection_to(program)):
+        from dwdp_sim.fabric.compiled.run import run_program  # noqa: PLC0415 - imports numba
+
+        order = execution_order(program, constants, options, seed)
+        return run_program(program, order, constants, options, record_links=record_links, progress=progress)
+    simulation = Simulation(program, constants, options, seed=seed, record_links=record_links)
     env = simulation.env
     streams = [Stream(free_s=start) for start in program.stream_start_s.tolist()]
     hosts = {gpu: simpy.Resource(env) for gpu in set(program.stream_gpu.tolist())}

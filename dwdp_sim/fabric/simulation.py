@@ -38,7 +38,7 @@ class Simulation:
         self, program: Program, constants: FabricConstants, options: FabricOptions, *, seed: int, record_links: bool
     ) -> None:
         self.env = simpy.Environment()
-        self.order = _execution_order(program, constants, options, seed)
+        self.order = execution_order(program, constants, options, seed)
         self._constants = constants
         self._calls_of: list[list[tuple[int, int, bool, int]]] = [[] for _ in program.stream_gpu]
         bounds = zip(program.call_first_copy[:-1].tolist(), program.call_first_copy[1:].tolist(), strict=True)
@@ -132,7 +132,7 @@ def _number_flows(program: Program, order: Ints, model: RateModel, numbers: dict
     return [model.number(Flow(engines[c], gpus[c], *pair)) for c, pair in zip(call, ends, strict=True)]
 
 
-def _execution_order(program: Program, constants: FabricConstants, options: FabricOptions, seed: int) -> Ints:
+def execution_order(program: Program, constants: FabricConstants, options: FabricOptions, seed: int) -> Ints:
     """Index of the copy that each place executes: the listed order, or batches swapped or shuffled."""
     order = np.arange(len(program.copy_bytes))
     if options.batch_order == "kept":

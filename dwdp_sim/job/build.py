@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Set
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.errors import ConfigError, check_choice
+from dwdp_sim.fabric.engine_choice import ENGINES
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.job.build_steps import build_steps_job
 from dwdp_sim.job.fingerprint import hash_config
 from dwdp_sim.job.groups import build_cluster, build_model, build_placement, build_starts, build_strategy
-from dwdp_sim.job.job import CheckedRun, Job, LayerJob, ReplayJob
+from dwdp_sim.job.job import CheckedRun, Job, LayerJob, ReplayJob, StepsJob
 from dwdp_sim.job.make import make_layer_job, make_replay_job
 from dwdp_sim.job.resolve import explicit_keys, resolve
 from dwdp_sim.job.schema import ClusterConfig, SimConfig
@@ -38,12 +39,19 @@ def build_run(config: SimConfig, overrides: Iterable[str] = ()) -> CheckedRun:
     explicit = explicit_keys(overrides)
     if config.workers is not None and config.workers < 1:
         raise ConfigError("workers", config.workers, "at least 1 is wanted, or null for one a core")
+    check_choice("engine", config.engine, ENGINES)
     check_walk(config.cluster, explicit)
     if config.workload.kind == "published":
         _must_be_default(explicit)
     resolved = resolve(config, explicit)
-    job = build_job(resolved)
+    job = _on_engine(build_job(resolved), resolved.engine)
     return CheckedRun(asdict(resolved), hash_config(resolved), job)
+
+
+def _on_engine(job: Job, engine: str) -> Job:
+    if isinstance(job, StepsJob):
+        return replace(job, scenario=replace(job.scenario, engine=engine))
+    return replace(job, engine=engine)
 
 
 def build_job(config: SimConfig) -> Job:

@@ -52,6 +52,7 @@ class LayerJob:
         slots: Slots for prefetched layers that a GPU has: they count in its memory.
         seed: Seed of everything random.
         issue_mode: `queued` or `as_issued`.
+        engine: As in `engine_choice.takes_compiled`.
     """
 
     layer: Layer
@@ -64,6 +65,7 @@ class LayerJob:
     slots: int
     seed: int
     issue_mode: str
+    engine: str = "auto"
 
     def drawn(self, draw: int) -> Program:
         """The program with the starts of one draw."""
@@ -82,6 +84,7 @@ class ReplayJob:
         starts: How much later than the program says its streams start.
         starts_s: Start of each stream in seconds, one tuple a draw.
         seed: Seed of everything random.
+        engine: As in `engine_choice.takes_compiled`.
     """
 
     cluster: Cluster
@@ -91,6 +94,7 @@ class ReplayJob:
     starts: Starts
     starts_s: tuple[tuple[float, ...], ...]
     seed: int
+    engine: str = "auto"
     issue_mode: ClassVar[str] = "replay"  # in a replay each stream of the program has its own mode
 
     def drawn(self, draw: int) -> Program:

@@ -225,6 +225,8 @@ class SimConfig:
     """queued (all calls are complete when the clock starts) or as_issued (the host begins then)."""
     workers: int | None = None
     """Processes for forward steps; unset: one a core. Results do not depend on it."""
+    engine: str = "auto"
+    """simpy, compiled, or auto (compiled where it can and is worth loading). Results do not depend on it."""
     seed: int = 0
     """Seed of everything random."""
     results_dir: str | None = None

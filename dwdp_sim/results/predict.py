@@ -81,6 +81,7 @@ def predict(
             machine.options,
             seed=job.seed + draw,
             record_links=shown and copies <= _MOST_SAMPLED,
+            engine=job.engine,
             progress=lambda finished: progress(done * copies + finished, runs * copies),
         )
         done += 1

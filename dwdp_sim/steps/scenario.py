@@ -33,6 +33,7 @@ class Scenario:
         model: Whose layers compute.
         ranks: Ranks of the group.
         workload: Requests, compute, and how many steps.
+        engine: As in `engine_choice.takes_compiled`.
     """
 
     program: Program
@@ -41,6 +42,7 @@ class Scenario:
     model: MoEModel
     ranks: int
     workload: StepsWorkload
+    engine: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,7 @@ def replicate(
         start_s=drawn.start_s,
         seed=drawn.seed,
         record_links=record_links,
+        engine=scenario.engine,
         progress=progress,
     )
     return Replication(drawn, figures(timeline, drawn.windows, scenario.workload.warmup), timeline)

@@ -10,51 +10,20 @@ import numpy as np
 from simpy.events import Event
 
 from dwdp_sim.base.arrays import Floats
-from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.calls import Call, Gate, Stream
 from dwdp_sim.fabric.engine import Process
+from dwdp_sim.fabric.engine_choice import objection_to, takes_compiled
 from dwdp_sim.fabric.fabric_constants import FabricConstants
 from dwdp_sim.fabric.host_issue import issue_by_host
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulation import Barriers, Simulation
 from dwdp_sim.fabric.timeline import LinkRates
 from dwdp_sim.plan.program import Program
+from dwdp_sim.steps.pace import Pace
 from dwdp_sim.steps.step_timeline import StepTimeline
-from dwdp_sim.steps.windows import LONGEST_S, StepWindows
+from dwdp_sim.steps.windows import StepWindows
 
 _NEGLIGIBLE_S = 1e-10  # compute time that interference still owes; below it, the loop would only chase rounding
-
-
-@dataclass(frozen=True)
-class Pace:
-    """The slots, host and limits that pace a forward step besides its compute windows.
-
-    Attributes:
-        slots: Slots for prefetched layers; the prefetch of layer l + slots follows layer l's compute.
-        launch_s: Host seconds to launch one layer's kernels; it is hidden, as all host time, where a stream is queued.
-        ahead: Whether the host may be one step ahead of the GPU; otherwise it begins a step when the last one ended.
-        carry_over: Whether the first layers of a step are prefetched as soon as the last layers of the step before have
-            freed their slots; otherwise when the step begins, as TensorRT-LLM and sglang do. Weights do not depend on
-            what a step computes, so nothing forbids it.
-        interference: How many times as long compute takes while copies arrive in the same GPU.
-        goes_on: Whether a rank that has finished its steps repeats them until every rank has finished, so that the last
-            steps of slow ranks still meet traffic. False models a measurement of a single step, after which ranks stop.
-    """
-
-    slots: int = 2
-    launch_s: float = 0.0
-    ahead: bool = True
-    carry_over: bool = False
-    interference: float = 1.0
-    goes_on: bool = True
-
-    def __post_init__(self) -> None:
-        if self.slots < 1:
-            raise ConfigError("workload.slots", self.slots, "at least 1 slot is wanted")
-        if not 0.0 <= self.launch_s <= LONGEST_S:
-            raise ConfigError("workload.launch_s", self.launch_s, f"seconds from 0 to {LONGEST_S:g} are wanted")
-        if not 1.0 <= self.interference < np.inf:
-            raise ConfigError("compute.interference", self.interference, "a factor of at least 1 is wanted")
 
 
 def simulate_steps(
@@ -67,6 +36,7 @@ def simulate_steps(
     start_s: Floats | None = None,
     seed: int = 0,
     record_links: bool = False,
+    engine: str = "auto",
     progress: Callable[[int], None] = lambda finished: None,
 ) -> StepTimeline:
     """Predict forward steps in which every MoE layer is prefetched by the same `program`, one stream a rank.
@@ -86,16 +56,36 @@ def simulate_steps(
         start_s: When each rank's first step begins, shape (ranks,); all zero when unset.
         seed: Only used by `batch_order` swapped and random.
         record_links: Keep the rates between events.
+        engine: As in `engine_choice.takes_compiled`; the answer is the same.
         progress: Called now and then with the number of copies that have arrived.
     """
-    simulation = Simulation(program, constants, options or FabricOptions(), seed=seed, record_links=record_links)
-    shared = _Shared(simulation, program, constants, pace or Pace(), windows, _empty(windows.moe_s.shape, simulation))
+    options, pace = options or FabricOptions(), pace or Pace()
     starts = np.zeros(windows.ranks) if start_s is None else start_s
+    objection = objection_to(program) or _objection_to_outgoing(program, windows.ranks)
+    if takes_compiled(engine, len(program.copy_bytes) * windows.moe_s[0].size, objection):
+        from dwdp_sim.steps.compiled_steps import run_steps  # noqa: PLC0415 - imports numba
+
+        timeline = run_steps(
+            program, windows, constants, options, pace, starts, seed, progress, record_links=record_links
+        )
+        if timeline is not None:
+            return timeline
+        if engine == "compiled":
+            raise RuntimeError("ranks drift further apart than the compiled engine's tables reach: use engine=simpy")
+    simulation = Simulation(program, constants, options, seed=seed, record_links=record_links)
+    shared = _Shared(simulation, program, constants, pace, windows, _empty(windows.moe_s.shape, simulation))
     ranks = [_Rank(shared, rank, float(starts[rank])) for rank in range(windows.ranks)]
     simulation.run(lambda: all(rank.finished for rank in ranks), progress)
     if not all(rank.finished for rank in ranks):
         raise RuntimeError("the steps came to a stop: a barrier or a slot never opens")
     return shared.timeline
+
+
+def _objection_to_outgoing(program: Program, ranks: int) -> str:
+    outgoing = program.call_stream >= ranks
+    return (
+        "cannot put a barrier before what a step leaves behind" if (program.call_barrier[outgoing] >= 0).any() else ""
+    )
 
 
 @dataclass

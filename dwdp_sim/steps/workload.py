@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.steps.compute import ComputeConfig, read_interference
+from dwdp_sim.steps.pace import Pace
 from dwdp_sim.steps.requests import RequestLoad
-from dwdp_sim.steps.simulate_steps import Pace
 
 STEP_STARTS = ("random", "lockstep")
 MOST_STEPS = 10_000  # more is a typing error

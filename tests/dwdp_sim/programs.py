@@ -123,11 +123,18 @@ def constants(of: Program, options: FabricOptions | None = None, **values: Any) 
 
 
 def run(
-    of: Program, options: FabricOptions | None = None, *, seed: int = 0, record_links: bool = False, **values: Any
+    of: Program,
+    options: FabricOptions | None = None,
+    *,
+    seed: int = 0,
+    record_links: bool = False,
+    engine: str = "simpy",
+    **values: Any,
 ) -> SimulatedTimeline:
     """Simulate on a cluster with the constants of `FREE`, some replaced."""
     options = options or FabricOptions()
-    return simulate(of, constants(of, options, **values), options, seed=seed, record_links=record_links)
+    used = constants(of, options, **values)
+    return simulate(of, used, options, seed=seed, record_links=record_links, engine=engine)
 
 
 def ends(timeline: Timeline) -> list[float]:

@@ -64,19 +64,22 @@ def simgrid_s() -> list[list[float]]:
     return result
 
 
-def ours_s(crossbar: dict[str, Any]) -> list[float]:
+def ours_s(crossbar: dict[str, Any], engine: str) -> list[float]:
     queues = [
         queue(gpu, *(single(src, dst, size) for src, dst, size in copies))
         for gpu, copies in enumerate(crossbar["streams"])
     ]
     rates = {f"{name}_bytes_per_s": crossbar[name] for name in ("egress", "ingress", "pair")}
-    return ends(run(program(*queues), FabricOptions(incast="off", both_ways=False), **rates))
+    return ends(run(program(*queues), FabricOptions(incast="off", both_ways=False), engine=engine, **rates))
 
 
-def test_every_stream_of_90_random_crossbars_completes_when_simgrid_says(simgrid_s: list[list[float]]) -> None:
+@pytest.mark.parametrize("engine", ["simpy", "compiled"])
+def test_every_stream_of_90_random_crossbars_completes_when_simgrid_says(
+    engine: str, simgrid_s: list[list[float]]
+) -> None:
     assert len(simgrid_s) == len(CROSSBARS) >= 50
     for crossbar, theirs in zip(CROSSBARS, simgrid_s, strict=True):
-        np.testing.assert_allclose(ours_s(crossbar), theirs, rtol=1e-9, atol=0.0)
+        np.testing.assert_allclose(ours_s(crossbar, engine), theirs, rtol=1e-9, atol=0.0)
 
 
 def test_sharing_matters_in_those_crossbars(simgrid_s: list[list[float]]) -> None:

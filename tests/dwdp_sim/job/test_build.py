@@ -108,6 +108,15 @@ def test_hydra_s_own_settings_do_not_change_the_hash() -> None:
     assert checked("hydra.run.dir=/tmp/somewhere").config_hash == checked().config_hash
 
 
+def test_the_engine_is_no_part_of_a_configuration_s_hash_and_an_unknown_one_is_refused() -> None:
+    for workload in ("layer", "iteration"):
+        runs = [checked(f"workload={workload}", f"engine={name}") for name in ("simpy", "compiled")]
+        assert runs[0].config_hash == runs[1].config_hash == checked(f"workload={workload}").config_hash
+    assert job("engine=compiled").engine == "compiled"
+    with pytest.raises(ConfigError, match="engine=fast"):
+        job("engine=fast")
+
+
 def test_ranks_start_where_they_are_told() -> None:
     offsets = job("workload.start=offsets", "workload.offsets_s=[0,1e-3,2e-3,0]")
     assert offsets.starts_s == ((0, 1e-3, 2e-3, 0),)

@@ -17,7 +17,8 @@ from dwdp_sim.results.palette import VERMILLION
 from dwdp_sim.results.rate_over_time import arrivals_over_time, most_alone
 from dwdp_sim.results.step_figure import draw_steps, steps_figure
 from dwdp_sim.steps.contention import split_contention
-from dwdp_sim.steps.simulate_steps import Pace, simulate_steps
+from dwdp_sim.steps.pace import Pace
+from dwdp_sim.steps.simulate_steps import simulate_steps
 from dwdp_sim.steps.step_timeline import StepTimeline
 from dwdp_sim.steps.windows import StepWindows, constant_windows
 from tests.dwdp_sim.programs import constants, links, program, queue, single

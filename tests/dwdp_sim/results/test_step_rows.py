@@ -11,7 +11,8 @@ from dwdp_sim.plan.program import Program
 from dwdp_sim.results.step_rows import bubbles_table, ranks_table
 from dwdp_sim.steps.bubbles import worst_bubbles
 from dwdp_sim.steps.contention import split_contention
-from dwdp_sim.steps.simulate_steps import Pace, simulate_steps
+from dwdp_sim.steps.pace import Pace
+from dwdp_sim.steps.simulate_steps import simulate_steps
 from dwdp_sim.steps.step_timeline import StepTimeline
 from dwdp_sim.steps.windows import constant_windows
 from tests.dwdp_sim.programs import constants, links, program, queue, single

@@ -12,7 +12,8 @@ from dwdp_sim.plan.endpoints import HOST
 from dwdp_sim.plan.program import Program
 from dwdp_sim.results.step_trace import chrome_steps_trace
 from dwdp_sim.steps.contention import split_contention
-from dwdp_sim.steps.simulate_steps import Pace, simulate_steps
+from dwdp_sim.steps.pace import Pace
+from dwdp_sim.steps.simulate_steps import simulate_steps
 from dwdp_sim.steps.step_timeline import StepTimeline
 from dwdp_sim.steps.windows import StepWindows, constant_windows
 from tests.dwdp_sim.programs import constants, program, queue, single

@@ -17,7 +17,8 @@ from dwdp_sim.fabric.simulate import simulate
 from dwdp_sim.plan.copy_plan import NO_BARRIER
 from dwdp_sim.plan.endpoints import HOST
 from dwdp_sim.plan.program import Program
-from dwdp_sim.steps.simulate_steps import Pace, simulate_steps
+from dwdp_sim.steps.pace import Pace
+from dwdp_sim.steps.simulate_steps import simulate_steps
 from dwdp_sim.steps.step_timeline import StepTimeline
 from dwdp_sim.steps.windows import StepWindows, constant_windows
 from tests.dwdp_sim.programs import batch, cluster, constants, program, queue, single

@@ -1,0 +1,109 @@
+"""Run the compiled engine on a program: the same inputs and timeline as `simulate`."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+import numba
+import numpy as np
+
+from dwdp_sim.base.arrays import Ints
+from dwdp_sim.fabric.compiled import columns as c
+from dwdp_sim.fabric.compiled.loop import loop_for
+from dwdp_sim.fabric.compiled.recorder import Recorder
+from dwdp_sim.fabric.compiled.state import State
+from dwdp_sim.fabric.compiled.tables import build_state
+from dwdp_sim.fabric.compiled.views import addresses
+from dwdp_sim.fabric.fabric_constants import FabricConstants
+from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.fabric.timeline import SimulatedTimeline
+from dwdp_sim.plan.program import Program
+
+_EVENTS_PER_PROGRESS = 1 << 18
+
+
+def run_to_the_end(state: State, progress: Callable[[int], None], recorder: Recorder | None = None) -> int:
+    """Run and return why the loop has ended, as `loop_for` says."""
+    loop, tables = _loop(), addresses(state)
+    outcome = c.RUNNING
+    while outcome == c.RUNNING:
+        outcome = loop(tables, _EVENTS_PER_PROGRESS)
+        if recorder is not None:
+            recorder.read()
+        progress(int(state.ints[c.FINISHED]))
+    return outcome
+
+
+@cache
+def _loop() -> Callable[[Ints, int], int]:
+    """The loop: from the cache on disk, or compiled, which is said on standard error."""
+    folder = Path(__file__).parent
+    source = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py"))))
+    fingerprint = int.from_bytes(source.digest()[:6], "big") + 1
+    loop, cache_folder = loop_for(fingerprint)
+    note = cache_folder / f"engine-{fingerprint:x}-{numba.__version__}"
+    known = note.exists()
+    if not known:
+        print("Compiling the simulator's engine: once, 10 to 20 seconds.", file=sys.stderr, flush=True)
+    collects = gc.isenabled()
+    gc.disable()  # a tenth of the time
+    try:
+        loop(np.zeros(0, dtype=np.int64), 0)
+    finally:
+        if collects:
+            gc.enable()
+    if not known:
+        with suppress(OSError):
+            note.touch()
+    return loop
+
+
+def run_program(
+    program: Program,
+    order: Ints,
+    constants: FabricConstants,
+    options: FabricOptions,
+    *,
+    record_links: bool = False,
+    progress: Callable[[int], None] = lambda finished: None,
+) -> SimulatedTimeline:
+    """Predict when every copy of `program` starts and ends.
+
+    Args:
+        program: Streams, calls and copies.
+        order: Index in the program of the copy at each place of the execution.
+        constants: From `constants_for`.
+        options: Alternatives of the model.
+        record_links: Keep the rates between events.
+        progress: Called now and then with the number of copies that have arrived.
+    """
+    state = build_state(program, order, constants, options, record=record_links)
+    recorder = Recorder(state, constants, options) if record_links else None
+    if run_to_the_end(state, progress, recorder) == c.FAULTY:
+        raise RuntimeError("the compiled engine's tables are too small for this program: engine=simpy has none")
+    finished = int(state.ints[c.FINISHED])
+    if finished < len(order):
+        raise RuntimeError(f"only {finished} of {len(order)} copies arrived: a barrier never opens")
+    start, end = np.empty(len(order)), np.empty(len(order))
+    start[order], end[order] = state.copy_start_s, state.copy_end_s
+    last = program.stream_start_s.copy()
+    np.maximum.at(last, program.call_stream[program.copy_call], end)
+    times = state.stream_f
+    return SimulatedTimeline(
+        program=program,
+        copy_issue_s=state.issue_s[program.copy_call],
+        copy_start_s=start,
+        copy_end_s=end,
+        stream_elapsed_s=last - program.stream_start_s,
+        host_s=times[:, c.S_HOST_S],
+        gap_s=times[:, c.S_GAP_S],
+        transfer_s=times[:, c.S_TRANSFER_S],
+        contention_s=times[:, c.S_CONTENTION_S],
+        links=None if recorder is None else recorder.links,
+    )

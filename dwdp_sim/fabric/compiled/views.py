@@ -1,0 +1,95 @@
+"""Views of the engine's tables from inside compiled code.
+
+Compiled functions take one argument, the addresses and lengths of all tables, instead of sixty arrays: what a call
+costs would otherwise grow with the number of tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array, populate_array
+
+from dwdp_sim.base.arrays import Floats, Ints
+from dwdp_sim.fabric.compiled import columns as c
+from dwdp_sim.fabric.compiled.state import State
+
+
+def _view(name: str, width: int, kind: Any) -> Callable[[Ints], Any]:
+    """A function for compiled code that returns the table `name` as an array; of one dimension if `width` is 0."""
+    place = 2 * State._fields.index(name)
+    array = types.Array(kind, 2 if width else 1, "C")
+
+    @intrinsic
+    def view(_context: Any, tables: Any) -> Any:
+        def generate(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            word = target.get_value_type(types.intp)
+            given = target.make_array(tables)(target, builder, arguments[0])
+            address, length = (builder.load(builder.gep(given.data, [word(place + offset)])) for offset in (0, 1))
+            found = make_array(array)(target, builder)
+            item = target.get_abi_sizeof(target.get_data_type(kind))
+            shape, strides = [length], [word(item)]
+            if width:
+                shape, strides = [length, word(width)], [word(item * width), word(item)]
+            populate_array(
+                found,
+                data=builder.inttoptr(address, found.data.type),
+                shape=cgutils.pack_array(builder, shape),
+                strides=cgutils.pack_array(builder, strides),
+                itemsize=word(item),
+                meminfo=None,
+            )
+            return found._getvalue()
+
+        return array(tables), generate
+
+    found: Any = view
+    return cast(Callable[[Ints], Any], found)
+
+
+def ints(name: str) -> Callable[[Ints], Ints]:
+    """A view of an array of whole numbers of the state."""
+    return _view(name, 0, types.int64)
+
+
+def floats(name: str) -> Callable[[Ints], Floats]:
+    """A view of an array of real numbers of the state."""
+    return _view(name, 0, types.float64)
+
+
+def int_table(name: str, width: int) -> Callable[[Ints], Ints]:
+    """A view of a table of whole numbers with `width` columns."""
+    return _view(name, width, types.int64)
+
+
+def float_table(name: str, width: int) -> Callable[[Ints], Floats]:
+    """A view of a table of real numbers with `width` columns."""
+    return _view(name, width, types.float64)
+
+
+run_ints, run_floats = ints("ints"), floats("floats")
+flow_i, rate_of = int_table("flow_i", c.FLOW_INTS), floats("rate_of")
+use_i, use_f = int_table("use_i", c.RESOURCE_INTS), float_table("use_f", c.RESOURCE_FLOATS)
+engine_i, engine_f = int_table("engine_i", c.ENGINE_INTS), float_table("engine_f", c.ENGINE_FLOATS)
+window_i, heads = int_table("window_i", c.WINDOW_INTS), ints("heads")
+stream_i, stream_f = int_table("stream_i", c.STREAM_INTS), float_table("stream_f", c.STREAM_FLOATS)
+call_i, call_f = int_table("call_i", c.CALL_INTS), float_table("call_f", c.CALL_FLOATS)
+run_i = int_table("run_i", c.RUN_INTS)
+gpu_i, gpu_f = int_table("gpu_i", c.GPU_INTS), float_table("gpu_f", c.GPU_FLOATS)
+rank_i, rank_f = int_table("rank_i", c.RANK_INTS), float_table("rank_f", c.RANK_FLOATS)
+ring_i, ring_f = int_table("ring_i", c.RING_INTS), float_table("ring_f", c.RING_FLOATS)
+barrier_i, barrier_s = int_table("barrier_i", c.BARRIER_INTS), floats("barrier_s")
+gamma, both = float_table("gamma", 4), float_table("both", 2)
+
+
+def addresses(state: State) -> Ints:
+    """Return the address and the length of each table, as compiled functions want them."""
+    for table in state:
+        assert table.flags.c_contiguous
+        assert table.dtype in (np.int64, np.float64)
+    return np.array([[table.ctypes.data, len(table)] for table in state], dtype=np.int64).reshape(-1)

@@ -1,0 +1,41 @@
+"""Choose between the readable engine on SimPy and the compiled one; their answers are the same."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import numpy as np
+
+from dwdp_sim.base.errors import ConfigError, check_choice
+from dwdp_sim.plan.program import Program
+
+ENGINES = ("auto", "simpy", "compiled")
+_WORTH_COPIES = 50_000  # SimPy needs half a second for them, the compiled engine as long to be loaded
+
+
+def takes_compiled(engine: str, copies: int, objection: str) -> bool:
+    """Whether the compiled engine runs this.
+
+    Args:
+        engine: `simpy`, `compiled`, or `auto`: compiled where it can and where there is enough to do.
+        copies: How many copies will be simulated.
+        objection: Why the compiled engine cannot do it; empty if it can.
+
+    Raises:
+        ConfigError: There is no such engine, or the compiled one is asked for and cannot run this.
+    """
+    check_choice("engine", engine, ENGINES)
+    if engine == "compiled":
+        if objection:
+            raise ConfigError("engine", engine, f"{objection}; engine=simpy can")
+        if find_spec("numba") is None:
+            raise ConfigError("engine", engine, "needs the package numba, which is not installed")
+        return True
+    return engine == "auto" and not objection and copies >= _WORTH_COPIES and find_spec("numba") is not None
+
+
+def objection_to(program: Program) -> str:
+    """Return why the compiled engine cannot run `program`; empty if it can."""
+    if (np.diff(program.call_first_copy) < 1).any() or (np.diff(program.call_stream) < 0).any():
+        return "wants calls stream by stream, each with copies"
+    return ""

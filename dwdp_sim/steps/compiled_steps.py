@@ -1,0 +1,87 @@
+"""Run forward steps on the compiled engine: the same inputs and timeline as the readable one in `simulate_steps`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from dwdp_sim.base.arrays import Floats
+from dwdp_sim.fabric.compiled import columns as c
+from dwdp_sim.fabric.compiled.recorder import Recorder
+from dwdp_sim.fabric.compiled.run import run_to_the_end
+from dwdp_sim.fabric.compiled.step_input import StepInput
+from dwdp_sim.fabric.compiled.tables import build_state
+from dwdp_sim.fabric.fabric_constants import FabricConstants
+from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.fabric.simulation import execution_order
+from dwdp_sim.plan.program import Program
+from dwdp_sim.steps.pace import Pace
+from dwdp_sim.steps.step_timeline import StepTimeline
+from dwdp_sim.steps.windows import StepWindows
+
+
+def run_steps(
+    program: Program,
+    windows: StepWindows,
+    constants: FabricConstants,
+    options: FabricOptions,
+    pace: Pace,
+    start_s: Floats,
+    seed: int,
+    progress: Callable[[int], None],
+    *,
+    record_links: bool,
+) -> StepTimeline | None:
+    """Predict forward steps; arguments as of `simulate_steps`.
+
+    Returns:
+        The timeline; None if ranks drift so far apart that the engine's tables do not reach.
+    """
+
+    def lost(slowdown: Floats | float) -> Floats:
+        shape = windows.moe_s.shape
+        share: Floats = 1.0 - 1.0 / (pace.interference * np.broadcast_to(np.asarray(slowdown, dtype=float), shape))
+        return share
+
+    steps = StepInput(
+        start_s=np.asarray(start_s, dtype=np.float64),
+        lead_s=windows.lead_s,
+        before_s=windows.before_s,
+        moe_s=windows.moe_s,
+        lost_lead=1.0 - 1.0 / (pace.interference * 1.0),
+        lost_before=lost(windows.before_slowdown),
+        lost_moe=lost(windows.moe_slowdown),
+        slots=min(pace.slots, windows.layers),
+        launch_s=pace.launch_s,
+        ahead=pace.ahead,
+        carry_over=pace.carry_over,
+        goes_on=pace.goes_on,
+    )
+    order = execution_order(program, constants, options, seed)
+    state = build_state(program, order, constants, options, steps, record=record_links)
+    recorder = Recorder(state, constants, options) if record_links else None
+    outcome = run_to_the_end(state, progress, recorder)
+    if outcome == c.FAULTY:
+        return None
+    if outcome != c.DONE:
+        raise RuntimeError("the steps came to a stop: a barrier or a slot never opens")
+    step_s = state.step_s.reshape(3, *windows.lead_s.shape)
+    layer_s = state.layer_s.reshape(11, *windows.moe_s.shape)
+    return StepTimeline(
+        step_begin_s=step_s[c.T_BEGIN],
+        step_lead_end_s=step_s[c.T_LEAD_END],
+        step_end_s=step_s[c.T_END],
+        launch_wait_s=layer_s[c.T_LAUNCH_WAIT],
+        wait_begin_s=layer_s[c.T_WAIT_BEGIN],
+        moe_begin_s=layer_s[c.T_MOE_BEGIN],
+        moe_end_s=layer_s[c.T_MOE_END],
+        prefetch_begin_s=layer_s[c.T_FETCH_BEGIN],
+        prefetch_end_s=layer_s[c.T_FETCH_END],
+        own_engine_s=layer_s[c.T_OWN],
+        host_s=layer_s[c.T_HOST],
+        gap_s=layer_s[c.T_GAP],
+        transfer_s=layer_s[c.T_TRANSFER],
+        contention_s=layer_s[c.T_CONTENTION],
+        links=None if recorder is None else recorder.links,
+    )
