@@ -21,6 +21,8 @@ from dwdp_sim.steps.simulate_steps import simulate_steps
 from dwdp_sim.steps.window_hypotheses import with_settings
 from dwdp_sim.steps.workload import StepsWorkload
 
+_AMONG = 100  # simulations of an advice in each of its processes, at least
+
 
 @dataclass(frozen=True)
 class Host:
@@ -92,12 +94,13 @@ class Baseline:
     workload: StepsWorkload
     issue_mode: str
     seed: int
+    engine: str = "auto"
 
     @classmethod
     def of(cls, job: StepsJob) -> Baseline:
         """Return the baseline of the user's job."""
-        layer, workload = job.layer, job.scenario.workload
-        return cls(job.cluster, job.options, layer.model, layer.placement, workload, job.issue_mode, job.seed)
+        layer, workload, engine = job.layer, job.scenario.workload, job.scenario.engine
+        return cls(job.cluster, job.options, layer.model, layer.placement, workload, job.issue_mode, job.seed, engine)
 
     def placed(self, trial: Trial) -> Placement:
         """Return the placement of a trial."""
@@ -235,5 +238,7 @@ def iteration_s(task: tuple[Baseline, Trial, int]) -> float:
         scenario.workload.pace(),
         start_s=factor * drawn.start_s,
         seed=seed,
+        engine=baseline.engine,
+        among=_AMONG,
     )
     return figures(timeline, windows, scenario.workload.warmup)["iteration_s"]

@@ -6,6 +6,7 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 from dwdp_sim.base.estimate import Estimate
 from dwdp_sim.steps.scenario import Draw, Replication, Scenario, replicate
@@ -40,7 +41,8 @@ def run_replications(
         done: Called with the number of tasks done.
         enough: Asked after each task, with what is finished so far; the rest is given up where it says so.
     """
-    results = map(_run, tasks) if pool is None else pool.map(_run, tasks)
+    run = partial(_run, len(tasks))
+    results = map(run, tasks) if pool is None else pool.map(run, tasks)
     finished: list[Replication] = []
     for result in results:
         finished.append(result)
@@ -56,5 +58,5 @@ def known_within(target: float, finished: Sequence[Replication]) -> bool:
     return len(finished) >= _FEWEST_FOR_STOPPING and estimate.half_width <= target * estimate.mean
 
 
-def _run(task: tuple[Scenario, int | Draw]) -> Replication:
-    return replicate(*task)
+def _run(among: int, task: tuple[Scenario, int | Draw]) -> Replication:
+    return replicate(*task, among=among)

@@ -140,6 +140,7 @@ def replicate(
     seed: int | Draw,
     *,
     record_links: bool = False,
+    among: int = 1,
     progress: Callable[[int], None] = lambda finished: None,
 ) -> Replication:
     """Run one seed.
@@ -148,6 +149,7 @@ def replicate(
         scenario: What runs.
         seed: Of everything random; or what it has drawn already.
         record_links: Keep the rates between events in the timeline.
+        among: How many such runs are made, about (`simulate_steps`).
         progress: Called now and then with the number of copies that have arrived.
     """
     drawn = seed if isinstance(seed, Draw) else draw(scenario, seed)
@@ -161,6 +163,7 @@ def replicate(
         seed=drawn.seed,
         record_links=record_links,
         engine=scenario.engine,
+        among=among,
         progress=progress,
     )
     return Replication(drawn, figures(timeline, drawn.windows, scenario.workload.warmup), timeline)

@@ -37,6 +37,7 @@ def simulate_steps(
     seed: int = 0,
     record_links: bool = False,
     engine: str = "auto",
+    among: int = 1,
     progress: Callable[[int], None] = lambda finished: None,
 ) -> StepTimeline:
     """Predict forward steps in which every MoE layer is prefetched by the same `program`, one stream a rank.
@@ -57,12 +58,14 @@ def simulate_steps(
         seed: Only used by `batch_order` swapped and random.
         record_links: Keep the rates between events.
         engine: As in `engine_choice.takes_compiled`; the answer is the same.
+        among: How many such simulations the process makes, about; `auto` shares the load of the compiled engine among
+            them.
         progress: Called now and then with the number of copies that have arrived.
     """
     options, pace = options or FabricOptions(), pace or Pace()
     starts = np.zeros(windows.ranks) if start_s is None else start_s
     objection = objection_to(program) or _objection_to_outgoing(program, windows.ranks)
-    if takes_compiled(engine, len(program.copy_bytes) * windows.moe_s[0].size, objection):
+    if takes_compiled(engine, among * len(program.copy_bytes) * windows.moe_s[0].size, objection):
         from dwdp_sim.steps.compiled_steps import run_steps  # noqa: PLC0415 - imports numba
 
         timeline = run_steps(

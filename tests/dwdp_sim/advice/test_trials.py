@@ -75,6 +75,12 @@ def test_a_state_s_kernels_give_its_windows_and_states_that_differ_in_them_are_t
     assert {"fastest kernels; 1 source; fair", "slowest kernels; all sources; fair"} <= states.keys()
 
 
+def test_both_engines_of_the_simulator_give_a_trial_the_same_time() -> None:
+    base = small_baseline(workload__ratio=0.5)
+    times = [iteration_s((replace(base, engine=engine), BATCHED, 1)) for engine in ("simpy", "compiled")]
+    assert times[0] == times[1]
+
+
 def test_fewer_pulled_experts_are_another_placement() -> None:
     baseline = small_baseline()
     fewer = baseline.placed(replace(DEFAULT, num_prefetch_experts=4))
