@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import sys
 from importlib.util import find_spec
 
 import numpy as np
@@ -28,10 +30,32 @@ def takes_compiled(engine: str, copies: int, objection: str) -> bool:
     if engine == "compiled":
         if objection:
             raise ConfigError("engine", engine, f"{objection}; engine=simpy can")
-        if find_spec("numba") is None:
-            raise ConfigError("engine", engine, "needs the package numba, which is not installed")
+        if missing := missing_for_compiled():
+            raise ConfigError("engine", engine, f"{missing}; engine=simpy does without")
         return True
-    return engine == "auto" and not objection and copies >= _WORTH_COPIES and find_spec("numba") is not None
+    return engine == "auto" and not objection and copies >= _WORTH_COPIES and not missing_for_compiled()
+
+
+def missing_for_compiled() -> str:
+    """Return why this machine cannot have the compiled engine; empty if it can."""
+    return cannot_load() if find_spec("numba") else "needs the package numba, which is not installed"
+
+
+@functools.cache
+def cannot_load() -> str:
+    """Load the compiled engine, or compile it at its first start; return why it cannot be had, empty if it can.
+
+    The reason is said on standard error as well, since everything then takes longer.
+    """
+    try:
+        from dwdp_sim.fabric.compiled.run import load_loop  # noqa: PLC0415 - imports numba
+
+        load_loop()
+    except Exception as error:  # of numba, LLVM or the folder of compiled code: the answers are the same without
+        said = f"cannot be compiled here ({type(error).__name__}: {' '.join(str(error).splitlines()[:1])})"
+        sys.stderr.write(f"The simulator's engine {said}; the one on SimPy goes on, more slowly.\n")
+        return said
+    return ""
 
 
 def objection_to(program: Program) -> str:

@@ -30,7 +30,7 @@ _EVENTS_PER_PROGRESS = 1 << 18
 
 def run_to_the_end(state: State, progress: Callable[[int], None], recorder: Recorder | None = None) -> int:
     """Run and return why the loop has ended, as `loop_for` says."""
-    loop, tables = _loop(), addresses(state)
+    loop, tables = load_loop(), addresses(state)
     outcome = c.RUNNING
     while outcome == c.RUNNING:
         outcome = loop(tables, _EVENTS_PER_PROGRESS)
@@ -41,7 +41,7 @@ def run_to_the_end(state: State, progress: Callable[[int], None], recorder: Reco
 
 
 @cache
-def _loop() -> Callable[[Ints, int], int]:
+def load_loop() -> Callable[[Ints, int], int]:
     """The loop: from the cache on disk, or compiled, which is said on standard error."""
     folder = Path(__file__).parent
     source = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py"))))

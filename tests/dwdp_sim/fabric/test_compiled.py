@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric import engine_choice
+from dwdp_sim.fabric.compiled import run as compiled_run
 from dwdp_sim.fabric.compiled import tables
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.plan.program import Program
@@ -139,3 +140,22 @@ def test_auto_takes_the_compiled_engine_only_where_there_is_enough_to_do() -> No
         assert not choose("auto", 10**6, "")
         with pytest.raises(ConfigError, match="numba"):
             choose("compiled", 1, "")
+
+
+def test_a_machine_that_cannot_compile_goes_on_with_simpy_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails() -> None:
+        raise RuntimeError("no LLVM for this processor\nand more")
+
+    monkeypatch.setattr(compiled_run, "load_loop", fails)
+    engine_choice.cannot_load.cache_clear()
+    try:
+        assert not engine_choice.takes_compiled("auto", 10**9, "")
+        assert "RuntimeError: no LLVM for this processor); the one on SimPy goes on" in capsys.readouterr().err
+        with pytest.raises(
+            ConfigError, match=r"engine=compiled: cannot be compiled here .*; engine=simpy does without"
+        ):
+            engine_choice.takes_compiled("compiled", 1, "")
+    finally:
+        engine_choice.cannot_load.cache_clear()
