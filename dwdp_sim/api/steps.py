@@ -88,7 +88,8 @@ class StepsPrediction:
         from dwdp_sim.results.titles import layer_title  # noqa: PLC0415
 
         title = layer_title(self.job.layer, self.job.cluster.name, self.job.issue_mode)
-        return steps_figure(self.result.replications[0].timeline, self.result.contention, title)
+        found = self.result
+        return steps_figure(found.replications[0].timeline, found.contention, found.links, title)
 
     def __str__(self) -> str:
         found = f"forward step {format_seconds(self.step_s.mean)}, bubbles {format_seconds(self.bubble_s.mean)}"

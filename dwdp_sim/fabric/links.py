@@ -10,11 +10,13 @@ from dataclasses import dataclass
 import simpy
 from simpy.events import Event
 
+from dwdp_sim.fabric.blame import Blame
 from dwdp_sim.fabric.flow import Flow
 from dwdp_sim.fabric.rates import RateModel, RateSet
 
 Done = Callable[[int], None]
 _SAME_TIME = 1e-12  # of its own transfer time; a copy due within it finishes now, so that rounding cannot split a tie
+ALWAYS = (-math.inf, math.inf)
 _CLOCK_STEPS = 4  # units in the clock's last place within which two instants are one
 
 
@@ -51,7 +53,26 @@ class Fabric:
         samples: (time, rates from then on), if asked for.
     """
 
-    def __init__(self, env: simpy.Environment, model: RateModel, engines: int, *, fifo: bool, record: bool) -> None:
+    def __init__(
+        self,
+        env: simpy.Environment,
+        model: RateModel,
+        engines: int,
+        *,
+        fifo: bool,
+        recorded_s: tuple[float, float] | None = None,
+        blame: Blame | None = None,
+    ) -> None:
+        """Links on which nothing moves.
+
+        Args:
+            env: SimPy's.
+            model: Solves rates.
+            engines: How many there are.
+            fifo: Whether a source serves one copy after another.
+            recorded_s: From when to when rates are kept; None for never.
+            blame: Is told of every set of rates and how long it lasted.
+        """
         self._env = env
         self._model = model
         self._fifo = fifo
@@ -73,7 +94,9 @@ class Fabric:
         self._meters: list[DirectionMeter] = []
         self.finished = 0
         self.left_queue_s: dict[int, float] = {}
-        self.samples: list[tuple[float, RateSet]] | None = [] if record else None
+        self.samples: list[tuple[float, RateSet]] | None = None if recorded_s is None else []
+        self._recorded_s = recorded_s or ALWAYS
+        self._blame = blame
 
     def start(self, flow: int, size: float, done: Done, token: int) -> None:
         """Begin to move `size` bytes over `flow`, which must be idle; `done(token)` is called at the end."""
@@ -131,6 +154,8 @@ class Fabric:
         if elapsed <= 0.0:
             return
         self._last_s = now
+        if self._blame is not None:
+            self._blame.add(self._set, self._model.flows, elapsed)
         flows, rates, engines, _, shares, _ = self._set
         left = self._left
         for flow, rate in zip(flows, rates, strict=True):
@@ -152,10 +177,9 @@ class Fabric:
         """Solve for the present set and set the timer for its first completion."""
         self._settling = False
         self._set = rates = self._model.solve(self._mask)
-        if self.samples is not None:
-            self.samples.append((self._env.now, rates))
         if not rates.flows:
             self._timer = None
+            self._record(math.inf)
             return
         left = self._left
         delay = min([left[flow] / rate for flow, rate in zip(rates.flows, rates.rates, strict=True)])
@@ -163,6 +187,15 @@ class Fabric:
             delay = min(delay, alarm.left / rate)
         self._timer = timer = self._env.timeout(max(delay, 0.0))
         timer.callbacks.append(self._finish)
+        self._record(self._env.now + max(delay, 0.0))
+
+    def _record(self, until_s: float) -> None:
+        """Keep the present rates, which hold until `until_s` at most, if they are wanted, and the first ones after."""
+        first_s, last_s = self._recorded_s
+        if self.samples is not None and first_s <= until_s and first_s < math.inf:
+            self.samples.append((self._env.now, self._set))
+            if self._env.now > last_s:
+                self._recorded_s = (math.inf, math.inf)
 
     def _finish(self, timer: Event) -> None:
         """Complete every copy that is due now, let their engines go on, and solve again."""

@@ -13,6 +13,7 @@ from dwdp_sim.fabric.engine import Process
 from dwdp_sim.fabric.engine_choice import objection_to, takes_compiled
 from dwdp_sim.fabric.fabric_constants import FabricConstants
 from dwdp_sim.fabric.host_issue import issue_by_host
+from dwdp_sim.fabric.links import ALWAYS
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulation import Simulation, execution_order
 from dwdp_sim.fabric.timeline import LinkRates, SimulatedTimeline
@@ -53,7 +54,7 @@ def simulate(
 
         order = execution_order(program, constants, options, seed)
         return run_program(program, order, constants, options, record_links=record_links, progress=progress)
-    simulation = Simulation(program, constants, options, seed=seed, record_links=record_links)
+    simulation = Simulation(program, constants, options, seed=seed, recorded_s=ALWAYS if record_links else None)
     env = simulation.env
     streams = [Stream(free_s=start) for start in program.stream_start_s.tolist()]
     hosts = {gpu: simpy.Resource(env) for gpu in set(program.stream_gpu.tolist())}
@@ -78,7 +79,7 @@ def _later(timeline: SimulatedTimeline, program: Program, first_s: float) -> Sim
     """The timeline of `program`, from that of the same program starting `first_s` earlier."""
     links = timeline.links
     if links is not None:
-        links = replace(links, samples=[(time_s + first_s, rates) for time_s, rates in links.samples])
+        links = replace(links, time_s=links.time_s + first_s)
     return replace(
         timeline,
         program=program,
@@ -129,5 +130,5 @@ def _timeline(program: Program, simulation: Simulation, streams: list[Stream], c
         gap_s=parts[1],
         transfer_s=parts[2],
         contention_s=parts[3],
-        links=None if samples is None else LinkRates(samples, simulation.flows),
+        links=None if samples is None else LinkRates.of(samples, simulation.flows),
     )

@@ -9,6 +9,7 @@ import numpy as np
 import simpy
 
 from dwdp_sim.base.arrays import Ints
+from dwdp_sim.fabric.blame import Blame
 from dwdp_sim.fabric.calls import Call, CopyTable, Gate, Stream
 from dwdp_sim.fabric.engine import CopyEngine
 from dwdp_sim.fabric.fabric_constants import FabricConstants
@@ -35,7 +36,14 @@ class Simulation:
     """
 
     def __init__(
-        self, program: Program, constants: FabricConstants, options: FabricOptions, *, seed: int, record_links: bool
+        self,
+        program: Program,
+        constants: FabricConstants,
+        options: FabricOptions,
+        *,
+        seed: int,
+        recorded_s: tuple[float, float] | None = None,
+        blame: Blame | None = None,
     ) -> None:
         self.env = simpy.Environment()
         self.order = execution_order(program, constants, options, seed)
@@ -50,7 +58,9 @@ class Simulation:
         flow_of = _number_flows(program, self.order, model, numbers)
         self.flows = model.flows
         self.copies = CopyTable(program.copy_bytes[self.order].tolist(), flow_of, model.flows)
-        self.fabric = Fabric(self.env, model, len(numbers), fifo=options.sharing == "fifo", record=record_links)
+        self.fabric = Fabric(
+            self.env, model, len(numbers), fifo=options.sharing == "fifo", recorded_s=recorded_s, blame=blame
+        )
         self._engines = [
             CopyEngine(self.env, number, self.fabric, constants, self.copies) for number in numbers.values()
         ]

@@ -14,8 +14,9 @@ from dwdp_sim.results.step_summary import IterationResult, StepsSummary, Under, 
 from dwdp_sim.results.summary_head import layer_head, memory_bytes
 from dwdp_sim.steps.bubbles import worst_bubbles
 from dwdp_sim.steps.coarse_plan import coarse_constants
-from dwdp_sim.steps.contention import split_contention
+from dwdp_sim.steps.contention import split_contention, why_unsplit
 from dwdp_sim.steps.dep import DepTimes
+from dwdp_sim.steps.focus import around, most_telling
 from dwdp_sim.steps.replications import known_within, run_replications, workers
 from dwdp_sim.steps.scenario import Replication, Scenario, dep_baseline, draw, replicate
 from dwdp_sim.steps.window_hypotheses import dep_hypotheses, window_hypotheses, with_settings
@@ -34,7 +35,8 @@ def predict_iteration(
 ) -> IterationResult:
     """Run the job's forward steps for several seeds.
 
-    The first seed runs here, with its links recorded, so that its bubbles can be explained and drawn.
+    The first seed runs here and twice: once to see who loses what to whom, so that its bubbles can be explained, and
+    once to keep the rates around the longest of them, which are drawn.
 
     Args:
         job: What to run.
@@ -48,7 +50,12 @@ def predict_iteration(
     states, others = _under_hypotheses(job) if with_range else ([], [])
     seeds = range(job.seed, job.seed + replications)
     most = len(seeds) + len(others)
-    first = replicate(job.scenario, job.first, record_links=True)
+    among = 2 + len(seeds) + len(others)
+    unsplit = why_unsplit(job.scenario.program, job.first.windows, job.options)
+    first = replicate(job.scenario, job.first, blame=not unsplit, among=among)
+    span_s = around(first.timeline, most_telling(first.timeline))
+    shown = replicate(job.scenario, job.first, rates_between_s=span_s, among=among)
+    assert shown.timeline.links is not None
     progress(1, most)
     enough = partial(_enough, target, first)
     tasks = [
@@ -60,13 +67,14 @@ def predict_iteration(
         further = run_replications(rest, pool, lambda n: progress(1 + n, most), enough)
         unmeasured = run_replications(tasks, pool, lambda n: progress(len(seeds) + n, most))
     runs = [first, *further]
-    contention = split_contention(first.timeline, job.options.sharing)
+    contention = split_contention(first.timeline, unsplit)
     bubbles = worst_bubbles(first.timeline, contention, _WORST_BUBBLES, from_layer=1)
     dep = dep_baseline(job.scenario, [run.drawn for run in runs])
     under = [
         Under(state, run, _dep_of(other, run)) for state, other, run in zip(states, others, unmeasured, strict=True)
     ]
-    return IterationResult(runs, under or None, dep, contention, bubbles, time.perf_counter() - began)
+    links, wall_s = shown.timeline.links, time.perf_counter() - began
+    return IterationResult(runs, under or None, dep, contention, bubbles, links, wall_s)
 
 
 def predict_configured(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,13 @@ from matplotlib.patheffects import withStroke
 
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.base.units import format_seconds
+from dwdp_sim.fabric.timeline import LinkRates
 from dwdp_sim.plan.endpoints import HOST, endpoint_name
 from dwdp_sim.results.palette import BLUE, BROWN, GREEN, GREY, ORANGE, ORDERED_MAP, PURPLE, SKY, VERMILLION, YELLOW
 from dwdp_sim.results.rate_over_time import arrivals_over_time, most_alone
 from dwdp_sim.steps.bubbles import Bubble, explain
 from dwdp_sim.steps.contention import Contention
+from dwdp_sim.steps.focus import around, most_telling
 from dwdp_sim.steps.step_timeline import StepTimeline
 
 _MOST_RANKS = 8
@@ -47,16 +48,15 @@ _STYLES: dict[str, dict[str, Any]] = {
 _DENSE, _MOE, _BUBBLE, _LAUNCH, _TRANSFER, _CONTENTION, _IDLE = _STYLES
 
 
-def draw_steps(path: Path, timeline: StepTimeline, contention: Contention, title: str) -> None:
+def draw_steps(path: Path, timeline: StepTimeline, contention: Contention, links: LinkRates, title: str) -> None:
     """Write `steps_figure` as a PNG."""
-    steps_figure(timeline, contention, title).savefig(path, dpi=110, metadata={"Software": None})
+    steps_figure(timeline, contention, links, title).savefig(path, dpi=110, metadata={"Software": None})
 
 
-def steps_figure(timeline: StepTimeline, contention: Contention, title: str) -> Figure:
+def steps_figure(timeline: StepTimeline, contention: Contention, links: LinkRates, title: str) -> Figure:
     """Return a picture of one iteration of one rank, what the others did meanwhile, and its longest bubble.
 
-    It is the longest bubble of all but the first layers, if possible at a time at which every rank was in a counted
-    iteration; if only first layers waited, their longest, and if nothing waited, the slowest prefetch.
+    It is `focus.most_telling`.
 
     Above, each rank's compute lane and prefetch lane, all on one clock. A prefetch is a bar from its engine's first
     work on it to its last byte, filled up to the share of that time which its bytes need alone. Below, three layers
@@ -64,11 +64,12 @@ def steps_figure(timeline: StepTimeline, contention: Contention, title: str) -> 
     than eight ranks, those that wait longest in that iteration are shown.
 
     Args:
-        timeline: From `simulate_steps` with `record_links`.
-        contention: Its contention, split.
+        timeline: From `simulate_steps`.
+        contention: Its contention.
+        links: Rates during `focus.around`.
         title: What was run.
     """
-    focus = _focus(timeline, contention)
+    focus = explain(timeline, contention, *most_telling(timeline))
     ranks = _shown(timeline, focus)
     zoomed = _zoomed(timeline, focus)
     zero_s = float(timeline.step_begin_s[focus.rank, focus.step])
@@ -76,24 +77,12 @@ def steps_figure(timeline: StepTimeline, contention: Contention, title: str) -> 
     figure = Figure(figsize=(13, 1.5 + sum(heights)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
-    span_s = _span_s(timeline, focus)
+    span_s = around(timeline, (focus.rank, focus.step, focus.layer))
     _draw_head(axes[0], title)
     _draw_overview(axes[1], timeline, focus, ranks, zero_s, span_s)
-    sources = _draw_zoom(axes[2:], timeline, focus, zoomed, zero_s, span_s)
+    sources = _draw_zoom(axes[2:], timeline, links, focus, zoomed, zero_s, span_s)
     figure.legend(handles=sources, loc="outside lower left", ncols=len(sources), fontsize=8, frameon=False)
     return figure
-
-
-def _focus(timeline: StepTimeline, contention: Contention) -> Bubble:
-    """What to show, as `steps_figure` says."""
-    bubble_s = timeline.bubble_s
-    begun_s, over_s = timeline.step_begin_s[:, 0].max(), timeline.step_end_s[:, -1].min()
-    among_all_s = np.where((timeline.wait_begin_s >= begun_s) & (timeline.moe_begin_s <= over_s), bubble_s, 0.0)
-    for candidates in (among_all_s[:, :, 1:], bubble_s[:, :, 1:], bubble_s, np.nan_to_num(timeline.latency_s)):
-        if candidates.max(initial=0.0) > 0.0:
-            break
-    rank, step, layer = (int(i) for i in np.unravel_index(np.argmax(candidates), candidates.shape))
-    return explain(timeline, contention, rank, step, layer + bubble_s.shape[2] - candidates.shape[2])
 
 
 def _shown(timeline: StepTimeline, focus: Bubble) -> list[int]:
@@ -107,15 +96,6 @@ def _zoomed(timeline: StepTimeline, focus: Bubble) -> list[int]:
     ranks = range(len(timeline.bubble_s))
     wanted = [focus.rank, *(reader for reader in focus.readers if reader in ranks), *ranks]
     return list(dict.fromkeys(wanted))[:_MOST_ZOOMED]
-
-
-def _span_s(timeline: StepTimeline, focus: Bubble) -> tuple[float, float]:
-    """From the begin of the prefetch (two slots: as the second layer before ended) to the end of the next layer."""
-    rank, step, layer = focus.rank, focus.step, focus.layer
-    last = min(layer + 1, timeline.moe_end_s.shape[2] - 1)
-    first_s = np.nan_to_num(timeline.prefetch_begin_s[rank, step, layer], nan=timeline.step_begin_s[rank, step])
-    begin_s, end_s = float(first_s), float(timeline.moe_end_s[rank, step, last])
-    return begin_s - 0.02 * (end_s - begin_s), end_s + 0.02 * (end_s - begin_s)
 
 
 def _draw_head(axis: Axes, title: str) -> None:
@@ -151,12 +131,18 @@ def _draw_overview(
 
 
 def _draw_zoom(
-    axes: Any, timeline: StepTimeline, focus: Bubble, ranks: list[int], zero_s: float, span_s: tuple[float, float]
+    axes: Any,
+    timeline: StepTimeline,
+    links: LinkRates,
+    focus: Bubble,
+    ranks: list[int],
+    zero_s: float,
+    span_s: tuple[float, float],
 ) -> list[Artist]:
     """Lanes and arriving bytes of some ranks; what stands for which source."""
-    edges_s = np.linspace(*span_s, _bins(timeline, span_s) + 1)
-    rates = {pair: rate / 1e9 for pair, rate in arrivals_over_time(timeline, ranks, edges_s).items()}
-    full = (most_alone(timeline, ranks) or 1e9) / 1e9
+    edges_s = np.linspace(*span_s, _bins(links, len(timeline.bubble_s)) + 1)
+    rates = {pair: rate / 1e9 for pair, rate in arrivals_over_time(links, ranks, edges_s).items()}
+    full = (most_alone(links, ranks) or 1e9) / 1e9
     x = (edges_s - zero_s) * 1e3
     sources = sorted({source for _, source in rates})
     colours = _colours(sources)
@@ -183,9 +169,8 @@ def _draw_zoom(
     return [*(Patch(color=colours[source], label=f"from {endpoint_name(source)}") for source in shown), most]
 
 
-def _bins(timeline: StepTimeline, span_s: tuple[float, float]) -> int:
-    times = [time_s for time_s, _ in timeline.recorded_links.samples]
-    changes = (bisect(times, span_s[1]) - bisect(times, span_s[0])) / len(timeline.bubble_s)
+def _bins(links: LinkRates, ranks: int) -> int:
+    changes = len(links.time_s) / ranks
     return _MOST_BINS if changes < _MOST_BINS / 2 else int(np.clip(changes / _CHANGES_PER_BIN, 100, _MOST_BINS))
 
 

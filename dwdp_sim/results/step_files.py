@@ -54,7 +54,7 @@ def write_steps(
     writers: dict[str, Callable[[Path], object]] = {
         "config.yaml": lambda path: write_config(path, config),
         "steps.parquet": lambda path: pq.write_table(rows, path, compression="zstd"),
-        "steps.png": lambda path: draw_steps(path, first.timeline, result.contention, title),
+        "steps.png": lambda path: draw_steps(path, first.timeline, result.contention, result.links, title),
         "trace.json": lambda path: write_trace(path, trace),
         "summary.json": lambda path: write_summary(path, summary.to_dict()),
     }

@@ -12,6 +12,7 @@ import numpy as np
 from dwdp_sim.base.estimate import Estimate, paired_gain
 from dwdp_sim.fabric.hypotheses import Variant
 from dwdp_sim.fabric.lower_bound import lower_bound_s
+from dwdp_sim.fabric.timeline import LinkRates
 from dwdp_sim.results.summary import Span
 from dwdp_sim.results.summary_head import LayerHead, MemoryBytes
 from dwdp_sim.silicon.operation import Operation
@@ -46,8 +47,9 @@ class IterationResult:
         replications: One a seed.
         under: The first seed under each hypothesis, what is configured first; None if no range is wanted.
         dep: The same requests under DEP, one a seed; None without a roofline.
-        contention: Where the contention of the first seed was met, and to whom it was lost.
+        contention: Where the contention of the first seed was met, and to whom time was lost.
         bubbles: The longest waits of the first seed.
+        links: Rates of the first seed around its most telling moment (`focus`).
         wall_s: How long it took.
     """
 
@@ -56,6 +58,7 @@ class IterationResult:
     dep: list[DepTimes] | None
     contention: Contention
     bubbles: list[Bubble]
+    links: LinkRates
     wall_s: float
 
 

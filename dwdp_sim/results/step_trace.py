@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from dwdp_sim.fabric.blame import OWN_LINKS
 from dwdp_sim.plan.endpoints import endpoint_name
 from dwdp_sim.results.chrome_trace import Event, name_process, name_thread, span, trace_content
 from dwdp_sim.steps.bubbles import explain
-from dwdp_sim.steps.contention import OWN_LINKS, Contention
+from dwdp_sim.steps.contention import Contention
 from dwdp_sim.steps.step_timeline import StepTimeline
 
 _THREADS = ("compute", "prefetch", "waits")

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from dwdp_sim.base.units import format_seconds
+from dwdp_sim.fabric.blame import OWN_LINKS
 from dwdp_sim.plan.endpoints import HOST, endpoint_name
-from dwdp_sim.steps.contention import OWN_LINKS, Contention
+from dwdp_sim.steps.contention import Contention
 from dwdp_sim.steps.step_timeline import StepTimeline
 
 _PARTS = ("own_engine_s", "host_s", "gap_s", "contention_s")  # parts of a prefetch latency, besides the transfer
@@ -152,8 +153,8 @@ def _engine_busy(timeline: StepTimeline, contention: Contention, at: tuple[int, 
 
 def _contention(contention: Contention, at: tuple[int, int, int]) -> str:
     source, source_s, readers = _worst_source(contention, *at)
-    if not contention.is_split:
-        return f"{format_seconds(float(contention.rest_s[at]))} behind other ranks' copies in the sources' queues"
+    if contention.unsplit:
+        return f"{format_seconds(float(contention.rest_s[at]))} {contention.unsplit}"
     if source is None or source_s < contention.rest_s[at]:
         return f"{format_seconds(float(contention.rest_s[at]))} at the group's barriers or behind another stream"
     if source_s > 2 * sum(readers.values()):

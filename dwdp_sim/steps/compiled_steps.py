@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from dwdp_sim.base.arrays import Floats
+from dwdp_sim.fabric.blame import ends_of
 from dwdp_sim.fabric.compiled import columns as c
 from dwdp_sim.fabric.compiled.recorder import Recorder
 from dwdp_sim.fabric.compiled.run import run_to_the_end
@@ -30,8 +31,8 @@ def run_steps(
     start_s: Floats,
     seed: int,
     progress: Callable[[int], None],
-    *,
-    record_links: bool,
+    blame: bool,
+    rates_between_s: tuple[float, float] | None,
 ) -> StepTimeline | None:
     """Predict forward steps; arguments as of `simulate_steps`.
 
@@ -59,8 +60,8 @@ def run_steps(
         goes_on=pace.goes_on,
     )
     order = execution_order(program, constants, options, seed)
-    state = build_state(program, order, constants, options, steps, record=record_links)
-    recorder = Recorder(state, constants, options) if record_links else None
+    state = build_state(program, order, constants, options, steps, recorded_s=rates_between_s, blame=blame)
+    recorder = None if rates_between_s is None else Recorder(state)
     outcome = run_to_the_end(state, progress, recorder)
     if outcome == c.FAULTY:
         return None
@@ -84,4 +85,5 @@ def run_steps(
         transfer_s=layer_s[c.T_TRANSFER],
         contention_s=layer_s[c.T_CONTENTION],
         links=None if recorder is None else recorder.links,
+        lost_s=state.lost_s.reshape(len(start_s), -1, *[ends_of(program)] * 2) if blame else None,
     )

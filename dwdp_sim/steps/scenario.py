@@ -69,7 +69,7 @@ class Replication:
     Attributes:
         drawn: What the seed decided.
         figures: Means over ranks and counted steps; `FIGURES` says what each is.
-        timeline: What happened, all steps; without link rates.
+        timeline: What happened, all steps.
     """
 
     drawn: Draw
@@ -139,7 +139,8 @@ def replicate(
     scenario: Scenario,
     seed: int | Draw,
     *,
-    record_links: bool = False,
+    blame: bool = False,
+    rates_between_s: tuple[float, float] | None = None,
     among: int = 1,
     progress: Callable[[int], None] = lambda finished: None,
 ) -> Replication:
@@ -148,7 +149,7 @@ def replicate(
     Args:
         scenario: What runs.
         seed: Of everything random; or what it has drawn already.
-        record_links: Keep the rates between events in the timeline.
+        blame, rates_between_s: As of `simulate_steps`.
         among: How many such runs are made, about (`simulate_steps`).
         progress: Called now and then with the number of copies that have arrived.
     """
@@ -161,7 +162,8 @@ def replicate(
         scenario.workload.pace(),
         start_s=drawn.start_s,
         seed=drawn.seed,
-        record_links=record_links,
+        blame=blame,
+        rates_between_s=rates_between_s,
         engine=scenario.engine,
         among=among,
         progress=progress,

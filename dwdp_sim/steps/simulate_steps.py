@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from simpy.events import Event
 
 from dwdp_sim.base.arrays import Floats
+from dwdp_sim.fabric.blame import Blame, ends_of
 from dwdp_sim.fabric.calls import Call, Gate, Stream
 from dwdp_sim.fabric.engine import Process
 from dwdp_sim.fabric.engine_choice import objection_to, takes_compiled
@@ -35,7 +37,8 @@ def simulate_steps(
     *,
     start_s: Floats | None = None,
     seed: int = 0,
-    record_links: bool = False,
+    blame: bool = False,
+    rates_between_s: tuple[float, float] | None = None,
     engine: str = "auto",
     among: int = 1,
     progress: Callable[[int], None] = lambda finished: None,
@@ -56,7 +59,8 @@ def simulate_steps(
         pace: Slots, host and interference.
         start_s: When each rank's first step begins, shape (ranks,); all zero when unset.
         seed: Only used by `batch_order` swapped and random.
-        record_links: Keep the rates between events.
+        blame: Add up what prefetches lose, by source and reader.
+        rates_between_s: From when to when rates are kept; None for never.
         engine: As in `engine_choice.takes_compiled`; the answer is the same.
         among: How many such simulations the process makes, about; `auto` shares the load of the compiled engine among
             them.
@@ -68,20 +72,24 @@ def simulate_steps(
     if takes_compiled(engine, among * len(program.copy_bytes) * windows.moe_s[0].size, objection):
         from dwdp_sim.steps.compiled_steps import run_steps  # noqa: PLC0415 - imports numba
 
-        timeline = run_steps(
-            program, windows, constants, options, pace, starts, seed, progress, record_links=record_links
-        )
+        timeline = run_steps(program, windows, constants, options, pace, starts, seed, progress, blame, rates_between_s)
         if timeline is not None:
             return timeline
         if engine == "compiled":
             raise RuntimeError("ranks drift further apart than the compiled engine's tables reach: use engine=simpy")
-    simulation = Simulation(program, constants, options, seed=seed, record_links=record_links)
-    shared = _Shared(simulation, program, constants, pace, windows, _empty(windows.moe_s.shape, simulation))
+    blamed = Blame(windows.ranks, windows.moe_s[0].size, ends_of(program)) if blame else None
+    simulation = Simulation(program, constants, options, seed=seed, recorded_s=rates_between_s, blame=blamed)
+    shared = _Shared(simulation, program, constants, pace, windows, blamed, _empty(windows.moe_s.shape))
     ranks = [_Rank(shared, rank, float(starts[rank])) for rank in range(windows.ranks)]
     simulation.run(lambda: all(rank.finished for rank in ranks), progress)
     if not all(rank.finished for rank in ranks):
         raise RuntimeError("the steps came to a stop: a barrier or a slot never opens")
-    return shared.timeline
+    samples = simulation.fabric.samples
+    return replace(
+        shared.timeline,
+        links=None if samples is None else LinkRates.of(samples, simulation.flows),
+        lost_s=None if blamed is None else blamed.lost_s,
+    )
 
 
 def _objection_to_outgoing(program: Program, ranks: int) -> str:
@@ -100,6 +108,7 @@ class _Shared:
     constants: FabricConstants
     pace: Pace
     windows: StepWindows
+    blame: Blame | None
     timeline: StepTimeline
 
     def __post_init__(self) -> None:
@@ -180,6 +189,8 @@ class _Rank:
     def _arrived(self, step: int, layer: int, first: Call, gate: Gate, call_begin_s: float) -> None:
         """A layer's last byte is here: account for its latency, and let its compute go on."""
         self._prefetched[step, layer].succeed()
+        if self._shared.blame is not None:
+            self._shared.blame.arrived(self._rank)
         spent = {name: getattr(self._stream, name) - self._spent[name] for name in self._counted}
         self._spent = {name: getattr(self._stream, name) for name in self._counted}
         before_s, self._previous_end_s = self._previous_end_s, self._env.now
@@ -260,9 +271,10 @@ class _Rank:
             seconds = lost_share * fabric.stop(meter)
 
 
-def _empty(shape: tuple[int, ...], simulation: Simulation) -> StepTimeline:
+def _empty(shape: tuple[int, ...]) -> StepTimeline:
     """Return a timeline full of NaN, to be filled in."""
-    names = {field.name for field in fields(StepTimeline)} - {"links"}
-    columns = {name: np.full(shape[:2] if name.startswith("step_") else shape, np.nan) for name in names}
-    samples = simulation.fabric.samples
-    return StepTimeline(**columns, links=None if samples is None else LinkRates(samples, simulation.flows))
+    names = {field.name for field in fields(StepTimeline)} - {"links", "lost_s"}
+    columns: dict[str, Any] = {
+        name: np.full(shape[:2] if name.startswith("step_") else shape, np.nan) for name in names
+    }
+    return StepTimeline(**columns)

@@ -30,7 +30,9 @@ class StepTimeline:
         prefetch_end_s: Arrival of its last byte.
         own_engine_s: Seconds in which the rank's engine was still busy with an earlier layer.
         host_s, gap_s, transfer_s, contention_s: As in `SimulatedTimeline`.
-        links: Rates over time; None if they were not asked for.
+        links: Rates in the time for which they were asked; None if they were not.
+        lost_s: What prefetches lost to whom, as `fabric.blame.Blame` has it, each rank's prefetches one after another;
+            None if it was not asked for.
     """
 
     step_begin_s: Floats
@@ -47,18 +49,8 @@ class StepTimeline:
     gap_s: Floats
     transfer_s: Floats
     contention_s: Floats
-    links: LinkRates | None
-
-    @property
-    def recorded_links(self) -> LinkRates:
-        """Rates over time.
-
-        Raises:
-            ValueError: They were not asked for.
-        """
-        if self.links is None:
-            raise ValueError("without link rates nobody knows who read what: simulate with record_links=True")
-        return self.links
+    links: LinkRates | None = None
+    lost_s: Floats | None = None
 
     @property
     def bubble_s(self) -> Floats:

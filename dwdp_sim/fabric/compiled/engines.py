@@ -28,6 +28,7 @@ from dwdp_sim.fabric.compiled.views import (
     floats,
     ints,
     rank_f,
+    rank_i,
     ring_f,
     run_floats,
     run_i,
@@ -189,6 +190,7 @@ def _fetched(s: Ints, rank: int, layer: int) -> None:
     """A layer's last byte is here: account for its latency, and let its compute go on."""
     total, ranks, times = run_ints(s), rank_f(s), stream_f(s)
     push(s, 0.0, c.ON_FETCHED, rank, layer)
+    rank_i(s)[rank, c.K_FETCHED] = layer + 1
     host = times[rank, c.S_HOST_S] - ranks[rank, c.K_SPENT_HOST]
     gap = times[rank, c.S_GAP_S] - ranks[rank, c.K_SPENT_GAP]
     transfer = times[rank, c.S_TRANSFER_S] - ranks[rank, c.K_SPENT_TRANSFER]

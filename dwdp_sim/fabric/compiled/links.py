@@ -20,15 +20,15 @@ from dwdp_sim.fabric.compiled.views import (
     rank_i,
     run_floats,
     run_ints,
-    use_f,
     use_i,
 )
+from dwdp_sim.fabric.compiled.watching import alone_rate, blame
 
 _active, _users, _own_flows, _dirty = ints("active"), ints("users"), ints("own_flows"), ints("dirty")
 _left, _rate, _whole, _tie_s, _due_s = (floats(name) for name in ("left", "rate", "whole", "tie_s", "due_s"))
-_counted, _alone, _partners = floats("counted"), floats("alone"), ints("partners")
+_counted, _partners = floats("counted"), ints("partners")
 _copy_flow, _copy_size, _queued = ints("copy_flow"), ints("copy_size"), ints("queued")
-_copy_start_s, _log, _log_s = floats("copy_start_s"), ints("log"), floats("log_s")
+_copy_start_s = floats("copy_start_s")
 
 
 @compiled
@@ -46,16 +46,6 @@ def clock_step(now_s: float) -> float:
     return math.ldexp(1.0, math.frexp(now_s)[1] - 53)
 
 
-@inlined
-def record(s: Ints, what: int) -> None:
-    """Log what has happened to the set of flows that move, if rates are to be recorded."""
-    total = run_ints(s)
-    if total[c.RECORDS]:
-        _log(s)[total[c.LOG_N]] = what
-        _log_s(s)[total[c.LOG_N]] = run_floats(s)[c.NOW]
-        total[c.LOG_N] += 1
-
-
 @compiled
 def advance(s: Ints) -> None:
     """Move bytes, and count seconds, up to the present instant."""
@@ -65,6 +55,8 @@ def advance(s: Ints) -> None:
         return
     clock[c.LAST_S] = clock[c.NOW]
     total[c.FRESH] = 0
+    if total[c.BLAMES]:
+        blame(s, elapsed)
     move_bytes(_left(s), _rate(s), elapsed, total[c.N_ACTIVE])
     if total[c.N_ALARMS]:
         engines, state = engine_i(s), engine_f(s)
@@ -119,11 +111,7 @@ def account(s: Ints, e: int) -> None:
         k = flows[own[place], c.F_POS]
         moved += counted[k] - left[k]
         counted[k] = left[k]
-    flow = own[first]
-    alone = use_f(s)[flows[flow, c.F_RES], c.R_RATE]
-    if flows[flow, c.F_PEER]:
-        alone = _alone(s)[flows[flow, c.F_PUSH] * (len(_alone(s)) >> 1) + count]
-    state[e, c.E_SHARE_S] += min(moved / alone, elapsed)
+    state[e, c.E_SHARE_S] += min(moved / alone_rate(s, e), elapsed)
     state[e, c.E_MOVING_S] += elapsed
 
 
@@ -184,7 +172,6 @@ def move(s: Ints, flow: int, copy: int) -> None:
         flows[flow, c.F_PLACE + j] = place
         res[resource, c.R_N] = place + 1
     note_ends(s, flow, c.BEGINS)
-    record(s, flow + 1)
     e = flows[flow, c.F_ENGINE]
     own, first = _own_flows(s), engines[e, c.E_FIRST_FLOW]
     place = engines[e, c.E_MOVING]
@@ -223,7 +210,6 @@ def remove(s: Ints, flow: int) -> None:
                 if flows[moved, c.F_RES + i] == resource:
                     flows[moved, c.F_PLACE + i] = place
     note_ends(s, flow, c.ENDS)
-    record(s, -flow - 1)
     e = flows[flow, c.F_ENGINE]
     own, place = _own_flows(s), engines[e, c.E_FIRST_FLOW]
     engines[e, c.E_MOVING] -= 1

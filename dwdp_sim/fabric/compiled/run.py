@@ -21,6 +21,7 @@ from dwdp_sim.fabric.compiled.state import State
 from dwdp_sim.fabric.compiled.tables import build_state
 from dwdp_sim.fabric.compiled.views import addresses
 from dwdp_sim.fabric.fabric_constants import FabricConstants
+from dwdp_sim.fabric.links import ALWAYS
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.timeline import SimulatedTimeline
 from dwdp_sim.plan.program import Program
@@ -83,8 +84,8 @@ def run_program(
         record_links: Keep the rates between events.
         progress: Called now and then with the number of copies that have arrived.
     """
-    state = build_state(program, order, constants, options, record=record_links)
-    recorder = Recorder(state, constants, options) if record_links else None
+    state = build_state(program, order, constants, options, recorded_s=ALWAYS if record_links else None)
+    recorder = Recorder(state) if record_links else None
     if run_to_the_end(state, progress, recorder) == c.FAULTY:
         raise RuntimeError("the compiled engine's tables are too small for this program: engine=simpy has none")
     finished = int(state.ints[c.FINISHED])

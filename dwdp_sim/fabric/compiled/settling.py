@@ -9,7 +9,7 @@ from dwdp_sim.fabric.compiled import columns as c
 from dwdp_sim.fabric.compiled.capacities import solve
 from dwdp_sim.fabric.compiled.jit import compiled, inlined, without_nan
 from dwdp_sim.fabric.compiled.known import recall, remember
-from dwdp_sim.fabric.compiled.links import mark, record
+from dwdp_sim.fabric.compiled.links import mark
 from dwdp_sim.fabric.compiled.ripple import rebuild, ripple
 from dwdp_sim.fabric.compiled.views import (
     engine_f,
@@ -22,6 +22,7 @@ from dwdp_sim.fabric.compiled.views import (
     run_ints,
     use_i,
 )
+from dwdp_sim.fabric.compiled.watching import log_rates
 
 _SAME_TIME = 1e-12  # as in `fabric.links`
 _active, _users, _own_flows, _dirty = ints("active"), ints("users"), ints("own_flows"), ints("dirty")
@@ -52,10 +53,16 @@ def least_of(values: Floats, count: int) -> float:
 
 @compiled
 def settle(s: Ints) -> None:
-    """Solve for the flows that move now, and set the timer for the first completion."""
+    """Solve for the flows that move now, set the timer for the first completion, and write the rates down."""
+    _solve_and_set_timer(s)
+    if run_ints(s)[c.RECORDS]:
+        log_rates(s)
+
+
+@inlined
+def _solve_and_set_timer(s: Ints) -> None:
     total, clock = run_ints(s), run_floats(s)
     total[c.SETTLING] = 0
-    record(s, c.NONE)
     count = total[c.N_ACTIVE]
     if count:
         if total[c.RIPPLES]:

@@ -43,8 +43,9 @@ class State(NamedTuple):
         todo, changed, bounds: Resources to look at; resources whose level has changed; scratch.
         shares, share_n, share_near, share_used: Distinct levels at which resources are full, a hash table: how many
             resources have each, which other level is close; the places in use.
-        log, log_s: What `recorder` reads: flows that began (number + 1) or ceased (negative) to move, and when rates
-            were settled (0, and the time).
+        log, log_value, log_alone: What `recorder` reads: `SETTLED` and when rates were settled, then each flow that
+            moves, its rate and what it would be alone.
+        lost_s: As in `blame.Blame`.
     """
 
     ints: Ints
@@ -124,4 +125,6 @@ class State(NamedTuple):
     share_near: Ints
     share_used: Ints
     log: Ints
-    log_s: Floats
+    log_value: Floats
+    log_alone: Floats
+    lost_s: Floats

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dwdp_sim.base.arrays import Floats, Ints
+from dwdp_sim.fabric.blame import ends_of
 from dwdp_sim.fabric.compiled import columns as c
 from dwdp_sim.fabric.compiled.plan_tables import PlanTables, plan_tables
 from dwdp_sim.fabric.compiled.state import State
@@ -32,7 +33,8 @@ def build_state(
     options: FabricOptions,
     steps: StepInput | None = None,
     *,
-    record: bool = False,
+    recorded_s: tuple[float, float] | None = None,
+    blame: bool = False,
 ) -> State:
     """Return the state before anything has happened.
 
@@ -42,7 +44,8 @@ def build_state(
         constants: From `constants_for`.
         options: Alternatives of the model.
         steps: Forward steps around the program.
-        record: Whether the log for `recorder` is wanted.
+        recorded_s: From when to when the log for `recorder` is wanted; None for never.
+        blame: Whether what prefetches lose is added up.
     """
     plan = plan_tables(program, order, constants)
     tables: dict[str, Any] = {
@@ -68,9 +71,7 @@ def build_state(
     tables |= _run(program, plan, constants, options, steps, ring)
     idle = tables.pop("pairs_idle")
     tables["ints"][c.PAIRS_IDLE] = idle
-    tables["ints"][c.RECORDS] = record
-    log = _LOG + 8 * len(plan.flow_src) if record else 0
-    tables |= {"log": _zeros(log), "log_s": np.zeros(log)}
+    tables |= _watching(program, plan, tables, recorded_s, steps if blame else None)
     tables["ints"][c.PAIRS_COUNT] = not idle or bool((tables["flow_i"][:, c.F_USES] == 4).any())
     ranks, streams = len(tables["rank_i"]), len(program.stream_gpu)
     events = 64 + 4 * (len(plan.engine_gpu) + streams + program.num_gpus) + ranks * (16 + 2 * ring)
@@ -245,6 +246,22 @@ def _steps(steps: StepInput | None, ring: int) -> dict[str, Any]:
     return tables | windows | {
         "step_s": np.full(3 * steps.lead_s.size, np.nan), "layer_s": np.full(11 * steps.moe_s.size, np.nan)
     }  # fmt: skip
+
+
+def _watching(
+    program: Program,
+    plan: PlanTables,
+    tables: dict[str, Any],
+    recorded_s: tuple[float, float] | None,
+    blamed: StepInput | None,
+) -> dict[str, Any]:
+    """The log of rates, and what prefetches lose."""
+    ints, width = tables["ints"], ends_of(program)
+    ints[c.RECORDS], ints[c.BLAMES], ints[c.WIDTH] = recorded_s is not None, blamed is not None, width
+    tables["floats"][[c.RECORD_FROM_S, c.RECORD_UNTIL_S]] = recorded_s or (0.0, 0.0)
+    log = 0 if recorded_s is None else _LOG + 8 * len(plan.flow_src)
+    lost = 0 if blamed is None else blamed.moe_s.size * width * width
+    return {"log": _zeros(log), "log_value": np.zeros(log), "log_alone": np.zeros(log), "lost_s": np.zeros(lost)}
 
 
 def _run(

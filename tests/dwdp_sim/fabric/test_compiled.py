@@ -121,8 +121,9 @@ def test_progress_is_told_as_copies_arrive() -> None:
 @given(EVERY_PROGRAM, EVERYTHING, random_programs.OPTIONS)
 def test_rates_between_events_are_recorded_alike(of: Program, values: dict[str, Any], options: FabricOptions) -> None:
     found, expected = (run(of, options, engine=e, record_links=True, **values).links for e in ("compiled", "simpy"))
-    assert found == expected
     assert found is not None
+    assert found.samples == expected.samples
+    assert found.flows == expected.flows
 
 
 def test_an_unknown_engine_is_refused_in_one_line() -> None:

@@ -177,7 +177,7 @@ def test_the_fabric_alone_calls_back_with_the_token() -> None:
     of = program(queue(0, single(1, 0, 100)))
     model = RateModel(constants(of), FabricOptions())
     flow = model.number(Flow(0, 0, 1, 0))
-    fabric = Fabric(env, model, 1, fifo=False, record=False)
+    fabric = Fabric(env, model, 1, fifo=False)
     arrived: list[tuple[int, float]] = []
     fabric.start(flow, 100, lambda token: arrived.append((token, env.now)), 42)
     env.run()

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgba
 
+from dwdp_sim.fabric.links import ALWAYS
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.plan.endpoints import HOST
 from dwdp_sim.plan.program import Program
@@ -31,12 +32,12 @@ def timeline_of(of: Program, windows: StepWindows, pace: Pace | None = None, sha
     """A byte takes 1 ms, a call 2 ms."""
     options = FabricOptions(sharing=sharing)
     used = constants(of, options, issue_async_s=0.002, **links(1000.0))
-    return simulate_steps(of, windows, used, options, pace, record_links=True)
+    return simulate_steps(of, windows, used, options, pace, blame=True, rates_between_s=ALWAYS)
 
 
-def axes_of(timeline: StepTimeline, sharing: str = "fair") -> list[Axes]:
+def axes_of(timeline: StepTimeline) -> list[Axes]:
     """Head, overview, and one for each zoomed rank."""
-    return steps_figure(timeline, split_contention(timeline, sharing), "what was run").axes
+    return steps_figure(timeline, split_contention(timeline), timeline.links, "what was run").axes
 
 
 def titles(axes: list[Axes]) -> list[str]:
@@ -124,21 +125,22 @@ def test_a_bubble_among_all_ranks_is_preferred_to_a_longer_one_after_some_have_e
 )
 def test_whatever_was_run_is_drawn(of: Program, sharing: str, tmp_path: Path) -> None:
     timeline = timeline_of(of, windows(0.001, 1, ranks=len(of.stream_gpu)), sharing=sharing)
-    draw_steps(tmp_path / "steps.png", timeline, split_contention(timeline, sharing), "what was run")
+    contention = split_contention(timeline, "in queues" if sharing == "fifo" else "")
+    draw_steps(tmp_path / "steps.png", timeline, contention, timeline.links, "what was run")
     assert (tmp_path / "steps.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_arrivals_integrate_to_the_bytes_fetched() -> None:
     timeline = timeline_of(THREE, windows(0.006, 3, ranks=3))
     edges_s = np.linspace(0.0, float(timeline.prefetch_end_s[0].max()), 38)
-    rates = arrivals_over_time(timeline, (0, 2), edges_s)
+    rates = arrivals_over_time(timeline.links, (0, 2), edges_s)
     assert set(rates) == {(0, 2), (2, 0)}
     assert (rates[0, 2] * np.diff(edges_s)).sum() == pytest.approx(3 * 5)
     part = np.linspace(0.0, float(timeline.prefetch_end_s[0, 0, 0]), 11)
-    assert (arrivals_over_time(timeline, (0,), part)[0, 2] * np.diff(part)).sum() == pytest.approx(5)
+    assert (arrivals_over_time(timeline.links, (0,), part)[0, 2] * np.diff(part)).sum() == pytest.approx(5)
 
 
 def test_the_most_that_an_engine_moves_alone_is_not_lowered_by_those_it_shares_with() -> None:
     timeline = timeline_of(THREE, windows(0.006, 1, ranks=3))
-    assert most_alone(timeline, (0,)) == pytest.approx(1000.0)
-    assert most_alone(timeline, (3,)) == 0.0
+    assert most_alone(timeline.links, (0,)) == pytest.approx(1000.0)
+    assert most_alone(timeline.links, (3,)) == 0.0

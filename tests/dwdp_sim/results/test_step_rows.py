@@ -29,7 +29,7 @@ def printed(table: Table) -> list[list[str]]:
 def steps(of: Program, layers: int, pace: Pace | None = None, ranks: int = 1) -> StepTimeline:
     """Two steps with windows of 4 ms; a byte takes 5 ms, a call 1 ms."""
     windows = constant_windows(0.004, 0.0, (ranks, 2, layers))
-    return simulate_steps(of, windows, constants(of, issue_async_s=0.001, **links(200.0)), pace=pace, record_links=True)
+    return simulate_steps(of, windows, constants(of, issue_async_s=0.001, **links(200.0)), pace=pace, blame=True)
 
 
 def test_a_rank_s_iteration_is_its_compute_and_its_bubbles() -> None:

@@ -22,7 +22,7 @@ from tests.dwdp_sim.programs import constants, program, queue, single
 def traced(
     of: Program, windows: StepWindows, pace: Pace | None = None, **values: Any
 ) -> tuple[StepTimeline, list[dict[str, Any]]]:
-    timeline = simulate_steps(of, windows, constants(of, **values), pace=pace, record_links=True)
+    timeline = simulate_steps(of, windows, constants(of, **values), pace=pace, blame=True)
     trace = json.loads(json.dumps(chrome_steps_trace(timeline, split_contention(timeline), {"cluster": "test"})))
     assert trace["otherData"] == {"cluster": "test"}
     return timeline, trace["traceEvents"]

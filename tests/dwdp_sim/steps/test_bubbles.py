@@ -10,7 +10,7 @@ import pytest
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.plan.program import Program
 from dwdp_sim.steps.bubbles import Bubble, explain, worst_bubbles
-from dwdp_sim.steps.contention import split_contention
+from dwdp_sim.steps.contention import split_contention, why_unsplit
 from dwdp_sim.steps.pace import Pace
 from dwdp_sim.steps.simulate_steps import simulate_steps
 from dwdp_sim.steps.windows import StepWindows, constant_windows
@@ -25,8 +25,8 @@ def bubbles(of: Program, windows: StepWindows, pace: Pace | None = None, **value
     options = FabricOptions(sharing=values.pop("sharing", "fair"))
     start_s = np.array(values.pop("start_s", [0.0] * windows.ranks))
     used = constants(of, options, **values)
-    timeline = simulate_steps(of, windows, used, options, pace, start_s=start_s, record_links=True)
-    return worst_bubbles(timeline, split_contention(timeline, options.sharing), 100)
+    timeline = simulate_steps(of, windows, used, options, pace, start_s=start_s, blame=True)
+    return worst_bubbles(timeline, split_contention(timeline, why_unsplit(of, windows, options)), 100)
 
 
 def reasons(found: list[Bubble]) -> dict[tuple[int, int, int], str]:
@@ -133,7 +133,7 @@ def test_of_many_readers_four_are_named() -> None:
 
 def test_the_worst_come_first_only_as_many_as_asked_for_and_only_from_the_layer_asked_for() -> None:
     of = program(queue(0, single(1, 0, 500)), queue(1, single(0, 1, 300)))
-    timeline = simulate_steps(of, windows(2.0, layers=3, ranks=2, iterations=2), constants(of), record_links=True)
+    timeline = simulate_steps(of, windows(2.0, layers=3, ranks=2, iterations=2), constants(of), blame=True)
     contention = split_contention(timeline)
     every = worst_bubbles(timeline, contention, 100)
     assert [b.bubble_s for b in every] == sorted(timeline.bubble_s[timeline.bubble_s > 0].tolist(), reverse=True)
@@ -143,5 +143,5 @@ def test_the_worst_come_first_only_as_many_as_asked_for_and_only_from_the_layer_
 
 
 def test_a_layer_that_did_not_wait_has_no_cause() -> None:
-    timeline = simulate_steps(PULL_OF_5S, windows(7.0, layers=2), constants(PULL_OF_5S), record_links=True)
+    timeline = simulate_steps(PULL_OF_5S, windows(7.0, layers=2), constants(PULL_OF_5S), blame=True)
     assert explain(timeline, split_contention(timeline), 0, 0, 1).cause == ""

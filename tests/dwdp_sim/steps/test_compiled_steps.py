@@ -15,7 +15,9 @@ from dwdp_sim.base.arrays import Floats
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.compiled import tables
 from dwdp_sim.fabric.fabric_constants import constants_for
+from dwdp_sim.fabric.links import ALWAYS
 from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.fabric.timeline import Moving
 from dwdp_sim.plan.endpoints import HOST
 from dwdp_sim.plan.program import Program
 from dwdp_sim.steps.pace import Pace
@@ -97,7 +99,9 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(program(*queues), windows, pace, np.array(starts))
 
 
-def steps(case: Case, engine: str, options: FabricOptions, **values: Any) -> StepTimeline:
+def steps(
+    case: Case, engine: str, options: FabricOptions, between_s: tuple[float, float] = ALWAYS, **values: Any
+) -> StepTimeline:
     used = constants_for(cluster(**values), case.program, options, in_steps=True)
     return simulate_steps(
         case.program,
@@ -107,9 +111,15 @@ def steps(case: Case, engine: str, options: FabricOptions, **values: Any) -> Ste
         case.pace,
         start_s=case.start_s,
         seed=1,
-        record_links=True,
+        blame=options.sharing != "fifo",
+        rates_between_s=between_s,
         engine=engine,
     )
+
+
+def samples(timeline: StepTimeline) -> list[tuple[float, Moving]]:
+    assert timeline.links is not None
+    return timeline.links.samples
 
 
 def assert_equal(case: Case, options: FabricOptions, **values: Any) -> None:
@@ -121,10 +131,12 @@ def assert_equal(case: Case, options: FabricOptions, **values: Any) -> None:
         return
     found = steps(case, "compiled", options, **values)
     whole_s = float(expected.step_end_s.max())
-    recorded = found.recorded_links.samples
-    assert recorded == expected.recorded_links.samples[: len(recorded)]  # SimPy runs on for a while
+    recorded = samples(found)
+    assert recorded == samples(expected)[: len(recorded)]  # SimPy runs on for a while
     assert recorded[-1][0] <= whole_s
-    for name in [field.name for field in fields(StepTimeline) if field.name != "links"]:
+    if expected.lost_s is not None:
+        np.testing.assert_allclose(found.lost_s, expected.lost_s, rtol=1e-9, atol=1e-12 * whole_s)
+    for name in [field.name for field in fields(StepTimeline) if field.name not in ("links", "lost_s")]:
         one, other = getattr(found, name), getattr(expected, name)
         if name in PARTS:  # added up in another order
             np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12 * whole_s, err_msg=name)
@@ -152,6 +164,21 @@ def test_many_layers_that_drift_are_equal_to_the_last_one(ranks: int) -> None:
     case = Case(program(*pulls), windows, Pace(interference=1.07), np.linspace(0.0, 17.3, ranks))
     losses: dict[str, Any] = {"incast_factor_2": 0.929, "incast_factor_3": 0.858, "incast_factor_4_up": 0.858}
     assert_equal(case, FabricOptions(), event_s=0.01, peer_fixed_s=0.1, peer_gap_s=[[1, 0.05]], **losses)
+
+
+@pytest.mark.parametrize("engine", ["simpy", "compiled"])
+def test_rates_of_a_part_of_the_time_are_those_of_the_whole_from_before_it_begins_until_after_it_ends(
+    engine: str,
+) -> None:
+    pulls = [queue(r, batch(*(((r + 1 + i % 2) % 3, r, 50) for i in range(4)))) for r in range(3)]
+    case = Case(program(*pulls), constant_windows(9.3, 0.4, (3, 2, 5)), Pace(), np.linspace(0.0, 7.3, 3))
+    whole = samples(steps(case, engine, FabricOptions()))
+    begin_s, end_s = 31.0, 47.0
+    part = samples(steps(case, engine, FabricOptions(), (begin_s, end_s)))
+    within = [number for number, (time_s, _) in enumerate(whole) if begin_s <= time_s <= end_s]
+    assert part[0][0] <= begin_s
+    assert part == whole[within[0] - len(part) + len(within) + 1 : within[-1] + 2]
+    assert len(within) + 1 < len(part) < len(whole)
 
 
 def test_a_barrier_before_what_a_step_leaves_behind_is_left_to_simpy() -> None:

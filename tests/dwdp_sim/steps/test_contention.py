@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dwdp_sim.fabric.blame import OWN_LINKS
+from dwdp_sim.fabric.links import ALWAYS
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.plan.endpoints import HOST
 from dwdp_sim.plan.program import Program
-from dwdp_sim.steps.contention import OWN_LINKS, Contention, split_contention
+from dwdp_sim.steps.contention import Contention, split_contention, why_unsplit
 from dwdp_sim.steps.simulate_steps import simulate_steps
 from dwdp_sim.steps.step_timeline import StepTimeline
 from dwdp_sim.steps.windows import StepWindows, constant_windows
@@ -26,7 +28,7 @@ Who = dict[tuple[int, int], float]  # seconds lost, by source and reader
 
 
 def split(of: Program, windows: StepWindows, **values: Any) -> tuple[StepTimeline, Contention]:
-    timeline = simulate_steps(of, windows, constants(of, **values), record_links=True)
+    timeline = simulate_steps(of, windows, constants(of, **values), blame=True)
     return timeline, split_contention(timeline)
 
 
@@ -89,7 +91,7 @@ def test_each_layer_of_each_step_has_its_own_readers() -> None:
 def test_the_wait_for_a_group_barrier_is_nobody_s() -> None:
     # Rank 1 begins at 4; rank 0's second wave waits until 5 for its first one.
     of = program(*(queue(r, batch((1 - r, r, 100), barrier=0), batch((1 - r, r, 100), barrier=1)) for r in (0, 1)))
-    timeline = simulate_steps(of, once(2), constants(of), start_s=np.array([0.0, 4.0]), record_links=True)
+    timeline = simulate_steps(of, once(2), constants(of), start_s=np.array([0.0, 4.0]), blame=True)
     contention = split_contention(timeline)
     assert len(contention.lost_s) == 0
     assert contention.rest_s.ravel().tolist() == [4.0, 0.0]
@@ -127,16 +129,24 @@ def test_experts_in_host_memory_wait_for_nobody() -> None:
 def test_first_in_first_out_is_not_split() -> None:
     of = program(queue(0, single(2, 0, 100)), queue(1, single(2, 1, 100)))
     options = FabricOptions(sharing="fifo")
-    timeline = simulate_steps(of, once(2), constants(of, options), options, record_links=True)
-    contention = split_contention(timeline, "fifo")
-    assert not contention.is_split
+    timeline = simulate_steps(of, once(2), constants(of, options), options, blame=True)
+    why = why_unsplit(of, once(2), options)
+    assert "queues" in why
+    contention = split_contention(timeline, why)
+    assert contention.unsplit == why
     assert len(contention.lost_s) == 0
     assert contention.rest_s.ravel().tolist() == timeline.contention_s.ravel().tolist() == [0.0, 1.0]
 
 
-def test_without_link_rates_nothing_is_made_up() -> None:
+def test_a_group_with_too_many_pairs_of_readers_is_not_split() -> None:
+    of = program(*(queue(rank, single((rank + 1) % 72, rank, 100)) for rank in range(72)))
+    assert why_unsplit(of, constant_windows(1.0, 0.5, (72, 3, 58)), FabricOptions())
+    assert not why_unsplit(of, constant_windows(1.0, 0.5, (72, 1, 10)), FabricOptions())
+
+
+def test_without_what_was_lost_nothing_is_made_up() -> None:
     of = program(queue(0, single(1, 0, 100)))
-    with pytest.raises(ValueError, match="record_links"):
+    with pytest.raises(ValueError, match="blame=True"):
         split_contention(simulate_steps(of, once(1), constants(of)))
 
 
@@ -151,9 +161,8 @@ class Case:
 
     def split(self) -> tuple[StepTimeline, Contention]:
         of = program(*self.queues)
-        timeline = simulate_steps(
-            of, self.windows, constants(of, **self.values), start_s=self.start_s, record_links=True
-        )
+        used, kept = constants(of, **self.values), {"blame": True, "rates_between_s": ALWAYS}
+        timeline = simulate_steps(of, self.windows, used, start_s=self.start_s, **kept)
         return timeline, split_contention(timeline)
 
 
@@ -252,17 +261,3 @@ def test_calling_the_ranks_by_other_names_renames_the_blame(case: Case, random: 
         found = who(after, new[rank], step, layer)
         for key in expected.keys() | found.keys():
             assert found.get(key, 0.0) == pytest.approx(expected.get(key, 0.0), abs=1e-6)
-
-
-def test_the_split_does_not_depend_on_where_rates_lie_in_memory() -> None:
-    of = program(*(queue(rank, *(single(peer, rank, 100 + 7 * rank + peer) for peer in range(4) if peer != rank))
-                   for rank in range(4)))  # fmt: skip
-    timeline, found = split(of, once(4), incast_factor_2=0.9, incast_factor_3=0.75)
-    links = timeline.recorded_links
-    for order in (list, reversed):
-        copies = {id(rates): rates._replace() for rates in order([rates for _, rates in links.samples])}
-        moved = replace(links, samples=[(time_s, copies[id(rates)]) for time_s, rates in links.samples])
-        again = split_contention(replace(timeline, links=moved))
-        assert again.rest_s.tolist() == found.rest_s.tolist()
-        for rank in range(4):
-            assert list(again.of(rank, 0, 0)) == list(found.of(rank, 0, 0))
