@@ -64,7 +64,7 @@ def measure_case(case: Case, binary: Path | None) -> list[dict[str, Any]]:
 def engines_of(case: Case, binary: Path | None) -> list[str]:
     """Which engines run a case: all, but SimPy's not many ranks with other slices than usual.
 
-    The first slices of a layer are the same simulation whatever their size, on another clock.
+    The first slices of a layer are nearly the same simulation whatever their size, on another clock.
     """
     left_out = {SIMGRID} if binary is None else set()
     if case.slice_bytes != USUAL_SLICE_BYTES and case.ranks > MOST_RANKS_OF_ALL_SIZES:
