@@ -76,13 +76,18 @@ def simulate_each(
             yield timeline
 
 
-def engine_for(tasks: Sequence[SimulationTask], engine: str = "auto") -> str:
+def engine_for(tasks: Sequence[SimulationTask], engine: str = "auto", among: int = 1) -> str:
     """Return the engine that runs all of `tasks`: `simpy` or `compiled`.
+
+    Args:
+        tasks: What will run.
+        engine: As of `simulate_many`.
+        among: How many times as much the process simulates, about: with `auto`, the copies of all of it count.
 
     Raises:
         ConfigError: The compiled engine is asked for and cannot run one of them.
     """
-    copies = sum(len(task.program.copy_bytes) for task in tasks)
+    copies = among * sum(len(task.program.copy_bytes) for task in tasks)
     objection = next(filter(None, (objection_to(task.program) for task in tasks)), "")
     return "compiled" if takes_compiled(engine, copies, objection) else "simpy"
 

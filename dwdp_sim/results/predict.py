@@ -42,6 +42,7 @@ def predict(
     with_range: bool = ...,
     config_hash: str = ...,
     workers: int | None = ...,
+    among: int = ...,
     progress: Progress = ...,
 ) -> tuple[SimulatedTimeline, LayerSummary]: ...
 
@@ -53,6 +54,7 @@ def predict(
     with_range: bool = ...,
     config_hash: str = ...,
     workers: int | None = ...,
+    among: int = ...,
     progress: Progress = ...,
 ) -> tuple[SimulatedTimeline, ReplaySummary]: ...
 
@@ -63,6 +65,7 @@ def predict(
     with_range: bool = True,
     config_hash: str = "",
     workers: int | None = None,
+    among: int = 1,
     progress: Progress = lambda done, all_copies: None,
 ) -> tuple[SimulatedTimeline, LayerSummary | ReplaySummary]:
     """Simulate `job` for all its draws of starts and, if a range is wanted, under every hypothesis.
@@ -72,6 +75,7 @@ def predict(
         with_range: Whether the range over hypotheses is wanted.
         config_hash: Of the configuration that the job was made from, for the summary.
         workers: As of `simulate_many`; results do not depend on it.
+        among: How many such jobs the process runs, about (`simulate_many.engine_for`).
         progress: Called now and then with the number of copies that have arrived, and will have at the end.
 
     Returns:
@@ -89,7 +93,7 @@ def predict(
 
     first = [task(draw, configured, shown=draws == 1) for draw in range(draws)]
     alike = [task(draw, machine) for machine in others for draw in range(shared)]
-    engine, runs = engine_for([*first, *alike], job.engine), len(first) + (draws > 1) + len(alike)
+    engine, runs = engine_for([*first, *alike], job.engine, among), len(first) + (draws > 1) + len(alike)
 
     def run(tasks: list[SimulationTask], before: int) -> Iterator[SimulatedTimeline]:
         def said(finished: int) -> None:
@@ -106,8 +110,10 @@ def predict(
     again = [task(typical, configured, shown=True)] if draws > 1 else []
     further = run([*again, *alike], draws)
     shown = next(further) if again else timeline
-    found_s = np.array([each.stream_elapsed_s for each in further]).reshape(len(others), shared, -1)
-    under = [(configured, np.array(elapsed_s[:shared])), *zip(others, found_s, strict=True)] if with_range else None
+    under = None
+    if with_range:
+        alike_s = [(machine, np.array([next(further).stream_elapsed_s for _ in range(shared)])) for machine in others]
+        under = [(configured, np.array(elapsed_s[:shared])), *alike_s]
     parts = {name: np.array([each[name] for each in parts_s]) for name in parts_s[0]}
     found = Runs(np.array(elapsed_s), parts, under)
     return shown, _summarize(job, found, config_hash, time.perf_counter() - began)
@@ -146,8 +152,12 @@ def _summarize(job: LayerJob | ReplayJob, runs: Runs, config_hash: str, wall_s: 
     return summarize_layer(of_layer, memory, runs, basis)
 
 
-def summarize_run(run: CheckedRun) -> LayerSummary | ReplaySummary | StepsSummary:
+def summarize_run(run: CheckedRun, among: int = 1) -> LayerSummary | ReplaySummary | StepsSummary:
     """Return the summary of a run, whichever kind of job it is.
+
+    Args:
+        run: What to run.
+        among: As of `predict`.
 
     Raises:
         ConfigError: It is a comparison of many jobs, not one.
@@ -157,4 +167,5 @@ def summarize_run(run: CheckedRun) -> LayerSummary | ReplaySummary | StepsSummar
         raise ConfigError("workload.kind", "published", "it makes a page of its own: run it without results_dir")
     if isinstance(job, StepsJob):
         return summary_of_steps(job, predict_configured(run, job), run.config_hash)
-    return predict(job, with_range=workload["range"], config_hash=run.config_hash, workers=run.config["workers"])[1]
+    with_range, workers = workload["range"], run.config["workers"]
+    return predict(job, with_range=with_range, config_hash=run.config_hash, workers=workers, among=among)[1]
