@@ -121,7 +121,8 @@ def advise(
         also: Strategies of your own to compare.
         effort: How much is simulated.
         seed: The first seed.
-        processes: Processes to use, where a script protects its start by `if __name__ == "__main__"`; None: one a core.
+        processes: Threads to use; None: one a core. Where there is only SimPy they are processes, and a script protects
+            its start by `if __name__ == "__main__"`.
 
     Raises:
         ConfigError: Something in it cannot be used; the message names it and what is allowed.

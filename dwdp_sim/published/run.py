@@ -28,7 +28,7 @@ def run_published(folder: Path, processes: int | None, console: Console) -> None
 
     Args:
         folder: Where to write.
-        processes: Processes to use; None for one a core.
+        processes: Threads to use, or processes where there is only SimPy; None for one a core.
         console: Where to print.
     """
     count, threads = processes or os.cpu_count() or 1, takes_many_compiled("auto")
