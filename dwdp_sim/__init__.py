@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dwdp_sim.fabric.cluster import Cluster
     from dwdp_sim.fabric.constant import Constant
     from dwdp_sim.fabric.options import FabricOptions
+    from dwdp_sim.fabric.simulate_many import SimulationTask, simulate_many
     from dwdp_sim.job.start_times import Starts
     from dwdp_sim.model.moe import MoEModel
     from dwdp_sim.model.placement import Placement
@@ -36,6 +37,7 @@ __all__ = [
     "Placement",
     "Program",
     "RequestLoad",
+    "SimulationTask",
     "Starts",
     "StepsWorkload",
     "Strategy",
@@ -51,6 +53,7 @@ __all__ = [
     "predict_steps",
     "presets",
     "replay",
+    "simulate_many",
 ]
 
 # Loaded when first asked for: pandas, Hydra and the simulator take a second that `--help` should not wait for.
@@ -63,6 +66,7 @@ _HOME = {
     "Placement": "dwdp_sim.model.placement",
     "Program": "dwdp_sim.plan.program",
     "RequestLoad": "dwdp_sim.steps.requests",
+    "SimulationTask": "dwdp_sim.fabric.simulate_many",
     "Starts": "dwdp_sim.job.start_times",
     "StepsWorkload": "dwdp_sim.steps.workload",
     "Strategy": "dwdp_sim.plan.strategy",
@@ -78,6 +82,7 @@ _HOME = {
     "predict_steps": "dwdp_sim.api.steps",
     "presets": "dwdp_sim.api.presets",
     "replay": "dwdp_sim.api.layers",
+    "simulate_many": "dwdp_sim.fabric.simulate_many",
 }
 
 

@@ -27,14 +27,15 @@ from dwdp_sim.advice.candidates import Candidate
 from dwdp_sim.advice.trials import Baseline, Trial, Trials, Windows
 from dwdp_sim.advice.window_ratio import measure_load
 from dwdp_sim.base.estimate import paired_gain
+from dwdp_sim.fabric.engine_choice import takes_many_compiled
 from dwdp_sim.fabric.hypotheses import ARTEFACT_AS_LOSS, EXCLUDED, Hypothesis
+from dwdp_sim.fabric.workers import workers
 from dwdp_sim.job.build_steps import build_steps_job
 from dwdp_sim.job.presets import preset
 from dwdp_sim.job.resolve import resolve
 from dwdp_sim.plan.kinds import BATCHED, BATCHED_PER_ROUND, DEFAULT, RING
 from dwdp_sim.plan.strategy import Strategy
 from dwdp_sim.steps.coarse_plan import COARSE_SLICES
-from dwdp_sim.steps.replications import workers
 
 ROWS = Path(__file__).resolve().parents[1] / "docs/data/conclusions.jsonl"
 MIB = 2**20
@@ -241,7 +242,8 @@ def main() -> None:
     """Measure what is missing."""
     known = read_rows()
     names = sys.argv[1:] or list(SUBJECTS)
-    with workers(os.cpu_count() or 1) as pool, ROWS.open("a", encoding="utf-8") as lines:
+    pools = workers(os.cpu_count() or 1, threads=takes_many_compiled("auto"))
+    with pools as pool, ROWS.open("a", encoding="utf-8") as lines:
         for name in names:
             for row in measure(name, known, pool):
                 lines.write(json.dumps(asdict(row)) + "\n")

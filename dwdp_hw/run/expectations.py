@@ -23,9 +23,9 @@ from dwdp_sim.base.json_rows import json_rows
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis, Variant, hypotheses, variants
 from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.fabric.workers import workers
 from dwdp_sim.job.presets import read_cluster
 from dwdp_sim.plan.program import Program
-from dwdp_sim.steps.replications import workers
 from dwdp_sim.steps.windows import StepWindows
 
 _FEW_DRAWS, _MANY_COPIES = 3, 3_000  # a long case has that many draws under each hypothesis, for the sake of time
@@ -116,7 +116,7 @@ def expect_all(
         ConfigError: The cluster lacks a constant that a case needs.
     """
     chosen = hypotheses(cluster, options) if every else [AS_CONFIGURED]
-    with workers(min(processes, _MOST_PROCESSES)) as pool:
+    with workers(min(processes, _MOST_PROCESSES), threads=False) as pool:  # small programs: SimPy runs them
         run = map if pool is None else pool.map
         found = run(partial(_expect, cluster, options, chosen), cases)
         return {case.name: times for case, times in zip(cases, found, strict=True)}

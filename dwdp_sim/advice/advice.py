@@ -33,6 +33,7 @@ from dwdp_sim.steps.requests import Step
 from dwdp_sim.steps.window_hypotheses import window_hypotheses
 
 _LARGE_SLICE_BYTES = 32 * 2**20
+_LEAST = {"screen_layers": 2, "copies": 1, "samples": 0, "map_ratios": 2, "map_variations": 2}  # of settings
 _FEWER_SEEDS = 3  # for host time and placements, whose differences are large
 
 
@@ -71,7 +72,7 @@ def check_advisable(job: Job, config: AdviseTree) -> StepsJob:
     """
     if config.advise.show not in ("advice", "map"):
         raise ConfigError("advise.show", config.advise.show, "allowed: advice, map")
-    for name, least in (("screen_layers", 2), ("copies", 1), ("samples", 0)):
+    for name, least in _LEAST.items():
         if getattr(config.advise, name) < least:
             raise ConfigError(f"advise.{name}", getattr(config.advise, name), f"must be at least {least}")
     workload = config.workload

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import cast
 
@@ -26,7 +27,7 @@ from dwdp_sim.advice.advice import (
 )
 from dwdp_sim.advice.advice_json import advice_content, map_content
 from dwdp_sim.advice.config import AdviseTree, register_advise_schemas
-from dwdp_sim.advice.gain_map import RATIOS, VARIATIONS, map_gain
+from dwdp_sim.advice.gain_map import map_gain, places_of
 from dwdp_sim.advice.gain_map_figure import draw_map
 from dwdp_sim.advice.print_advice import print_advice
 from dwdp_sim.advice.provenance import evidence
@@ -34,11 +35,12 @@ from dwdp_sim.advice.trials import Baseline, Trials
 from dwdp_sim.advice.window_ratio import measure_load
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.terminal import progress_line, say
+from dwdp_sim.fabric.engine_choice import takes_many_compiled
+from dwdp_sim.fabric.workers import workers
 from dwdp_sim.job.build import build_run
 from dwdp_sim.job.hydra_app import run_app
 from dwdp_sim.job.job import CheckedRun, StepsJob
 from dwdp_sim.results.tables import files_line
-from dwdp_sim.steps.replications import workers
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def run_advice(question: Question, folder: Path, console: Console) -> None:
     config, job = question.config, question.job
     with (
         progress_line(console, "runs", elapsed=True) as show,
-        workers(config.workers or os.cpu_count() or 1) as pool,
+        _pool(config) as pool,
     ):
         advice = advise(job, effort_of(config), kinds_also_compared(config), pool, show)
     found = evidence(Baseline.of(job), current_candidate(job))
@@ -85,6 +87,11 @@ def run_advice(question: Question, folder: Path, console: Console) -> None:
     print_advice(console, job, advice, found, written)
 
 
+def _pool(config: AdviseTree) -> AbstractContextManager[Executor | None]:
+    """Where trials run; no result depends on it."""
+    return workers(config.workers or os.cpu_count() or 1, threads=takes_many_compiled(config.engine))
+
+
 def run_map(question: Question, folder: Path, console: Console) -> None:
     """Draw the gain of batching over window and variation into `folder`."""
     config, job = question.config, question.job
@@ -94,10 +101,10 @@ def run_map(question: Question, folder: Path, console: Console) -> None:
     load = measure_load(baseline, current.strategy, seeds)
     size = baseline.placement.dwdp_size
     states = telling_states(possible_states(baseline, current))
-    places = list(product(RATIOS, VARIATIONS))
+    places = places_of(config.advise.map_ratios, config.advise.map_variations)
     with (
         progress_line(console, "runs", elapsed=True) as show,
-        workers(config.workers or os.cpu_count() or 1) as pool,
+        _pool(config) as pool,
     ):
         runner = Trials(baseline, pool, partial(show, "map"))
         points = map_gain(runner, current, load, places, states, config.advise.screen_layers, seeds)

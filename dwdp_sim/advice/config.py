@@ -21,6 +21,10 @@ class AdviseConfig:
     """MoE layers of a step when all candidates are compared, and in the map."""
     copies: int = 8_000_000
     """Slice transfers that the final comparison may simulate; it takes fewer layers where all would need more."""
+    map_ratios: int = 10
+    """Lengths of compute in the map."""
+    map_variations: int = 5
+    """Variations of the ranks' steps in the map."""
     samples: int = 4
     """Draws of fitted constants from their intervals, where the cluster has any."""
 

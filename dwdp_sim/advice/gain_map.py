@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
 
 from dwdp_sim.advice.candidates import Candidate, pair
 from dwdp_sim.advice.search import trial_of
@@ -15,6 +18,22 @@ from dwdp_sim.steps.coarse_plan import COARSE_SLICES
 
 RATIOS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.25, 1.6, 2.0, 2.8, 4.0)  # window ÷ uncontended prefetch
 VARIATIONS = (0.0, 0.05, 0.1, 0.2, 0.3)
+
+
+def places_of(ratios: int, variations: int) -> list[tuple[float, float]]:
+    """Return the (ratio, variation) of a map with so many of each, evenly spread between those of a usual map.
+
+    Args:
+        ratios: At least two; `RATIOS` themselves where there are as many of them.
+        variations: The same of `VARIATIONS`.
+    """
+    return list(product(_spread(RATIOS, ratios), _spread(VARIATIONS, variations)))
+
+
+def _spread(values: Sequence[float], count: int) -> list[float]:
+    """`count` values that divide each of the gaps in `values` alike, rounded to five digits."""
+    at = np.linspace(0.0, len(values) - 1.0, count)
+    return [float(f"{value:.5g}") for value in np.interp(at, np.arange(len(values)), values)]
 
 
 @dataclass(frozen=True)

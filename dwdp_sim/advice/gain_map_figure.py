@@ -25,6 +25,7 @@ from dwdp_sim.results.palette import SIGNED_MAP, SIZE_MAP
 
 Grid = Floats  # (variations, ratios)
 
+_MOST_LABELS = 13
 _STAR: dict[str, Any] = {"marker": "*", "markerfacecolor": "white", "markeredgecolor": "black", "linestyle": ""}
 
 
@@ -95,10 +96,16 @@ def _mark(axis: Axes, ratios: Sequence[float], cvs: Sequence[float], load: Load)
     x = float(np.clip(np.log(max(load.ratio, 1e-9)), *np.log([ratios[0], ratios[-1]])))
     y = float(np.interp(load.cv, cvs, range(len(cvs))))
     axis.plot(x, y, **_STAR, markersize=17)
-    axis.set_xticks(np.log(ratios), [f"{ratio:g}" for ratio in ratios])
+    columns, rows = _labelled(len(ratios)), _labelled(len(cvs))
+    axis.set_xticks([float(np.log(ratios[at])) for at in columns], [f"{ratios[at]:.3g}" for at in columns])
     axis.xaxis.set_minor_locator(NullLocator())
-    axis.set_yticks(range(len(cvs)), [f"{100 * cv:g}" for cv in cvs])
+    axis.set_yticks(rows, [f"{100 * cvs[at]:.3g}" for at in rows])
     axis.set_xlabel("compute window of a layer ÷ its uncontended prefetch")
+
+
+def _labelled(count: int) -> list[int]:
+    """Places along an axis that have room for a label, evenly spaced, the first one among them."""
+    return list(range(0, count, -(-count // _MOST_LABELS)))
 
 
 def _edges(centres: Grid) -> Grid:

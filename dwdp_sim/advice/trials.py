@@ -16,7 +16,7 @@ from dwdp_sim.model.placement import Placement
 from dwdp_sim.plan.strategy import Strategy
 from dwdp_sim.steps.coarse_plan import SLICES_A_PULL, CoarsePlan, coarse_constants, make_coarse_plan
 from dwdp_sim.steps.compute import ComputeConfig
-from dwdp_sim.steps.scenario import Scenario, draw, figures
+from dwdp_sim.steps.scenario import Scenario, draw, mean_step_s
 from dwdp_sim.steps.simulate_steps import simulate_steps
 from dwdp_sim.steps.window_hypotheses import with_settings
 from dwdp_sim.steps.workload import StepsWorkload
@@ -141,7 +141,11 @@ class Baseline:
         constants = scenario.constants
         if trial.host is not None and trial.host.issue_slice_s is not None:
             constants = replace(constants, issue_slice_s=trial.host.issue_slice_s)
-        return replace(scenario, constants=coarse_constants(constants, coarse))
+        return replace(scenario, constants=coarse_constants(constants, coarse), engine=self.engine)
+
+    def with_times_of(self, trial: Trial, scenario: Scenario) -> Scenario:
+        """Return the forward steps of `trial` from those of one that differs in its compute windows and starts only."""
+        return replace(scenario, model=self._shortened(trial), workload=self._workload(trial))
 
     def _workload(self, trial: Trial) -> StepsWorkload:
         workload = replace(self.workload, start=trial.start or self.workload.start, carry_over=trial.carry_over)
@@ -182,14 +186,17 @@ class Trials:
         self._refill = None if refill is None else refill.value
         self._known: dict[tuple[object, ...], float] = {}
         self._twins: dict[tuple[Strategy, int | None, int], CoarsePlan] = {}
+        self._scenarios: dict[Trial, Scenario] = {}
+        self._identities: dict[Trial, tuple[object, ...]] = {}
 
     def run(self, tasks: Iterable[tuple[Trial, int]]) -> None:
         """Run those (trial, seed) pairs that have not run yet, side by side."""
-        wanted: dict[tuple[object, ...], tuple[Baseline, Trial, int]] = {}
+        wanted: dict[tuple[object, ...], tuple[Trial, int]] = {}
         for trial, seed in tasks:
-            wanted.setdefault((*self.identity(trial), seed), (self.baseline, trial, seed))
+            wanted.setdefault((*self.identity(trial), seed), (trial, seed))
         missing = {key: task for key, task in wanted.items() if key not in self._known}
-        results = (map if self._pool is None else self._pool.map)(iteration_s, missing.values())
+        simulated = [(self._scenario(trial), trial.window_factor, seed) for trial, seed in missing.values()]
+        results = (map if self._pool is None else self._pool.map)(_iteration_s, simulated)
         for done, (key, seconds) in enumerate(zip(missing, results, strict=True), start=1):
             self._known[key] = seconds
             self._progress(done, len(missing))
@@ -206,8 +213,22 @@ class Trials:
             self._twins[key] = self.baseline.coarse(trial)
         return self._twins[key]
 
+    def _scenario(self, trial: Trial) -> Scenario:
+        """The forward steps of a trial; copies and constants are made once for all compute windows."""
+        alike = trial
+        if not self.baseline.workload.background_bytes_per_token:  # which follow from the tokens of the windows
+            alike = replace(trial, window_factor=1.0, windows=None, carry_over=False, start=None)
+        if alike not in self._scenarios:
+            self._scenarios[alike] = self.baseline.scenario(alike)
+        return self.baseline.with_times_of(trial, self._scenarios[alike])
+
     def identity(self, trial: Trial) -> tuple[object, ...]:
         """Return a key that is equal for two trials with the same simulation."""
+        if trial not in self._identities:
+            self._identities[trial] = self._identity(trial)
+        return self._identities[trial]
+
+    def _identity(self, trial: Trial) -> tuple[object, ...]:
         coarse = self.coarse(trial)
         scales = () if self.baseline.hides_host(trial) and coarse.calls_scale == 1.0 else (coarse.copies, coarse.calls)
         one_source = coarse.plan.reads_one_source_a_call()
@@ -218,12 +239,11 @@ class Trials:
         return replace(trial, strategy=coarse.strategy, state=state, slices=0), scales, window
 
 
-def iteration_s(task: tuple[Baseline, Trial, int]) -> float:
-    """Return the mean time of a forward step, in seconds, of one trial and seed."""
-    baseline, trial, seed = task
-    scenario = baseline.scenario(trial)
+def _iteration_s(task: tuple[Scenario, float, int]) -> float:
+    """The mean time of a forward step, in seconds, with a factor on all compute times, of one seed."""
+    scenario, factor, seed = task
     drawn = draw(scenario, seed)
-    factor, windows = trial.window_factor, drawn.windows
+    windows = drawn.windows
     windows = replace(
         windows,
         lead_s=factor * windows.lead_s,
@@ -238,7 +258,7 @@ def iteration_s(task: tuple[Baseline, Trial, int]) -> float:
         scenario.workload.pace(),
         start_s=factor * drawn.start_s,
         seed=seed,
-        engine=baseline.engine,
+        engine=scenario.engine,
         among=_AMONG,
     )
-    return figures(timeline, windows, scenario.workload.warmup)["iteration_s"]
+    return mean_step_s(timeline, scenario.workload.warmup)

@@ -21,13 +21,14 @@ from dwdp_sim.api.shown import html_of
 from dwdp_sim.api.steps import steps_job, workload_of
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.cluster import Cluster
+from dwdp_sim.fabric.engine_choice import takes_many_compiled
 from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.fabric.workers import workers
 from dwdp_sim.job.job import StepsJob
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.model.placement import Placement
 from dwdp_sim.plan.strategy import Strategy, StrategyKind
 from dwdp_sim.steps.compute import ComputeConfig
-from dwdp_sim.steps.replications import workers
 from dwdp_sim.steps.requests import RequestLoad
 from dwdp_sim.steps.workload import StepsWorkload
 
@@ -120,7 +121,8 @@ def advise(
         also: Strategies of your own to compare.
         effort: How much is simulated.
         seed: The first seed.
-        processes: Processes to use, where a script protects its start by `if __name__ == "__main__"`; None: one a core.
+        processes: Threads to use; None: one a core. Where there is only SimPy they are processes, and a script protects
+            its start by `if __name__ == "__main__"`.
 
     Raises:
         ConfigError: Something in it cannot be used; the message names it and what is allowed.
@@ -141,5 +143,6 @@ def advise(
     effort = effort or Effort(seeds=tuple(range(seed, seed + 5)))
     if len(effort.seeds) < 2:
         raise ConfigError("effort.seeds", effort.seeds, "an interval takes at least 2")
-    with workers(processes or os.cpu_count() or 1) as pool:
+    threads = takes_many_compiled(job.scenario.engine)
+    with workers(processes or os.cpu_count() or 1, threads=threads) as pool:
         return Advice(job, questions.advise(job, effort, also, pool))

@@ -136,7 +136,8 @@ def predict_steps(
         seed: The first seed.
         replications: Seeds.
         with_range: Whether the range over everything unmeasured is wanted; it takes most of the time.
-        processes: Processes to use, where a script protects its start by `if __name__ == "__main__"`; None: one a core.
+        processes: Threads to use; None: one a core. Where SimPy runs the steps they are processes, and a script
+            protects its start by `if __name__ == "__main__"`.
 
     Raises:
         ConfigError: Something in it cannot be used; the message names it and what is allowed.

@@ -36,6 +36,18 @@ def takes_compiled(engine: str, copies: int, objection: str) -> bool:
     return engine == "auto" and not objection and copies >= _WORTH_COPIES and not missing_for_compiled()
 
 
+def takes_many_compiled(engine: str) -> bool:
+    """Whether the compiled engine runs a job of so many simulations that it is worth while, wherever it can.
+
+    Args:
+        engine: As of `takes_compiled`.
+
+    Raises:
+        ConfigError: There is no such engine, or the compiled one is asked for and cannot be had.
+    """
+    return takes_compiled(engine, _WORTH_COPIES, "")
+
+
 def missing_for_compiled() -> str:
     """Return why this machine cannot have the compiled engine; empty if it can."""
     return cannot_load() if find_spec("numba") else "needs the package numba, which is not installed"

@@ -224,7 +224,7 @@ class SimConfig:
     issue_mode: str = "queued"
     """queued (all calls are complete when the clock starts) or as_issued (the host begins then)."""
     workers: int | None = None
-    """Processes for forward steps; unset: one a core. Results do not depend on it."""
+    """Threads for simulations (processes where SimPy runs steps); unset: one a core. Results do not depend on it."""
     engine: str = "auto"
     """simpy, compiled, or auto (compiled where it can and is worth loading). Results do not depend on it."""
     seed: int = 0

@@ -14,9 +14,10 @@ from rich.table import Table
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.json_rows import json_rows
 from dwdp_sim.base.terminal import plain_console, progress_line, say
+from dwdp_sim.fabric.engine_choice import takes_many_compiled
+from dwdp_sim.fabric.workers import workers
 from dwdp_sim.published.row import PublishedRow
 from dwdp_sim.published.rows import published_rows
-from dwdp_sim.steps.replications import workers
 
 _PLAIN_WIDTH = 160
 _UNITS = {"x": "", "%": " %", "ms": " ms"}
@@ -27,10 +28,11 @@ def run_published(folder: Path, processes: int | None, console: Console) -> None
 
     Args:
         folder: Where to write.
-        processes: Processes to use; None for one a core.
+        processes: Threads to use, or processes where there is only SimPy; None for one a core.
         console: Where to print.
     """
-    with workers(processes or os.cpu_count() or 1) as pool, progress_line(console, "runs") as show:
+    count, threads = processes or os.cpu_count() or 1, takes_many_compiled("auto")
+    with workers(count, threads=threads) as pool, progress_line(console, "runs") as show:
         rows = published_rows(pool, partial(show, "simulating"))
     text = json_rows([asdict(row) | {"difference": row.difference, "in_range": row.in_range} for row in rows], levels=1)
     path = write_whole(folder / "published.json", lambda temporary: temporary.write_text(text, encoding="utf-8"))

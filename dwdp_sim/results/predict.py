@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import overload
 
 import numpy as np
@@ -12,7 +12,7 @@ from dwdp_sim.base.arrays import Floats
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Variant, hypotheses, variants
 from dwdp_sim.fabric.lower_bound import lower_bound_s
-from dwdp_sim.fabric.simulate import simulate
+from dwdp_sim.fabric.simulate_many import SimulationTask, engine_for, simulate_each
 from dwdp_sim.fabric.timeline import SimulatedTimeline
 from dwdp_sim.job.job import CheckedRun, LayerJob, ReplayJob, StepsJob
 from dwdp_sim.results.predict_steps import predict_configured, summary_of_steps
@@ -37,13 +37,25 @@ _MOST_SAMPLED = 200_000  # copies of a run whose link rates are kept for its pic
 
 @overload
 def predict(
-    job: LayerJob, *, with_range: bool = ..., config_hash: str = ..., progress: Progress = ...
+    job: LayerJob,
+    *,
+    with_range: bool = ...,
+    config_hash: str = ...,
+    workers: int | None = ...,
+    among: int = ...,
+    progress: Progress = ...,
 ) -> tuple[SimulatedTimeline, LayerSummary]: ...
 
 
 @overload
 def predict(
-    job: ReplayJob, *, with_range: bool = ..., config_hash: str = ..., progress: Progress = ...
+    job: ReplayJob,
+    *,
+    with_range: bool = ...,
+    config_hash: str = ...,
+    workers: int | None = ...,
+    among: int = ...,
+    progress: Progress = ...,
 ) -> tuple[SimulatedTimeline, ReplaySummary]: ...
 
 
@@ -52,6 +64,8 @@ def predict(
     *,
     with_range: bool = True,
     config_hash: str = "",
+    workers: int | None = None,
+    among: int = 1,
     progress: Progress = lambda done, all_copies: None,
 ) -> tuple[SimulatedTimeline, LayerSummary | ReplaySummary]:
     """Simulate `job` for all its draws of starts and, if a range is wanted, under every hypothesis.
@@ -60,45 +74,46 @@ def predict(
         job: What to run.
         with_range: Whether the range over hypotheses is wanted.
         config_hash: Of the configuration that the job was made from, for the summary.
+        workers: As of `simulate_many`; results do not depend on it.
+        among: How many such jobs the process runs, about (`simulate_many.engine_for`).
         progress: Called now and then with the number of copies that have arrived, and will have at the end.
 
     Returns:
         The timeline of the draw whose mean latency is the median of all, and the summary.
     """
     began = time.perf_counter()
-    draws = len(job.starts_s)
+    draws, copies = len(job.starts_s), len(job.program.copy_bytes)
     configured, *others = _machines(job) if with_range else [_configured(job)]
-    copies = len(job.program.copy_bytes)
     shared = min(draws, _MOST_RANGE_DRAWS, max(_RANGE_COPIES // max(copies, 1), 1))
-    runs = draws + 1 + len(others) * shared
-    done = 0
+    drawn = [job.drawn(draw) for draw in range(draws)]
 
-    def run(draw: int, machine: Variant, *, shown: bool = False) -> SimulatedTimeline:
-        nonlocal done
-        timeline = simulate(
-            job.drawn(draw),
-            machine.constants,
-            machine.options,
-            seed=job.seed + draw,
-            record_links=shown and copies <= _MOST_SAMPLED,
-            engine=job.engine,
-            progress=lambda finished: progress(done * copies + finished, runs * copies),
-        )
-        done += 1
-        return timeline
+    def task(draw: int, machine: Variant, *, shown: bool = False) -> SimulationTask:
+        record = shown and copies <= _MOST_SAMPLED
+        return SimulationTask(drawn[draw], machine.constants, machine.options, job.seed + draw, record)
+
+    first = [task(draw, configured, shown=draws == 1) for draw in range(draws)]
+    alike = [task(draw, machine) for machine in others for draw in range(shared)]
+    engine, runs = engine_for([*first, *alike], job.engine, among), len(first) + (draws > 1) + len(alike)
+
+    def run(tasks: list[SimulationTask], before: int) -> Iterator[SimulatedTimeline]:
+        def said(finished: int) -> None:
+            progress(before * copies + finished, runs * copies)
+
+        return simulate_each(tasks, engine=engine, workers=workers, progress=said)
 
     elapsed_s, parts_s = [], []
-    for draw in range(draws):
-        timeline = run(draw, configured, shown=draws == 1)
+    for timeline in run(first, 0):
         elapsed_s.append(timeline.stream_elapsed_s)
         parts_s.append(_parts(timeline))
     means_s = [float(latencies.mean()) if latencies.size else 0.0 for latencies in elapsed_s]
     typical = int(np.argsort(means_s, kind="stable")[(draws - 1) // 2])
-    shown = timeline if draws == 1 else run(typical, configured, shown=True)
+    again = [task(typical, configured, shown=True)] if draws > 1 else []
+    further = run([*again, *alike], draws)
+    shown = next(further) if again else timeline
     under = None
     if with_range:
-        alike = [(machine, np.array([run(d, machine).stream_elapsed_s for d in range(shared)])) for machine in others]
-        under = [(configured, np.array(elapsed_s[:shared])), *alike]
+        alike_s = [(machine, np.array([next(further).stream_elapsed_s for _ in range(shared)])) for machine in others]
+        under = [(configured, np.array(elapsed_s[:shared])), *alike_s]
     parts = {name: np.array([each[name] for each in parts_s]) for name in parts_s[0]}
     found = Runs(np.array(elapsed_s), parts, under)
     return shown, _summarize(job, found, config_hash, time.perf_counter() - began)
@@ -137,8 +152,12 @@ def _summarize(job: LayerJob | ReplayJob, runs: Runs, config_hash: str, wall_s: 
     return summarize_layer(of_layer, memory, runs, basis)
 
 
-def summarize_run(run: CheckedRun) -> LayerSummary | ReplaySummary | StepsSummary:
+def summarize_run(run: CheckedRun, among: int = 1) -> LayerSummary | ReplaySummary | StepsSummary:
     """Return the summary of a run, whichever kind of job it is.
+
+    Args:
+        run: What to run.
+        among: As of `predict`.
 
     Raises:
         ConfigError: It is a comparison of many jobs, not one.
@@ -146,10 +165,7 @@ def summarize_run(run: CheckedRun) -> LayerSummary | ReplaySummary | StepsSummar
     job, workload = run.job, run.config["workload"]
     if workload["kind"] == "published":
         raise ConfigError("workload.kind", "published", "it makes a page of its own: run it without results_dir")
-    match job:
-        case StepsJob():
-            return summary_of_steps(job, predict_configured(run, job), run.config_hash)
-        case LayerJob():
-            return predict(job, with_range=workload["range"], config_hash=run.config_hash)[1]
-        case ReplayJob():
-            return predict(job, with_range=workload["range"], config_hash=run.config_hash)[1]
+    if isinstance(job, StepsJob):
+        return summary_of_steps(job, predict_configured(run, job), run.config_hash)
+    with_range, workers = workload["range"], run.config["workers"]
+    return predict(job, with_range=with_range, config_hash=run.config_hash, workers=workers, among=among)[1]

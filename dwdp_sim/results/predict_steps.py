@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
+from dwdp_sim.fabric.engine_choice import takes_compiled
 from dwdp_sim.fabric.hypotheses import Variant, hypotheses, variants
+from dwdp_sim.fabric.workers import workers
 from dwdp_sim.job.job import CheckedRun, StepsJob
 from dwdp_sim.results.step_summary import IterationResult, StepsSummary, Under, summarize_steps
 from dwdp_sim.results.summary_head import layer_head, memory_bytes
@@ -17,7 +19,7 @@ from dwdp_sim.steps.coarse_plan import coarse_constants
 from dwdp_sim.steps.contention import split_contention, why_unsplit
 from dwdp_sim.steps.dep import DepTimes
 from dwdp_sim.steps.focus import around, most_telling
-from dwdp_sim.steps.replications import known_within, run_replications, workers
+from dwdp_sim.steps.replications import known_within, run_replications
 from dwdp_sim.steps.scenario import Replication, Scenario, dep_baseline, draw, replicate
 from dwdp_sim.steps.window_hypotheses import dep_hypotheses, window_hypotheses, with_settings
 
@@ -43,7 +45,7 @@ def predict_iteration(
         replications: Seeds: the job's own, then the following ones.
         target: Stop once the iteration time is known this well: half width of its 95 % interval ÷ mean.
         with_range: Also run every hypothesis about what is unmeasured.
-        processes: Processes to use; one a core when unset. Results do not depend on it.
+        processes: Threads to use, or processes where SimPy runs; one a core when unset. Results do not depend on it.
         progress: Called with the number of replications done, and of all there are at most.
     """
     began = time.perf_counter()
@@ -63,7 +65,9 @@ def predict_iteration(
         for state, other in zip(states, others, strict=True)
     ]
     rest = [(job.scenario, seed) for seed in seeds[1:]]
-    with workers(min(processes or os.cpu_count() or 1, max(len(tasks) + len(rest), 1))) as pool:
+    copies = sum(scenario.copies for scenario, _ in (*tasks, *rest))
+    count = min(processes or os.cpu_count() or 1, max(len(tasks) + len(rest), 1))
+    with workers(count, threads=takes_compiled(job.scenario.engine, copies, "")) as pool:
         further = run_replications(rest, pool, lambda n: progress(1 + n, most), enough)
         unmeasured = run_replications(tasks, pool, lambda n: progress(len(seeds) + n, most))
     runs = [first, *further]

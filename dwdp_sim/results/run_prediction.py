@@ -19,9 +19,12 @@ from dwdp_sim.results.titles import layer_title
 def run_prediction(run: CheckedRun, job: LayerJob | ReplayJob, folder: Path, console: Console) -> None:
     """Predict the copies of `job`, the job of `run`, into `folder`, with a progress line on a terminal."""
     with progress_line(console, "copies") as show:
-        with_range = run.config["workload"]["range"]
         timeline, summary = predict(
-            job, with_range=with_range, config_hash=run.config_hash, progress=partial(show, "simulating")
+            job,
+            with_range=run.config["workload"]["range"],
+            config_hash=run.config_hash,
+            workers=run.config["workers"],
+            progress=partial(show, "simulating"),
         )
     files = write_prediction(folder, run, job, timeline, summary)
     if isinstance(job, LayerJob) and isinstance(summary, LayerSummary):

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from functools import partial
 
 from dwdp_sim.base.estimate import Estimate
 from dwdp_sim.steps.scenario import Draw, Replication, Scenario, replicate
 
 _FEWEST_FOR_STOPPING = 3
-
-
-@contextmanager
-def workers(count: int) -> Iterator[Executor | None]:
-    """Return the pool of processes for replications; None if one process is enough.
-
-    A worker starts afresh (`spawn`), so that it shares nothing with threads of this process.
-    """
-    if count == 1:
-        yield None
-        return
-    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield pool
 
 
 def run_replications(

@@ -44,6 +44,12 @@ class Scenario:
     workload: StepsWorkload
     engine: str = "auto"
 
+    @property
+    def copies(self) -> int:
+        """Copies of all layers and steps that are wanted of one seed."""
+        steps = self.workload.warmup + self.workload.iterations
+        return len(self.program.copy_bytes) * steps * self.model.num_moe_layers
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -179,8 +185,7 @@ def figures(timeline: StepTimeline, windows: StepWindows, warmup: int) -> dict[s
         windows: Their compute times.
         warmup: Steps of each rank that do not count.
     """
-    ends = np.concatenate([timeline.step_begin_s[:, :1], timeline.step_end_s], axis=1)
-    step_s = np.diff(ends, axis=1)[:, warmup:]
+    step_s = _steps_s(timeline, warmup)
     tokens = windows.tokens[:, warmup:]
     bubble_s, latency_s = timeline.bubble_s[:, warmup:], timeline.latency_s[:, warmup:]
     launch_s = timeline.launch_wait_s[:, warmup:].sum(axis=2)
@@ -200,6 +205,18 @@ def figures(timeline: StepTimeline, windows: StepWindows, warmup: int) -> dict[s
         "copy_s": float((latency_s - parts["own_engine_s"] - parts["host_s"]).mean()),
         **{name: float(part.mean()) for name, part in parts.items()},
     }
+
+
+def mean_step_s(timeline: StepTimeline, warmup: int) -> float:
+    """Return only the figure `iteration_s`: the mean time of the counted steps, in seconds."""
+    return float(_steps_s(timeline, warmup).mean())
+
+
+def _steps_s(timeline: StepTimeline, warmup: int) -> Floats:
+    """Seconds of each rank's counted steps, from the end of one to the end of the next."""
+    ends = np.concatenate([timeline.step_begin_s[:, :1], timeline.step_end_s], axis=1)
+    lengths_s: Floats = np.diff(ends, axis=1)[:, warmup:]
+    return lengths_s
 
 
 def dep_baseline(scenario: Scenario, draws: Sequence[Draw]) -> list[DepTimes] | None:

@@ -23,6 +23,7 @@ from dwdp_sim.sweep.results_folder import Folder
 from dwdp_sim.sweep.rows import Run, failed_in, failure_rows, result_rows, write_rows
 
 _LOOK_EVERY_S = 0.5
+_AMONG = 100  # jobs of a sweep, about: not how many there are, since a job's digits depend on its configuration alone
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Worker:
             alone = replace(asked.config, workers=1)  # the sweep's workers run side by side already
             checked = build_run(alone, asked.overrides)
             rows = result_rows(
-                asked, checked, summarize_run(checked), Run(self.sweep, started_at, time.perf_counter() - began)
+                asked, checked, summarize_run(checked, _AMONG), Run(self.sweep, started_at, time.perf_counter() - began)
             )
             write_rows(self.folder.rows(asked.job), rows)
         except Exception as error:  # whatever it is, it costs this job alone

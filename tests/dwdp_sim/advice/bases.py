@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dwdp_sim.advice.config import AdviseTree
-from dwdp_sim.advice.trials import Baseline
+from dwdp_sim.advice.trials import Baseline, Trial, Trials
 from dwdp_sim.job.build_steps import build_steps_job
 from dwdp_sim.job.job import StepsJob
 from dwdp_sim.job.presets import preset
@@ -37,6 +37,11 @@ def small_job(**values: Any) -> tuple[AdviseTree, StepsJob]:
 
 def small_baseline(**values: Any) -> Baseline:
     return Baseline.of(small_job(**values)[1])
+
+
+def iteration_s(baseline: Baseline, trial: Trial, seed: int) -> float:
+    """The time of a forward step of one trial and seed, simulated alone."""
+    return Trials(baseline, None).times(trial, [seed])[0]
 
 
 def free(rate: float = 1e9, **constants: Any) -> dict[str, Any]:

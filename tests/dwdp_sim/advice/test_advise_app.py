@@ -93,13 +93,12 @@ def test_the_verdict_comes_first_and_everything_is_written(
 def test_a_map_is_a_picture_and_its_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("dwdp_sim.advice.app.RATIOS", (0.5, 4.0))
-    monkeypatch.setattr("dwdp_sim.advice.app.VARIATIONS", (0.0, 0.2))
     small = [f"{key}={value}" for key, value in SMALL.items()]
-    advise(monkeypatch, *GROUPS, *small, "show=map", f"hydra.run.dir={tmp_path}")
+    places = ["advise.map_ratios=2", "advise.map_variations=2"]
+    advise(monkeypatch, *GROUPS, *small, *places, "show=map", f"hydra.run.dir={tmp_path}")
     assert "uncontended prefetch" in capsys.readouterr().out
     content = json.loads((tmp_path / "map.json").read_text())
-    assert [(p["ratio"], p["cv"]) for p in content["points"]] == [(0.5, 0.0), (0.5, 0.2), (4.0, 0.0), (4.0, 0.2)]
+    assert [(p["ratio"], p["cv"]) for p in content["points"]] == [(0.25, 0.0), (0.25, 0.3), (4.0, 0.0), (4.0, 0.3)]
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
 
 

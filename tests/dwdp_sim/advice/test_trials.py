@@ -7,16 +7,16 @@ from dataclasses import replace
 import pytest
 
 from dwdp_sim.advice.advice import current_candidate, possible_states
-from dwdp_sim.advice.trials import Baseline, Host, Trial, Trials, Windows, iteration_s
+from dwdp_sim.advice.trials import Baseline, Host, Trial, Trials, Windows
 from dwdp_sim.fabric.hypotheses import WALKS, Hypothesis
+from dwdp_sim.fabric.workers import workers
 from dwdp_sim.job.build_steps import build_steps_job
 from dwdp_sim.job.presets import preset
 from dwdp_sim.job.resolve import resolve
 from dwdp_sim.plan.kinds import STRATEGIES
 from dwdp_sim.plan.strategy import Strategy
-from dwdp_sim.steps.replications import workers
 from dwdp_sim.steps.scenario import replicate
-from tests.dwdp_sim.advice.bases import free, small_baseline, small_job
+from tests.dwdp_sim.advice.bases import free, iteration_s, small_baseline, small_job
 
 DEFAULT, BATCHED = Trial(Strategy(STRATEGIES["default"], slice_bytes=None)), Trial(Strategy(STRATEGIES["batched"]))
 SMALL_SLICES = replace(BATCHED, strategy=Strategy(STRATEGIES["batched"], slice_bytes=2**16))
@@ -25,17 +25,15 @@ SMALL_SLICES = replace(BATCHED, strategy=Strategy(STRATEGIES["batched"], slice_b
 def test_what_the_user_has_takes_as_long_as_dwdp_sim_says() -> None:
     _, job = small_job()
     expected = replicate(job.scenario, 3).figures["iteration_s"]
-    assert iteration_s((small_baseline(), DEFAULT, 3)) == expected
+    assert iteration_s(small_baseline(), DEFAULT, 3) == expected
 
 
 def test_the_window_factor_scales_compute_and_nothing_else() -> None:
     # Links that take no time: a step is its three windows of 0.1 ms, or of 0.25 ms.
     baseline = small_baseline(**free(1e18))
-    assert iteration_s((baseline, DEFAULT, 0)) == pytest.approx(3e-4)
-    assert iteration_s((baseline, replace(DEFAULT, window_factor=2.5), 0)) == pytest.approx(7.5e-4)
-    assert iteration_s((baseline, replace(DEFAULT, windows=Windows(4e-4, 0.5, 0.0), layers=2), 0)) == pytest.approx(
-        8e-4
-    )
+    assert iteration_s(baseline, DEFAULT, 0) == pytest.approx(3e-4)
+    assert iteration_s(baseline, replace(DEFAULT, window_factor=2.5), 0) == pytest.approx(7.5e-4)
+    assert iteration_s(baseline, replace(DEFAULT, windows=Windows(4e-4, 0.5, 0.0), layers=2), 0) == pytest.approx(8e-4)
 
 
 def test_set_ups_that_come_to_the_same_simulation_run_once() -> None:
@@ -54,7 +52,7 @@ def test_set_ups_that_come_to_the_same_simulation_run_once() -> None:
 def test_where_host_time_counts_slices_of_other_sizes_are_other_set_ups() -> None:
     # 47.7 MB in 64 KiB slices against 2 MiB ones: about 820 against 30 slices of 1 µs, before each layer's first byte.
     baseline = small_baseline(**free(issue_slice_s=1e-6), issue_mode="as_issued", workload__ahead=False)
-    small, large = (iteration_s((baseline, trial, 0)) for trial in (SMALL_SLICES, BATCHED))
+    small, large = (iteration_s(baseline, trial, 0) for trial in (SMALL_SLICES, BATCHED))
     assert small > large + 7e-4
     runner = Trials(baseline, None)
     assert runner.times(replace(BATCHED, host=Host("queued", True)), [0])[0] < large
@@ -67,7 +65,7 @@ def test_a_state_s_kernels_give_its_windows_and_states_that_differ_in_them_are_t
     baseline, current = Baseline.of(job), current_candidate(job)
     states = {one.name: one for one in possible_states(baseline, current, 0, job.first.steps[0][0])}
     times = {
-        name: iteration_s((baseline, replace(DEFAULT, state=states[name]), 0))
+        name: iteration_s(baseline, replace(DEFAULT, state=states[name]), 0)
         for name in ("fastest kernels", "as configured", "slowest kernels", "copies take least from kernels")
     }
     assert times["fastest kernels"] < times["as configured"] < times["slowest kernels"]
@@ -77,7 +75,7 @@ def test_a_state_s_kernels_give_its_windows_and_states_that_differ_in_them_are_t
 
 def test_both_engines_of_the_simulator_give_a_trial_the_same_time() -> None:
     base = small_baseline(workload__ratio=0.5)
-    times = [iteration_s((replace(base, engine=engine), BATCHED, 1)) for engine in ("simpy", "compiled")]
+    times = [iteration_s(replace(base, engine=engine), BATCHED, 1) for engine in ("simpy", "compiled")]
     assert times[0] == times[1]
 
 
@@ -85,13 +83,14 @@ def test_fewer_pulled_experts_are_another_placement() -> None:
     baseline = small_baseline()
     fewer = baseline.placed(replace(DEFAULT, num_prefetch_experts=4))
     assert (fewer.num_experts_per_worker, fewer.num_prefetch_experts) == (12, 4)
-    assert iteration_s((baseline, replace(DEFAULT, num_prefetch_experts=4), 0)) < iteration_s((baseline, DEFAULT, 0))
+    assert iteration_s(baseline, replace(DEFAULT, num_prefetch_experts=4), 0) < iteration_s(baseline, DEFAULT, 0)
 
 
-def test_results_do_not_depend_on_who_runs_them() -> None:
-    baseline = small_baseline()
+@pytest.mark.parametrize("engine", ["simpy", "compiled"])
+def test_results_do_not_depend_on_who_runs_them(engine: str) -> None:
+    baseline = replace(small_baseline(), engine=engine)
     tasks = [(trial, seed) for trial in (DEFAULT, BATCHED) for seed in (0, 1)]
-    with workers(2) as pool:
+    with workers(2, threads=engine == "compiled") as pool:
         there = Trials(baseline, pool)
         there.run(tasks)
     here = Trials(baseline, None)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dwdp_sim.advice.trials import Trial, iteration_s
+from dwdp_sim.advice.trials import Trial
 from dwdp_sim.fabric.hypotheses import WALKS, Hypothesis
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.model.placement import Placement
@@ -21,7 +21,7 @@ from dwdp_sim.plan.program import program_from_plan
 from dwdp_sim.plan.strategy import Strategy
 from dwdp_sim.steps.coarse_plan import SLICES_A_PULL, coarse_constants, make_coarse_plan
 from tests.dwdp_sim import programs as builders
-from tests.dwdp_sim.advice.bases import small_baseline
+from tests.dwdp_sim.advice.bases import iteration_s, small_baseline
 
 MODEL = MoEModel("small", 256, 128, 24, 1, 1, 1, "nvfp4")
 CUT = [Strategy(STRATEGIES["batched"]), Strategy(STRATEGIES["batched_per_round"]), Strategy(STRATEGIES["waves"])]
@@ -90,6 +90,6 @@ def test_a_step_of_a_twin_takes_as_long_as_one_of_the_real_slices_within_two_per
     baseline = small_baseline(dwdp__dwdp_size=4, model__num_experts=16, compute__window_s=3e-5, compute__variation=0.1)
     trial = Trial(Strategy(STRATEGIES["batched"], slice_bytes=2**16), state=rule)
     fine, coarse = (replace(trial, slices=count) for count in (10**9, SLICES_A_PULL))
-    times = np.array([[iteration_s((baseline, one, seed)) for seed in (0, 1, 2)] for one in (fine, coarse)])
+    times = np.array([[iteration_s(baseline, one, seed) for seed in (0, 1, 2)] for one in (fine, coarse)])
     assert baseline.coarse(coarse).copies_scale > 3
     assert times[1].mean() == pytest.approx(times[0].mean(), rel=0.02)

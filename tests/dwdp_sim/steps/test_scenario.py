@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ import pytest
 from dwdp_sim.app import main
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.base.estimate import Estimate, paired_gain
+from dwdp_sim.fabric.workers import workers
 from dwdp_sim.job.build_steps import build_steps_job
 from dwdp_sim.job.job import StepsJob
 from dwdp_sim.job.presets import preset
 from dwdp_sim.job.resolve import resolve
 from dwdp_sim.results.step_files import steps_table
 from dwdp_sim.steps.background import with_background
-from dwdp_sim.steps.replications import known_within, run_replications, workers
+from dwdp_sim.steps.replications import known_within, run_replications
 from dwdp_sim.steps.scenario import FIGURES, Scenario, draw, replicate
 from tests.dwdp_sim.programs import program, queue, single
 
@@ -105,10 +107,11 @@ def test_warm_up_steps_do_not_count() -> None:
     assert warm.figures["iteration_s"] == pytest.approx(float(last.mean()))
 
 
-def test_results_do_not_depend_on_the_number_of_processes() -> None:
-    tasks = [(small(name), seed) for name in ("default", "batched") for seed in (0, 1)]
+@pytest.mark.parametrize("engine", ["simpy", "compiled"])
+def test_results_do_not_depend_on_who_runs_them(engine: str) -> None:
+    tasks = [(replace(small(name), engine=engine), seed) for name in ("default", "batched") for seed in (0, 1)]
     here = run_replications(tasks, None)
-    with workers(2) as pool:
+    with workers(2, threads=engine == "compiled") as pool:
         there = run_replications(tasks, pool)
     assert [r.figures for r in here] == [r.figures for r in there]
     for a, b in zip(here, there, strict=True):
