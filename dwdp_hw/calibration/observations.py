@@ -16,9 +16,8 @@ from dwdp_sim.fabric.options import FabricOptions
 _RANGE_TO_SIGMA = 2.5  # the range of five to seven normal draws, in standard deviations
 _FLOOR = 0.003  # relative; nothing is trusted better than this
 _HOST_SIGMA = 0.3  # noise of host times: processes issue at two speeds, a factor of two apart
-_PREDICTIONS = 100  # of each row that a fit makes, at least; several hundred are usual
 _HOST_SHARE = 0.2  # share of the host in a device time that includes it, if its own was not recorded
-
+_PREDICTIONS = 100  # of each row that a fit makes, at least
 
 Told = Callable[[], None]
 """Called whenever a row has been predicted."""

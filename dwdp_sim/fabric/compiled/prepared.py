@@ -24,6 +24,12 @@ class Prepared:
     """A program's tables as they are before constants are set, and a copy of them to run in.
 
     All tables lie in two arrays, one of whole and one of real numbers, so that one assignment each brings them back.
+
+    Args:
+        program: What runs; the starts of its streams do not count.
+        order: Index in the program of the copy at each place of the execution.
+        batch_engines: As the constants of all runs say.
+        options: Alternatives of the model.
     """
 
     def __init__(self, program: Program, order: Ints, batch_engines: int, options: FabricOptions) -> None:
