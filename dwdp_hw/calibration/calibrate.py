@@ -13,6 +13,7 @@ import yaml
 
 from dwdp_hw.calibration.design import calibration_rows, is_smooth, rule_rows
 from dwdp_hw.calibration.fit import Estimate, Fit, fit_identified
+from dwdp_hw.calibration.observations import Told, nobody
 from dwdp_hw.calibration.rules import evidence
 from dwdp_hw.calibration.waits import event_waits_s
 from dwdp_hw.rows.host_costs import HOST_COSTS
@@ -70,7 +71,13 @@ class Calibration:
 
 
 def calibrate(
-    recordings: Sequence[Recording], cluster: Cluster, options: FabricOptions, *, name: str, use: str = "design"
+    recordings: Sequence[Recording],
+    cluster: Cluster,
+    options: FabricOptions,
+    *,
+    name: str,
+    use: str = "design",
+    told: Told = nobody,
 ) -> Calibration:
     """Fit `cluster` to recorded rows.
 
@@ -80,6 +87,7 @@ def calibrate(
         options: The model's rules.
         name: Of the new cluster.
         use: `design` takes the rows that the design asks for and leaves the others for validation; `all` takes all.
+        told: Called whenever the fit has predicted a row.
 
     Raises:
         ConfigError: The files do not belong together, or hold no row that could be used.
@@ -87,7 +95,7 @@ def calibrate(
     apart = Counter(row.mapping for row in pool(recordings) if not _mapped_as(row.mapping, cluster.mapping))
     rows = {recording.sha256: rows_used(recording, use, cluster.mapping) for recording in recordings}
     used = [row for chosen in rows.values() for row in chosen]
-    found = fit_identified(cluster, used, options)
+    found = fit_identified(cluster, used, options, told=told)
     files = ", ".join(Path(recording.path).name for recording in recordings)
     machine = recordings[0].machine
     about = f"{machine.get('gpus')} × {machine.get('gpu')}, driver {machine.get('driver')}"
@@ -101,7 +109,8 @@ def calibrate(
     )
     unfitted = rule_rows([row for recording in recordings for row in recording.rows])
     by_mapping = {str(mapping): count for mapping, count in apart.items()}
-    return Calibration(found, fitted, rows, by_mapping, evidence(used, unfitted, found.cluster, options))
+    gains = evidence(used, unfitted, found.cluster, options, told)
+    return Calibration(found, fitted, rows, by_mapping, gains)
 
 
 def rows_used(recording: Recording, use: str, mapping: str) -> list[RecordedRow]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import least_squares
 
+from dwdp_hw.calibration.observations import Told, nobody
 from dwdp_hw.calibration.parameters import Parameter
 from dwdp_hw.calibration.problem import STEP, Matrix, Problem
 from dwdp_hw.rows.host_costs import cost_ranges
@@ -70,7 +71,12 @@ class _Solution:
 
 
 def fit(
-    cluster: Cluster, rows: Sequence[RecordedRow], options: FabricOptions, seed: int = 0, near: bool = False
+    cluster: Cluster,
+    rows: Sequence[RecordedRow],
+    options: FabricOptions,
+    seed: int = 0,
+    near: bool = False,
+    told: Told = nobody,
 ) -> Fit:
     """Fit every constant that changes some predicted time of `rows`, however little they say of it.
 
@@ -80,17 +86,20 @@ def fit(
         options: The model's alternatives under which to fit.
         seed: Of the draws behind the intervals.
         near: Whether `cluster` has been fitted to the rows, under other options.
+        told: Called whenever a row has been predicted.
 
     Raises:
         ConfigError: No rows.
     """
-    problem = Problem(rows, cluster, options)
+    problem = Problem(rows, cluster, options, told)
     return _outcome(problem, _solve(problem, seed, near), rows, {})
 
 
-def fit_identified(cluster: Cluster, rows: Sequence[RecordedRow], options: FabricOptions, seed: int = 0) -> Fit:
+def fit_identified(
+    cluster: Cluster, rows: Sequence[RecordedRow], options: FabricOptions, seed: int = 0, told: Told = nobody
+) -> Fit:
     """Fit only what `rows` identify to ± 50 %; the rest keeps its values. Arguments as of `fit`."""
-    problem = Problem(rows, cluster, options)
+    problem = Problem(rows, cluster, options, told)
     solution = _solve(problem, seed)
     kept: dict[Parameter, str] = {}
     while loose := _loose(problem, solution, seed):

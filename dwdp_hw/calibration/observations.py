@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from dwdp_hw.rows.host_costs import measured_host_s, predicted_host_s
-from dwdp_hw.rows.predict import predict_mean_s
+from dwdp_hw.rows.predict import PreparedRow
 from dwdp_hw.rows.row import RecordedRow
 from dwdp_sim.base.arrays import Bools, Floats, Ints
 from dwdp_sim.fabric.cluster import Cluster
@@ -17,10 +17,23 @@ _RANGE_TO_SIGMA = 2.5  # the range of five to seven normal draws, in standard de
 _FLOOR = 0.003  # relative; nothing is trusted better than this
 _HOST_SIGMA = 0.3  # noise of host times: processes issue at two speeds, a factor of two apart
 _HOST_SHARE = 0.2  # share of the host in a device time that includes it, if its own was not recorded
+_PREDICTIONS = 100  # of each row that a fit makes, at least
+
+Told = Callable[[], None]
+"""Called whenever a row has been predicted."""
+
+
+def nobody() -> None:
+    """Stand in for a `Told` where nobody wants to know."""
 
 
 class Observations:
     """Measured times as logarithms with their noise, and the prediction of the same.
+
+    Args:
+        rows: Measured.
+        options: The model's alternatives.
+        told: Called whenever a row has been predicted.
 
     Attributes:
         measured: Logarithms of device times and of usable host times, in seconds.
@@ -29,8 +42,11 @@ class Observations:
         row: Number of the row that each is of.
     """
 
-    def __init__(self, rows: Sequence[RecordedRow], options: FabricOptions) -> None:
-        self._rows, self._options = rows, options
+    def __init__(self, rows: Sequence[RecordedRow], options: FabricOptions, told: Told = nobody) -> None:
+        self._told = told
+        copies = _PREDICTIONS * sum(len(row.program.copy_bytes) for row in rows)
+        self._rows = [PreparedRow(row, options, copies=copies) for row in rows]
+        self._hosts = [row.program if measured_host_s(row) else None for row in rows]
         logs: list[float] = []
         sigmas: list[float] = []
         device: list[bool] = []
@@ -52,10 +68,11 @@ class Observations:
     def predicted(self, cluster: Cluster) -> Floats:
         """Logarithms of the predicted times, in the order of `measured`."""
         found: list[float] = []
-        for row in self._rows:
-            found += predict_mean_s(row, cluster, self._options).tolist()
-            if measured_host_s(row):
-                found += predicted_host_s(row.program, cluster)
+        for row, issued in zip(self._rows, self._hosts, strict=True):
+            found += row.draws_s(cluster).mean(axis=0).tolist()
+            if issued is not None:
+                found += predicted_host_s(issued, cluster)
+            self._told()
         logs: Floats = np.log(found)
         return logs
 

@@ -7,7 +7,7 @@ from copy import copy
 
 import numpy as np
 
-from dwdp_hw.calibration.observations import Observations
+from dwdp_hw.calibration.observations import Observations, Told, nobody
 from dwdp_hw.calibration.parameters import Parameter, parameters_for, with_values
 from dwdp_hw.rows.row import RecordedRow
 from dwdp_sim.base.arrays import Floats
@@ -30,6 +30,12 @@ class Problem:
     x is 1 at the cluster's own values. Rates and loss factors go as 1/x, everything else as x, so that times are nearly
     linear in x.
 
+    Args:
+        rows: Measured.
+        cluster: Its own values are where x is 1.
+        options: The model's alternatives.
+        told: Called whenever a row has been predicted.
+
     Attributes:
         observations: Of the rows.
         determined: Parameters that change some observed time.
@@ -37,11 +43,13 @@ class Problem:
         start_jacobian: `jacobian` at x = 1.
     """
 
-    def __init__(self, rows: Sequence[RecordedRow], cluster: Cluster, options: FabricOptions) -> None:
+    def __init__(
+        self, rows: Sequence[RecordedRow], cluster: Cluster, options: FabricOptions, told: Told = nobody
+    ) -> None:
         if not rows:
             raise ConfigError("rows", "none", "no row is left that a calibration could use")
         self._cluster, candidates = parameters_for(cluster, rows)
-        self.observations = Observations(rows, options)
+        self.observations = Observations(rows, options, told)
         self.determined = candidates
         count = len(self.observations.measured)
         jacobian = self.jacobian(np.ones(len(candidates)))

@@ -8,7 +8,7 @@ import numpy as np
 
 from dwdp_hw.calibration.fit import fit
 from dwdp_hw.calibration.likelihood import log_likelihood
-from dwdp_hw.calibration.observations import Observations, relative_noise
+from dwdp_hw.calibration.observations import Observations, Told, nobody, relative_noise
 from dwdp_hw.calibration.problem import Problem
 from dwdp_hw.rows.predict import predict_draws_s
 from dwdp_hw.rows.row import RecordedRow
@@ -23,7 +23,11 @@ _LEAST_FREEDOM = 1e-6  # of a row's residual, where the row alone determines a c
 
 
 def evidence(
-    rows: Sequence[RecordedRow], unfitted: Sequence[RecordedRow], fitted: Cluster, options: FabricOptions
+    rows: Sequence[RecordedRow],
+    unfitted: Sequence[RecordedRow],
+    fitted: Cluster,
+    options: FabricOptions,
+    told: Told = nobody,
 ) -> dict[str, float]:
     """Return the held-out log likelihood of each other hypothesis, after its own fit, minus that of the configured one.
 
@@ -34,6 +38,7 @@ def evidence(
         unfitted: Rows that show rules and enter no fit (`design.rule_rows`).
         fitted: The cluster, fitted to `rows` under `options`.
         options: As configured.
+        told: Called whenever a fit has predicted a row.
     """
     own: float | None = None
     own_unfitted = _likelihood(unfitted, fitted, options)
@@ -45,9 +50,9 @@ def evidence(
         shows = len(distinct([AS_CONFIGURED, hypothesis], programs, fitted, options)) > 1
         if shows and _moves(rows, fitted, options, cluster, other):
             if own is None:
-                own = _held_out(rows, fitted, options)
-            cluster = fit(cluster, rows, other, near=True).cluster
-            gain = _held_out(rows, cluster, other) - own
+                own = _held_out(rows, fitted, options, told)
+            cluster = fit(cluster, rows, other, near=True, told=told).cluster
+            gain = _held_out(rows, cluster, other, told) - own
         gains[hypothesis.name] = gain + _likelihood(unfitted, cluster, other) - own_unfitted
     return gains
 
@@ -75,14 +80,14 @@ def _likelihood(rows: Sequence[RecordedRow], cluster: Cluster, options: FabricOp
     return found
 
 
-def _held_out(rows: Sequence[RecordedRow], fitted: Cluster, options: FabricOptions) -> float:
+def _held_out(rows: Sequence[RecordedRow], fitted: Cluster, options: FabricOptions, told: Told) -> float:
     """Log likelihood of the rows' device times under their own noise, each row by a fit without it.
 
     With Cauchy tails, so that one odd row decides nothing. The fit without a row is that of the linearised problem: the
     row's residuals are those of the fit with it, times the inverse of 1 − its block of the hat matrix (Cook & Weisberg,
     Residuals and Influence in Regression, section 2.2).
     """
-    problem = Problem(rows, fitted, options)
+    problem = Problem(rows, fitted, options, told)
     hat = problem.start_jacobian @ np.linalg.pinv(problem.start_jacobian)
     observations = problem.observations
     residuals = observations.residuals(fitted)

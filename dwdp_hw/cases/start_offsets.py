@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.fabric.fabric_constants import FabricConstants
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.fabric.simulate import simulate
+from dwdp_sim.fabric.repeated import RepeatedProgram
 from dwdp_sim.job.start_times import Starts
 from dwdp_sim.plan.program import Program
 from dwdp_sim.steps.pace import Pace
@@ -55,16 +54,25 @@ def program_draws_s(
         windows: Compute windows of the forward step that is timed, if it is one.
     """
 
-    def once(later_s: Floats, number: int) -> Floats:
-        drawn = replace(program, stream_start_s=program.stream_start_s + later_s)
-        return simulate(drawn, constants, options, seed=number).stream_elapsed_s
+    if windows is None:
+        repeated = RepeatedProgram(program, options, copies=len(program.copy_bytes) * len(starts_s))
+        return repeated_draws_s(repeated, constants, starts_s, seed)
 
     def step(later_s: Floats, number: int) -> Floats:
-        assert windows is not None
         steps = simulate_steps(program, windows, constants, options, _ONE_STEP, start_s=later_s, seed=number)
         return np.asarray(steps.step_end_s[:, 0] - later_s)
 
-    return over_starts(once if windows is None else step, starts_s, seed)
+    return over_starts(step, starts_s, seed)
+
+
+def repeated_draws_s(repeated: RepeatedProgram, constants: FabricConstants, starts_s: Floats, seed: int = 0) -> Floats:
+    """Return what `program_draws_s` does for a program that is run with other constants, too."""
+
+    def once(later_s: Floats, number: int) -> Floats:
+        start_s = repeated.program.stream_start_s + later_s
+        return repeated.run(constants, start_s, seed=number).stream_elapsed_s
+
+    return over_starts(once, starts_s, seed)
 
 
 def over_starts(run: Run, starts_s: Floats, seed: int = 0) -> Floats:

@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dwdp_hw.cases.start_offsets import DRAWS, LATEST_S, drawn_starts_s, program_draws_s
+from dwdp_hw.cases.start_offsets import DRAWS, LATEST_S, drawn_starts_s, repeated_draws_s
 from dwdp_hw.rows.host_costs import at_bound
 from dwdp_hw.rows.row import RecordedRow
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.fabric.cluster import Cluster
-from dwdp_sim.fabric.fabric_constants import constants_for
+from dwdp_sim.fabric.fabric_constants import constants_needed
 from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.fabric.program_needs import ProgramNeeds
+from dwdp_sim.fabric.repeated import RepeatedProgram
 
 _TRIES = 1000  # drawn errors of the clocks
 
@@ -37,18 +39,48 @@ def predict(row: RecordedRow, cluster: Cluster, options: FabricOptions, seed: in
     Raises:
         ConfigError: The cluster lacks a constant that the row needs.
     """
-    runs = predict_draws_s(row, cluster, options, seed)
-    bounds = [] if row.queued else [predict_draws_s(row, at_bound(cluster, bound), options, seed) for bound in (0, 1)]
+    clusters = [cluster] if row.queued else [cluster, at_bound(cluster, 0), at_bound(cluster, 1)]
+    prepared = PreparedRow(row, options, seed, copies=len(clusters) * DRAWS * len(row.program.copy_bytes))
+    runs, *bounds = (prepared.draws_s(each) for each in clusters)
     possible = np.concatenate([runs, *bounds])
     return Prediction(runs.mean(axis=0), possible.min(axis=0), possible.max(axis=0))
 
 
+class PreparedRow:
+    """A row that is predicted again and again with other constants; what is asked for twice is simulated once.
+
+    Args:
+        row: Measured.
+        options: The model's alternatives.
+        seed: Of draws.
+        copies: How many copies will be simulated in all, about (`RepeatedProgram`).
+    """
+
+    def __init__(self, row: RecordedRow, options: FabricOptions, seed: int = 0, *, copies: int) -> None:
+        self._mapping, self._options, self._seed = row.mapping, options, seed
+        self._starts_s = starts_s(row, options, seed)
+        self._needs = ProgramNeeds.of(row.program)
+        self._repeated = RepeatedProgram(row.program, options, copies=copies)
+        self._known: dict[str, Floats] = {}
+
+    def draws_s(self, cluster: Cluster) -> Floats:
+        """Seconds of each stream for each draw of the starts, shape (draws, streams), at the constants' values.
+
+        Raises:
+            ConfigError: The cluster lacks a constant that the row needs.
+        """
+        if self._mapping not in (None, cluster.mapping):
+            cluster = replace(cluster, mapping=self._mapping)
+        constants = constants_needed(cluster, self._needs, self._options)
+        key = repr(constants)
+        if key not in self._known:
+            self._known[key] = repeated_draws_s(self._repeated, constants, self._starts_s, self._seed)
+        return self._known[key]
+
+
 def predict_draws_s(row: RecordedRow, cluster: Cluster, options: FabricOptions, seed: int = 0) -> Floats:
     """Seconds of each stream for each draw of the starts, shape (draws, streams), at the constants' values."""
-    if row.mapping is not None:
-        cluster = replace(cluster, mapping=row.mapping)
-    constants = constants_for(cluster, row.program, options)
-    return program_draws_s(row.program, constants, options, starts_s(row, options, seed), seed)
+    return PreparedRow(row, options, seed, copies=DRAWS * len(row.program.copy_bytes)).draws_s(cluster)
 
 
 def predict_mean_s(row: RecordedRow, cluster: Cluster, options: FabricOptions, seed: int = 0) -> Floats:

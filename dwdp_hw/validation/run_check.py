@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -28,6 +30,7 @@ from dwdp_hw.validation.suspects import find_suspects
 from dwdp_hw.validation.validate import Validation, validate
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.json_rows import json_rows
+from dwdp_sim.base.terminal import progress_line
 
 PREDICTIONS = "predictions.json"
 _TIGHT = 0.02  # relative half width of the intervals of rates at which a live calibration stops
@@ -36,13 +39,22 @@ _TIGHT = 0.02  # relative half width of the intervals of rates at which a live c
 def run_calibration(job: CheckJob, folder: Path, console: Console) -> Calibration:
     """Fit the cluster's constants and write them as a cluster file."""
     if job.recordings:
-        found = calibrate(job.recordings, job.cluster, job.options, name=job.name, use=job.use)
+        found = _calibrate(job.recordings, job, job.use, console)
     else:
         found = _calibrate_live(job, folder, console)
     path = write_cluster(job.out or folder / f"{job.name}.yaml", found)
     write_whole(folder / "calibration.json", lambda t: t.write_text(json_rows(found.as_dict()), encoding="utf-8"))
     print_calibration(console, found, path)
     return found
+
+
+def _calibrate(recordings: Sequence[Recording], job: CheckJob, use: str, console: Console) -> Calibration:
+    """Fit, with a line on a terminal that counts the rows as they are predicted again and again."""
+    counted = itertools.count(1)
+    with progress_line(console, "predictions", elapsed=True) as show:
+        return calibrate(
+            recordings, job.cluster, job.options, name=job.name, use=use, told=lambda: show("fitting", next(counted))
+        )
 
 
 def _calibrate_live(job: CheckJob, folder: Path, console: Console) -> Calibration:
@@ -53,7 +65,7 @@ def _calibrate_live(job: CheckJob, folder: Path, console: Console) -> Calibratio
         cases = [calibration_cases(job.gpus)]
         seed = job.seed + number
         recordings.append(measure(cases, job.gpus, job.settings, path, seed=seed, note="calibration"))
-        found = calibrate(recordings, job.cluster, job.options, name=job.name, use="all")
+        found = _calibrate(recordings, job, "all", console)
         widths = [(e.high - e.low) / 2 / e.value for e in found.fit.estimates if e.parameter.name.endswith("rate")]
         widest = max(widths, default=math.inf)
         console.print(f"round {number + 1}: rate known to ± {widest:.1%}", highlight=False)

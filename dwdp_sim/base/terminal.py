@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-Show = Callable[[str, int, int], None]
+
+class Show(Protocol):
+    """Shows what is being done, how much of it is done, and how much there is, where that is known."""
+
+    def __call__(self, part: str, done: int, of: int | None = None, /) -> None:
+        """Show it."""
+
 
 _QUIET_S = 2.0  # anything shorter needs no progress line
 
@@ -35,15 +42,15 @@ def progress_line(console: Console, unit: str, *, elapsed: bool = False) -> Iter
         elapsed: Whether the line ends in the time spent, instead of the time left.
 
     Yields:
-        A function to call with what is being done, how much of it is done, and how much there is.
+        A function to call with what is being done, how much of it is done, and, where that is known, how much there is.
     """
     clock = TimeElapsedColumn() if elapsed else TimeRemainingColumn()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit), clock)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("", visible=False)
+        bar = progress.add_task("", total=None, visible=False)
         began = time.monotonic()
 
-        def show(part: str, done: int, of: int) -> None:
+        def show(part: str, done: int, of: int | None = None, /) -> None:
             visible = time.monotonic() - began > _QUIET_S
             progress.update(bar, description=part, completed=done, total=of, visible=visible)
 

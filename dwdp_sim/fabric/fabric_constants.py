@@ -14,10 +14,8 @@ from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.issue_costs import IssueCosts
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.fabric.resources import bytes_by_resource, most_readers
-from dwdp_sim.plan.copy_plan import BATCH
-from dwdp_sim.plan.endpoints import LINK_KINDS, goes_over, link_kinds
-from dwdp_sim.plan.program import Program, batch_spans_sources
+from dwdp_sim.fabric.program_needs import ProgramNeeds
+from dwdp_sim.plan.program import Program
 
 REFILLS = ("oldest", "any", "bytes")
 ALL_SOURCES = "all"
@@ -113,36 +111,39 @@ def constants_for(
     Raises:
         ConfigError: One of them is missing or out of range.
     """
+    return constants_needed(cluster, ProgramNeeds.of(program), options, in_steps=in_steps)
+
+
+def constants_needed(
+    cluster: Cluster, needs: ProgramNeeds, options: FabricOptions, *, in_steps: bool = False
+) -> FabricConstants:
+    """Take from `cluster` the constants for a program of which is known what it needs; the rest as `constants_for`."""
     asked = _Asked(**vars(cluster))
-    resources = bytes_by_resource(program)
-    rates = {name: asked.rate(f"{name}_bytes_per_s") for name in dict.fromkeys(resource[0] for resource in resources)}
+    rates = {name: asked.rate(f"{name}_bytes_per_s") for name in needs.rates}
     timing = {
-        kind: LinkTiming(asked.seconds(f"{kind}_fixed_s"), asked.gap_table(f"{kind}_gap_s"))
-        for kind in LINK_KINDS
-        if goes_over(kind, program.copy_src, program.copy_dst).any()
+        kind: LinkTiming(asked.seconds(f"{kind}_fixed_s"), asked.gap_table(f"{kind}_gap_s")) for kind in needs.kinds
     }
-    leaving, arriving = ({gpu for name, gpu, _ in resources if name == side} for side in ("egress", "ingress"))
-    both = options.both_ways and bool(leaving & arriving)
-    walk = _walk(asked) if batch_spans_sources(program) else _ANY_WALK
-    issued = not program.stream_queued.all()
+    both = options.both_ways and needs.both_ways
+    walk = _walk(asked) if needs.spans_sources else _ANY_WALK
+    issued = needs.issued
     swapped = options.batch_order == "swapped"
-    from_host = bool(issued and (program.call_issue == BATCH).any() and "host_in" in rates)
+    from_host = issued and needs.batches and "host_in" in rates
     return FabricConstants(
         rates=rates,
-        incast=_incast(asked, most_readers(program) if options.incast != "off" else 1),
+        incast=_incast(asked, needs.readers if options.incast != "off" else 1),
         both_ways_egress=asked.by_kind("both_ways_egress") if both else {"pull": 1.0, "push": 1.0},
         both_ways_ingress=asked.by_kind("both_ways_ingress") if both else {"pull": 1.0, "push": 1.0},
-        both_ways_gap_factor=asked.number("both_ways_gap_factor", minimum=1.0) if both and _gaps(program) else 1.0,
+        both_ways_gap_factor=asked.number("both_ways_gap_factor", minimum=1.0) if both and needs.gaps else 1.0,
         timing=timing,
         in_flight_sources=walk.sources,
         refill=walk.refill,
         in_flight_bytes=walk.limit,
         batch_engines=walk.engines,
-        turn_gap_s=asked.gap_table("turn_gap_s") if _turns(program) else ((1.0, 0.0),),
+        turn_gap_s=asked.gap_table("turn_gap_s") if needs.turns else ((1.0, 0.0),),
         issue_async_s=asked.seconds("issue_async_s") if issued else 0.0,
         issue_batch_s=asked.seconds("issue_batch_s") if issued else 0.0,
         issue_slice_s=asked.seconds("issue_slice_s") if issued else 0.0,
-        barrier_s=asked.seconds("barrier_s") if (program.call_barrier >= 0).any() else 0.0,
+        barrier_s=asked.seconds("barrier_s") if needs.barriers else 0.0,
         swap_probability=asked.number("swap_probability", maximum=1.0) if swapped else 0.0,
         event_s=asked.seconds("event_s") if in_steps else 0.0,
         host_batch_waits=asked.choice("host_batch_returns", HOST_BATCH_RETURNS) == "arrived" if from_host else False,
@@ -185,22 +186,6 @@ def _walk(asked: _Asked) -> _Walk:
     every = asked.value("in_flight_sources") == ALL_SOURCES
     sources = NO_LIMIT if every else asked.whole("in_flight_sources")
     return _Walk(sources, "oldest" if sources == 1 else "any" if every else refill, 0.0, engines)
-
-
-def _gaps(program: Program) -> bool:
-    """Whether some engine may run several calls, or a batch with a change of direction: then something has a gap."""
-    gpus = program.stream_gpu[program.call_stream]
-    return bool((np.bincount(gpus) > 1).any()) or _turns(program)
-
-
-def _turns(program: Program) -> bool:
-    """Whether neighbours in some batch go over different links or in different directions."""
-    inward = program.copy_dst == program.copy_gpu
-    way = 2 * link_kinds(program.copy_src, program.copy_dst) + inward
-    same_batch = (program.copy_call[1:] == program.copy_call[:-1]) & (
-        program.call_issue[program.copy_call[1:]] == BATCH
-    )
-    return bool((same_batch & (way[1:] != way[:-1])).any())
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ import numpy as np
 
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.constant import Constant
-from dwdp_sim.fabric.fabric_constants import ALL_SOURCES, FabricConstants, constants_for
+from dwdp_sim.fabric.fabric_constants import ALL_SOURCES, FabricConstants, constants_needed
 from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.fabric.program_needs import ProgramNeeds
 from dwdp_sim.fabric.resources import most_engines_at_a_source
-from dwdp_sim.plan.program import Program, batch_spans_sources
+from dwdp_sim.plan.program import Program
 
 INCAST = ("incast_factor_2", "incast_factor_3", "incast_factor_4_up")
 BOTH_WAYS = ("both_ways_egress", "both_ways_ingress")
@@ -197,10 +198,11 @@ def variants(
         ConfigError: The cluster lacks a constant that the program needs.
     """
     found: dict[object, Variant] = {}
+    needs, engines = ProgramNeeds.of(program), most_engines_at_a_source(program)
     for hypothesis in chosen:
         machine, alternatives = hypothesis.machine(cluster, options, seed)
-        constants = constants_for(machine, program, alternatives, in_steps=in_steps)
-        key = _told_apart(constants, alternatives, program), hypothesis.compute
+        constants = constants_needed(machine, needs, alternatives, in_steps=in_steps)
+        key = _told_apart(constants, alternatives, needs, engines), hypothesis.compute
         known = found.get(key) or Variant((), constants, alternatives, hypothesis.compute)
         found[key] = replace(known, hypotheses=(*known.hypotheses, hypothesis.name))
     return list(found.values())
@@ -211,21 +213,23 @@ def distinct(
 ) -> list[Hypothesis]:
     """Return the hypotheses in order, without those that give all `programs` the same times as an earlier one."""
     found: dict[object, Hypothesis] = {}
+    known = [(ProgramNeeds.of(program), most_engines_at_a_source(program)) for program in programs]
     for hypothesis in chosen:
         machine, alternatives = hypothesis.machine(cluster, options)
         key = tuple(
-            _told_apart(constants_for(machine, program, alternatives), alternatives, program) for program in programs
+            _told_apart(constants_needed(machine, needs, alternatives), alternatives, needs, engines)
+            for needs, engines in known
         )
         found.setdefault((key, hypothesis.compute), hypothesis)
     return list(found.values())
 
 
-def _told_apart(constants: FabricConstants, options: FabricOptions, program: Program) -> object:
-    """Equal for two machines on which `program` runs alike."""
-    batches, readers = batch_spans_sources(program), most_engines_at_a_source(program)
+def _told_apart(constants: FabricConstants, options: FabricOptions, needs: ProgramNeeds, engines: int) -> object:
+    """Equal for two machines on which a program with these needs runs alike, `engines` of it at the busiest source."""
+    batches = needs.spans_sources
     one_a_rank = not batches or (constants.in_flight_sources == 1 and constants.batch_engines == 1)
     sharing = options.sharing
-    if (sharing == "equal" and one_a_rank) or (sharing == "fifo" and readers < 2):
+    if (sharing == "equal" and one_a_rank) or (sharing == "fifo" and engines < 2):
         sharing = "fair"
     same = replace(options, sharing=sharing, batch_order=options.batch_order if batches else "kept", measured=())
     return repr(replace(constants, used=(), assumed=())), same

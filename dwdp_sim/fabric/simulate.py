@@ -41,19 +41,35 @@ def simulate(
         engine: As in `engine_choice.takes_compiled`; the answer is the same.
         progress: Called now and then with the number of copies that have arrived.
     """
-    first_s = float(program.stream_start_s.min(initial=np.inf))
-    if 0.0 < first_s < np.inf:  # on a clock that starts with the first stream, so that late times are as exact as early
-        early = replace(program, stream_start_s=program.stream_start_s - first_s)
-        found = simulate(
-            early, constants, options, seed=seed, record_links=record_links, engine=engine, progress=progress
-        )
-        return _later(found, program, first_s)
     options = options or FabricOptions()
-    if takes_compiled(engine, len(program.copy_bytes), objection_to(program)):
+
+    def run(early: Program) -> SimulatedTimeline:
+        if not takes_compiled(engine, len(early.copy_bytes), objection_to(early)):
+            return _run_simpy(early, constants, options, seed, record_links, progress)
         from dwdp_sim.fabric.compiled.run import run_program  # noqa: PLC0415 - imports numba
 
-        order = execution_order(program, constants, options, seed)
-        return run_program(program, order, constants, options, record_links=record_links, progress=progress)
+        order = execution_order(early, constants, options, seed)
+        return run_program(early, order, constants, options, record_links=record_links, progress=progress)
+
+    return from_first_start(program, run)
+
+
+def from_first_start(program: Program, run: Callable[[Program], SimulatedTimeline]) -> SimulatedTimeline:
+    """Run `program` on a clock that starts with its first stream, so that late times are as exact as early ones."""
+    first_s = float(program.stream_start_s.min(initial=np.inf))
+    if not 0.0 < first_s < np.inf:
+        return run(program)
+    return _later(run(replace(program, stream_start_s=program.stream_start_s - first_s)), program, first_s)
+
+
+def _run_simpy(
+    program: Program,
+    constants: FabricConstants,
+    options: FabricOptions,
+    seed: int,
+    record_links: bool,
+    progress: Callable[[int], None],
+) -> SimulatedTimeline:
     simulation = Simulation(program, constants, options, seed=seed, recorded_s=ALWAYS if record_links else None)
     env = simulation.env
     streams = [Stream(free_s=start) for start in program.stream_start_s.tolist()]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from dwdp_sim.base.arrays import Bools, Floats, Ints
 from dwdp_sim.fabric.compiled import columns as c
-from dwdp_sim.fabric.fabric_constants import FabricConstants, gap_in
 from dwdp_sim.plan.copy_plan import BATCH
 from dwdp_sim.plan.endpoints import HOST, LINK_KINDS, link_kinds
 from dwdp_sim.plan.program import Program
 
 _PEER, _LOCAL = LINK_KINDS.index("peer"), LINK_KINDS.index("local")
+TURN = "turn"
+_GAPS = (*LINK_KINDS, TURN)  # what a gap depends on, beside bytes
+_TURN = _GAPS.index(TURN)
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,13 @@ class PlanTables:
         flow_engine, flow_gpu, flow_src, flow_dst: Of each flow.
         flow_kind: Its kind of link, an index into `LINK_KINDS`.
         copy_flow, copy_size, copy_next, copy_next_own, copy_half: Of each copy.
-        run_i, run_gap_s, run_heads: Of each run.
-        call_i, call_f: Of each call.
+        run_i, run_heads: Of each run.
+        call_i: Of each call.
+        gaps: Every gap that occurs, by the kind of link, or `turn`, and the bytes of the copy behind it.
+        run_gap, call_gap: The gap before each run and each call, an index into `gaps`; -1 for a run that opens a call.
+        call_kind: Kind of link of each call's first copy.
+        call_copies, call_batched: Copies of each call; whether it is a batch.
+        call_from_host: Whether it is a batch from host memory.
     """
 
     engine_gpu: Ints
@@ -42,19 +48,24 @@ class PlanTables:
     copy_next_own: Ints
     copy_half: Ints
     run_i: Ints
-    run_gap_s: Floats
     run_heads: Ints
     call_i: Ints
-    call_f: Floats
+    gaps: tuple[tuple[str, int], ...]
+    run_gap: Ints
+    call_gap: Ints
+    call_kind: Ints
+    call_copies: Floats
+    call_batched: Bools
+    call_from_host: Bools
 
 
-def plan_tables(program: Program, order: Ints, constants: FabricConstants) -> PlanTables:
+def plan_tables(program: Program, order: Ints, batch_engines: int) -> PlanTables:
     """Number the flows and engines of a program as they first occur, and cut its batches into runs.
 
     Args:
         program: What runs.
         order: Index in the program of the copy at each place of the execution.
-        constants: Gaps, costs, and how a batch is walked.
+        batch_engines: Engines that share a batch by source, 1 or 2.
     """
     first = program.call_first_copy[:-1]
     call_gpu = program.stream_gpu[program.call_stream]
@@ -74,36 +85,35 @@ def plan_tables(program: Program, order: Ints, constants: FabricConstants) -> Pl
     opens[first] = True
     breaks = opens | turns | (kind[flow] == _LOCAL)
     run_of = np.cumsum(breaks) - 1
-    next_same, half, heads = _chains(flow, run_of, constants.batch_engines)
-    run_i, run_gap_s = _runs(breaks, flow, kind, flow_gpu == flow_src, heads, run_of, half)
-    gaps = _Gaps(constants)
-    for run, copy in enumerate(run_i[:, c.N_FIRST].tolist()):
-        if not opens[copy]:
-            name = "turn" if turns[copy] else LINK_KINDS[kind[flow[copy]]]
-            run_gap_s[run] = gaps.of(name, int(size[copy]))
-    call_i, call_f = _calls(program, constants, gaps, size, kind[flow], src, call_engine, run_of)
-    next_own = _next_of(run_of * 2 + half)
+    next_same, half, heads = _chains(flow, run_of, batch_engines)
+    run_i = _runs(breaks, flow, kind, flow_gpu == flow_src, heads, run_of, half)
+    starts = run_i[:, c.N_FIRST]
+    gap_key = size * len(_GAPS) + np.where(turns & ~opens, _TURN, kind[flow])
+    gap, gaps = _numbered(np.concatenate([gap_key[starts], gap_key[first]]))
+    batched = program.call_issue == BATCH
     return PlanTables(
-        engine_gpu, flow_engine, flow_gpu, flow_src, flow_dst, kind, flow, size, next_same, next_own, half,
-        run_i, run_gap_s, np.flatnonzero(heads), call_i, call_f,
-    )  # fmt: skip
-
-
-class _Gaps:
-    """Gaps before copies, computed once for each size."""
-
-    def __init__(self, constants: FabricConstants) -> None:
-        self._tables: dict[str, Callable[[int], float]] = {
-            kind: timing.gap for kind, timing in constants.timing.items()
-        }
-        self._tables["turn"] = lambda size: gap_in(constants.turn_gap_s, size)
-        self._known: dict[tuple[str, int], float] = {}
-
-    def of(self, name: str, size: int) -> float:
-        """The gap by kind of link, or `turn`, in seconds."""
-        if (name, size) not in self._known:
-            self._known[name, size] = self._tables[name](size)
-        return self._known[name, size]
+        engine_gpu=engine_gpu,
+        flow_engine=flow_engine,
+        flow_gpu=flow_gpu,
+        flow_src=flow_src,
+        flow_dst=flow_dst,
+        flow_kind=kind,
+        copy_flow=flow,
+        copy_size=size,
+        copy_next=next_same,
+        copy_next_own=_next_of(run_of * 2 + half),
+        copy_half=half,
+        run_i=run_i,
+        run_heads=np.flatnonzero(heads),
+        call_i=_calls(program, call_engine, run_of),
+        gaps=tuple((_GAPS[key % len(_GAPS)], key // len(_GAPS)) for key in gaps.tolist()),
+        run_gap=np.where(opens[starts], -1, gap[: len(starts)]),
+        call_gap=gap[len(starts) :],
+        call_kind=kind[flow[first]],
+        call_copies=np.diff(program.call_first_copy).astype(np.float64),
+        call_batched=batched,
+        call_from_host=batched & (src[first] == HOST),
+    )
 
 
 def _numbered(keys: Ints) -> tuple[Ints, Ints]:
@@ -138,9 +148,7 @@ def _chains(flow: Ints, run_of: Ints, engines: int) -> tuple[Ints, Ints, Bools]:
     return following, (number % 2)[group], heads
 
 
-def _runs(
-    breaks: Bools, flow: Ints, kind: Ints, pushes: Bools, heads: Bools, run_of: Ints, half: Ints
-) -> tuple[Ints, Floats]:
+def _runs(breaks: Bools, flow: Ints, kind: Ints, pushes: Bools, heads: Bools, run_of: Ints, half: Ints) -> Ints:
     firsts = np.flatnonzero(breaks)
     run_i = np.zeros((len(firsts), c.RUN_INTS), dtype=np.int64)
     run_i[:, c.N_FIRST] = firsts
@@ -155,32 +163,15 @@ def _runs(
     second = np.flatnonzero(half == 1)
     runs, place = np.unique(run_of[second], return_index=True)
     run_i[runs, c.N_SECOND_HALF] = second[place]
-    return run_i, np.zeros(len(firsts))
+    return run_i
 
 
-def _calls(
-    program: Program,
-    constants: FabricConstants,
-    gaps: _Gaps,
-    size: Ints,
-    kind: Ints,
-    src: Ints,
-    engine: Ints,
-    run_of: Ints,
-) -> tuple[Ints, Floats]:
+def _calls(program: Program, engine: Ints, run_of: Ints) -> Ints:
     first, last = program.call_first_copy[:-1], program.call_first_copy[1:]
-    batched = program.call_issue == BATCH
     call_i = np.zeros((len(first), c.CALL_INTS), dtype=np.int64)
     call_i[:, c.C_ENGINE] = engine
     call_i[:, c.C_FIRST_RUN] = run_of[first]
     call_i[:, c.C_LAST_RUN] = run_of[last - 1] + 1
     # A single barrier holds nothing up.
     call_i[:, c.C_BARRIER] = program.call_barrier if program.call_barrier.max(initial=0) > 0 else -1
-    call_i[:, c.C_RETURNS] = constants.host_batch_waits & batched & (src[first] == HOST)
-    call_f = np.zeros((len(first), c.CALL_FLOATS))
-    names = [LINK_KINDS[number] for number in kind[first].tolist()]
-    call_f[:, c.C_FIXED_S] = [constants.timing[name].fixed_s for name in names]
-    call_f[:, c.C_GAP_S] = [gaps.of(name, bytes_) for name, bytes_ in zip(names, size[first].tolist(), strict=True)]
-    copies, one, costs = (last - first).astype(np.float64), np.ones(len(first)), constants.issue_costs
-    call_f[:, c.C_COST_S] = np.where(batched, costs.of(one, copies, batched=True), costs.of(one, copies, batched=False))
-    return call_i, call_f
+    return call_i

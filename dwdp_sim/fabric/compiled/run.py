@@ -23,7 +23,7 @@ from dwdp_sim.fabric.compiled.views import addresses
 from dwdp_sim.fabric.fabric_constants import FabricConstants
 from dwdp_sim.fabric.links import ALWAYS
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.fabric.timeline import SimulatedTimeline
+from dwdp_sim.fabric.timeline import LinkRates, SimulatedTimeline
 from dwdp_sim.plan.program import Program
 
 _EVENTS_PER_PROGRESS = 1 << 18
@@ -31,14 +31,29 @@ _EVENTS_PER_PROGRESS = 1 << 18
 
 def run_to_the_end(state: State, progress: Callable[[int], None], recorder: Recorder | None = None) -> int:
     """Run and return why the loop has ended, as `loop_for` says."""
-    loop, tables = load_loop(), addresses(state)
-    outcome = c.RUNNING
-    while outcome == c.RUNNING:
-        outcome = loop(tables, _EVENTS_PER_PROGRESS)
+
+    def told() -> None:
         if recorder is not None:
             recorder.read()
         progress(int(state.ints[c.FINISHED]))
+
+    return run_tables(addresses(state), told)
+
+
+def run_tables(tables: Ints, told: Callable[[], None] = lambda: None) -> int:
+    """Run a state of which the addresses are known; `told` is called now and then, and at the end."""
+    loop = load_loop()
+    outcome = c.RUNNING
+    while outcome == c.RUNNING:
+        outcome = loop(tables, _EVENTS_PER_PROGRESS)
+        told()
     return outcome
+
+
+def check_outcome(outcome: int) -> None:
+    """Raise an error if the loop's tables did not suffice."""
+    if outcome == c.FAULTY:
+        raise RuntimeError("the compiled engine's tables are too small for this program: engine=simpy has none")
 
 
 @cache
@@ -86,8 +101,20 @@ def run_program(
     """
     state = build_state(program, order, constants, options, recorded_s=ALWAYS if record_links else None)
     recorder = Recorder(state) if record_links else None
-    if run_to_the_end(state, progress, recorder) == c.FAULTY:
-        raise RuntimeError("the compiled engine's tables are too small for this program: engine=simpy has none")
+    check_outcome(run_to_the_end(state, progress, recorder))
+    links = None if recorder is None else recorder.links
+    return timeline_of(state, program, order, links)
+
+
+def timeline_of(state: State, program: Program, order: Ints, links: LinkRates | None = None) -> SimulatedTimeline:
+    """What happened, with the copies back in the program's order, and apart from the state.
+
+    Args:
+        state: After the run.
+        program: What ran.
+        order: Index in the program of the copy at each place of the execution.
+        links: Rates between events.
+    """
     finished = int(state.ints[c.FINISHED])
     if finished < len(order):
         raise RuntimeError(f"only {finished} of {len(order)} copies arrived: a barrier never opens")
@@ -95,7 +122,7 @@ def run_program(
     start[order], end[order] = state.copy_start_s, state.copy_end_s
     last = program.stream_start_s.copy()
     np.maximum.at(last, program.call_stream[program.copy_call], end)
-    times = state.stream_f
+    times = state.stream_f.copy()
     return SimulatedTimeline(
         program=program,
         copy_issue_s=state.issue_s[program.copy_call],
@@ -106,5 +133,5 @@ def run_program(
         gap_s=times[:, c.S_GAP_S],
         transfer_s=times[:, c.S_TRANSFER_S],
         contention_s=times[:, c.S_CONTENTION_S],
-        links=None if recorder is None else recorder.links,
+        links=links,
     )

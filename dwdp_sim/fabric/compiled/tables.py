@@ -9,6 +9,7 @@ import numpy as np
 from dwdp_sim.base.arrays import Floats, Ints
 from dwdp_sim.fabric.blame import ends_of
 from dwdp_sim.fabric.compiled import columns as c
+from dwdp_sim.fabric.compiled.constant_tables import set_constants
 from dwdp_sim.fabric.compiled.plan_tables import PlanTables, plan_tables
 from dwdp_sim.fabric.compiled.state import State
 from dwdp_sim.fabric.compiled.step_input import StepInput
@@ -22,7 +23,6 @@ _LOG = 1 << 16
 _LEVELS = 1 << 12  # places for distinct levels at which resources are full
 MOST_REMEMBERED = 24  # flows of a run whose solved sets are remembered; with more, few sets come again
 _OUTGOING_STEPS = 1024  # steps whose bytes may wait to be taken away
-_REFILLS = {"oldest": c.OLDEST, "any": c.ANY, "bytes": c.BYTES}
 _PEER, _LOCAL = LINK_KINDS.index("peer"), LINK_KINDS.index("local")
 
 
@@ -47,38 +47,47 @@ def build_state(
         recorded_s: From when to when the log for `recorder` is wanted; None for never.
         blame: Whether what prefetches lose is added up.
     """
-    plan = plan_tables(program, order, constants)
-    tables: dict[str, Any] = {
-        name: getattr(plan, name)
-        for name in (
-            "copy_flow", "copy_size", "copy_next", "copy_next_own", "copy_half", "run_i", "run_gap_s", "run_heads",
-            "call_i", "call_f",
-        )
-    }  # fmt: skip
-    copies = len(order)
+    plan = plan_tables(program, order, constants.batch_engines)
+    state = empty_state(program, plan, options, steps, recorded_s=recorded_s, blame=blame)
+    set_constants(state, plan, constants, options)
+    if steps is None:
+        set_starts(state, program.stream_start_s)
+    else:
+        _schedule(state, steps.start_s, c.ON_RANK)
+    return state
+
+
+def empty_state(
+    program: Program,
+    plan: PlanTables,
+    options: FabricOptions,
+    steps: StepInput | None = None,
+    *,
+    recorded_s: tuple[float, float] | None = None,
+    blame: bool = False,
+) -> State:
+    """Return the state before constants and starts are set; arguments as of `build_state`, and the program's tables."""
+    copied = ("copy_flow", "copy_size", "copy_next", "copy_next_own", "copy_half", "run_i", "run_heads", "call_i")
+    tables: dict[str, Any] = {name: getattr(plan, name) for name in copied}
+    tables |= {"run_gap_s": np.zeros(len(plan.run_gap)), "call_f": np.zeros((len(plan.call_gap), c.CALL_FLOATS))}
+    copies = len(plan.copy_flow)
     tables |= {"behind": _minus_one(copies), "queued": _minus_one(copies if options.sharing == "fifo" else 0)}
     tables |= {"copy_start_s": np.zeros(copies), "copy_end_s": np.zeros(copies)}
-    tables |= _links(program, plan, constants)
+    tables |= _links(program, plan)
     tables |= _engines(program, plan)
     ring = 1 if steps is None else 4 * steps.moe_s.shape[2] + 2 * steps.slots + 8
     tables |= _streams(program, steps, ring)
     tables |= _barriers(plan, ring)
     tables |= _steps(steps, ring)
-    tables["gamma"] = np.array([constants.incast[kind] for kind in ("pull", "push")], dtype=np.float64)
-    tables["both"] = np.array(
-        [[of["pull"], of["push"]] for of in (constants.both_ways_egress, constants.both_ways_ingress)]
-    )
-    tables |= _run(program, plan, constants, options, steps, ring)
-    idle = tables.pop("pairs_idle")
-    tables["ints"][c.PAIRS_IDLE] = idle
+    tables |= {"gamma": np.ones((2, 4)), "both": np.ones((2, 2))}
+    tables |= _run(program, plan, options, steps, ring)
+    tables["ints"][c.PAIRS_IDLE] = tables.pop("own_pairs")
+    tables["ints"][c.PAIRS_COUNT] = bool((tables["flow_i"][:, c.F_USES] == 4).any())
     tables |= _watching(program, plan, tables, recorded_s, steps if blame else None)
-    tables["ints"][c.PAIRS_COUNT] = not idle or bool((tables["flow_i"][:, c.F_USES] == 4).any())
     ranks, streams = len(tables["rank_i"]), len(program.stream_gpu)
     events = 64 + 4 * (len(plan.engine_gpu) + streams + program.num_gpus) + ranks * (16 + 2 * ring)
     tables |= {"queue_s": np.zeros(events), "queue_seq": _zeros(events), "queue_what": _zeros(events)}
-    _schedule_starts(tables, program, steps)
-    state = State(**{name: np.ascontiguousarray(tables[name]) for name in State._fields})
-    return state
+    return State(**{name: np.ascontiguousarray(tables[name]) for name in State._fields})
 
 
 def _zeros(*shape: int) -> Ints:
@@ -89,7 +98,7 @@ def _minus_one(*shape: int) -> Ints:
     return np.full(shape, -1, dtype=np.int64)
 
 
-def _links(program: Program, plan: PlanTables, constants: FabricConstants) -> dict[str, Any]:
+def _links(program: Program, plan: PlanTables) -> dict[str, Any]:
     """Flows, resources, and the flows that move."""
     gpus, flows = program.num_gpus, len(plan.flow_src)
     src, dst, kind = plan.flow_src, plan.flow_dst, plan.flow_kind
@@ -111,36 +120,26 @@ def _links(program: Program, plan: PlanTables, constants: FabricConstants) -> di
     flow_i[:, c.F_RES + 3] = np.where(peer & push, first_pushed + np.searchsorted(pushed, pushed_key), 0)
     size = first_pushed + len(pushed)
     use_i, use_f = _zeros(size, c.RESOURCE_INTS), np.zeros((size, c.RESOURCE_FLOATS))
-    ends = np.arange(gpus)
-    for place, (name, number) in enumerate(
-        (("egress", c.EGRESS), ("ingress", c.INGRESS), ("local", c.OTHER), ("host_in", c.OTHER), ("host_out", c.OTHER))
-    ):
+    for place, number in enumerate((c.EGRESS, c.INGRESS, c.OTHER, c.OTHER, c.OTHER)):
         rows = slice(place * gpus, (place + 1) * gpus)
-        use_i[rows, c.R_KIND], use_i[rows, c.R_END] = number, ends
-        use_f[rows, c.R_RATE] = constants.rates.get(name, 0.0)
-    for name, number, rows, keys in (
-        ("pair", c.PAIR, slice(first_pair, first_pushed), pairs),
-        ("push", c.PUSHED, slice(first_pushed, size), pushed),
-    ):
+        use_i[rows, c.R_KIND], use_i[rows, c.R_END] = number, np.arange(gpus)
+    for number, rows, keys in (
+        (c.PAIR, slice(first_pair, first_pushed), pairs), (c.PUSHED, slice(first_pushed, size), pushed),
+    ):  # fmt: skip
         use_i[rows, c.R_KIND], use_i[rows, c.R_END] = number, keys // max(gpus, 1)
-        use_f[rows, c.R_RATE] = constants.rates.get(name, 0.0)
     used = np.concatenate([flow_i[flow_i[:, c.F_USES] > j, c.F_RES + j] for j in range(4)])
     users = np.bincount(used, minlength=size)
     use_i[:, c.R_BASE] = np.cumsum(users) - users
     pulls = flow_i[flow_i[:, c.F_USES] == 3, c.F_RES + 2]
-    idle = len(pulls) == len(np.unique(pulls)) and constants.rates.get("pair", 0.0) >= max(
-        constants.rates.get("egress", 0.0), constants.rates.get("ingress", 0.0)
-    )
     most = int(np.bincount(plan.flow_engine, minlength=1).max(initial=0)) + 1
-    known = _KNOWN_SETS if 0 < flows <= MOST_REMEMBERED else 0
+    known = min(_KNOWN_SETS, 4 << flows) if 0 < flows <= MOST_REMEMBERED else 0
     use_f[:, c.R_RAW] = np.inf
-    use_f[:, c.R_CAP] = use_f[:, c.R_RATE]
     return {
         "flow_i": flow_i, "use_i": use_i, "use_f": use_f, "users": _zeros(len(used)), "partners": _minus_one(len(used)),
         "share_of": np.full(size, np.inf), "rate_of": np.zeros(flows),
         "active": _zeros(flows),
         **{name: np.zeros(flows) for name in ("left", "counted", "rate", "whole", "tie_s", "due_s")},
-        "alone": _alone(constants, most), "pairs_idle": idle,
+        "alone": np.zeros(2 * most), "own_pairs": len(pulls) == len(np.unique(pulls)),
         "known_key": _zeros(known), "known_row": _zeros(known), "known_rates": np.zeros(known * flows // 2),
         "work": _zeros(4 * size + flows + len(plan.engine_gpu)), "gpu_i": _gpus(gpus),
         "gpu_f": np.ones((gpus, c.GPU_FLOATS)), "shares": np.zeros(_LEVELS), "share_n": _zeros(_LEVELS),
@@ -154,19 +153,6 @@ def _gpus(gpus: int) -> Ints:
     gpu_i = _zeros(gpus, c.GPU_INTS)
     gpu_i[:, [c.G_HEAD, c.G_TAIL, c.G_HOST_HEAD, c.G_HOST_TAIL]] = -1
     return gpu_i
-
-
-def _alone(constants: FabricConstants, most: int) -> Floats:
-    """The rate that an engine has alone with 0, 1, … pulls, and then with pushes, between GPUs."""
-    rates = constants.rates
-    found = np.zeros((2, most))
-    if "egress" not in rates:
-        return found.reshape(-1)
-    egress, ingress, pair, push = (rates.get(name, np.inf) for name in ("egress", "ingress", "pair", "push"))
-    for count in range(1, most):
-        for kind, each in ((0, min(egress, ingress / count, pair)), (1, min(egress / count, ingress, pair, push))):
-            found[kind, count] = sum([each] * count)
-    return found.reshape(-1)
 
 
 def _engines(program: Program, plan: PlanTables) -> dict[str, Any]:
@@ -199,9 +185,7 @@ def _streams(program: Program, steps: StepInput | None, ring: int) -> dict[str, 
     stream_i[:, c.S_QUEUED] = program.stream_queued
     stream_i[:, c.S_RETURN_AT] = -1
     places = calls.copy()
-    if steps is None:
-        stream_f[:, c.S_FREE_S] = program.stream_start_s
-    else:
+    if steps is not None:
         ranks = len(steps.start_s)
         stream_f[:ranks, c.S_FREE_S] = steps.start_s
         stream_f[ranks : 2 * ranks, c.S_FREE_S] = steps.start_s[: max(streams - ranks, 0)]
@@ -265,28 +249,18 @@ def _watching(
 
 
 def _run(
-    program: Program,
-    plan: PlanTables,
-    constants: FabricConstants,
-    options: FabricOptions,
-    steps: StepInput | None,
-    ring: int,
+    program: Program, plan: PlanTables, options: FabricOptions, steps: StepInput | None, ring: int
 ) -> dict[str, Any]:
     """What holds for the run as a whole."""
     ints, floats = _zeros(c.GLOBAL_INTS), np.zeros(c.GLOBAL_FLOATS)
-    loses = options.incast != "off" and any(min(of) < 1.0 for of in constants.incast.values())
     for place, value in {
-        c.REFILL: _REFILLS[constants.refill], c.PLACES: constants.in_flight_sources,
-        c.ENGINES_A_BATCH: constants.batch_engines, c.FIFO: options.sharing == "fifo",
-        c.EQUAL: options.sharing == "equal", c.DEMAND: options.incast == "demand", c.LOSES: loses,
+        c.FIFO: options.sharing == "fifo", c.EQUAL: options.sharing == "equal", c.DEMAND: options.incast == "demand",
         c.BOTH_WAYS: options.both_ways, c.BARRIERS: int(plan.call_i[:, c.C_BARRIER].max(initial=-1)) + 1,
         c.STREAMS: len(program.stream_gpu), c.GPUS: program.num_gpus, c.ENGINES: len(plan.engine_gpu),
         c.FLOWS: len(plan.flow_src), c.RING: ring,
         c.RIPPLES: len(plan.flow_src) > MOST_REMEMBERED and options.sharing != "equal" and options.incast != "demand",
     }.items():  # fmt: skip
         ints[place] = value
-    floats[c.GAP_FACTOR], floats[c.WINDOW_BYTES] = constants.both_ways_gap_factor, constants.in_flight_bytes
-    floats[c.BARRIER_S], floats[c.EVENT_S] = constants.barrier_s, constants.event_s
     if steps is not None:
         ranks, iterations, layers = steps.moe_s.shape
         for place, value in {
@@ -298,12 +272,16 @@ def _run(
     return {"ints": ints, "floats": floats}
 
 
-def _schedule_starts(tables: dict[str, Any], program: Program, steps: StepInput | None) -> None:
-    """Put the starts of streams, or of ranks, into the event queue: sorted by time, which is a heap."""
-    starts = program.stream_start_s if steps is None else steps.start_s
-    order = np.argsort(starts, kind="stable")
-    what = c.ON_STREAM if steps is None else c.ON_RANK
-    tables["queue_s"][: len(starts)] = starts[order]
-    tables["queue_seq"][: len(starts)] = order + 1
-    tables["queue_what"][: len(starts)] = what | order << 8
-    tables["ints"][c.HEAP_N] = tables["ints"][c.SEQ] = len(starts)
+def set_starts(state: State, start_s: Floats) -> None:
+    """Let the streams of a program start at `start_s`, in a state before anything has happened."""
+    state.stream_f[:, c.S_FREE_S] = start_s
+    _schedule(state, start_s, c.ON_STREAM)
+
+
+def _schedule(state: State, at_s: Floats, what: int) -> None:
+    """Put one event for each stream, or rank, into the empty event queue: sorted by time, which is a heap."""
+    count, order = len(at_s), np.argsort(at_s, kind="stable")
+    state.queue_s[:count] = at_s[order]
+    state.queue_seq[:count] = order + 1
+    state.queue_what[:count] = what | order << 8
+    state.ints[c.HEAP_N] = state.ints[c.SEQ] = count

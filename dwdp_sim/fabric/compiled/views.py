@@ -92,4 +92,4 @@ def addresses(state: State) -> Ints:
     for table in state:
         assert table.flags.c_contiguous
         assert table.dtype in (np.int64, np.float64)
-    return np.array([[table.ctypes.data, len(table)] for table in state], dtype=np.int64).reshape(-1)
+    return np.array([[table.__array_interface__["data"][0], len(table)] for table in state], dtype=np.int64).reshape(-1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import cast
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -11,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dwdp_hw.cases.start_offsets import DRAWS, LATEST_S, drawn_starts_s, over_starts
-from dwdp_hw.rows.predict import predict, predict_mean_s, starts_s
+from dwdp_hw.rows.predict import PreparedRow, predict, predict_draws_s, predict_mean_s, starts_s
 from dwdp_hw.rows.row import RecordedRow, row_from_dict
 from dwdp_hw.rows.schema import MeasuredRow
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.fabric.repeated import RepeatedProgram
 from dwdp_sim.job.presets import read_cluster
 
 HGX = read_cluster("hgx_h200")
@@ -109,3 +111,15 @@ def test_a_prediction_over_starts_has_their_mean_and_their_range() -> None:
     assert 0.0 < (found.high_s - found.low_s).max() < 2 * LATEST_S
     known = predict(replace(one, skew_s=0.0), HGX, OPTIONS)
     assert (known.low_s == known.high_s).all()
+
+
+def test_a_prepared_row_simulates_the_same_constants_once_and_predicts_what_a_fresh_one_does() -> None:
+    one, faster = row(), HGX.with_values({"pair_bytes_per_s": 0.9 * HGX.rate("pair_bytes_per_s")})
+    elsewhere = HGX.with_values({"issue_batch_s": 1.0})  # of no account for a queued row
+    with mock.patch.object(RepeatedProgram, "run", autospec=True, side_effect=RepeatedProgram.run) as run:
+        prepared = PreparedRow(one, OPTIONS, copies=1)
+        found = [prepared.draws_s(cluster) for cluster in (HGX, faster, elsewhere, HGX, faster)]
+        assert run.call_count == len(found[0]) + len(found[1])
+    for cluster, draws_s in zip((HGX, faster, HGX, HGX, faster), found, strict=True):
+        assert (draws_s == predict_draws_s(one, cluster, OPTIONS)).all()
+    assert (found[0] != found[1]).any()

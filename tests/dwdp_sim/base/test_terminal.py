@@ -31,6 +31,15 @@ def test_what_takes_longer_shows_what_is_done_and_how_much(monkeypatch: pytest.M
     assert shown(is_terminal=False) == ""
 
 
+def test_a_total_that_nobody_knows_is_a_question_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "_QUIET_S", -1.0)
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=100, legacy_windows=False)
+    with progress_line(console, "predictions") as show:
+        show("fitting", 3)
+    assert "3/?" in text.getvalue()
+
+
 def test_output_that_is_not_for_a_terminal_has_a_fixed_width() -> None:
     file, screen = Console(file=io.StringIO(), width=40), Console(file=io.StringIO(), force_terminal=True, width=40)
     assert plain_console(file).width == 120
