@@ -93,8 +93,8 @@ def test_the_verdict_comes_first_and_everything_is_written(
 def test_a_map_is_a_picture_and_its_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("dwdp_sim.advice.app.RATIOS", (0.5, 4.0))
-    monkeypatch.setattr("dwdp_sim.advice.app.VARIATIONS", (0.0, 0.2))
+    monkeypatch.setattr("dwdp_sim.advice.command.RATIOS", (0.5, 4.0))
+    monkeypatch.setattr("dwdp_sim.advice.command.VARIATIONS", (0.0, 0.2))
     small = [f"{key}={value}" for key, value in SMALL.items()]
     advise(monkeypatch, *GROUPS, *small, "show=map", f"hydra.run.dir={tmp_path}")
     assert "uncontended prefetch" in capsys.readouterr().out
