@@ -8,27 +8,27 @@ BIN := .venv/bin
 predict: .venv/ready
 	$(BIN)/dwdp-sim -m strategy=default,batched hydra.sweep.dir=outputs/predict
 
-test: .venv/ready
+test: .venv/dev-ready
 	$(BIN)/pytest -n 2
 
 # Sweeps under every launcher: killed at random, on a full disk, with dead workers. Half an hour.
-stress: .venv/ready
+stress: .venv/dev-ready
 	$(BIN)/pytest -m slow
 
 # What takes too long for the suite: the README's commands, sweeps through submitit and Ray, fits of whole campaigns.
-long-test: .venv/ready
+long-test: .venv/dev-ready
 	$(BIN)/pytest -n 2 -m long
 
-lint: .venv/ready
+lint: .venv/dev-ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
 
-types: .venv/ready
+types: .venv/dev-ready
 	$(BIN)/mypy
 
 # The built wheel, alone in an empty folder; then the recipe of CONTRIBUTING.md for a model, a cluster and a strategy there.
-wheel-test: .venv/ready
+wheel-test: .venv/dev-ready
 	rm -rf dist build/wheel-test
 	$(BIN)/python -m build --wheel --outdir dist . > /dev/null
 	$(PYTHON) -m venv build/wheel-test
@@ -62,7 +62,7 @@ published: .venv/ready
 	cp build/published/published.json docs/data/published.json
 
 # Every notebook, run from its script, two at a time: build/notebooks/NAME.ipynb with what it shows.
-notebooks: .venv/ready
+notebooks: .venv/dev-ready
 	mkdir -p build/notebooks
 	ls notebooks | sed -n 's/\.py$$//p' | xargs -P 2 -I NAME \
 		$(BIN)/jupytext --quiet --to ipynb --execute --run-path notebooks --output build/notebooks/NAME.ipynb notebooks/NAME.py
@@ -100,25 +100,33 @@ docs: notebooks reports
 hw-test:
 	$(PYTHON) -m pytest -m gpu tests/dwdp_hw
 
-benchmark: .venv/ready
+benchmark: .venv/dev-ready
 	$(BIN)/python benchmarks/simpy_engine.py
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python benchmarks/silicon_queries.py
+	$(BIN)/python benchmarks/start_up.py
 
 # Speed and memory of the engines in every case, for docs/speed.md: minutes, on a machine that does nothing else. Needs SimGrid.
-speed: .venv/ready
+speed: .venv/dev-ready
 	$(BIN)/python -m benchmarks.speed all
 
+# What predicting needs (core.txt) are lines of what developing needs (dev.txt): both are for one .venv.
+COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 pyproject.toml --no-header --no-annotate --quiet --upgrade
 lock: .venv/ready
 	$(BIN)/pip install -q uv
-	$(BIN)/uv pip compile --universal --python-version 3.11 pyproject.toml --extra dev --no-header --no-annotate \
-		--quiet --upgrade -o requirements/dev.txt
+	$(COMPILE) --extra dev -o requirements/dev.txt
+	$(COMPILE) --constraint requirements/dev.txt -o requirements/core.txt
 
-.venv/ready: pyproject.toml requirements/dev.txt
+# Not compiled to bytecode by pip: the first run does that for what it imports, a tenth of all modules.
+.venv/ready: pyproject.toml requirements/core.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install -q -r requirements/dev.txt
+	$(BIN)/pip install -q --no-compile -r requirements/core.txt
 	$(BIN)/pip install -q --no-deps -e .
+	touch $@
+
+.venv/dev-ready: .venv/ready requirements/dev.txt
+	$(BIN)/pip install -q --no-compile -r requirements/dev.txt
 	touch $@
 
 clean:

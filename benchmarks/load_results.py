@@ -20,7 +20,8 @@ import hydra
 from omegaconf import OmegaConf
 
 from dwdp_sim.job.build import build_run
-from dwdp_sim.job.schema import SimConfig, config_dir, register_schemas
+from dwdp_sim.job.config_files import config_dir
+from dwdp_sim.job.schema import SimConfig, register_schemas
 from dwdp_sim.results.predict import summarize_run
 from dwdp_sim.sweep.compact import compact
 from dwdp_sim.sweep.jobs import Asked

@@ -6,18 +6,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-import duckdb
-from rich import box
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from dwdp_sim.base.errors import ConfigError, stop, visible
-from dwdp_sim.sweep.columns import data_dictionary
-from dwdp_sim.sweep.compact import compact
-from dwdp_sim.sweep.progress import working
-from dwdp_sim.sweep.query import connect
+
+# What answers is imported when it is asked: help should not wait for DuckDB and pandas.
+# ruff: noqa: PLC0415
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _COMMANDS = ("page", "query", "compact", "data-dictionary")
 _QUERY_HELP = """SQL over the views rows (one a rank of a job), jobs (one a job) and every_row (old code, too);
@@ -31,16 +28,14 @@ def main() -> None:
     try:
         match arguments.command:
             case "page":
-                with working("drawing the page"):
-                    written = page(arguments)
-                print(written)
+                print(page(arguments))
             case "query":
                 query(arguments.sql, arguments.results, arguments.csv)
             case "compact":
-                with working("merging"):
-                    count = compact(arguments.results)
-                print(f"{arguments.results}: {count} files of finished jobs merged into one")
+                print(f"{arguments.results}: {merge(arguments.results)} files of finished jobs merged into one")
             case "data-dictionary":
+                from dwdp_sim.sweep.columns import data_dictionary
+
                 sys.stdout.write(data_dictionary())
     except (ConfigError, OSError) as error:
         stop(error)
@@ -57,7 +52,8 @@ def page(arguments: argparse.Namespace) -> str:
     Raises:
         ConfigError, OSError: See `dwdp_sim.sweep.page.page.write_page`.
     """
-    from dwdp_sim.sweep.page.page import write_page  # noqa: PLC0415  # queries need none of it
+    from dwdp_sim.sweep.page.page import write_page
+    from dwdp_sim.sweep.progress import working
 
     results = Path(arguments.results)
     out = Path(arguments.out) if arguments.out else results / "report.html"
@@ -65,7 +61,21 @@ def page(arguments: argparse.Namespace) -> str:
     for key, folder in (*given, *(("--runs", Path(runs)) for runs in arguments.runs)):
         if not folder.is_dir():
             raise ConfigError(key, str(folder), "there is no such folder")
-    return str(write_page(results, out, list(map(Path, arguments.measured)), list(map(Path, arguments.runs))))
+    with working("drawing the page"):
+        return str(write_page(results, out, list(map(Path, arguments.measured)), list(map(Path, arguments.runs))))
+
+
+def merge(results: str) -> int:
+    """Merge the files of finished jobs into one, and return how many there were.
+
+    Raises:
+        ConfigError, OSError: See `dwdp_sim.sweep.compact.compact`.
+    """
+    from dwdp_sim.sweep.compact import compact
+    from dwdp_sim.sweep.progress import working
+
+    with working("merging"):
+        return compact(results)
 
 
 def query(sql: str, results: Sequence[str], csv: bool) -> None:
@@ -74,6 +84,11 @@ def query(sql: str, results: Sequence[str], csv: bool) -> None:
     Raises:
         ConfigError: The SQL is wrong, or a folder cannot be read.
     """
+    import duckdb
+
+    from dwdp_sim.sweep.progress import working
+    from dwdp_sim.sweep.query import connect
+
     with working("reading rows"):
         connection = connect(*results)
     try:
@@ -85,7 +100,16 @@ def query(sql: str, results: Sequence[str], csv: bool) -> None:
         return
     if csv or not sys.stdout.isatty():
         frame.to_csv(sys.stdout, index=False)
-        return
+    else:
+        _print_frame(frame)
+
+
+def _print_frame(frame: pd.DataFrame) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
     table = Table(box=box.SIMPLE_HEAD)
     for name in frame.columns:
         table.add_column(escape(str(name)))

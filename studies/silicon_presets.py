@@ -22,9 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
+from dwdp_sim.job.config_files import config_dir
 from dwdp_sim.job.groups import build_model
 from dwdp_sim.job.presets import preset
-from dwdp_sim.job.schema import config_dir
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.silicon.checkout import Checkout, find_systems
 from dwdp_sim.silicon.experts import EXPERT_DTYPES, moe_shape

@@ -22,6 +22,7 @@ from dwdp_sim.advice.window_ratio import Load
 from dwdp_sim.base.arrays import Bools, Floats
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED
 from dwdp_sim.results.palette import SIGNED_MAP, SIZE_MAP
+from dwdp_sim.results.png import write_png
 
 Grid = Floats  # (variations, ratios)
 
@@ -75,7 +76,7 @@ def draw_map(path: Path, title: str, points: Sequence[MapPoint], load: Load) -> 
         fontsize=9,
         frameon=False,
     )
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    write_png(figure, path)
 
 
 def _mesh(axis: Axes, ratios: Sequence[float], cvs: Sequence[float], values: Grid, **colours: Any) -> QuadMesh:

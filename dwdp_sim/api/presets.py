@@ -11,9 +11,10 @@ from omegaconf.errors import OmegaConfBaseException
 from dwdp_sim.base.errors import ConfigError, check_choice
 from dwdp_sim.base.user_file import read_yaml
 from dwdp_sim.fabric.cluster import Cluster
+from dwdp_sim.job.config_files import config_dir
 from dwdp_sim.job.groups import build_cluster, build_model, build_strategy
 from dwdp_sim.job.resolve import resolve_model
-from dwdp_sim.job.schema import ClusterConfig, ModelConfig, StrategyConfig, config_dir
+from dwdp_sim.job.schema import ClusterConfig, ModelConfig, StrategyConfig
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.plan.strategy import Strategy, StrategyKind
 from dwdp_sim.plan.strategy_file import load_kind

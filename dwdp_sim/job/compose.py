@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.job.config_files import group_options
 from dwdp_sim.job.known_keys import check_keys, is_flag
-from dwdp_sim.job.schema import config_dir
 
 
 def compose(config_name: str, schema: type, overrides: Sequence[str], folders: Sequence[str]) -> DictConfig:
-    """Return the configuration as Hydra composes it, without Hydra's own node, once every key is known to exist.
+    """Return what `compose_whole` does, without Hydra's own node."""
+    return without_hydra(compose_whole(config_name, schema, overrides, folders))
+
+
+def compose_whole(config_name: str, schema: type, overrides: Sequence[str], folders: Sequence[str]) -> DictConfig:
+    """Return the configuration as Hydra composes it, with its own node, once every key is known to exist.
 
     Args:
         config_name: Primary config in the first of `folders`.
@@ -34,14 +37,21 @@ def compose(config_name: str, schema: type, overrides: Sequence[str], folders: S
     check_overrides(overrides, schema, folders)
     with _beside_a_job(), hydra.initialize_config_dir(folders[0], version_base="1.3"):
         try:
-            config = hydra.compose(config_name, [*overrides, *search_path(folders)])
+            whole = hydra.compose(config_name, [*overrides, *search_path(folders)], return_hydra_config=True)
         except UnicodeDecodeError as error:
             raise ConfigError("--config-dir", folders[-1], f"a file in it is not UTF-8 text: {error}") from error
-    found = OmegaConf.get_type(config)
+    found = OmegaConf.get_type(whole)
     if found is None or not issubclass(found, schema):
         raise ConfigError("--config-name", config_name, "its defaults must name the schema first, as those in conf/ do")
-    check_keys(config, schema)
-    return config
+    check_keys(OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"]), schema)
+    return whole
+
+
+def without_hydra(whole: DictConfig) -> DictConfig:
+    """Take Hydra's own node out of a configuration, which is returned."""
+    with open_dict(whole):
+        del whole["hydra"]
+    return whole
 
 
 @contextmanager
@@ -52,16 +62,6 @@ def _beside_a_job() -> Iterator[None]:
         yield
     finally:
         GlobalHydra.instance().hydra = running
-
-
-def config_folders(line: argparse.Namespace) -> list[str]:
-    """Where configuration files are: the main folder, then the user's own."""
-    if line.config_dir is not None and not os.path.isdir(line.config_dir):
-        raise ConfigError("--config-dir", line.config_dir, "there is no such folder")
-    main = line.config_path or str(config_dir())
-    if not os.path.isabs(main) or not os.path.isdir(main):
-        raise ConfigError("--config-path", main, "an absolute path of a folder is wanted")
-    return [main, *([line.config_dir] if line.config_dir else [])]
 
 
 def search_path(folders: Sequence[str]) -> list[str]:
@@ -99,8 +99,3 @@ def parse_overrides(overrides: Sequence[str]) -> list[Override]:
             key, _, value = override.partition("=")
             raise ConfigError(key, value, str(error)) from error
     return parsed
-
-
-def group_options(group: str, folders: Sequence[str]) -> list[str]:
-    """Return the names of a group's files."""
-    return sorted({file.stem for folder in folders for file in (Path(folder) / group).glob("*.yaml")})

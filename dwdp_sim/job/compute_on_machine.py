@@ -8,7 +8,7 @@ from typing import cast
 from omegaconf import OmegaConf
 
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.job.schema import config_dir
+from dwdp_sim.job.config_files import config_dir
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.silicon.not_measured import NotMeasuredError
 from dwdp_sim.steps.compute import ROOFLINE_CONSTANTS, ComputeConfig, compute_times

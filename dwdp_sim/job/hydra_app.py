@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import functools
 import os
 import sys
@@ -22,11 +23,12 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from dwdp_sim.base.errors import ConfigError, stop
-from dwdp_sim.job.compose import compose, config_folders
+from dwdp_sim.job.compose import compose, compose_whole, without_hydra
+from dwdp_sim.job.config_files import config_dir, config_folders
 from dwdp_sim.job.hydra_flags import read_command_line
 from dwdp_sim.job.hydra_messages import one_line
 from dwdp_sim.job.multirun import representatives
-from dwdp_sim.job.schema import config_dir
+from dwdp_sim.job.single_run import run_composed
 
 Run = TypeVar("Run")
 Build = Callable[[DictConfig, Sequence[str]], Run]
@@ -55,30 +57,38 @@ def run_app(
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises what it would print as a trace; here it becomes one line
     line = read_command_line(sys.argv[1:])
+    name = line.config_name or config_name
     only_asks = line.help or line.hydra_help or line.version or line.shell_completion
-    built: list[Run] = []
     with one_line_errors(schema):
-        for overrides in [] if only_asks else _to_check(line):
-            config = compose(line.config_name or config_name, schema, overrides, config_folders(line))
-            if line.multirun and sweep is not None:
-                code = sweep(config, line.config_name or config_name)
-                if code is not None:
-                    sys.exit(code)
+        if line.multirun and not only_asks:
+            _check_sweep(line, name, schema, build, sweep)
+        elif not only_asks:
+            folders = config_folders(line)
+            whole = compose_whole(name, schema, line.overrides, folders)
             if not (line.cfg or line.info):
-                built.append(build(config, overrides))
+                job = build(without_hydra(copy.deepcopy(whole)), line.overrides)
+                if whole.hydra.mode is not RunMode.MULTIRUN:
+                    run_composed(whole, folders[0], functools.partial(task, job))
+                    return
 
         @functools.wraps(task)  # Hydra names its job by the task's module
         def run(composed: DictConfig) -> None:
             state = HydraConfig.get()
             with one_line_errors(schema):
-                job = built[0] if state.mode is RunMode.RUN else build(composed, state.overrides.task)
-                task(job, Path(state.runtime.output_dir))
+                task(build(composed, state.overrides.task), Path(state.runtime.output_dir))
 
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=config_name)(run)()
 
 
-def _to_check(line: argparse.Namespace) -> list[list[str]]:
-    return representatives(line.overrides, config_folders(line)) if line.multirun else [line.overrides]
+def _check_sweep(line: argparse.Namespace, name: str, schema: type, build: Build[Run], sweep: Sweep | None) -> None:
+    """Check every value of a sweep, or leave the process with it if `sweep` takes it over."""
+    folders = config_folders(line)
+    for overrides in representatives(line.overrides, folders):
+        config = compose(name, schema, overrides, folders)
+        code = None if sweep is None else sweep(config, name)
+        if code is not None:
+            sys.exit(code)
+        build(config, overrides)
 
 
 @contextmanager

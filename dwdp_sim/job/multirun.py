@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from hydra.core.override_parser.types import Glob, Override
 
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.job.compose import group_options, parse_overrides
+from dwdp_sim.job.compose import parse_overrides
+from dwdp_sim.job.config_files import group_options
 
 
 def combinations(overrides: Sequence[str], folders: Sequence[str]) -> list[list[str]]:

@@ -10,8 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.job.compose import compose
+from dwdp_sim.job.config_files import config_dir
 from dwdp_sim.job.groups import build_cluster
-from dwdp_sim.job.schema import ClusterConfig, SimConfig, config_dir, register_schemas
+from dwdp_sim.job.schema import ClusterConfig, SimConfig, register_schemas
 
 
 def preset(values: dict[str, Any] | None = None, **groups: str) -> SimConfig:

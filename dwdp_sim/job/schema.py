@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -237,10 +236,3 @@ class SimConfig:
 def register_schemas() -> None:
     """Make the schema known to Hydra under the name that `conf/config.yaml` lists first."""
     ConfigStore.instance().store(name="sim_schema", node=SimConfig)
-
-
-def config_dir() -> Path:
-    """The folder of YAML files: the source tree's `conf/`, or the copy inside an installed package."""
-    package = Path(__file__).resolve().parents[1]
-    source = package.parent / "conf"
-    return source if (package.parent / "pyproject.toml").is_file() and source.is_dir() else package / "conf"

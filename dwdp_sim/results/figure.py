@@ -21,6 +21,7 @@ from dwdp_sim.fabric.timeline import LinkRates, Timeline
 from dwdp_sim.plan.endpoints import HOST, endpoint_name
 from dwdp_sim.results.intervals import Chosen, call_edges_s
 from dwdp_sim.results.palette import CATEGORIES, ORDERED_MAP
+from dwdp_sim.results.png import write_png
 from dwdp_sim.results.rate_over_time import rate_over_time
 
 _HOST_COLOUR = "#444444"
@@ -86,7 +87,7 @@ def draw_timeline(path: Path, timeline: Timeline, picture: Picture, links: LinkR
     figure = timeline_figure(timeline, picture, links)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # in names of a script that the font lacks
-        figure.savefig(path, dpi=110, metadata={"Software": None})
+        write_png(figure, path)
 
 
 def timeline_figure(timeline: Timeline, picture: Picture, links: LinkRates | None = None) -> Figure:

@@ -17,6 +17,7 @@ from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.fabric.timeline import SimulatedTimeline, Timeline
 from dwdp_sim.plan.copy_plan import CopyPlan
 from dwdp_sim.plan.endpoints import HOST, endpoint_key
+from dwdp_sim.results.arrow_columns import named, numbers
 from dwdp_sim.results.chrome_trace import chrome_trace
 from dwdp_sim.results.figure import Picture, draw_timeline
 from dwdp_sim.results.summary import LayerSummary, ReplaySummary
@@ -93,21 +94,20 @@ def copies_table(timeline: Timeline, config_hash: str, plan: CopyPlan | None = N
     """
     program = timeline.program
     count = len(program.copy_bytes)
-    columns: dict[str, Any] = {"rank": program.copy_gpu.astype(np.int32)}
+    columns: dict[str, pa.Array] = {"rank": numbers(program.copy_gpu.astype(np.int32))}
     if plan is not None:
-        names = np.array([p.name for p in plan.parameters])
         columns |= {
-            "peer": plan.copy_peer[:count].astype(np.int32),
-            "parameter": pa.array(names[plan.copy_parameter[:count]]).dictionary_encode(),
+            "peer": numbers(plan.copy_peer[:count].astype(np.int32)),
+            "parameter": named(plan.copy_parameter[:count], [p.name for p in plan.parameters]),
         }
     columns |= {
         "src": _endpoint_names(program.copy_src),
         "dst": _endpoint_names(program.copy_dst),
-        "call": program.copy_call.astype(np.int64),
-        "bytes": program.copy_bytes,
-        "issue_s": timeline.copy_issue_s,
-        "start_s": timeline.copy_start_s,
-        "end_s": timeline.copy_end_s,
+        "call": numbers(program.copy_call.astype(np.int64)),
+        "bytes": numbers(program.copy_bytes),
+        "issue_s": numbers(timeline.copy_issue_s),
+        "start_s": numbers(timeline.copy_start_s),
+        "end_s": numbers(timeline.copy_end_s),
     }
     metadata = {"schema_version": str(COPIES_SCHEMA_VERSION), "config_hash": config_hash}
     return pa.table(columns).replace_schema_metadata(metadata)
@@ -115,4 +115,4 @@ def copies_table(timeline: Timeline, config_hash: str, plan: CopyPlan | None = N
 
 def _endpoint_names(column: Ints) -> pa.DictionaryArray:
     names = [endpoint_key(endpoint) for endpoint in range(HOST, max(int(column.max(initial=0)), 0) + 1)]
-    return pa.DictionaryArray.from_arrays(pa.array((column - HOST).astype(np.int32)), pa.array(names))
+    return named(column - HOST, names)

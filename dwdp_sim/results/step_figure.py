@@ -22,6 +22,7 @@ from dwdp_sim.base.units import format_seconds
 from dwdp_sim.fabric.timeline import LinkRates
 from dwdp_sim.plan.endpoints import HOST, endpoint_name
 from dwdp_sim.results.palette import BLUE, BROWN, GREEN, GREY, ORANGE, ORDERED_MAP, PURPLE, SKY, VERMILLION, YELLOW
+from dwdp_sim.results.png import write_png
 from dwdp_sim.results.rate_over_time import arrivals_over_time, most_alone
 from dwdp_sim.steps.bubbles import Bubble, explain
 from dwdp_sim.steps.contention import Contention
@@ -50,7 +51,7 @@ _DENSE, _MOE, _BUBBLE, _LAUNCH, _TRANSFER, _CONTENTION, _IDLE = _STYLES
 
 def draw_steps(path: Path, timeline: StepTimeline, contention: Contention, links: LinkRates, title: str) -> None:
     """Write `steps_figure` as a PNG."""
-    steps_figure(timeline, contention, links, title).savefig(path, dpi=110, metadata={"Software": None})
+    write_png(steps_figure(timeline, contention, links, title), path)
 
 
 def steps_figure(timeline: StepTimeline, contention: Contention, links: LinkRates, title: str) -> Figure:

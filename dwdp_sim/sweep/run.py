@@ -18,7 +18,8 @@ from rich.console import Console
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.base.terminal import say
-from dwdp_sim.job.compose import check_overrides, compose, config_folders, search_path
+from dwdp_sim.job.compose import check_overrides, compose, search_path
+from dwdp_sim.job.config_files import config_folders
 from dwdp_sim.job.multirun import combinations
 from dwdp_sim.job.schema import SimConfig
 from dwdp_sim.sweep.claims import attempts, claim

@@ -8,8 +8,9 @@ import hydra
 from omegaconf import OmegaConf
 
 from dwdp_sim.job.build import build_composed
+from dwdp_sim.job.config_files import config_dir
 from dwdp_sim.job.job import CheckedRun
-from dwdp_sim.job.schema import SimConfig, config_dir, register_schemas
+from dwdp_sim.job.schema import SimConfig, register_schemas
 
 
 def job(*overrides: str) -> Any:

@@ -6,8 +6,9 @@ from typing import Any, cast
 
 from omegaconf import OmegaConf
 
+from dwdp_sim.job.config_files import config_dir
 from dwdp_sim.job.groups import build_model
-from dwdp_sim.job.schema import ModelConfig, config_dir
+from dwdp_sim.job.schema import ModelConfig
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.steps.compute import ComputeConfig, read_peaks
 from dwdp_sim.steps.roofline import Peaks

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dwdp_sim.app import main
-from dwdp_sim.job.schema import config_dir
+from dwdp_sim.job.config_files import config_dir
 from tests.dwdp_sim.composing import job
 
 LITE = "model=deepseek_v3_lite_nvfp4"
@@ -307,17 +307,20 @@ def test_help_teaches(tmp_path: Path) -> None:
         assert word in done.stdout
 
 
-def test_help_and_bad_input_do_not_wait_for_what_only_runs_need() -> None:
+def test_bad_input_does_not_wait_for_what_only_runs_need() -> None:
     late = ("matplotlib", "pandas", "pyarrow", "scipy")
-    program = f"import sys, dwdp_sim.app; sys.exit(', '.join(name for name in {late} if name in sys.modules) or None)"
+    program = (
+        f"import sys, dwdp_sim.command; sys.exit(', '.join(name for name in {late} if name in sys.modules) or None)"
+    )
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_predicting_imports_neither_torch_nor_cuda(tmp_path: Path) -> None:
+def test_predicting_imports_neither_torch_nor_cuda_nor_what_reads_results(tmp_path: Path) -> None:
+    others = {"torch", "cuda", "dwdp_hw", "pandas", "duckdb"}
     code = (
         "import sys; from dwdp_sim.app import main\n"
         "try: main()\n"
-        "finally: print('LOADED', sorted({name.split('.')[0] for name in sys.modules} & {'torch', 'cuda', 'dwdp_hw'}))"
+        f"finally: print('LOADED', sorted({{name.split('.')[0] for name in sys.modules}} & {others}))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, LITE, "workload.range=false"],

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.job.schema import config_dir
+from dwdp_sim.job.config_files import config_dir
 
 _NAME = "validation.json"
 

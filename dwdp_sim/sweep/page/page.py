@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dwdp_sim.base.atomic_file import write_whole
-from dwdp_sim.job.schema import config_dir
+from dwdp_sim.job.config_files import config_dir
 from dwdp_sim.sweep.page import findings
 from dwdp_sim.sweep.page.charts import charts, choices, splits
 from dwdp_sim.sweep.page.document import Content, document

@@ -17,7 +17,7 @@ from dwdp_hw.cases.incast import incast_cases
 from dwdp_hw.job.schema import Cases, HwConfig, Mode, Source, register_hw_schemas
 from dwdp_hw.rows.recording import read_recording
 from dwdp_hw.run.campaign import run_campaign
-from dwdp_sim.job.schema import config_dir
+from dwdp_sim.job.config_files import config_dir
 from tests.dwdp_hw.conftest import ON_HOST
 from tests.dwdp_hw.validation.test_check_command import dwdp_hw
 

@@ -16,7 +16,7 @@ from dwdp_hw.job.measurement_summary import summarize_measurement
 from dwdp_hw.job.schema import HwConfig, register_hw_schemas
 from dwdp_hw.job.step_predictions import MEASURED
 from dwdp_sim.job.compose import compose
-from dwdp_sim.job.schema import config_dir
+from dwdp_sim.job.config_files import config_dir
 
 MEASUREMENTS = Path(__file__).resolve().parents[3] / "measurements"
 CASE = "mixtral_8x7b_bf16_host_batched_2x8192"

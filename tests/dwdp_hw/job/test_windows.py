@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from dwdp_hw.app import time_windows
+from dwdp_hw.command import time_windows
 from dwdp_hw.job import windows
 from dwdp_hw.job.schema import HwConfig, register_hw_schemas
 from dwdp_hw.job.windows import WindowsJob, build_windows_job
@@ -20,7 +20,7 @@ from dwdp_hw.kernels.expected import expected_layer
 from dwdp_hw.kernels.timing import Effort, LayerTiming, Rounds
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.job.compose import compose
-from dwdp_sim.job.schema import config_dir
+from dwdp_sim.job.config_files import config_dir
 from dwdp_sim.steps.compute import ComputeConfig, build_windows
 from dwdp_sim.steps.requests import Chunk
 

@@ -25,8 +25,8 @@ from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.simulate import simulate
 from dwdp_sim.fabric.timeline import Timeline
+from dwdp_sim.job.config_files import config_dir
 from dwdp_sim.job.groups import build_cluster
-from dwdp_sim.job.schema import config_dir
 from dwdp_sim.plan.endpoints import HOST
 from dwdp_sim.plan.program_file import program_from_dict, read_program
 from tests.dwdp_hw.traces.trace_files import Record, records_of, write_nsys, write_torch

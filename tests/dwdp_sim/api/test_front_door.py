@@ -14,8 +14,8 @@ import pytest
 import dwdp_sim as dwdp
 from dwdp_sim.advice.search import Effort
 from dwdp_sim.job.build import build_run
+from dwdp_sim.job.config_files import config_dir
 from dwdp_sim.job.presets import preset
-from dwdp_sim.job.schema import config_dir
 from dwdp_sim.plan.kinds import RING
 from dwdp_sim.results.predict import summarize_run
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.fabric_constants import constants_for
+from dwdp_sim.job.config_files import config_dir
 from dwdp_sim.job.groups import CUSTOM
-from dwdp_sim.job.schema import config_dir
 from tests.dwdp_sim.composing import checked, job
 
 CLUSTERS = sorted(path.stem for path in (config_dir() / "cluster").glob("*.yaml"))

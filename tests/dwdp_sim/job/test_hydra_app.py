@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 from omegaconf import DictConfig
 
+from dwdp_sim.job.config_files import config_dir
 from dwdp_sim.job.hydra_app import run_app
 from dwdp_sim.job.multirun import representatives
-from dwdp_sim.job.schema import SimConfig, config_dir, register_schemas
+from dwdp_sim.job.schema import SimConfig, register_schemas
 
 
 def seeds_run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[list[int], list[int]]:
@@ -54,3 +56,29 @@ def test_representatives_hold_every_value_but_not_every_combination() -> None:
         ["seed=2", "strategy=batched_per_round", "issue_mode=queued"],
         ["seed=3", "strategy=batched_per_round", "issue_mode=queued"],
     ]
+
+
+def test_a_single_run_leaves_what_hydra_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds_run(monkeypatch, "seed=3", f"hydra.run.dir={tmp_path}/run")
+    kept = tmp_path / "run" / ".hydra"
+    assert yaml.safe_load((kept / "config.yaml").read_text())["seed"] == 3
+    assert yaml.safe_load((kept / "overrides.yaml").read_text()) == ["seed=3"]
+    about = yaml.safe_load((kept / "hydra.yaml").read_text())["hydra"]
+    assert (about["mode"], about["job"]["name"], about["job"]["config_name"]) == ("RUN", "dwdp-sim", "config")
+    assert about["runtime"]["output_dir"] == str(tmp_path / "run")
+    assert (tmp_path / "run" / "dwdp-sim.log").is_file()
+
+
+def test_a_callback_of_the_user_s_is_told_of_a_single_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    callback = "hydra.experimental.callbacks.LogJobReturnCallback"
+    folder = f"hydra.run.dir={tmp_path}"
+    seeds_run(monkeypatch, f"+hydra.callbacks.log={{_target_: {callback}}}", "hydra.verbose=false", folder)
+    assert "Succeeded" in (tmp_path / "dwdp-sim.log").read_text()
+
+
+def test_hydra_takes_over_where_the_configuration_asks_for_many_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built, ran = seeds_run(monkeypatch, "seed=3", "hydra.mode=MULTIRUN", f"hydra.sweep.dir={tmp_path}")
+    assert (built, ran) == ([3, 3], [3])
+    assert (tmp_path / "0" / ".hydra").is_dir()

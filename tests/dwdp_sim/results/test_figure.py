@@ -94,3 +94,11 @@ def test_sources_that_send_alike_have_rows_of_their_own() -> None:
 def test_names_are_drawn_as_they_are(tmp_path: Path) -> None:
     draw_timeline(tmp_path / "timeline.png", *run("strategy=default", LITE, "model.name='$x^ 模型 [b]'"))
     assert (tmp_path / "timeline.png").stat().st_size > 0
+
+
+def test_a_png_is_what_matplotlib_saves(tmp_path: Path) -> None:
+    timeline, picture = run("strategy=default", LITE)
+    draw_timeline(tmp_path / "drawn.png", timeline, picture)
+    figure = timeline_figure(timeline, picture)
+    figure.savefig(tmp_path / "saved.png", dpi=110, metadata={"Software": None})
+    assert (tmp_path / "drawn.png").read_bytes() == (tmp_path / "saved.png").read_bytes()

@@ -11,7 +11,7 @@ import pytest
 
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.constant import PROVENANCES, ConstantConfig
-from dwdp_sim.job.schema import config_dir
+from dwdp_sim.job.config_files import config_dir
 from dwdp_sim.steps.compute import ComputeConfig, build_windows, read_interference, read_peaks
 from dwdp_sim.steps.compute_times import step_windows
 from dwdp_sim.steps.requests import Chunk, RequestLoad, draw_steps

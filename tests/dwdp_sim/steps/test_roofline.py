@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.job.schema import config_dir
+from dwdp_sim.job.config_files import config_dir
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.steps.compute_times import step_windows
 from dwdp_sim.steps.requests import Chunk, RequestLoad, draw_steps

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from dwdp_sim.job.build import build_run
-from dwdp_sim.job.schema import config_dir, register_schemas
+from dwdp_sim.job.config_files import config_dir
+from dwdp_sim.job.schema import register_schemas
 from dwdp_sim.results.predict import summarize_run
 from dwdp_sim.sweep.run import jobs_of
 

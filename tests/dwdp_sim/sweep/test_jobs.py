@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
 from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.job.config_files import config_dir
 from dwdp_sim.job.multirun import combinations
-from dwdp_sim.job.schema import config_dir, register_schemas
+from dwdp_sim.job.schema import register_schemas
 from dwdp_sim.sweep import jobs as jobs_module
 from dwdp_sim.sweep.compose_many import Composer
 from dwdp_sim.sweep.jobs import asked_hash, asked_jobs, job_name

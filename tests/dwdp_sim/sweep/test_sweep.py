@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from dwdp_sim.app import main
-from dwdp_sim.job.schema import config_dir, register_schemas
+from dwdp_sim.job.config_files import config_dir
+from dwdp_sim.job.schema import register_schemas
 from dwdp_sim.sweep.compact import compact, read_folder
 from dwdp_sim.sweep.jobs import Asked
 from dwdp_sim.sweep.results_folder import Folder

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dwdp_sim.job.schema import config_dir
+from dwdp_sim.job.config_files import config_dir
 from dwdp_sim.sweep.page.experiment_question import experiment, question
 
 

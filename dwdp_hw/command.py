@@ -1,0 +1,129 @@
+"""What `dwdp-hw` does once it is not asked for help: check the configuration, then measure, compare or import."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig
+from rich.console import Console
+
+from dwdp_hw.cases.case import Case
+from dwdp_hw.cases.result import RankResult
+from dwdp_hw.group.faults import FAULT_EXIT, NO_GPU_EXIT, NoGpuError, RankFault
+from dwdp_hw.job.measurement import Measurement, build_measurement
+from dwdp_hw.job.measurement_report import print_measurement, write_measurement
+from dwdp_hw.job.schema import HwConfig, Mode, register_hw_schemas
+from dwdp_hw.job.windows import WindowsJob, build_windows_job, measure_windows
+from dwdp_hw.job.windows_report import print_windows, write_expected, write_windows
+from dwdp_hw.run.launch import run_as_rank, run_group, started_by_torchrun
+from dwdp_hw.run.worker import Work
+from dwdp_hw.traces.importing import ImportJob, build_import
+from dwdp_hw.traces.report import run_import
+from dwdp_hw.validation.check_job import CheckJob, build_check
+from dwdp_hw.validation.run_check import run_calibration, run_validation
+from dwdp_sim.base.terminal import progress_line
+from dwdp_sim.job.compose import compose
+from dwdp_sim.job.config_files import config_folders
+from dwdp_sim.job.hydra_app import one_line_errors, run_app
+from dwdp_sim.job.hydra_flags import read_command_line
+
+Job = Measurement | WindowsJob | CheckJob | ImportJob
+
+_FAILED_EXIT = 1
+_INTERRUPTED_EXIT = 130
+
+
+def run() -> None:
+    """Run the job of the command line."""
+    register_hw_schemas()
+    try:
+        if started_by_torchrun() and os.environ["RANK"] != "0":
+            _run_beside_rank_0()
+        else:
+            run_app("hw", HwConfig, _build, _task)
+    except NoGpuError as error:
+        _end(error, NO_GPU_EXIT)
+    except RankFault as fault:
+        _end(fault, FAULT_EXIT)
+    except KeyboardInterrupt:
+        _end("interrupted", _INTERRUPTED_EXIT)
+
+
+def _build(composed: DictConfig, overrides: Sequence[str]) -> Job:
+    if composed.mode is Mode["import"]:
+        return build_import(composed)
+    if composed.mode is Mode.windows:
+        return build_windows_job(composed, overrides)
+    if composed.mode is not Mode.measure:
+        return build_check(composed)
+    return build_measurement(composed, overrides)
+
+
+def _run_beside_rank_0() -> None:
+    """Check the command line and take part in the measurement as any other rank; only rank 0 writes and prints."""
+    line = read_command_line(sys.argv[1:])
+    if line.help or line.hydra_help or line.version or line.shell_completion or line.cfg or line.info:
+        return
+    with one_line_errors(HwConfig):
+        config = compose(line.config_name or "hw", HwConfig, line.overrides, config_folders(line))
+        job = _build(config, line.overrides)
+        if isinstance(job, Measurement):
+            run_as_rank(Work((job.case,), job.settings), lambda case, results: None)
+
+
+def _task(job: Job, folder: Path) -> None:
+    try:
+        match job:
+            case ImportJob():
+                run_import(job, folder, Console())
+            case WindowsJob():
+                time_windows(job, folder, Console())
+            case CheckJob():
+                check(job, folder, Console())
+            case Measurement():
+                measure(job, folder, Console())
+    except RankFault as fault:
+        _end(fault, FAULT_EXIT)
+    except KeyboardInterrupt:
+        _end("interrupted; the ranks have been ended", _INTERRUPTED_EXIT)
+
+
+def check(job: CheckJob, folder: Path, console: Console) -> None:
+    """Calibrate or validate; a validation that fails ends the process with exit code 1."""
+    if job.mode is Mode.calibrate:
+        run_calibration(job, folder, console)
+    elif not run_validation(job, folder, console).passed:
+        sys.exit(_FAILED_EXIT)
+
+
+def time_windows(job: WindowsJob, folder: Path, console: Console) -> None:
+    """Write what the tables say, measure the windows, write them into `folder` and print them."""
+    expected = job.expected()
+    write_expected(folder, job, expected)
+    with progress_line(console, "layers") as show:
+        measured = measure_windows(job, show)
+    summary = write_windows(folder, job, expected, measured)
+    print_windows(console, job, expected, measured, summary, folder)
+
+
+def measure(measurement: Measurement, folder: Path, console: Console) -> None:
+    """Run `measurement`, write its results into `folder` and print them."""
+    work = Work((measurement.case,), measurement.settings)
+
+    def keep(case: Case, results: list[RankResult]) -> None:
+        summary = write_measurement(folder, measurement, results)
+        print_measurement(console, measurement, summary, folder)
+
+    if started_by_torchrun():
+        run_as_rank(work, keep)
+    else:
+        run_group(work, measurement.group_size, keep)
+
+
+def _end(message: object, code: int) -> None:
+    """One line on standard error, and the exit code."""
+    sys.stderr.write(f"dwdp-hw: {message}\n")
+    sys.exit(code)

@@ -1,0 +1,118 @@
+"""What `dwdp-advise` does once it is not asked for help: check the configuration, then advise or draw the map."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from dwdp_sim.advice.advice import (
+    advise,
+    check_advisable,
+    current_candidate,
+    effort_of,
+    kinds_also_compared,
+    possible_states,
+    telling_states,
+)
+from dwdp_sim.advice.advice_json import advice_content, map_content
+from dwdp_sim.advice.config import AdviseTree, register_advise_schemas
+from dwdp_sim.advice.gain_map import map_gain, places_of
+from dwdp_sim.advice.gain_map_figure import draw_map
+from dwdp_sim.advice.print_advice import print_advice
+from dwdp_sim.advice.provenance import evidence
+from dwdp_sim.advice.trials import Baseline, Trials
+from dwdp_sim.advice.window_ratio import measure_load
+from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.base.terminal import progress_line, say
+from dwdp_sim.fabric.engine_choice import takes_many_compiled
+from dwdp_sim.fabric.workers import workers
+from dwdp_sim.job.build import build_run
+from dwdp_sim.job.hydra_app import run_app
+from dwdp_sim.job.job import CheckedRun, StepsJob
+from dwdp_sim.results.tables import files_line
+
+
+@dataclass(frozen=True)
+class Question:
+    """The job that the user runs, and the comparison that is asked for."""
+
+    config: AdviseTree
+    run: CheckedRun
+    job: StepsJob
+
+
+def run() -> None:
+    """Answer the question of the command line."""
+    register_advise_schemas()
+    run_app("advise", AdviseTree, _build, _task)
+
+
+def _build(composed: DictConfig, overrides: Sequence[str]) -> Question:
+    config = cast(AdviseTree, OmegaConf.to_object(composed))
+    run = build_run(config, overrides)
+    return Question(config, run, check_advisable(run.job, config))
+
+
+def _task(question: Question, folder: Path) -> None:
+    run = run_map if question.config.advise.show == "map" else run_advice
+    run(question, folder, Console())
+
+
+def run_advice(question: Question, folder: Path, console: Console) -> None:
+    """Find the advice, write it into `folder` and print it."""
+    config, job = question.config, question.job
+    with (
+        progress_line(console, "runs", elapsed=True) as show,
+        _pool(config) as pool,
+    ):
+        advice = advise(job, effort_of(config), kinds_also_compared(config), pool, show)
+    found = evidence(Baseline.of(job), current_candidate(job))
+    content = advice_content(job, question.run.config_hash, advice, found)
+    settings = yaml.safe_dump(question.run.config, sort_keys=False, allow_unicode=True)
+    written = [
+        write_whole(folder / "config.yaml", lambda path: path.write_text(settings)),
+        write_whole(folder / "advice.json", lambda path: path.write_text(json.dumps(content, indent=2) + "\n")),
+    ]
+    print_advice(console, job, advice, found, written)
+
+
+def _pool(config: AdviseTree) -> AbstractContextManager[Executor | None]:
+    """Where trials run; no result depends on it."""
+    return workers(config.workers or os.cpu_count() or 1, threads=takes_many_compiled(config.engine))
+
+
+def run_map(question: Question, folder: Path, console: Console) -> None:
+    """Draw the gain of batching over window and variation into `folder`."""
+    config, job = question.config, question.job
+    baseline = Baseline.of(job)
+    seeds = range(config.seed, config.seed + config.workload.replications)
+    current = current_candidate(job)
+    load = measure_load(baseline, current.strategy, seeds)
+    size = baseline.placement.dwdp_size
+    states = telling_states(possible_states(baseline, current))
+    places = places_of(config.advise.map_ratios, config.advise.map_variations)
+    with (
+        progress_line(console, "runs", elapsed=True) as show,
+        _pool(config) as pool,
+    ):
+        runner = Trials(baseline, pool, partial(show, "map"))
+        points = map_gain(runner, current, load, places, states, config.advise.screen_layers, seeds)
+    title = f"{baseline.model.name} on {baseline.cluster.name}, N = {size}, {current.strategy.implementation}"
+    content = json.dumps(map_content(job, question.run.config_hash, points, load), indent=2) + "\n"
+    written = [
+        write_whole(folder / "map.png", lambda path: draw_map(path, title, points, load)),
+        write_whole(folder / "map.json", lambda path: path.write_text(content)),
+    ]
+    console.print(f"{title}: yours is {load.ratio:.2f} × its uncontended prefetch, steps vary by {100 * load.cv:.0f} %")
+    say(console, files_line(written), dim=True)

@@ -1,0 +1,17 @@
+"""Write a figure as a PNG that is the same wherever it is drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+_DOTS_PER_INCH = 110
+
+
+def write_png(figure: Figure, path: Path) -> None:
+    """Write what `Figure.savefig` would, in half the time: that draws a figure once more before, to lay it out."""
+    figure.set_dpi(_DOTS_PER_INCH)
+    cast(Any, FigureCanvasAgg(figure)).print_png(path, metadata={"Software": None})
