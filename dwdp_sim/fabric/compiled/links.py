@@ -16,6 +16,7 @@ from dwdp_sim.fabric.compiled.views import (
     flow_i,
     gpu_i,
     ints,
+    length,
     rank_f,
     rank_i,
     run_floats,
@@ -27,6 +28,7 @@ from dwdp_sim.fabric.compiled.views import (
 _active, _users, _own_flows, _dirty = ints("active"), ints("users"), ints("own_flows"), ints("dirty")
 _left, _rate, _whole, _tie_s, _due_s = (floats(name) for name in ("left", "rate", "whole", "tie_s", "due_s"))
 _counted, _alone, _partners = floats("counted"), floats("alone"), ints("partners")
+_alone_n = length("alone")
 _copy_flow, _copy_size, _queued = ints("copy_flow"), ints("copy_size"), ints("queued")
 _copy_start_s, _log, _log_s = floats("copy_start_s"), ints("log"), floats("log_s")
 
@@ -122,7 +124,7 @@ def account(s: Ints, e: int) -> None:
     flow = own[first]
     alone = use_f(s)[flows[flow, c.F_RES], c.R_RATE]
     if flows[flow, c.F_PEER]:
-        alone = _alone(s)[flows[flow, c.F_PUSH] * (len(_alone(s)) >> 1) + count]
+        alone = _alone(s)[flows[flow, c.F_PUSH] * (_alone_n(s) >> 1) + count]
     state[e, c.E_SHARE_S] += min(moved / alone, elapsed)
     state[e, c.E_MOVING_S] += elapsed
 
@@ -173,14 +175,13 @@ def move(s: Ints, flow: int, copy: int) -> None:
     _tie_s(s)[k] = -1.0
     _due_s(s)[k] = math.inf
     users, partners = _users(s), _partners(s)
-    both = -1
-    if flows[flow, c.F_USES] == 3 and total[c.PAIRS_IDLE]:
-        both = flows[flow, c.F_RES] + flows[flow, c.F_RES + 1]
-    for j in range(flows[flow, c.F_USES]):
+    uses = flows[flow, c.F_USES]
+    ends = flows[flow, c.F_RES] + flows[flow, c.F_RES + 1]
+    for j in range(uses):
         resource = flows[flow, c.F_RES + j]
         place = res[resource, c.R_N]
         users[res[resource, c.R_BASE] + place] = flow
-        partners[res[resource, c.R_BASE] + place] = both - resource if both >= 0 and j < 2 else -1
+        partners[res[resource, c.R_BASE] + place] = ends - resource
         flows[flow, c.F_PLACE + j] = place
         res[resource, c.R_N] = place + 1
     note_ends(s, flow, c.BEGINS)

@@ -55,7 +55,8 @@ def build_state(
     copies = len(order)
     tables |= {"behind": _minus_one(copies), "queued": _minus_one(copies if options.sharing == "fifo" else 0)}
     tables |= {"copy_start_s": np.zeros(copies), "copy_end_s": np.zeros(copies)}
-    tables |= _links(program, plan, constants)
+    idle = options.incast != "demand" and _pairs_idle(plan, constants)
+    tables |= _links(program, plan, constants, pairs_idle=idle)
     tables |= _engines(program, plan)
     ring = 1 if steps is None else 4 * steps.moe_s.shape[2] + 2 * steps.slots + 8
     tables |= _streams(program, steps, ring)
@@ -66,12 +67,10 @@ def build_state(
         [[of["pull"], of["push"]] for of in (constants.both_ways_egress, constants.both_ways_ingress)]
     )
     tables |= _run(program, plan, constants, options, steps, ring)
-    idle = tables.pop("pairs_idle")
     tables["ints"][c.PAIRS_IDLE] = idle
     tables["ints"][c.RECORDS] = record
     log = _LOG + 8 * len(plan.flow_src) if record else 0
     tables |= {"log": _zeros(log), "log_s": np.zeros(log)}
-    tables["ints"][c.PAIRS_COUNT] = not idle or bool((tables["flow_i"][:, c.F_USES] == 4).any())
     ranks, streams = len(tables["rank_i"]), len(program.stream_gpu)
     events = 64 + 4 * (len(plan.engine_gpu) + streams + program.num_gpus) + ranks * (16 + 2 * ring)
     tables |= {"queue_s": np.zeros(events), "queue_seq": _zeros(events), "queue_what": _zeros(events)}
@@ -88,8 +87,18 @@ def _minus_one(*shape: int) -> Ints:
     return np.full(shape, -1, dtype=np.int64)
 
 
-def _links(program: Program, plan: PlanTables, constants: FabricConstants) -> dict[str, Any]:
-    """Flows, resources, and the flows that move."""
+def _pairs_idle(plan: PlanTables, constants: FabricConstants) -> bool:
+    """Whether no cap of a pair of GPUs can ever bind: each has one flow, a pull, and no less than an end of it."""
+    peer = plan.flow_kind == _PEER
+    if (peer & (plan.flow_gpu == plan.flow_src)).any():
+        return False
+    pairs = list(zip(plan.flow_src[peer].tolist(), plan.flow_dst[peer].tolist(), strict=True))
+    rates = [constants.rates.get(name, 0.0) for name in ("pair", "egress", "ingress")]
+    return len(pairs) == len(set(pairs)) and rates[0] >= max(rates)
+
+
+def _links(program: Program, plan: PlanTables, constants: FabricConstants, *, pairs_idle: bool) -> dict[str, Any]:
+    """Flows, resources, and the flows that move; those of idle pairs do not use them."""
     gpus, flows = program.num_gpus, len(plan.flow_src)
     src, dst, kind = plan.flow_src, plan.flow_dst, plan.flow_kind
     peer, push = kind == _PEER, plan.flow_gpu == plan.flow_src
@@ -97,19 +106,20 @@ def _links(program: Program, plan: PlanTables, constants: FabricConstants) -> di
     pairs, pushed = np.unique(pair_key[peer]), np.unique(pushed_key[pushed_key >= 0])
     first_pair = 5 * gpus
     first_pushed = first_pair + len(pairs)
+    size = first_pushed + len(pushed)  # the last one is none: what a flow of one resource has for another
     flow_i = _zeros(flows, c.FLOW_INTS)
     for column, values in (
         (c.F_ENGINE, plan.flow_engine), (c.F_GPU, plan.flow_gpu), (c.F_SRC, src), (c.F_DST, dst), (c.F_PUSH, push),
-        (c.F_PEER, peer), (c.F_POS, -1), (c.F_HEAD, -1), (c.F_USES, np.where(peer, np.where(push, 4, 3), 1)),
+        (c.F_PEER, peer), (c.F_POS, -1), (c.F_HEAD, -1),
+        (c.F_USES, np.where(peer, 2 if pairs_idle else np.where(push, 4, 3), 1)),
     ):  # fmt: skip
         flow_i[:, column] = values
     other = np.where(kind == _LOCAL, 2 * gpus + src, np.where(src < 0, 3 * gpus + dst, 4 * gpus + src))
     flow_i[:, c.F_RES] = np.where(peer, src, other)
-    flow_i[:, c.F_RES + 1] = np.where(peer, gpus + dst, 0)
+    flow_i[:, c.F_RES + 1] = np.where(peer, gpus + dst, size)
     flow_i[:, c.F_RES + 2] = np.where(peer, first_pair + np.searchsorted(pairs, pair_key), 0)
     flow_i[:, c.F_RES + 3] = np.where(peer & push, first_pushed + np.searchsorted(pushed, pushed_key), 0)
-    size = first_pushed + len(pushed)
-    use_i, use_f = _zeros(size, c.RESOURCE_INTS), np.zeros((size, c.RESOURCE_FLOATS))
+    use_i, use_f = _zeros(size + 1, c.RESOURCE_INTS), np.zeros((size + 1, c.RESOURCE_FLOATS))
     ends = np.arange(gpus)
     for place, (name, number) in enumerate(
         (("egress", c.EGRESS), ("ingress", c.INGRESS), ("local", c.OTHER), ("host_in", c.OTHER), ("host_out", c.OTHER))
@@ -125,23 +135,20 @@ def _links(program: Program, plan: PlanTables, constants: FabricConstants) -> di
         use_f[rows, c.R_RATE] = constants.rates.get(name, 0.0)
     used = np.concatenate([flow_i[flow_i[:, c.F_USES] > j, c.F_RES + j] for j in range(4)])
     users = np.bincount(used, minlength=size)
-    use_i[:, c.R_BASE] = np.cumsum(users) - users
-    pulls = flow_i[flow_i[:, c.F_USES] == 3, c.F_RES + 2]
-    idle = len(pulls) == len(np.unique(pulls)) and constants.rates.get("pair", 0.0) >= max(
-        constants.rates.get("egress", 0.0), constants.rates.get("ingress", 0.0)
-    )
+    use_i[:size, c.R_BASE] = np.cumsum(users) - users
+    use_i[size, c.R_QUEUED] = 1  # it is never looked at
     most = int(np.bincount(plan.flow_engine, minlength=1).max(initial=0)) + 1
     known = _KNOWN_SETS if 0 < flows <= MOST_REMEMBERED else 0
     use_f[:, c.R_RAW] = np.inf
     use_f[:, c.R_CAP] = use_f[:, c.R_RATE]
     return {
         "flow_i": flow_i, "use_i": use_i, "use_f": use_f, "users": _zeros(len(used)), "partners": _minus_one(len(used)),
-        "share_of": np.full(size, np.inf), "rate_of": np.zeros(flows),
+        "share_of": np.full(size + 1, np.inf), "rate_of": np.zeros(flows),
         "active": _zeros(flows),
         **{name: np.zeros(flows) for name in ("left", "counted", "rate", "whole", "tie_s", "due_s")},
-        "alone": _alone(constants, most), "pairs_idle": idle,
+        "alone": _alone(constants, most),
         "known_key": _zeros(known), "known_row": _zeros(known), "known_rates": np.zeros(known * flows // 2),
-        "work": _zeros(4 * size + flows + len(plan.engine_gpu)), "gpu_i": _gpus(gpus),
+        "work": _zeros(4 * len(use_i) + flows + len(plan.engine_gpu)), "gpu_i": _gpus(gpus),
         "gpu_f": np.ones((gpus, c.GPU_FLOATS)), "shares": np.zeros(_LEVELS), "share_n": _zeros(_LEVELS),
         "share_near": _minus_one(_LEVELS), "share_used": _zeros(_LEVELS),
         "dirty_gpus": _zeros(gpus), "todo": _zeros(size), "changed": _zeros(size), "new_flows": _zeros(flows),
