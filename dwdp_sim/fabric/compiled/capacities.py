@@ -8,10 +8,23 @@ from dwdp_sim.base.arrays import Ints
 from dwdp_sim.fabric.compiled import columns as c
 from dwdp_sim.fabric.compiled.filling import fill
 from dwdp_sim.fabric.compiled.jit import compiled
-from dwdp_sim.fabric.compiled.views import both, flow_i, gamma, gpu_f, gpu_i, ints, rate_of, run_ints, use_f, use_i
+from dwdp_sim.fabric.compiled.views import (
+    both,
+    flow_i,
+    gamma,
+    gpu_f,
+    gpu_i,
+    ints,
+    length,
+    rate_of,
+    run_ints,
+    use_f,
+    use_i,
+)
 
 _SLACK = 1e-9  # as in `rates`
 _active, _users, _work = ints("active"), ints("users"), ints("work")
+_resources = length("use_i")
 
 
 @compiled
@@ -112,6 +125,7 @@ def _count_readers(s: Ints, used: int) -> None:
     for k in range(total[c.N_ACTIVE]):
         flow = active[k]
         if flows[flow, c.F_PEER]:
+            gpus[flows[flow, c.F_SRC], c.G_READERS] += total[c.PAIRS_IDLE]  # no pair is in use, and each has one flow
             gpus[flows[flow, c.F_SRC], c.G_KINDS] |= 1 << flows[flow, c.F_PUSH]
 
 
@@ -156,7 +170,7 @@ def _leave_out_idle_pairs(s: Ints) -> None:
 def _solve_by_demand(s: Ints, used: int) -> None:
     """Lower sources that are asked for too much until no further one is; `R_FULL` marks those that are lowered."""
     res, room, work = use_i(s), use_f(s), _work(s)
-    size = len(res)
+    size = _resources(s)
     for place in range(used):
         res[work[place], c.R_FULL] = 0
     while True:

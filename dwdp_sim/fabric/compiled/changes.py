@@ -5,10 +5,11 @@ from __future__ import annotations
 from dwdp_sim.base.arrays import Ints
 from dwdp_sim.fabric.compiled import columns as c
 from dwdp_sim.fabric.compiled.jit import compiled, inlined
-from dwdp_sim.fabric.compiled.views import both, flow_i, gamma, gpu_f, gpu_i, ints, run_ints, use_f, use_i
+from dwdp_sim.fabric.compiled.views import both, flow_i, gamma, gpu_f, gpu_i, ints, length, run_ints, use_f, use_i
 
 _IS_LISTED, _HAS_NEW_CAPS, _HAS_NEW_ARRIVALS = 1, 2, 4  # of a GPU whose flows have changed
 _users, _dirty_gpus, _todo, _new_flows = ints("users"), ints("dirty_gpus"), ints("todo"), ints("new_flows")
+_todo_most = length("todo")
 
 
 @inlined
@@ -22,13 +23,11 @@ def note_ends(s: Ints, flow: int, change: int) -> None:
         if flows[flow, c.F_PUSH]:
             gpus[src, c.G_OUT_PUSHED] += change
             gpus[dst, c.G_IN_PUSHED] += change
-        if res[flows[flow, c.F_RES + 2], c.R_N] == (1 if change > 0 else 0):
+        if total[c.PAIRS_IDLE] or res[flows[flow, c.F_RES + 2], c.R_N] == (1 if change > 0 else 0):
             gpus[src, c.G_TAKERS] += change
     if not total[c.RIPPLES]:
         return
     uses = flows[flow, c.F_USES]
-    if uses == 3 and total[c.PAIRS_IDLE]:
-        uses = 2
     if change > 0:
         flows[flow, c.F_COUNTED] = uses
         _new_flows(s)[total[c.N_NEW]] = flow
@@ -38,7 +37,7 @@ def note_ends(s: Ints, flow: int, change: int) -> None:
         return
     for j in range(2, uses):
         look_at(s, flows[flow, c.F_RES + j])
-    others = res[flows[flow, c.F_RES + 2], c.R_N] > (1 if change > 0 else 0)
+    others = not total[c.PAIRS_IDLE] and res[flows[flow, c.F_RES + 2], c.R_N] > (1 if change > 0 else 0)
     for gpu in (flows[flow, c.F_SRC], flows[flow, c.F_DST]):
         if not gpus[gpu, c.G_DIRTY]:
             gpus[gpu, c.G_DIRTY] = _IS_LISTED
@@ -52,12 +51,12 @@ def note_ends(s: Ints, flow: int, change: int) -> None:
 @inlined
 def look_at(s: Ints, resource: int) -> None:
     """Put a resource into the list of those whose level may have changed."""
-    total, res, todo = run_ints(s), use_i(s), _todo(s)
+    total, res, most = run_ints(s), use_i(s), _todo_most(s)
     if res[resource, c.R_QUEUED]:
         return
     res[resource, c.R_QUEUED] = 1
     place = total[c.TODO_FIRST] + total[c.TODO_N]
-    todo[place - len(todo) if place >= len(todo) else place] = resource
+    _todo(s)[place - most if place >= most else place] = resource
     total[c.TODO_N] += 1
 
 
@@ -94,7 +93,7 @@ def refresh_capacities(s: Ints) -> None:  # noqa: PLR0912 - egress and ingress a
             gpus[gpu, c.G_DIRTY] |= _HAS_NEW_CAPS
     for place in range(total[c.N_DIRTY_GPUS]):
         gpu = _dirty_gpus(s)[place]
-        if gpus[gpu, c.G_DIRTY] & _HAS_NEW_CAPS and total[c.PAIRS_COUNT]:
+        if gpus[gpu, c.G_DIRTY] & _HAS_NEW_CAPS and not total[c.PAIRS_IDLE]:
             for link in (gpu, total[c.GPUS] + gpu):
                 base = res[link, c.R_BASE]
                 for at in range(base, base + res[link, c.R_N]):
@@ -105,7 +104,7 @@ def refresh_capacities(s: Ints) -> None:  # noqa: PLR0912 - egress and ingress a
     total[c.N_DIRTY_GPUS] = 0
     for place in range(total[c.N_NEW]):
         flow = _new_flows(s)[place]
-        if total[c.PAIRS_COUNT] and flow_i(s)[flow, c.F_PEER]:
+        if not total[c.PAIRS_IDLE] and flow_i(s)[flow, c.F_PEER]:
             _refresh_pair(s, flow)
 
 
@@ -131,7 +130,7 @@ def _refresh_pair(s: Ints, flow: int) -> None:
             room[resource, c.R_CAP] = cap
             if counted > 2:
                 look_at(s, resource)
-    if uses != 3 or run_ints(s)[c.PAIRS_IDLE]:
+    if uses != 3:
         return
     pair = flows[flow, c.F_RES + 2]
     pulls = 0

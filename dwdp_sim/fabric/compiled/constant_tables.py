@@ -40,10 +40,11 @@ def _set_links(state: State, constants: FabricConstants) -> None:
     names = (*_BY_GPU, "pair", "push")
     counts = [len(state.gpu_i)] * len(_BY_GPU) + [kinds[c.PAIR], kinds[c.PUSHED]]
     by_resource = np.repeat([rates.get(name, 0.0) for name in names], counts)
-    state.use_f[:, c.R_RATE] = state.use_f[:, c.R_CAP] = by_resource
+    state.use_f[:-1, c.R_RATE] = state.use_f[:-1, c.R_CAP] = by_resource  # the last one is none
     egress, ingress, pair = (rates.get(name, 0.0) for name in ("egress", "ingress", "pair"))
     state.ints[c.PAIRS_IDLE] &= pair >= max(egress, ingress)
-    state.ints[c.PAIRS_COUNT] |= not state.ints[c.PAIRS_IDLE]
+    if state.ints[c.PAIRS_IDLE]:  # flows of pairs whose cap never binds do not use it
+        state.flow_i[state.flow_i[:, c.F_PEER] == 1, c.F_USES] = 2
     state.alone[:] = _alone(constants, len(state.alone) // 2)
     state.gamma[:] = [constants.incast[kind] for kind in ("pull", "push")]
     state.both[:] = [[of["pull"], of["push"]] for of in (constants.both_ways_egress, constants.both_ways_ingress)]

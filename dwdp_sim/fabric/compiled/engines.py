@@ -27,6 +27,7 @@ from dwdp_sim.fabric.compiled.views import (
     engine_i,
     floats,
     ints,
+    length,
     rank_f,
     rank_i,
     ring_f,
@@ -39,7 +40,7 @@ from dwdp_sim.fabric.compiled.views import (
 from dwdp_sim.fabric.compiled.windows import begin_run
 
 _pending, _issue_s, _run_gap_s = ints("pending"), floats("issue_s"), floats("run_gap_s")
-_layer_s = floats("layer_s")
+_layer_s, _pending_n = floats("layer_s"), length("pending")
 
 
 @compiled
@@ -98,7 +99,7 @@ def _wait(s: Ints, e: int, seconds: float, other_s: float) -> None:
 def _take_next(s: Ints, e: int) -> None:
     """Take the next call: of the stream with which the engine stays, or of that which became ready first."""
     engines, pending = engine_i(s), _pending(s)
-    width = len(pending) // run_ints(s)[c.ENGINES]
+    width = _pending_n(s) // run_ints(s)[c.ENGINES]
     base, count = e * width, engines[e, c.E_PENDING]
     chosen = -1
     earliest = math.inf

@@ -7,11 +7,11 @@ import math
 from dwdp_sim.base.arrays import Ints
 from dwdp_sim.fabric.compiled import columns as c
 from dwdp_sim.fabric.compiled.jit import compiled
-from dwdp_sim.fabric.compiled.views import engine_i, floats, flow_i, ints, rate_of, run_ints, use_f, use_i
+from dwdp_sim.fabric.compiled.views import engine_i, floats, flow_i, ints, length, rate_of, run_ints, use_f, use_i
 
 _TIE = 1.0 + 1e-12  # as in `max_min`
 _active, _users, _work, _own_flows = ints("active"), ints("users"), ints("work"), ints("own_flows")
-_share_of = floats("share_of")
+_share_of, _resources = floats("share_of"), length("use_i")
 
 
 @compiled
@@ -25,7 +25,7 @@ def fill(s: Ints, used: int, unlimited: int) -> None:
     """
     total, flows, res, room = run_ints(s), flow_i(s), use_i(s), use_f(s)
     work, rates, active, share_of = _work(s), rate_of(s), _active(s), _share_of(s)
-    size = len(res)
+    size = _resources(s)
     for place in range(used):
         resource = work[place]
         res[resource, c.R_COUNT] = 0

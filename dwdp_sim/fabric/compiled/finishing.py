@@ -9,7 +9,7 @@ from dwdp_sim.fabric.compiled import columns as c
 from dwdp_sim.fabric.compiled.jit import compiled
 from dwdp_sim.fabric.compiled.links import account, advance, clock_step, move, remove
 from dwdp_sim.fabric.compiled.settling import seconds_left
-from dwdp_sim.fabric.compiled.views import engine_f, engine_i, floats, flow_i, gpu_i, ints, run_floats, run_ints
+from dwdp_sim.fabric.compiled.views import engine_f, engine_i, floats, flow_i, gpu_i, ints, length, run_floats, run_ints
 from dwdp_sim.fabric.compiled.windows import arrived, open_as_bytes_arrive
 
 _SAME_TIME = 1e-12  # as in `fabric.links`
@@ -17,6 +17,7 @@ _CLOCK_STEPS = 4
 _active, _queued, _work = ints("active"), ints("queued"), ints("work")
 _left, _rate, _tie_s, _due_s = (floats(name) for name in ("left", "rate", "tie_s", "due_s"))
 _copy_flow, _copy_start_s = ints("copy_flow"), floats("copy_start_s")
+_work_n = length("work")
 
 
 @compiled
@@ -47,7 +48,7 @@ def finish(s: Ints) -> None:
     for place in range(due):
         arrived(s, work[place])
     for place in range(alarms):
-        e = work[len(work) - 1 - place]
+        e = work[_work_n(s) - 1 - place]
         open_as_bytes_arrive(s, e, engine_f(s)[e, c.E_THRESHOLD])
 
 
@@ -55,6 +56,14 @@ def finish(s: Ints) -> None:
 def _due_flows(s: Ints, least: float, count: int) -> int:
     """List the flows whose copies are complete in `work`, rising; return how many there are."""
     due_s, tie_s, active, work = _due_s(s), _tie_s(s), _active(s), _work(s)
+    due = places = 0
+    for k in range(count):  # without branches: several at a time
+        is_due = (due_s[k] <= least) | (due_s[k] <= tie_s[k])
+        due += is_due
+        places += k * is_due
+    if due == 1:  # nearly always, out of step
+        work[0] = active[places]
+        return due
     due = 0
     for k in range(count):
         if due_s[k] <= least or due_s[k] <= tie_s[k]:
@@ -96,7 +105,7 @@ def _first_alarm(s: Ints) -> float:
 def _due_alarms(s: Ints, least: float) -> int:
     """Switch off the alarms that are due and list their engines at the end of `work`, the first set alarm last."""
     total, engines, state, work = run_ints(s), engine_i(s), engine_f(s), _work(s)
-    due, end = 0, len(work) - 1
+    due, end = 0, _work_n(s) - 1
     for e in range(total[c.ENGINES]):
         rate = state[e, c.E_TOTAL]
         if not engines[e, c.E_ALARM_ON] or rate <= 0.0:

@@ -26,11 +26,6 @@ def inlined(function: _Function) -> _Function:
     return cast(_Function, numba.njit(**_INNER, forceinline=True)(function))
 
 
-def without_nan(function: _Function) -> _Function:
-    """Compile `function`, which never meets NaN: then the least of many numbers is found several at a time."""
-    return cast(_Function, numba.njit(**_INNER, fastmath={"nnan", "nsz"})(function))
-
-
 def cached(function: _Function) -> tuple[_Function, Path]:
     """Compile `function` at its first call, or take it from numba's cache on disk; return also where that is.
 

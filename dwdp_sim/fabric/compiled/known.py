@@ -5,9 +5,10 @@ from __future__ import annotations
 from dwdp_sim.base.arrays import Ints
 from dwdp_sim.fabric.compiled import columns as c
 from dwdp_sim.fabric.compiled.jit import compiled
-from dwdp_sim.fabric.compiled.views import floats, ints, rate_of, run_ints
+from dwdp_sim.fabric.compiled.views import floats, ints, length, rate_of, run_ints
 
 _active, _keys, _rates, _row = ints("active"), ints("known_key"), floats("known_rates"), ints("known_row")
+_places = length("known_key")
 
 
 @compiled
@@ -18,7 +19,7 @@ def _find(s: Ints) -> int:
     for k in range(total[c.N_ACTIVE]):
         key |= 1 << active[k]
     total[c.KEPT] = key
-    mask = len(keys) - 1
+    mask = _places(s) - 1
     place = ((key * 0x9E3779B97F4A7C1) >> 20) & mask
     while keys[place] != 0 and keys[place] != key:
         place = (place + 1) & mask
@@ -29,7 +30,7 @@ def _find(s: Ints) -> int:
 def recall(s: Ints) -> bool:
     """Take the rates of the present set from the table, if they are there."""
     total, active, keys = run_ints(s), _active(s), _keys(s)
-    if not len(keys):
+    if not _places(s):
         return False
     place = _find(s)
     if keys[place] == 0:
@@ -45,10 +46,11 @@ def recall(s: Ints) -> bool:
 def remember(s: Ints) -> None:
     """Put the rates of the present set into the table; a table half full starts afresh."""
     total, active, keys = run_ints(s), _active(s), _keys(s)
-    if not len(keys):
+    if not _places(s):
         return
-    if 2 * total[c.N_KNOWN] >= len(keys):
-        keys[:] = 0
+    if 2 * total[c.N_KNOWN] >= _places(s):
+        for place in range(_places(s)):
+            keys[place] = 0
         total[c.N_KNOWN] = 0
     place = _find(s)
     keys[place] = total[c.KEPT]

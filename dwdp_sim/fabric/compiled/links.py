@@ -161,14 +161,13 @@ def move(s: Ints, flow: int, copy: int) -> None:
     _tie_s(s)[k] = -1.0
     _due_s(s)[k] = math.inf
     users, partners = _users(s), _partners(s)
-    both = -1
-    if flows[flow, c.F_USES] == 3 and total[c.PAIRS_IDLE]:
-        both = flows[flow, c.F_RES] + flows[flow, c.F_RES + 1]
-    for j in range(flows[flow, c.F_USES]):
+    uses = flows[flow, c.F_USES]
+    ends = flows[flow, c.F_RES] + flows[flow, c.F_RES + 1]
+    for j in range(uses):
         resource = flows[flow, c.F_RES + j]
         place = res[resource, c.R_N]
         users[res[resource, c.R_BASE] + place] = flow
-        partners[res[resource, c.R_BASE] + place] = both - resource if both >= 0 and j < 2 else -1
+        partners[res[resource, c.R_BASE] + place] = ends - resource
         flows[flow, c.F_PLACE + j] = place
         res[resource, c.R_N] = place + 1
     note_ends(s, flow, c.BEGINS)

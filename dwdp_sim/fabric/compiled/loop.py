@@ -15,9 +15,9 @@ from dwdp_sim.fabric.compiled.queue import pop, push
 from dwdp_sim.fabric.compiled.rank_hosts import CALLS, end_step, go_on_host
 from dwdp_sim.fabric.compiled.ranks import compute, fetched, launched, start_compute
 from dwdp_sim.fabric.compiled.settling import settle
-from dwdp_sim.fabric.compiled.views import floats, ints, rank_i, run_floats, run_ints
+from dwdp_sim.fabric.compiled.views import floats, ints, length, rank_i, run_floats, run_ints
 
-_time_of, _seq_of, _log = floats("queue_s"), ints("queue_seq"), ints("log")
+_time_of, _seq_of, _log_n = floats("queue_s"), ints("queue_seq"), length("log")
 
 
 def loop_for(fingerprint: int) -> tuple[Callable[[Ints, int], int], Path]:
@@ -31,7 +31,7 @@ def loop_for(fingerprint: int) -> tuple[Callable[[Ints, int], int], Path]:
         if fingerprint == 0 or most == 0:
             return c.FAULTY
         total, clock = run_ints(s), run_floats(s)
-        times, seqs, log_n = _time_of(s), _seq_of(s), len(_log(s))
+        times, seqs, log_n = _time_of(s), _seq_of(s), _log_n(s)
         for _ in range(most):
             if total[c.FAULT]:
                 return c.FAULTY

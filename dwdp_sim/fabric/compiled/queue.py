@@ -5,9 +5,10 @@ from __future__ import annotations
 from dwdp_sim.base.arrays import Ints
 from dwdp_sim.fabric.compiled.columns import FAULT, HEAP_N, NOW, SEQ
 from dwdp_sim.fabric.compiled.jit import compiled
-from dwdp_sim.fabric.compiled.views import floats, ints, run_floats, run_ints
+from dwdp_sim.fabric.compiled.views import floats, ints, length, run_floats, run_ints
 
 _time_of, _seq_of, _what_of = floats("queue_s"), ints("queue_seq"), ints("queue_what")
+_most = length("queue_s")
 
 
 @compiled
@@ -19,7 +20,7 @@ def push(s: Ints, delay_s: float, what: int, who: int, which: int) -> None:
     total[SEQ] += 1
     seq = total[SEQ]
     place = total[HEAP_N]
-    if place >= len(times):
+    if place >= _most(s):
         total[FAULT] = 1
         return
     total[HEAP_N] = place + 1

@@ -16,12 +16,13 @@ from dwdp_sim.fabric.compiled import columns as c
 from dwdp_sim.fabric.compiled.changes import look_at, refresh_capacities
 from dwdp_sim.fabric.compiled.jit import compiled, inlined
 from dwdp_sim.fabric.compiled.shares import add_share, clear_shares, remove_share
-from dwdp_sim.fabric.compiled.views import floats, flow_i, ints, run_ints, use_f, use_i
+from dwdp_sim.fabric.compiled.views import floats, flow_i, ints, length, run_ints, use_f, use_i
 
 _TIE = 1.0 + 1e-12  # as in `filling`
 _LOOKS_A_RESOURCE = 8  # more looks than this in the mean, and solving from scratch is faster
 _users, _work, _todo, _changed = ints("users"), ints("work"), ints("todo"), ints("changed")
 _share_of, _partners, _bounds = floats("share_of"), ints("partners"), floats("bounds")
+_todo_most = length("todo")
 
 
 @inlined
@@ -29,7 +30,7 @@ def _take(s: Ints) -> int:
     total, res, todo = run_ints(s), use_i(s), _todo(s)
     resource = todo[total[c.TODO_FIRST]]
     total[c.TODO_FIRST] += 1
-    if total[c.TODO_FIRST] == len(todo):
+    if total[c.TODO_FIRST] == _todo_most(s):
         total[c.TODO_FIRST] = 0
     total[c.TODO_N] -= 1
     res[resource, c.R_QUEUED] = 0
@@ -39,16 +40,16 @@ def _take(s: Ints) -> int:
 @compiled
 def ripple(s: Ints) -> bool:
     """Solve what has changed; return False if all has to be solved from scratch."""
-    total, res, room, share_of = run_ints(s), use_i(s), use_f(s), _share_of(s)
+    total, res, share_of, idle = run_ints(s), use_i(s), _share_of(s), run_ints(s)[c.PAIRS_IDLE]
     refresh_capacities(s)
     if total[c.N_SNAPPED]:
         return False
     looks = _LOOKS_A_RESOURCE * (total[c.N_ACTIVE] + 8)
     while total[c.TODO_N]:
         resource = _take(s)
-        level = _level(s, resource)
+        level = _level_between(s, resource) if idle else _level(s, resource)
         looks -= 1
-        old = room[resource, c.R_RAW]
+        old = share_of[resource]
         if level == old:
             continue
         if looks < 0:
@@ -61,53 +62,77 @@ def ripple(s: Ints) -> bool:
             remove_share(s, res[resource, c.R_PLACE])
         if level < math.inf:
             res[resource, c.R_PLACE] = add_share(s, level)
-        room[resource, c.R_RAW] = share_of[resource] = level
-        _look_at_neighbours(s, resource, min(old, level))
+        share_of[resource] = level
+        if idle:
+            _look_across(s, resource, min(old, level))
+        else:
+            _look_at_neighbours(s, resource, min(old, level))
     total[c.RIPPLED] += 1
     return total[c.N_NEAR] == 0
 
 
 @inlined
-def _level(s: Ints, resource: int) -> float:  # noqa: PLR0912 - one and two users, the most frequent, come first
-    """The level at which a resource is full, given those of all others; infinite if it never is."""
-    flows, res, room, users, bounds = flow_i(s), use_i(s), use_f(s), _users(s), _bounds(s)
-    share_of, partners = _share_of(s), _partners(s)
-    base, users_n = res[resource, c.R_BASE], res[resource, c.R_N]
-    if users_n == 1 and partners[base] >= 0:
-        cap = room[resource, c.R_CAP]
-        return cap if cap <= share_of[partners[base]] * _TIE else math.inf
-    if users_n == 2 and partners[base] >= 0 and partners[base + 1] >= 0:
-        cap = room[resource, c.R_CAP]
-        one, other = share_of[partners[base]], share_of[partners[base + 1]]
-        low, high = min(one, other), max(one, other)
-        if cap / 2 <= low * _TIE:
-            return cap / 2
-        rest = max(cap - low, 0.0)
-        return rest if rest <= high * _TIE else math.inf
-    count = 0
-    is_pair = res[resource, c.R_KIND] == c.PAIR
-    for at in range(base, base + users_n):
-        bound = math.inf
-        if partners[at] >= 0:
-            bound = share_of[partners[at]]
-        else:
-            flow = users[at]
-            counted = flows[flow, c.F_COUNTED]
-            if is_pair and counted == 2:
-                continue
-            for j in range(counted):
-                other = flows[flow, c.F_RES + j]
-                if other != resource:
-                    bound = min(bound, share_of[other])
-        place = count
-        count += 1
-        while place > 0 and bounds[place - 1] > bound:
-            bounds[place] = bounds[place - 1]
-            place -= 1
-        bounds[place] = bound
+def _level_between(s: Ints, resource: int) -> float:
+    """The level at which a resource is full, given those of all others, where no flow uses more than two.
+
+    Infinite if it never is. Most often no other resource holds a flow below it, or there are two flows at most.
+    """
+    res, partners, share_of = use_i(s), _partners(s), _share_of(s)
+    base, count, cap = res[resource, c.R_BASE], res[resource, c.R_N], use_f(s)[resource, c.R_CAP]
     if not count:
         return math.inf
-    left = room[resource, c.R_CAP]
+    least, most = math.inf, 0.0
+    for at in range(base, base + count):
+        bound = share_of[partners[at]]
+        least, most = min(least, bound), max(most, bound)
+    level = cap / count
+    if level <= least * _TIE:
+        return level
+    if count > 2:
+        for at in range(base, base + count):
+            _sort_in(s, at - base, share_of[partners[at]])
+        return _level_above(s, cap, count)
+    rest = max(cap - least, 0.0)
+    return rest if count == 2 and rest <= most * _TIE else math.inf
+
+
+@compiled
+def _level(s: Ints, resource: int) -> float:
+    """The same where flows use any number of resources."""
+    flows, res, users, share_of = flow_i(s), use_i(s), _users(s), _share_of(s)
+    count = 0
+    is_pair = res[resource, c.R_KIND] == c.PAIR
+    for at in range(res[resource, c.R_BASE], res[resource, c.R_BASE] + res[resource, c.R_N]):
+        flow = users[at]
+        counted = flows[flow, c.F_COUNTED]
+        if is_pair and counted == 2:
+            continue
+        bound = math.inf
+        for j in range(counted):
+            other = flows[flow, c.F_RES + j]
+            if other != resource:
+                bound = min(bound, share_of[other])
+        _sort_in(s, count, bound)
+        count += 1
+    return _level_above(s, use_f(s)[resource, c.R_CAP], count)
+
+
+@inlined
+def _sort_in(s: Ints, place: int, bound: float) -> None:
+    """Put a level into the list of those that hold a resource's flows, which has `place` of them."""
+    bounds = _bounds(s)
+    while place > 0 and bounds[place - 1] > bound:
+        bounds[place] = bounds[place - 1]
+        place -= 1
+    bounds[place] = bound
+
+
+@compiled
+def _level_above(s: Ints, left: float, count: int) -> float:
+    """The level to which those of `count` flows can share a capacity that no level in the list holds below it."""
+    bounds = _bounds(s)
+    if not count:
+        return math.inf
     level = left / count
     place = 0
     while level > bounds[place] * _TIE:
@@ -120,19 +145,25 @@ def _level(s: Ints, resource: int) -> float:  # noqa: PLR0912 - one and two user
 
 
 @inlined
-def _look_at_neighbours(s: Ints, resource: int, lower: float) -> None:
-    """Look at the resources that share a flow with one whose level was or is `lower`, if that is below their own."""
-    flows, res, room, users, partners = flow_i(s), use_i(s), use_f(s), _users(s), _partners(s)
+def _look_across(s: Ints, resource: int, lower: float) -> None:
+    """Look at the other resources of the flows of one whose level was or is `lower`, if that is below their own."""
+    res, share_of, partners = use_i(s), _share_of(s), _partners(s)
     base = res[resource, c.R_BASE]
     for at in range(base, base + res[resource, c.R_N]):
-        if partners[at] >= 0:
-            if lower < room[partners[at], c.R_RAW]:
-                look_at(s, partners[at])
-            continue
+        if lower < share_of[partners[at]]:
+            look_at(s, partners[at])
+
+
+@compiled
+def _look_at_neighbours(s: Ints, resource: int, lower: float) -> None:
+    """The same where flows use any number of resources."""
+    flows, res, share_of, users = flow_i(s), use_i(s), _share_of(s), _users(s)
+    base = res[resource, c.R_BASE]
+    for at in range(base, base + res[resource, c.R_N]):
         flow = users[at]
         for j in range(flows[flow, c.F_COUNTED]):
             other = flows[flow, c.F_RES + j]
-            if other != resource and lower < room[other, c.R_RAW]:
+            if other != resource and lower < share_of[other]:
                 look_at(s, other)
 
 
@@ -160,4 +191,4 @@ def rebuild(s: Ints) -> None:
 def _drop(s: Ints, resource: int) -> None:
     """Forget the level of a resource that nothing uses."""
     if not use_i(s)[resource, c.R_N]:
-        use_f(s)[resource, c.R_RAW] = _share_of(s)[resource] = math.inf
+        _share_of(s)[resource] = math.inf

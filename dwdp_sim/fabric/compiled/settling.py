@@ -7,7 +7,7 @@ import math
 from dwdp_sim.base.arrays import Floats, Ints
 from dwdp_sim.fabric.compiled import columns as c
 from dwdp_sim.fabric.compiled.capacities import solve
-from dwdp_sim.fabric.compiled.jit import compiled, inlined, without_nan
+from dwdp_sim.fabric.compiled.jit import compiled, inlined
 from dwdp_sim.fabric.compiled.known import recall, remember
 from dwdp_sim.fabric.compiled.links import mark
 from dwdp_sim.fabric.compiled.ripple import rebuild, ripple
@@ -20,6 +20,7 @@ from dwdp_sim.fabric.compiled.views import (
     rate_of,
     run_floats,
     run_ints,
+    smaller_of,
     use_i,
 )
 from dwdp_sim.fabric.compiled.watching import log_rates
@@ -31,23 +32,23 @@ _share_of, _partners = floats("share_of"), ints("partners")
 _changed, _new_flows = ints("changed"), ints("new_flows")
 
 
-@without_nan
+@inlined
 def seconds_left(left: Floats, rate: Floats, due_s: Floats, count: int) -> float:
     """Note how long each copy still takes; return the least."""
     least = math.inf
     for k in range(count):
         due = left[k] / rate[k]
         due_s[k] = due
-        least = min(least, due)
+        least = smaller_of(least, due)
     return least
 
 
-@without_nan
+@inlined
 def least_of(values: Floats, count: int) -> float:
     """Return the least of `count` numbers."""
     least = math.inf
     for k in range(count):
-        least = min(least, values[k])
+        least = smaller_of(least, values[k])
     return least
 
 
@@ -113,14 +114,13 @@ def _apply(s: Ints) -> None:
 def _apply_changed(s: Ints) -> None:
     """Give the flows of resources whose level has changed their new rate."""
     total, res, users, changed, share_of = run_ints(s), use_i(s), _users(s), _changed(s), _share_of(s)
-    partners = _partners(s)
+    partners, idle = _partners(s), total[c.PAIRS_IDLE]
     for place in range(total[c.N_CHANGED]):
         resource = changed[place]
         res[resource, c.R_CHANGED] = 0
         base, level = res[resource, c.R_BASE], share_of[resource]
         for at in range(base, base + res[resource, c.R_N]):
-            other = partners[at]
-            solved = min(level, share_of[other]) if other >= 0 else _least_level(s, users[at])
+            solved = min(level, share_of[partners[at]]) if idle else _least_level(s, users[at])
             _give_rate(s, users[at], solved)
     total[c.N_CHANGED] = 0
     for place in range(total[c.N_NEW]):

@@ -7,12 +7,13 @@ import numpy as np
 from dwdp_sim.base.arrays import Ints
 from dwdp_sim.fabric.compiled import columns as c
 from dwdp_sim.fabric.compiled.jit import compiled, inlined
-from dwdp_sim.fabric.compiled.views import floats, ints, run_ints
+from dwdp_sim.fabric.compiled.views import floats, ints, length, run_ints
 
 _TIE = 1.0 + 1e-12  # as in `filling`
 _NONE = -1  # no other level in the table is close
 _GIVE_UP = 1 << 40  # what `N_NEAR` is at least until the table has been cleared
 _shares, _share_n, _share_near, _used = floats("shares"), ints("share_n"), ints("share_near"), ints("share_used")
+_places = length("shares")
 
 
 @compiled
@@ -30,7 +31,7 @@ def clear_shares(s: Ints) -> None:
 def add_share(s: Ints, level: float) -> int:
     """Count a resource that is full at a level; return the level's place."""
     total, shares, counts = run_ints(s), _shares(s), _share_n(s)
-    mask = len(shares) - 1
+    mask = _places(s) - 1
     place = int((np.float64(level).view(np.int64) * 0x9E3779B97F4A7C1 >> 40) & mask)
     while shares[place] != level:
         if shares[place] == 0.0:
@@ -75,6 +76,6 @@ def _enter(s: Ints, place: int, level: float) -> None:
             near[place], near[other] = other, place
     used[total[c.N_SHARES]] = place
     total[c.N_SHARES] += 1
-    if 2 * total[c.N_SHARES] > len(shares):
+    if 2 * total[c.N_SHARES] > _places(s):
         total[c.N_NEAR] |= _GIVE_UP
     shares[place] = level

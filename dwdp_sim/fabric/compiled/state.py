@@ -15,7 +15,8 @@ class State(NamedTuple):
         queue_s, queue_seq, queue_what: The event queue, a binary heap by time and order of scheduling.
         flow_i: Flows.
         use_i, use_f: Resources; the flows of each that move are in `users`, from `use_i[r, R_BASE]` on.
-        partners: The other resource of each of them, -1 if there are more; `share_of`: the level at which each is full.
+        partners: The other resource of each of them, if no flow uses more than two; `share_of`: the level at which
+            each is full.
         active: Flows that move, in any order, with bytes left (`left`; `counted` when their engine's time was last
             added up), rate, bytes at first (`whole`), seconds within which the copy is complete (`tie_s`), and seconds
             to go (`due_s`).

@@ -15,6 +15,7 @@ from dwdp_sim.fabric.compiled.views import (
     engine_i,
     floats,
     ints,
+    length,
     ring_f,
     ring_i,
     run_floats,
@@ -23,6 +24,7 @@ from dwdp_sim.fabric.compiled.views import (
 )
 
 _pending, _issue_s = ints("pending"), floats("issue_s")
+_pending_n = length("pending")
 NO_GATE, BARRIER, SLOT = range(3)
 
 
@@ -105,7 +107,7 @@ def offer(s: Ints, stream: int) -> None:
     engines, streams = engine_i(s), stream_i(s)
     e = call_i(s)[head_call(s, stream), c.C_ENGINE]
     pending = _pending(s)
-    width = len(pending) // run_ints(s)[c.ENGINES]
+    width = _pending_n(s) // run_ints(s)[c.ENGINES]
     pending[e * width + engines[e, c.E_PENDING]] = stream
     engines[e, c.E_PENDING] += 1
     number = streams[stream, c.S_DONE]

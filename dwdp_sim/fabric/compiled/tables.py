@@ -81,8 +81,7 @@ def empty_state(
     tables |= _steps(steps, ring)
     tables |= {"gamma": np.ones((2, 4)), "both": np.ones((2, 2))}
     tables |= _run(program, plan, options, steps, ring)
-    tables["ints"][c.PAIRS_IDLE] = tables.pop("own_pairs")
-    tables["ints"][c.PAIRS_COUNT] = bool((tables["flow_i"][:, c.F_USES] == 4).any())
+    tables["ints"][c.PAIRS_IDLE] = options.incast != "demand" and _each_pair_has_one_pull(plan)
     tables |= _watching(program, plan, tables, recorded_s, steps if blame else None)
     ranks, streams = len(tables["rank_i"]), len(program.stream_gpu)
     events = 64 + 4 * (len(plan.engine_gpu) + streams + program.num_gpus) + ranks * (16 + 2 * ring)
@@ -98,6 +97,13 @@ def _minus_one(*shape: int) -> Ints:
     return np.full(shape, -1, dtype=np.int64)
 
 
+def _each_pair_has_one_pull(plan: PlanTables) -> bool:
+    """Whether each pair of GPUs has one flow at most, a pull: then a cap as high as those of its ends never binds."""
+    peer = plan.flow_kind == _PEER
+    pairs = list(zip(plan.flow_src[peer].tolist(), plan.flow_dst[peer].tolist(), strict=True))
+    return len(pairs) == len(set(pairs)) and not (peer & (plan.flow_gpu == plan.flow_src)).any()
+
+
 def _links(program: Program, plan: PlanTables) -> dict[str, Any]:
     """Flows, resources, and the flows that move."""
     gpus, flows = program.num_gpus, len(plan.flow_src)
@@ -107,19 +113,20 @@ def _links(program: Program, plan: PlanTables) -> dict[str, Any]:
     pairs, pushed = np.unique(pair_key[peer]), np.unique(pushed_key[pushed_key >= 0])
     first_pair = 5 * gpus
     first_pushed = first_pair + len(pairs)
+    size = first_pushed + len(pushed)  # the last one is none: what a flow of one resource has for another
     flow_i = _zeros(flows, c.FLOW_INTS)
     for column, values in (
         (c.F_ENGINE, plan.flow_engine), (c.F_GPU, plan.flow_gpu), (c.F_SRC, src), (c.F_DST, dst), (c.F_PUSH, push),
-        (c.F_PEER, peer), (c.F_POS, -1), (c.F_HEAD, -1), (c.F_USES, np.where(peer, np.where(push, 4, 3), 1)),
+        (c.F_PEER, peer), (c.F_POS, -1), (c.F_HEAD, -1),
+        (c.F_USES, np.where(peer, np.where(push, 4, 3), 1)),
     ):  # fmt: skip
         flow_i[:, column] = values
     other = np.where(kind == _LOCAL, 2 * gpus + src, np.where(src < 0, 3 * gpus + dst, 4 * gpus + src))
     flow_i[:, c.F_RES] = np.where(peer, src, other)
-    flow_i[:, c.F_RES + 1] = np.where(peer, gpus + dst, 0)
+    flow_i[:, c.F_RES + 1] = np.where(peer, gpus + dst, size)
     flow_i[:, c.F_RES + 2] = np.where(peer, first_pair + np.searchsorted(pairs, pair_key), 0)
     flow_i[:, c.F_RES + 3] = np.where(peer & push, first_pushed + np.searchsorted(pushed, pushed_key), 0)
-    size = first_pushed + len(pushed)
-    use_i, use_f = _zeros(size, c.RESOURCE_INTS), np.zeros((size, c.RESOURCE_FLOATS))
+    use_i, use_f = _zeros(size + 1, c.RESOURCE_INTS), np.zeros((size + 1, c.RESOURCE_FLOATS))
     for place, number in enumerate((c.EGRESS, c.INGRESS, c.OTHER, c.OTHER, c.OTHER)):
         rows = slice(place * gpus, (place + 1) * gpus)
         use_i[rows, c.R_KIND], use_i[rows, c.R_END] = number, np.arange(gpus)
@@ -129,19 +136,19 @@ def _links(program: Program, plan: PlanTables) -> dict[str, Any]:
         use_i[rows, c.R_KIND], use_i[rows, c.R_END] = number, keys // max(gpus, 1)
     used = np.concatenate([flow_i[flow_i[:, c.F_USES] > j, c.F_RES + j] for j in range(4)])
     users = np.bincount(used, minlength=size)
-    use_i[:, c.R_BASE] = np.cumsum(users) - users
-    pulls = flow_i[flow_i[:, c.F_USES] == 3, c.F_RES + 2]
+    use_i[:size, c.R_BASE] = np.cumsum(users) - users
+    use_i[size, c.R_QUEUED] = 1  # it is never looked at
     most = int(np.bincount(plan.flow_engine, minlength=1).max(initial=0)) + 1
     known = min(_KNOWN_SETS, 4 << flows) if 0 < flows <= MOST_REMEMBERED else 0
     use_f[:, c.R_RAW] = np.inf
     return {
         "flow_i": flow_i, "use_i": use_i, "use_f": use_f, "users": _zeros(len(used)), "partners": _minus_one(len(used)),
-        "share_of": np.full(size, np.inf), "rate_of": np.zeros(flows),
+        "share_of": np.full(size + 1, np.inf), "rate_of": np.zeros(flows),
         "active": _zeros(flows),
         **{name: np.zeros(flows) for name in ("left", "counted", "rate", "whole", "tie_s", "due_s")},
-        "alone": np.zeros(2 * most), "own_pairs": len(pulls) == len(np.unique(pulls)),
+        "alone": np.zeros(2 * most),
         "known_key": _zeros(known), "known_row": _zeros(known), "known_rates": np.zeros(known * flows // 2),
-        "work": _zeros(4 * size + flows + len(plan.engine_gpu)), "gpu_i": _gpus(gpus),
+        "work": _zeros(4 * len(use_i) + flows + len(plan.engine_gpu)), "gpu_i": _gpus(gpus),
         "gpu_f": np.ones((gpus, c.GPU_FLOATS)), "shares": np.zeros(_LEVELS), "share_n": _zeros(_LEVELS),
         "share_near": _minus_one(_LEVELS), "share_used": _zeros(_LEVELS),
         "dirty_gpus": _zeros(gpus), "todo": _zeros(size), "changed": _zeros(size), "new_flows": _zeros(flows),

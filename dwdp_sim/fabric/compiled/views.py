@@ -21,7 +21,11 @@ from dwdp_sim.fabric.compiled.state import State
 
 
 def _view(name: str, width: int, kind: Any) -> Callable[[Ints], Any]:
-    """A function for compiled code that returns the table `name` as an array; of one dimension if `width` is 0."""
+    """A function for compiled code that returns the table `name` as an array; of one dimension if `width` is 0.
+
+    The array says that it has no rows: numba then adds nothing to a negative index, which none is, and that costs no
+    time. `length` knows how many there are.
+    """
     place = 2 * State._fields.index(name)
     array = types.Array(kind, 2 if width else 1, "C")
 
@@ -29,13 +33,12 @@ def _view(name: str, width: int, kind: Any) -> Callable[[Ints], Any]:
     def view(_context: Any, tables: Any) -> Any:
         def generate(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
             word = target.get_value_type(types.intp)
-            given = target.make_array(tables)(target, builder, arguments[0])
-            address, length = (builder.load(builder.gep(given.data, [word(place + offset)])) for offset in (0, 1))
+            address = _word(target, builder, tables, arguments[0], place)
             found = make_array(array)(target, builder)
             item = target.get_abi_sizeof(target.get_data_type(kind))
-            shape, strides = [length], [word(item)]
+            shape, strides = [word(0)], [word(item)]
             if width:
-                shape, strides = [length, word(width)], [word(item * width), word(item)]
+                shape, strides = [word(0), word(width)], [word(item * width), word(item)]
             populate_array(
                 found,
                 data=builder.inttoptr(address, found.data.type),
@@ -50,6 +53,42 @@ def _view(name: str, width: int, kind: Any) -> Callable[[Ints], Any]:
 
     found: Any = view
     return cast(Callable[[Ints], Any], found)
+
+
+def _word(target: Any, builder: Any, tables: Any, given: Any, place: int) -> Any:
+    """Read one of the addresses and lengths, of which the compiler is told that they never change."""
+    array = target.make_array(tables)(target, builder, given)
+    word = builder.load(builder.gep(array.data, [target.get_value_type(types.intp)(place)]))
+    word.set_metadata("invariant.load", builder.module.add_metadata([]))
+    return word
+
+
+def length(name: str) -> Callable[[Ints], int]:
+    """A function for compiled code that returns how many rows the table `name` has."""
+    place = 2 * State._fields.index(name) + 1
+
+    @intrinsic
+    def rows(_context: Any, tables: Any) -> Any:
+        def generate(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            return _word(target, builder, tables, arguments[0], place)
+
+        return types.intp(tables), generate
+
+    found: Any = rows
+    return cast(Callable[[Ints], int], found)
+
+
+@intrinsic
+def _smaller(_context: Any, one: Any, other: Any) -> Any:
+    def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        flags = ("nnan", "nsz")
+        return builder.select(builder.fcmp_ordered("<", *arguments, flags=flags), *arguments, flags=flags)
+
+    return types.float64(one, other), generate
+
+
+smaller_of = cast(Callable[[float, float], float], _smaller)
+"""For compiled code: the smaller of two numbers that are not NaN; so the least of many is found several at a time."""
 
 
 def ints(name: str) -> Callable[[Ints], Ints]:

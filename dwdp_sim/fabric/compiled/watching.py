@@ -5,11 +5,23 @@ from __future__ import annotations
 from dwdp_sim.base.arrays import Ints
 from dwdp_sim.fabric.compiled import columns as c
 from dwdp_sim.fabric.compiled.jit import compiled
-from dwdp_sim.fabric.compiled.views import engine_i, floats, flow_i, gpu_i, ints, rank_i, run_floats, run_ints, use_f
+from dwdp_sim.fabric.compiled.views import (
+    engine_i,
+    floats,
+    flow_i,
+    gpu_i,
+    ints,
+    length,
+    rank_i,
+    run_floats,
+    run_ints,
+    use_f,
+)
 from dwdp_sim.fabric.compiled.views import use_i as resources
 
 _active, _users, _own_flows = ints("active"), ints("users"), ints("own_flows")
 _rate, _alone, _lost_s = floats("rate"), floats("alone"), floats("lost_s")
+_alone_n = length("alone")
 _log, _log_value, _log_alone = ints("log"), floats("log_value"), floats("log_alone")
 
 
@@ -17,9 +29,9 @@ _log, _log_value, _log_alone = ints("log"), floats("log_value"), floats("log_alo
 def alone_rate(s: Ints, e: int) -> float:
     """The rate that an engine would have if only its flows moved; it has some."""
     flow, count = _own_flows(s)[engine_i(s)[e, c.E_FIRST_FLOW]], engine_i(s)[e, c.E_MOVING]
-    flows, alone = flow_i(s), _alone(s)
+    flows = flow_i(s)
     if flows[flow, c.F_PEER]:
-        return alone[flows[flow, c.F_PUSH] * (len(alone) >> 1) + count]
+        return _alone(s)[flows[flow, c.F_PUSH] * (_alone_n(s) >> 1) + count]
     return use_f(s)[flows[flow, c.F_RES], c.R_RATE]
 
 
