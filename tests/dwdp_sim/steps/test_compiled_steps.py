@@ -17,7 +17,6 @@ from dwdp_sim.fabric.compiled import tables
 from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.links import ALWAYS
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.fabric.timeline import Moving
 from dwdp_sim.plan.endpoints import HOST
 from dwdp_sim.plan.program import Program
 from dwdp_sim.steps.pace import Pace
@@ -117,9 +116,10 @@ def steps(
     )
 
 
-def samples(timeline: StepTimeline) -> list[tuple[float, Moving]]:
+def samples(timeline: StepTimeline) -> list[tuple[float, tuple[int, ...], tuple[float, ...]]]:
+    """Times at which rates were settled, with the flows that move from then on, and their rates."""
     assert timeline.links is not None
-    return timeline.links.samples
+    return [(time_s, moving.flows, moving.rates) for time_s, moving in timeline.links.samples]
 
 
 def assert_equal(case: Case, options: FabricOptions, **values: Any) -> None:
@@ -175,10 +175,10 @@ def test_rates_of_a_part_of_the_time_are_those_of_the_whole_from_before_it_begin
     whole = samples(steps(case, engine, FabricOptions()))
     begin_s, end_s = 31.0, 47.0
     part = samples(steps(case, engine, FabricOptions(), (begin_s, end_s)))
-    within = [number for number, (time_s, _) in enumerate(whole) if begin_s <= time_s <= end_s]
-    assert part[0][0] <= begin_s
-    assert part == whole[within[0] - len(part) + len(within) + 1 : within[-1] + 2]
-    assert len(within) + 1 < len(part) < len(whole)
+    first, last = (max(n for n, (time_s, *_) in enumerate(whole) if time_s <= at_s) for at_s in (begin_s, end_s))
+    holds = max(n for n, (time_s, *_) in enumerate(part) if time_s <= begin_s)
+    assert part[holds:] == whole[first : last + 2]
+    assert 2 < len(part[holds:]) < len(part) < len(whole)
 
 
 def test_a_barrier_before_what_a_step_leaves_behind_is_left_to_simpy() -> None:
