@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: predict test long-test stress lint types wheel-test validate-recorded figures published notebooks reports docs hw-test benchmark lock clean
+.PHONY: predict test long-test stress lint types wheel-test validate-recorded figures published notebooks reports docs hw-test benchmark speed lock clean
 
 # The main job: DeepSeek-R1, one layer, four ranks of a GB200 NVL72, default against batched.
 predict: .venv/ready
@@ -102,8 +102,12 @@ hw-test:
 
 benchmark: .venv/ready
 	$(BIN)/python benchmarks/simpy_engine.py
-	$(BIN)/python benchmarks/compiled_engine.py
+	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python benchmarks/silicon_queries.py
+
+# Speed and memory of the engines in every case, for docs/speed.md: minutes, on a machine that does nothing else. Needs SimGrid.
+speed: .venv/ready
+	$(BIN)/python -m benchmarks.speed all
 
 lock: .venv/ready
 	$(BIN)/pip install -q uv

@@ -60,6 +60,7 @@ ALLOWED: Mapping[str, Collection[str]] = {
     "docs/python.md": (),
     "docs/replay.md": (),
     "docs/results.md": (),
+    "docs/speed.md": (),
     "docs/strategies.md": ("a barrier a round (20 µs, assumed",),
     "docs/model.md": ("− 1 seconds longer",),
     "docs/iteration.md": (

@@ -25,6 +25,7 @@ import kernel_steps
 import main_job
 import odd_allocations
 import published
+import speed
 import telling
 import torch_kernels
 import validations
@@ -43,6 +44,7 @@ _TOPICS = (
     odd_allocations,
     kernel_steps,
     published,
+    speed,
     telling,
     torch_kernels,
     validations,

@@ -1,12 +1,15 @@
-// SimGrid's side of benchmarks/compiled_engine.py: a crossbar on which each rank pulls its slices in order, the two
+// SimGrid's side of the benchmark: a crossbar on which each rank pulls its slices in order, the two
 // oldest unfinished ones in flight, one at a time from a source.
 //
 // In, as numbers: GPUs, bytes per second of every link; then for each rank its start in seconds, its number of slices,
-// and for each of these the source and the bytes. Out: seconds of the run's wall time, then each rank's completion.
+// and for each of these the source and the bytes. Out: seconds of the run's wall time, KiB that the process had at most,
+// then each rank's completion.
 #include <chrono>
 #include <cstdio>
 #include <deque>
+#include <fstream>
 #include <map>
+#include <string>
 #include <vector>
 
 #include <simgrid/s4u.hpp>
@@ -64,6 +67,16 @@ static void pull(Rank* rank, sg4::Host* self, const std::vector<sg4::Host*>* hos
   rank->end = sg4::Engine::get_clock();
 }
 
+// Of this program alone: getrusage would count what its parent had before it was started.
+static long peak_kib()
+{
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.rfind("VmHWM:", 0) == 0)
+      return std::stol(line.substr(6));
+  return 0;
+}
+
 int main(int argc, char** argv)
 {
   sg4::Engine engine(&argc, argv);
@@ -104,6 +117,7 @@ int main(int argc, char** argv)
   auto began = std::chrono::steady_clock::now();
   engine.run();
   printf("%.9f\n", std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
+  printf("%ld\n", peak_kib());
   for (const Rank& rank : ranks)
     printf("%.17g\n", rank.end);
 }
