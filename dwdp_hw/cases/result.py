@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import Any
 
 
@@ -149,3 +150,30 @@ class Witness:
     copies: list[CopyRecord]
     trace: str
     missing: str | None
+
+
+def result_to_text(result: RankResult) -> str:
+    """Return a result as JSON: text from another process can be read without running anything in it."""
+    return json.dumps(asdict(result))
+
+
+def result_from_text(text: str) -> RankResult:
+    """Read what `result_to_text` returned."""
+    found = json.loads(text)
+    detail, witness = found["detail"], found["witness"]
+    return RankResult(
+        **found
+        | {
+            "samples": [Sample(**sample) for sample in found["samples"]],
+            "detail": detail and Detail(**detail),
+            "witness": witness
+            and Witness(**witness | {"copies": [CopyRecord(**record) for record in witness["copies"]]}),
+            "layers": [[LayerTimes(**layer) for layer in run] for run in found["layers"]],
+            "before": _reading(found["before"]),
+            "after": _reading(found["after"]),
+        }
+    )
+
+
+def _reading(found: dict[str, Any]) -> Reading:
+    return Reading(**found | {"slowdowns": tuple(found["slowdowns"])})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import socket
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +13,7 @@ from typing import Any
 
 from dwdp_hw.group.faults import NoGpuError, RankFault, Whereabouts
 from dwdp_hw.group.liveness import Heartbeat, last_seen
+from dwdp_hw.group.sealed_store import SealedStore
 from dwdp_hw.group.shared_page import Page
 
 
@@ -50,8 +52,14 @@ class Seat:
         )
 
 
-def open_store(address: str, port: int, *, serve: bool, wait_s: float) -> Any:
-    """torch's key-value store over TCP; port 0 lets the system choose one.
+def open_store(address: str, port: int, *, serve: bool | socket.socket, wait_s: float, secret: str = "") -> Any:
+    """torch's key-value store over TCP.
+
+    Args:
+        address, port: Of the store.
+        serve: Whether this process serves it, on all addresses of the host, or the socket on which it does.
+        wait_s: How long to wait for a key.
+        secret: Known to the ranks of the run alone: values without its seal are refused. Empty for no seals.
 
     Raises:
         NoGpuError: torch is not installed.
@@ -60,9 +68,11 @@ def open_store(address: str, port: int, *, serve: bool, wait_s: float) -> Any:
         distributed = importlib.import_module("torch.distributed")
     except ImportError as error:
         raise NoGpuError(f'torch is not installed ({error}): pip install "dwdp-toolkit[hw]"') from error
-    return distributed.TCPStore(
-        address, port, is_master=serve, timeout=timedelta(seconds=wait_s), wait_for_workers=False
-    )
+    options: dict[str, Any] = {"is_master": bool(serve), "timeout": timedelta(seconds=wait_s)}
+    if isinstance(serve, socket.socket):
+        options["master_listen_fd"] = serve.detach()
+    store = distributed.TCPStore(address, port, wait_for_workers=False, **options)
+    return SealedStore(store, secret.encode()) if secret else store
 
 
 class Group:

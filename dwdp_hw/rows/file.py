@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from dwdp_hw.rows.schema import FIELDS, FORMAT, MeasuredRow, upgraded
 from dwdp_hw.rows.write import METHOD
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.base.json_rows import json_rows
+from dwdp_sim.base.user_file import parse_json, read_data
 
 
 def measurement_file(
@@ -67,8 +66,8 @@ def read_measurement_file(path: str) -> MeasurementFile:
         ConfigError: Not such a file, or of a format from the future.
     """
     with refuse_other_files(path):
-        data = Path(path).read_bytes()
-        content = json.loads(data)
+        data = read_data(path, "rows", "JSON")
+        content = parse_json(data, path, "rows")
         return MeasurementFile(
             sha256=hashlib.sha256(data).hexdigest(),
             machine=content["machine"],

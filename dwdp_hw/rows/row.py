@@ -74,6 +74,8 @@ def row_from_dict(row: MeasuredRow, gpus: int, path: str) -> RecordedRow:
     times = row["device_us"]
     if len(times) != len(program.stream_gpu):
         raise ConfigError("rows", path, f"case {row['case']}: {len(times)} times for {len(program.stream_gpu)} streams")
+    if not all(0.0 < time["min"] <= time["median"] <= time["max"] for time in times):
+        raise ConfigError("rows", path, f"case {row['case']}: device_us must have 0 < min ≤ median ≤ max")
     median, low, high = (tuple(time[name] * 1e-6 for time in times) for name in ("median", "min", "max"))
     skew = row["start_skew_us"]
     beyond = _beyond_queue(row, program) if queued else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NotRequired, TypedDict
 
@@ -198,7 +199,8 @@ def _from_1(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _timed(row: dict[str, Any]) -> dict[str, Any]:
     if "stable" not in row:
-        spread = max((time["max"] - time["min"]) / time["median"] for time in row["device_us"])
+        times = row["device_us"]
+        spread = max((t["max"] - t["min"]) / t["median"] if t["median"] > 0.0 else math.inf for t in times)
         wide = spread > _LARGEST_SPREAD
         said = f"(max − min) ÷ median is {spread:.0%}, above {_LARGEST_SPREAD:.0%}" if wide else None
         row = {**row, "stable": not wide, "unstable_reason": said}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pickle
+import secrets
 import shutil
 import signal
 import socket
@@ -22,7 +23,7 @@ from typing import Any
 from dwdp_hw.group.faults import RankFault
 from dwdp_hw.group.group import Seat, open_store
 from dwdp_hw.run.supervise import POLL_S, OnResult, Supervision, left_fault, read_results, watch_in_background
-from dwdp_hw.run.worker import Work, run_rank
+from dwdp_hw.run.worker import SECRET, Work, run_rank
 
 _END_S = 10.0
 _PREFIX, _LOCK = "dwdp-hw-", "lock"
@@ -49,10 +50,14 @@ def run_group(work: Work, ranks: int, on_result: OnResult, on_start: OnStart = l
     """
     with _ended_by_sigterm(), _folder(work.settings.shared_folder) as folder:
         (folder / "work").write_bytes(pickle.dumps(work))
-        store = open_store("127.0.0.1", 0, serve=True, wait_s=work.settings.wait_s)
+        secret = secrets.token_hex(16)
+        (folder / SECRET).write_text(secret)
+        listener = socket.create_server(("127.0.0.1", 0))  # torch's own would listen on every address of the host
+        port = int(listener.getsockname()[1])
+        store = open_store("127.0.0.1", port, serve=listener, wait_s=work.settings.wait_s, secret=secret)
         processes: list[subprocess.Popen[bytes]] = []
         try:
-            processes += [_start(folder, rank, ranks, store.port) for rank in range(ranks)]
+            processes += [_start(folder, rank, ranks, port) for rank in range(ranks)]
             on_start([process.pid for process in processes])
             Supervision(work, store, processes, on_result).run()
         finally:
@@ -62,6 +67,8 @@ def run_group(work: Work, ranks: int, on_result: OnResult, on_start: OnStart = l
 def run_as_rank(work: Work, on_result: OnResult) -> None:
     """Take part as the rank that torchrun made of this process; rank 0 gets the results.
 
+    On a network that others use, set `DWDP_HW_SECRET` to the same secret on all hosts.
+
     Raises:
         RankFault: As `run_group`.
         ConfigError: As `run_group`.
@@ -69,7 +76,8 @@ def run_as_rank(work: Work, on_result: OnResult) -> None:
     settings = work.settings
     elastic = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     rank, address, port = int(os.environ["RANK"]), os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    store = open_store(address, port, serve=rank == 0 and not elastic, wait_s=settings.start_s)
+    secret = os.environ.get("DWDP_HW_SECRET", "")
+    store = open_store(address, port, serve=rank == 0 and not elastic, wait_s=settings.start_s, secret=secret)
     local_first = int(os.environ.get("LOCAL_RANK", rank)) == 0
     key = f"folder/{socket.gethostname()}"
     with _folder(settings.shared_folder) if local_first else _told_folder(store, key, settings.start_s) as folder:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import socket
 import subprocess
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from dwdp_hw.cases.case import Case, Settings
-from dwdp_hw.cases.result import RankResult
+from dwdp_hw.cases.result import RankResult, result_from_text
 from dwdp_hw.group.faults import FAULT_EXIT, RankFault, fault_from_text, fault_key
 from dwdp_hw.group.liveness import Liveness, last_seen
 from dwdp_hw.run.worker import Work, result_key
@@ -94,7 +93,7 @@ def _liveness(settings: Settings, store: Any, size: int) -> Liveness:
 
 def read_results(store: Any, case: int, size: int) -> list[RankResult]:
     """Return every rank's result of a case, by rank; all must have left theirs."""
-    return [pickle.loads(store.get(result_key(case, rank))) for rank in range(size)]
+    return [result_from_text(store.get(result_key(case, rank)).decode()) for rank in range(size)]
 
 
 def left_fault(store: Any, ranks: Iterable[int]) -> RankFault | ConfigError | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dwdp_hw.cases.case import Case, Settings
+from dwdp_hw.cases.result import result_to_text
 from dwdp_hw.executors.cuda.rank import CudaRank
 from dwdp_hw.executors.host.rank import HostRank
 from dwdp_hw.executors.protocol import Executor
@@ -20,6 +21,8 @@ from dwdp_hw.run.measure import measure_case
 from dwdp_sim.base.errors import ConfigError
 
 _PR_SET_PDEATHSIG = 1
+SECRET = "secret"
+"""File in the launcher's folder, which only its user can read: the secret of the ranks' store."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def run_rank(seat: Seat, work: Work, store: Any) -> int:
         executor = CudaRank(group, settings) if settings.executor == "cuda" else HostRank(group)
         for number, case in enumerate(work.cases):
             result = measure_case(executor, group, case)
-            group.publish(result_key(number, seat.rank), pickle.dumps(result))
+            group.publish(result_key(number, seat.rank), result_to_text(result).encode())
         executor.close()
         group.close()
     except (RankFault, ConfigError) as fault:
@@ -69,9 +72,10 @@ def main() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # no rank outlives its launcher
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the launcher, which ends the ranks
     folder = Path(sys.argv[1])
-    work: Work = pickle.loads((folder / "work").read_bytes())
+    work: Work = pickle.loads((folder / "work").read_bytes())  # nobody else can write to the launcher's folder
     seat = Seat.from_environment(folder)
-    store = open_store(seat.address, seat.port, serve=False, wait_s=work.settings.wait_s)
+    secret = (folder / SECRET).read_text()
+    store = open_store(seat.address, seat.port, serve=False, wait_s=work.settings.wait_s, secret=secret)
     sys.exit(run_rank(seat, work, store))
 
 

@@ -105,6 +105,8 @@ def read_trace(path: str, process: int = 0) -> Trace:
     if path.endswith((".nsys-rep", ".qdrep")):
         raise ConfigError("trace", path, f"export it first: nsys export --type sqlite {path}")
     try:
+        if Path(path).exists() and not Path(path).is_file():  # a pipe would be waited for
+            raise OSError(None, "not a regular file")
         with Path(path).open("rb") as file:
             start = file.read(len(_SQLITE))
     except OSError as error:

@@ -13,15 +13,15 @@ write:
 from __future__ import annotations
 
 import gzip
-import json
+import io
 import re
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from dwdp_hw.traces.traced_copy import ApiCall, Trace, TracedCopy
 from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.user_file import MOST_BYTES, parse_json, read_data
 from dwdp_sim.plan.endpoints import HOST
 
 _NAME = re.compile(r"Memcpy (\w+) \(")
@@ -64,17 +64,24 @@ def read_torch_profiler(path: str, process: int = 0) -> Trace:
 
 
 def _load(path: str) -> Mapping[str, Any]:
-    try:
-        data = Path(path).read_bytes()
-        content = json.loads(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        reason = str(getattr(error, "strerror", None) or error)
-        raise ConfigError("trace", path, f"cannot be read as JSON: {reason}") from error
+    data = read_data(path, "trace", "JSON")
+    content = parse_json(_unzipped(data, path) if data[:2] == b"\x1f\x8b" else data, path, "trace")
     if isinstance(content, list):  # the Chrome format also allows the bare list
         content = {"traceEvents": content}
     if not isinstance(content, Mapping) or not isinstance(content.get("traceEvents"), list):
         raise ConfigError("trace", path, f"has no list traceEvents: {_RECORD}")
     return content
+
+
+def _unzipped(data: bytes, path: str) -> bytes:
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            found = file.read(MOST_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ConfigError("trace", path, f"cannot be read as JSON: {error}") from error
+    if len(found) > MOST_BYTES:
+        raise ConfigError("trace", path, f"has more than {MOST_BYTES} bytes unzipped, which is more than is read")
+    return found
 
 
 def _kind(event: Mapping[str, Any]) -> str | None:

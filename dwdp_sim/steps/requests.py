@@ -57,6 +57,10 @@ class RequestLoad:
         if any(length < 1 for length in self.lengths):
             raise ConfigError("workload.lengths", min(self.lengths), "every length must be at least 1 token")
 
+    def most_steps_a_request(self) -> int:
+        """Return how many steps the longest input takes."""
+        return -(-max(self.lengths, default=self.isl) // self.max_num_tokens)
+
     def arrivals(self, rank: int, ranks: int, seed: int) -> Iterator[int]:
         """Input lengths of one rank's requests, without end; drawn ones depend on `seed` and `rank` alone."""
         if self.lengths:

@@ -21,7 +21,7 @@ class StepsWorkload:
     Attributes:
         compute: How long the layers compute.
         load: Which requests arrive.
-        iterations: Steps of each rank that count.
+        iterations: Steps of each rank that count: enough for the longest input, whose later chunks take longer.
         warmup: Steps before them that do not.
         start: `random` (each rank begins within the first step's compute time) or `lockstep`.
         slots: Slots for prefetched layers.
@@ -51,6 +51,10 @@ class StepsWorkload:
                 raise ConfigError(f"workload.{name}", getattr(self, name), f"must be from {least} to {MOST_STEPS}")
         if self.start not in STEP_STARTS:
             raise ConfigError("workload.start", self.start, f"allowed for forward steps: {', '.join(STEP_STARTS)}")
+        needed = self.load.most_steps_a_request()
+        if self.iterations < needed:
+            said = f"the longest input takes {needed} steps of workload.max_num_tokens={self.load.max_num_tokens}"
+            raise ConfigError("workload.iterations", self.iterations, f"{said}: at least {needed} must count")
         self.pace()  # refuses slots, a launch time or an interference that cannot be
         if not 0 <= self.background_bytes_per_token <= _MOST_BACKGROUND_BYTES:
             raise ConfigError(

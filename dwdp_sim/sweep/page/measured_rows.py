@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.user_file import read_json
 from dwdp_sim.job.config_files import config_dir
 
 _NAME = "validation.json"
@@ -78,12 +79,12 @@ def read_measured(paths: Iterable[Path]) -> list[Measured]:
 
 def _cases(path: Path) -> list[Measured]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(str(path), "--measured")
         ranks: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
         for row in (row for row in content["rows"] if row.get("measure", "layer") == "layer"):
             ranks.setdefault((row.get("file", ""), row["case"]), []).append(row)
         return [_case(path.parent.name, content.get("cluster"), rows) for rows in ranks.values()]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError("--measured", path, f"a {_NAME} of dwdp-hw mode=validate is wanted ({error!r})") from error
 
 
@@ -92,6 +93,8 @@ def _case(source: str, cluster: str | None, rows: Sequence[Mapping[str, Any]]) -
     median_s, low_s, high_s = (
         float(np.mean([row[name] for row in rows])) for name in ("measured_s", "measured_min_s", "measured_max_s")
     )
+    if median_s <= 0.0:
+        raise ValueError(f"{first['case']}: measured_s must be above 0")
     return Measured(
         source=source,
         case=str(first["case"]),

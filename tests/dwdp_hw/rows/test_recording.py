@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -105,3 +106,25 @@ def test_it_is_not_the_unqueued_copies_alone_that_take_longer() -> None:
     inside = np.mean([copy_us(shipped(name), "loop_solo_65536") for name in CAMPAIGNS])
     lost_us = 1024 * (copy_us(shipped("h200_x2_ipc"), "loop_solo_65536") - inside)
     assert lost_us > 5 * 24 * 0.75
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        ({"median": float("nan"), "min": 1.0, "max": 2.0}, "holds NaN; numbers must be finite"),
+        ({"median": 1.0, "min": 1.0, "max": float("inf")}, "holds Infinity; numbers must be finite"),
+        ({"median": 0.0, "min": 0.0, "max": 2.0}, "0 < min ≤ median ≤ max"),
+        ({"median": -1.0, "min": -2.0, "max": 2.0}, "0 < min ≤ median ≤ max"),
+        ({"median": 3.0, "min": 1.0, "max": 2.0}, "0 < min ≤ median ≤ max"),
+    ],
+)
+def test_a_row_whose_times_no_clock_can_give_is_refused(times: dict[str, float], said: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        recorded(tmp_path / "rows.json", device_us=[times])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pipe_is_no_file_of_rows(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="not a regular file"):
+        read_recording(str(tmp_path / "pipe"))

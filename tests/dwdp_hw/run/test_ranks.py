@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -81,6 +82,53 @@ def test_a_killed_or_frozen_rank_stops_the_run_in_time_and_is_named(
     assert time.monotonic() - struck_s[0] < STOP_WITHIN_S
     for pid in pids:
         assert not _runs(pid)
+
+
+class _Attack:
+    """Runs a command where it is unpickled."""
+
+    def __init__(self, written: Path) -> None:
+        self._written = written
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"touch {self._written}",)
+
+
+def test_a_stranger_who_writes_into_the_ranks_store_runs_nothing_and_ends_the_run_in_one_line(
+    small_case: Build, run_on_host: Run, tmp_path: Path
+) -> None:
+    distributed = pytest.importorskip("torch.distributed")
+    run_by_it = tmp_path / "run"
+
+    def attack(pids: list[int]) -> None:
+        variables = Path(f"/proc/{pids[0]}/environ").read_bytes().split(b"\0")
+        port = next(int(value.split(b"=")[1]) for value in variables if value.startswith(b"MASTER_PORT="))
+        store = distributed.TCPStore("127.0.0.1", port, is_master=False, wait_for_workers=False)
+        for rank in range(2):
+            store.set(f"result/0/{rank}", pickle.dumps(_Attack(run_by_it)))
+
+    with pytest.raises(ConfigError, match="does not belong to this run"):
+        run_on_host([small_case(repeats=1)], on_start=attack)
+    assert not run_by_it.exists()
+
+
+def test_the_ranks_store_listens_on_this_host_alone(small_case: Build, run_on_host: Run) -> None:
+    listening: list[str] = []
+
+    def look(pids: list[int]) -> None:
+        lines = Path("/proc/net/tcp").read_text().splitlines() + Path("/proc/net/tcp6").read_text().splitlines()
+        own = {os.readlink(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd") if _is_open(name)}
+        for line in lines:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in own:
+                listening.append(fields[1].split(":")[0])
+
+    run_on_host([small_case(repeats=1)], on_start=look)
+    assert listening == ["0100007F"]  # 127.0.0.1
+
+
+def _is_open(name: str) -> bool:
+    return os.path.islink(f"/proc/self/fd/{name}")
 
 
 def test_a_configuration_that_a_rank_refuses_is_a_configuration_error(small_case: Build, run_on_host: Run) -> None:

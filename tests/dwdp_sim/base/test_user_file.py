@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.base.user_file import read_json, read_yaml
+from dwdp_sim.base.user_file import MOST_BYTES, read_json, read_yaml
 
 
 def test_a_file_s_contents_are_returned(tmp_path: Path) -> None:
@@ -22,6 +22,9 @@ def test_a_file_s_contents_are_returned(tmp_path: Path) -> None:
         (b"[" * 100_000, "nested too deeply"),
         (b'{"streams": 1, "streams": 2}', "an object has the key 'streams' twice"),
         (b"1" * 5000, "Exceeds the limit"),
+        (b"[1, NaN]", "holds NaN; numbers must be finite"),
+        (b"[-Infinity]", "holds -Infinity; numbers must be finite"),
+        (b'{"a": 1e999}', "holds 1e999; numbers must be finite"),
     ],
 )
 def test_what_is_not_json_is_refused_in_one_line(content: bytes, reason: str, tmp_path: Path) -> None:
@@ -63,3 +66,11 @@ def test_what_is_not_yaml_is_refused_in_one_line(content: bytes, reason: str, tm
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=rf"^key={path}: cannot be read as YAML: .*{reason}[^\n]*$"):
         read_yaml(str(path), "key")
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "large.json"
+    with path.open("wb") as file:
+        file.truncate(MOST_BYTES + 1)
+    with pytest.raises(ConfigError, match=f"has {MOST_BYTES + 1} bytes; at most {MOST_BYTES} are read"):
+        read_json(str(path), "key")

@@ -130,3 +130,9 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(ConfigError, match=r"workload\.lengths=nowhere: cannot be read as text: No such file"):
         read_lengths("nowhere")
+
+
+def test_the_longest_input_says_how_many_steps_a_request_takes_at_most() -> None:
+    assert RequestLoad(isl=8192, max_num_tokens=16384).most_steps_a_request() == 1
+    assert RequestLoad(isl=131072, max_num_tokens=16384).most_steps_a_request() == 8
+    assert RequestLoad(max_num_tokens=100, lengths=(10, 201, 30)).most_steps_a_request() == 3

@@ -57,6 +57,10 @@ def small(strategy: str = "batched", **values: Any) -> Scenario:
         ({"workload__target": 1.5}, "workload.target=1.5: a share above 0 and below 1"),
         ({"workload__slots": 0}, "workload.slots=0: at least 1 slot"),
         ({"workload__ratio": 0.0}, "workload.ratio=0.0: must be above 0"),
+        (  # later chunks of a long input see more context and take longer: all of them must count
+            {"workload__isl": 8000, "workload__iterations": 3},
+            "workload.iterations=3: the longest input takes 4 steps of workload.max_num_tokens=2048: at least 4",
+        ),
         (
             {"workload__background_bytes_per_token": -1.0},
             "workload.background_bytes_per_token=-1.0: bytes from 0 to 1e+08",
