@@ -32,7 +32,7 @@ Progress = Callable[[int, int], None]
 
 _MOST_RANGE_DRAWS = 3  # of the starts, for each hypothesis; fewer where a draw takes many copies
 _RANGE_COPIES = 40_000
-_MOST_SAMPLED = 200_000  # copies of a run whose link rates are kept for its picture
+_MOST_RECORDED = 2_000_000  # copies × streams of a run whose link rates are kept for its picture: 200 MB of them
 
 
 @overload
@@ -88,7 +88,7 @@ def predict(
     drawn = [job.drawn(draw) for draw in range(draws)]
 
     def task(draw: int, machine: Variant, *, shown: bool = False) -> SimulationTask:
-        record = shown and copies <= _MOST_SAMPLED
+        record = shown and copies * len(job.program.stream_gpu) <= _MOST_RECORDED
         return SimulationTask(drawn[draw], machine.constants, machine.options, job.seed + draw, record)
 
     first = [task(draw, configured, shown=draws == 1) for draw in range(draws)]
