@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count, islice
 from typing import NamedTuple
 
@@ -101,8 +102,13 @@ def draw_steps(load: RequestLoad, ranks: int, iterations: int, seed: int) -> lis
     Returns:
         For each rank the chunks of each of its `iterations` steps.
     """
+    return [list(steps) for steps in _drawn(load, ranks, iterations, seed)]
+
+
+@lru_cache(maxsize=128)  # an advice and a map ask for the same seeds thousands of times
+def _drawn(load: RequestLoad, ranks: int, iterations: int, seed: int) -> tuple[tuple[Step, ...], ...]:
     packed = (pack(load.arrivals(rank, ranks, seed), load.max_num_tokens) for rank in range(ranks))
-    return [list(islice(steps, iterations)) for steps in packed]
+    return tuple(tuple(islice(steps, iterations)) for steps in packed)
 
 
 def count_tokens(steps: Sequence[Sequence[Step]]) -> list[list[int]]:

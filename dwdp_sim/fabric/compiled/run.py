@@ -66,7 +66,7 @@ def load_loop() -> Callable[[Ints, int], int]:
     note = cache_folder / f"engine-{fingerprint:x}-{numba.__version__}"
     known = note.exists()
     if not known:
-        print("Compiling the simulator's engine: once, 10 to 20 seconds.", file=sys.stderr, flush=True)
+        print("Compiling the simulator's engine: once, 15 seconds to a minute.", file=sys.stderr, flush=True)
     collects = gc.isenabled()
     gc.disable()  # a tenth of the time
     try:

@@ -72,7 +72,10 @@ def test_a_browser_shows_the_report_without_complaint(base: Cluster, recording: 
     ("arguments", "message"),
     [
         (["mode=validate", "source=recorded"], "rows=missing: recorded rows are wanted"),
-        (["mode=validate", "source=recorded", "rows=none.json"], "rows=none.json: not a file of recorded rows"),
+        (
+            ["mode=validate", "source=recorded", "rows=none.json"],
+            "rows=none.json: cannot be read as JSON: No such file",
+        ),
         (["mode=validate", "source=recorded", "rows=[ROWS,ROWS]"], "the same file is listed twice"),
         (["mode=calibrate", "source=recorded", "rows=ROWS", "check.use=some"], "check.use=some: allowed: design, all"),
         (

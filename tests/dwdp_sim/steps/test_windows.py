@@ -115,7 +115,7 @@ def test_a_file_gives_the_windows_that_it_holds(tmp_path: Path) -> None:
         (FILE | {"lead_s": [["a"], ["b"]]}, "lead_s=not a regular nested list"),
         (FILE | {"lead_s": [[0.001]]}, "lead_s=shape (1, 1)"),
         (FILE | {"lead_s": [[0.001], [-0.002]]}, "lead_s=a value below zero"),
-        (FILE | {"lead_s": [[0.001], [float("nan")]]}, "lead_s=a value below zero or not finite"),
+        (FILE | {"lead_s": [[0.001], [float("nan")]]}, "holds NaN; numbers must be finite"),
         (FILE | {"moe_s": []}, "moe_s=shape (0,)"),
         (FILE | {"tokens": [[1.5], [2]]}, "tokens=a fraction"),
         (FILE | {"tokens": [[1e300], [2]]}, "tokens=a fraction or too many"),
