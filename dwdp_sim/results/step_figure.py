@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from matplotlib import colormaps
@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, StepPatch
 from matplotlib.patheffects import withStroke
 
 from dwdp_sim.base.arrays import Floats
@@ -153,7 +153,9 @@ def _draw_zoom(
         base = np.zeros(len(x) - 1)
         for source in sources:
             rate = rates.get((rank, source), np.zeros_like(base))
-            axis.stairs(base + rate, x, baseline=base, fill=True, color=colours[source], linewidth=0)
+            # As an artist, not by `stairs`: that would walk every vertex to find limits which are set anyway.
+            colour = colours[source]
+            axis.add_artist(StepPatch(base + rate, x, baseline=cast(Any, base), fill=True, color=colour, linewidth=0))
             _name_runs(axis, x, base, rate, endpoint_name(source), full)
             base = base + rate
         _draw_rank(axis, timeline, rank, zero_s, 1.15 * full, 0.85 * full)
