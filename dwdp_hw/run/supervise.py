@@ -79,7 +79,7 @@ def watch_in_background(settings: Settings, store: Any, size: int) -> None:
             time.sleep(1.0)
             try:
                 liveness.check()
-            except RankFault as fault:
+            except (RankFault, ConfigError) as fault:  # lost, or forged by a stranger
                 sys.stderr.write(f"dwdp-hw: {fault}\n")
                 os._exit(FAULT_EXIT)
 
