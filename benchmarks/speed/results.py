@@ -30,6 +30,7 @@ from benchmarks.speed.engines import (
 from benchmarks.speed.growth import with_layers, with_ranks, with_slices
 from benchmarks.speed.phases import modules, phases
 from benchmarks.speed.simgrid_run import simgrid_version
+from dwdp_sim.base.cores import usable_cores
 from dwdp_sim.fabric.simulate import simulate
 from dwdp_sim.plan.program import Program
 
@@ -149,7 +150,7 @@ def this_machine() -> dict[str, Any]:
     cpus = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     return {
         "cpu": next((line.split(":", 1)[1].strip() for line in cpus if line.startswith("model name")), "unknown"),
-        "cores": os.cpu_count(),
+        "cores": usable_cores(),
         "load_before": round(os.getloadavg()[0], 1),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "python": platform.python_version(),

@@ -19,6 +19,7 @@ from dwdp_hw.job.measurement import build_settings
 from dwdp_hw.job.schema import Cases, Executor, HwConfig, Mode, Source
 from dwdp_hw.rows.recording import Recording, pool, read_recording
 from dwdp_hw.validation.validate import Bars
+from dwdp_sim.base.cores import usable_cores
 from dwdp_sim.base.errors import ConfigError, check_choice
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.options import FabricOptions
@@ -101,7 +102,7 @@ def build_check(composed: DictConfig) -> CheckJob:
         cases=check.cases,
         limit_s=check.limit_s,
         every_rule=config.workload.range,
-        workers=config.workers or os.cpu_count() or 1,
+        workers=config.workers or usable_cores(),
         cluster=cluster,
         options=FabricOptions(**vars(config.fabric)),
         name=check.name or f"{cluster.name}_calibrated",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
@@ -34,6 +33,7 @@ from dwdp_sim.advice.provenance import evidence
 from dwdp_sim.advice.trials import Baseline, Trials
 from dwdp_sim.advice.window_ratio import measure_load
 from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.base.cores import usable_cores
 from dwdp_sim.base.terminal import progress_line, say
 from dwdp_sim.fabric.engine_choice import takes_many_compiled
 from dwdp_sim.fabric.workers import workers
@@ -89,7 +89,7 @@ def run_advice(question: Question, folder: Path, console: Console) -> None:
 
 def _pool(config: AdviseTree) -> AbstractContextManager[Executor | None]:
     """Where trials run; no result depends on it."""
-    return workers(config.workers or os.cpu_count() or 1, threads=takes_many_compiled(config.engine))
+    return workers(config.workers or usable_cores(), threads=takes_many_compiled(config.engine))
 
 
 def run_map(question: Question, folder: Path, console: Console) -> None:

@@ -16,12 +16,17 @@ from dwdp_sim.model.placement import Placement
 from dwdp_sim.plan.strategy import Strategy
 from dwdp_sim.steps.coarse_plan import SLICES_A_PULL, CoarsePlan, coarse_constants, make_coarse_plan
 from dwdp_sim.steps.compute import ComputeConfig
-from dwdp_sim.steps.scenario import Scenario, draw, mean_step_s
-from dwdp_sim.steps.simulate_steps import simulate_steps
+from dwdp_sim.steps.repeated_steps import RepeatedSteps
+from dwdp_sim.steps.scenario import Draw, Scenario, draw, mean_step_s
 from dwdp_sim.steps.window_hypotheses import with_settings
 from dwdp_sim.steps.workload import StepsWorkload
 
 _AMONG = 100  # simulations of an advice in each of its processes, at least
+_BLOCK = 2_000  # simulations whose windows are drawn before they run
+_BATCHES = 64  # parts of a block, at least, so that all workers are busy to its end
+
+_Key = tuple[object, ...]  # of a simulation: equal where the times are
+_Batch = tuple[Scenario, list[Draw]]
 
 
 @dataclass(frozen=True)
@@ -184,22 +189,42 @@ class Trials:
         self._pool, self._progress = pool, progress
         refill = baseline.cluster.constants.get("refill")
         self._refill = None if refill is None else refill.value
-        self._known: dict[tuple[object, ...], float] = {}
+        self._known: dict[_Key, float] = {}
         self._twins: dict[tuple[Strategy, int | None, int], CoarsePlan] = {}
         self._scenarios: dict[Trial, Scenario] = {}
         self._identities: dict[Trial, tuple[object, ...]] = {}
 
     def run(self, tasks: Iterable[tuple[Trial, int]]) -> None:
         """Run those (trial, seed) pairs that have not run yet, side by side."""
-        wanted: dict[tuple[object, ...], tuple[Trial, int]] = {}
+        missing: dict[_Key, tuple[Trial, int]] = {}
         for trial, seed in tasks:
-            wanted.setdefault((*self.identity(trial), seed), (trial, seed))
-        missing = {key: task for key, task in wanted.items() if key not in self._known}
-        simulated = [(self._scenario(trial), trial.window_factor, seed) for trial, seed in missing.values()]
-        results = (map if self._pool is None else self._pool.map)(_iteration_s, simulated)
-        for done, (key, seconds) in enumerate(zip(missing, results, strict=True), start=1):
-            self._known[key] = seconds
-            self._progress(done, len(missing))
+            key = (*self.identity(trial), seed)
+            if key not in self._known:
+                missing.setdefault(key, (trial, seed))
+        todo, done = list(missing.items()), 0
+        for first in range(0, len(todo), _BLOCK):
+            keys, batches = self._batches(todo[first : first + _BLOCK])
+            results = (map if self._pool is None else self._pool.map)(_mean_steps_s, batches)
+            for names, seconds in zip(keys, results, strict=True):
+                self._known.update(zip(names, seconds, strict=True))
+                done += len(names)
+                self._progress(done, len(todo))
+
+    def _batches(self, todo: list[tuple[_Key, tuple[Trial, int]]]) -> tuple[list[list[_Key]], list[_Batch]]:
+        """What one worker does at a time: the same copies under several windows; and whose times it finds."""
+        draws: dict[tuple[object, ...], Draw] = {}
+        alike: dict[object, tuple[Scenario, list[tuple[_Key, Draw]]]] = {}
+        for key, (trial, seed) in todo:
+            scenario = self._scenario(trial)
+            drawn = trial.windows, trial.state.compute, trial.start, trial.layers, trial.window_factor, seed
+            if drawn not in draws:
+                draws[drawn] = _draw(scenario, trial.window_factor, seed)
+            copies = self._copies_of(trial), scenario.workload.pace()
+            alike.setdefault(copies, (scenario, []))[1].append((key, draws[drawn]))
+        size = max(1, len(todo) // _BATCHES)
+        parts = [(scenario, all_[i : i + size]) for scenario, all_ in alike.values() for i in range(0, len(all_), size)]
+        keys = [[key for key, _ in part] for _, part in parts]
+        return keys, [(scenario, [drawn for _, drawn in part]) for scenario, part in parts]
 
     def times(self, trial: Trial, seeds: Sequence[int]) -> list[float]:
         """Return the iteration times in seconds, one for each seed."""
@@ -215,12 +240,16 @@ class Trials:
 
     def _scenario(self, trial: Trial) -> Scenario:
         """The forward steps of a trial; copies and constants are made once for all compute windows."""
-        alike = trial
-        if not self.baseline.workload.background_bytes_per_token:  # which follow from the tokens of the windows
-            alike = replace(trial, window_factor=1.0, windows=None, carry_over=False, start=None)
+        alike = self._copies_of(trial)
         if alike not in self._scenarios:
             self._scenarios[alike] = self.baseline.scenario(alike)
         return self.baseline.with_times_of(trial, self._scenarios[alike])
+
+    def _copies_of(self, trial: Trial) -> Trial:
+        """A trial that is equal for all whose copies and constants are."""
+        if self.baseline.workload.background_bytes_per_token:  # which follow from the tokens of the windows
+            return trial
+        return replace(trial, window_factor=1.0, windows=None, carry_over=False, start=None)
 
     def identity(self, trial: Trial) -> tuple[object, ...]:
         """Return a key that is equal for two trials with the same simulation."""
@@ -239,26 +268,27 @@ class Trials:
         return replace(trial, strategy=coarse.strategy, state=state, slices=0), scales, window
 
 
-def _iteration_s(task: tuple[Scenario, float, int]) -> float:
-    """The mean time of a forward step, in seconds, with a factor on all compute times, of one seed."""
-    scenario, factor, seed = task
+def _draw(scenario: Scenario, factor: float, seed: int) -> Draw:
+    """What a seed draws, with a factor on all compute times."""
     drawn = draw(scenario, seed)
+    if factor == 1.0:
+        return drawn
     windows = drawn.windows
-    windows = replace(
-        windows,
-        lead_s=factor * windows.lead_s,
-        before_s=factor * windows.before_s,
-        moe_s=factor * windows.moe_s,
-    )
-    timeline = simulate_steps(
+    times = {name: factor * getattr(windows, name) for name in ("lead_s", "before_s", "moe_s")}
+    return replace(drawn, windows=replace(windows, **times), start_s=factor * drawn.start_s)
+
+
+def _mean_steps_s(batch: _Batch) -> list[float]:
+    """The mean time of a forward step, in seconds, of each draw."""
+    scenario, draws = batch
+    steps = RepeatedSteps(
         scenario.program,
-        windows,
         scenario.constants,
         scenario.options,
         scenario.workload.pace(),
-        start_s=factor * drawn.start_s,
-        seed=seed,
+        ranks=scenario.ranks,
         engine=scenario.engine,
-        among=_AMONG,
+        copies=_AMONG * scenario.copies,
     )
-    return mean_step_s(timeline, scenario.workload.warmup)
+    warmup = scenario.workload.warmup
+    return [mean_step_s(steps.run(drawn.windows, drawn.start_s, drawn.seed), warmup) for drawn in draws]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from dwdp_sim.advice.trials import Baseline
 from dwdp_sim.advice.verdict import verdict
 from dwdp_sim.api.shown import html_of
 from dwdp_sim.api.steps import steps_job, workload_of
+from dwdp_sim.base.cores import usable_cores
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.engine_choice import takes_many_compiled
@@ -144,5 +144,5 @@ def advise(
     if len(effort.seeds) < 2:
         raise ConfigError("effort.seeds", effort.seeds, "an interval takes at least 2")
     threads = takes_many_compiled(job.scenario.engine)
-    with workers(processes or os.cpu_count() or 1, threads=threads) as pool:
+    with workers(processes or usable_cores(), threads=threads) as pool:
         return Advice(job, questions.advise(job, effort, also, pool))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from dwdp_sim.base.cores import usable_cores
 from dwdp_sim.fabric.engine_choice import objection_to, takes_compiled
 from dwdp_sim.fabric.fabric_constants import FabricConstants
 from dwdp_sim.fabric.options import FabricOptions
@@ -65,7 +65,7 @@ def simulate_each(
 ) -> Iterator[SimulatedTimeline]:
     """Yield the timelines of `simulate_many` as they come, for those who need not keep them all."""
     chosen = engine_for(tasks, engine)
-    count = min(workers or os.cpu_count() or 1, max(len(tasks), 1)) if chosen == "compiled" else 1
+    count = min(workers or usable_cores(), max(len(tasks), 1)) if chosen == "compiled" else 1
     done = 0
     with pool_of(count, threads=True) as pool:
         later = None if pool is None else pool.map(partial(_run, chosen), tasks)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.base.cores import usable_cores
 from dwdp_sim.base.json_rows import json_rows
 from dwdp_sim.base.terminal import plain_console, progress_line, say
 from dwdp_sim.fabric.engine_choice import takes_many_compiled
@@ -31,7 +31,7 @@ def run_published(folder: Path, processes: int | None, console: Console) -> None
         processes: Threads to use, or processes where there is only SimPy; None for one a core.
         console: Where to print.
     """
-    count, threads = processes or os.cpu_count() or 1, takes_many_compiled("auto")
+    count, threads = processes or usable_cores(), takes_many_compiled("auto")
     with workers(count, threads=threads) as pool, progress_line(console, "runs") as show:
         rows = published_rows(pool, partial(show, "simulating"))
     text = json_rows([asdict(row) | {"difference": row.difference, "in_range": row.in_range} for row in rows], levels=1)

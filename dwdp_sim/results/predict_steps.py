@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
+from dwdp_sim.base.cores import usable_cores
 from dwdp_sim.fabric.engine_choice import takes_compiled
 from dwdp_sim.fabric.hypotheses import Variant, hypotheses, variants
 from dwdp_sim.fabric.workers import workers
@@ -66,7 +66,7 @@ def predict_iteration(
     ]
     rest = [(job.scenario, seed) for seed in seeds[1:]]
     copies = sum(scenario.copies for scenario, _ in (*tasks, *rest))
-    count = min(processes or os.cpu_count() or 1, max(len(tasks) + len(rest), 1))
+    count = min(processes or usable_cores(), max(len(tasks) + len(rest), 1))
     with workers(count, threads=takes_compiled(job.scenario.engine, copies, "")) as pool:
         further = run_replications(rest, pool, lambda n: progress(1 + n, most), enough)
         unmeasured = run_replications(tasks, pool, lambda n: progress(len(seeds) + n, most))

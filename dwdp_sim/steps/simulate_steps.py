@@ -68,7 +68,7 @@ def simulate_steps(
     """
     options, pace = options or FabricOptions(), pace or Pace()
     starts = np.zeros(windows.ranks) if start_s is None else start_s
-    objection = objection_to(program) or _objection_to_outgoing(program, windows.ranks)
+    objection = objection_to_steps(program, windows.ranks)
     if takes_compiled(engine, among * len(program.copy_bytes) * windows.moe_s[0].size, objection):
         from dwdp_sim.steps.compiled_steps import run_steps  # noqa: PLC0415 - imports numba
 
@@ -92,11 +92,13 @@ def simulate_steps(
     )
 
 
-def _objection_to_outgoing(program: Program, ranks: int) -> str:
+def objection_to_steps(program: Program, ranks: int) -> str:
+    """Return why the compiled engine cannot run forward steps of `program`; empty if it can."""
+    if objection := objection_to(program):
+        return objection
     outgoing = program.call_stream >= ranks
-    return (
-        "cannot put a barrier before what a step leaves behind" if (program.call_barrier[outgoing] >= 0).any() else ""
-    )
+    barred = (program.call_barrier[outgoing] >= 0).any()
+    return "cannot put a barrier before what a step leaves behind" if barred else ""
 
 
 @dataclass

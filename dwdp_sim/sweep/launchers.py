@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 from collections.abc import Sequence
 
 import hydra
@@ -15,6 +14,7 @@ from hydra.core.utils import JobReturn
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 
+from dwdp_sim.base.cores import usable_cores
 from dwdp_sim.sweep.worker import Worker
 
 _BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
@@ -64,7 +64,7 @@ class HydraLauncher:
 
     def default_workers(self) -> int:
         """Return how many workers there are by default: one with the basic launcher, else one for each CPU core."""
-        return 1 if self.is_basic else os.cpu_count() or 1
+        return 1 if self.is_basic else usable_cores()
 
     def _compose(self) -> DictConfig:
         with self._hydra():

@@ -23,6 +23,7 @@ _LOG = 1 << 16
 _LEVELS = 1 << 12  # places for distinct levels at which resources are full
 MOST_REMEMBERED = 24  # flows of a run whose solved sets are remembered; with more, few sets come again
 _OUTGOING_STEPS = 1024  # steps whose bytes may wait to be taken away
+_WINDOWS = ("lead_s", "before_s", "moe_s", "lost_before", "lost_moe")
 _PEER, _LOCAL = LINK_KINDS.index("peer"), LINK_KINDS.index("local")
 
 
@@ -53,7 +54,7 @@ def build_state(
     if steps is None:
         set_starts(state, program.stream_start_s)
     else:
-        _schedule(state, steps.start_s, c.ON_RANK)
+        set_steps(state, steps)
     return state
 
 
@@ -66,7 +67,10 @@ def empty_state(
     recorded_s: tuple[float, float] | None = None,
     blame: bool = False,
 ) -> State:
-    """Return the state before constants and starts are set; arguments as of `build_state`, and the program's tables."""
+    """Return the state before constants, starts and compute windows are set.
+
+    Arguments as of `build_state`, and the program's tables; of `steps`, all but starts and windows count.
+    """
     copied = ("copy_flow", "copy_size", "copy_next", "copy_next_own", "copy_half", "run_i", "run_heads", "call_i")
     tables: dict[str, Any] = {name: getattr(plan, name) for name in copied}
     tables |= {"run_gap_s": np.zeros(len(plan.run_gap)), "call_f": np.zeros((len(plan.call_gap), c.CALL_FLOATS))}
@@ -194,8 +198,6 @@ def _streams(program: Program, steps: StepInput | None, ring: int) -> dict[str, 
     places = calls.copy()
     if steps is not None:
         ranks = len(steps.start_s)
-        stream_f[:ranks, c.S_FREE_S] = steps.start_s
-        stream_f[ranks : 2 * ranks, c.S_FREE_S] = steps.start_s[: max(streams - ranks, 0)]
         by_layer = program.stream_queued | (np.arange(streams) >= ranks)
         stream_i[:, c.S_BY_LAYER] = by_layer
         places = np.where(np.arange(streams) < ranks, np.where(by_layer, ring, ring * calls), _OUTGOING_STEPS)
@@ -227,13 +229,8 @@ def _steps(steps: StepInput | None, ring: int) -> dict[str, Any]:
     empty = np.zeros(0)
     tables = {"rank_i": rank_i, "rank_f": rank_f, "ring_i": _zeros(ranks * ring, c.RING_INTS), "ring_f": ring_f}
     if steps is None:
-        names = ("lead_s", "before_s", "moe_s", "lost_before", "lost_moe", "step_s", "layer_s")
-        return tables | dict.fromkeys(names, empty)
-    rank_f[:, c.K_PREVIOUS_END_S] = steps.start_s
-    windows = {
-        name: np.asarray(getattr(steps, name), dtype=np.float64).reshape(-1)
-        for name in ("lead_s", "before_s", "moe_s", "lost_before", "lost_moe")
-    }
+        return tables | dict.fromkeys((*_WINDOWS, "step_s", "layer_s"), empty)
+    windows = {name: np.zeros(getattr(steps, name).size) for name in _WINDOWS}
     return tables | windows | {
         "step_s": np.full(3 * steps.lead_s.size, np.nan), "layer_s": np.full(11 * steps.moe_s.size, np.nan)
     }  # fmt: skip
@@ -275,7 +272,7 @@ def _run(
             c.CARRY_OVER: steps.carry_over, c.GOES_ON: steps.goes_on,
         }.items():  # fmt: skip
             ints[place] = value
-        floats[c.LAUNCH_S], floats[c.LOST_LEAD] = steps.launch_s, steps.lost_lead
+        floats[c.LAUNCH_S] = steps.launch_s
     return {"ints": ints, "floats": floats}
 
 
@@ -283,6 +280,18 @@ def set_starts(state: State, start_s: Floats) -> None:
     """Let the streams of a program start at `start_s`, in a state before anything has happened."""
     state.stream_f[:, c.S_FREE_S] = start_s
     _schedule(state, start_s, c.ON_STREAM)
+
+
+def set_steps(state: State, steps: StepInput) -> None:
+    """Give the ranks of forward steps their starts and compute windows, in a state before anything has happened."""
+    ranks, streams = len(steps.start_s), len(state.stream_f)
+    state.stream_f[:ranks, c.S_FREE_S] = steps.start_s
+    state.stream_f[ranks : 2 * ranks, c.S_FREE_S] = steps.start_s[: max(streams - ranks, 0)]
+    state.rank_f[:, c.K_PREVIOUS_END_S] = steps.start_s
+    state.floats[c.LOST_LEAD] = steps.lost_lead
+    for name in _WINDOWS:
+        getattr(state, name)[:] = getattr(steps, name).reshape(-1)
+    _schedule(state, steps.start_s, c.ON_RANK)
 
 
 def _schedule(state: State, at_s: Floats, what: int) -> None:
