@@ -15,7 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dwdp_sim.advice.trials import Baseline, Trial, Trials
+from dwdp_sim.advice.trial import Baseline, Trial
+from dwdp_sim.advice.trials import Trials
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.estimate import paired_gain
 from dwdp_sim.fabric.hypotheses import WALKS, Hypothesis

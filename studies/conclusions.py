@@ -24,7 +24,8 @@ from typing import Any
 
 from dwdp_sim.advice.advice import possible_states
 from dwdp_sim.advice.candidates import Candidate
-from dwdp_sim.advice.trials import Baseline, Trial, Trials, Windows
+from dwdp_sim.advice.trial import Baseline, Trial, Windows
+from dwdp_sim.advice.trials import Trials
 from dwdp_sim.advice.window_ratio import measure_load
 from dwdp_sim.base.estimate import paired_gain
 from dwdp_sim.fabric.engine_choice import takes_many_compiled

@@ -21,7 +21,8 @@ from dwdp_sim.advice.sensitivity import (
     host_cost,
     sweep_host_cost,
 )
-from dwdp_sim.advice.trials import Baseline, Trial, Trials
+from dwdp_sim.advice.trial import Baseline, Trial
+from dwdp_sim.advice.trials import Trials
 from dwdp_sim.advice.window_ratio import Load, measure_load
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, EXTREME_WALKS, Hypothesis, distinct, hypotheses, samples

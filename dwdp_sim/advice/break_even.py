@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from dwdp_sim.advice.candidates import Candidate
 from dwdp_sim.advice.search import ALIKE, trial_of
-from dwdp_sim.advice.trials import Trial, Trials
+from dwdp_sim.advice.trial import Trial
+from dwdp_sim.advice.trials import Trials
 from dwdp_sim.advice.window_ratio import Load
 from dwdp_sim.base.estimate import Estimate, paired_gain
 from dwdp_sim.fabric.hypotheses import Hypothesis
@@ -70,26 +71,30 @@ def find_break_evens(
         first, second = trials(state, ratio)
         return paired_gain(runner.times(first, seeds), runner.times(second, seeds))
 
-    runner.run(
-        (trial, seed) for state in states for ratio in RATIOS for trial in trials(state, ratio) for seed in seeds
-    )
-    found = []
-    for state in states:
-        gains = [gain(state, ratio) for ratio in RATIOS]
-        real = [place for place, one in enumerate(gains) if _pays(one)]
-        ends_at: float | None = None
-        if real and real[-1] == len(RATIOS) - 1:
-            ends_at = math.inf
-        elif real:
-            low, high = RATIOS[real[-1]], RATIOS[real[-1] + 1]
-            for _ in range(_HALVINGS):
-                middle = math.sqrt(low * high)
-                low, high = (middle, high) if _pays(gain(state, middle)) else (low, middle)
-            ends_at = low
-        losses = [-one.mean for one in gains if one.excludes_zero and one.mean < 0]
-        begins_at = RATIOS[real[0]] if real else None
-        found.append(BreakEven(state, RATIOS, tuple(gains), begins_at, ends_at, max(losses, default=0.0)))
-    return found
+    def run(places: Iterable[tuple[Hypothesis, float]]) -> None:
+        runner.run(dict.fromkeys((trial for place in places for trial in trials(*place)), seeds))
+
+    run((state, ratio) for state in states for ratio in RATIOS)
+    gains = {state: tuple(gain(state, ratio) for ratio in RATIOS) for state in states}
+    real = {state: [place for place, one in enumerate(of_state) if _pays(one)] for state, of_state in gains.items()}
+    ends = {s: (RATIOS[at[-1]], RATIOS[at[-1] + 1]) for s, at in real.items() if at and at[-1] + 1 < len(RATIOS)}
+    for _ in range(_HALVINGS):
+        middles = {state: math.sqrt(low * high) for state, (low, high) in ends.items()}
+        run(middles.items())
+        for state, middle in middles.items():
+            low, high = ends[state]
+            ends[state] = (middle, high) if _pays(gain(state, middle)) else (low, middle)
+    return [
+        BreakEven(
+            state=state,
+            ratios=RATIOS,
+            gains=gains[state],
+            begins_at=RATIOS[real[state][0]] if real[state] else None,
+            ends_at=ends.get(state, (math.inf,))[0] if real[state] else None,
+            costs=max((-one.mean for one in gains[state] if one.excludes_zero and one.mean < 0), default=0.0),
+        )
+        for state in states
+    ]
 
 
 def _pays(gain: Estimate) -> bool:

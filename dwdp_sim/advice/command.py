@@ -30,7 +30,8 @@ from dwdp_sim.advice.gain_map import map_gain, places_of
 from dwdp_sim.advice.gain_map_figure import draw_map
 from dwdp_sim.advice.print_advice import print_advice
 from dwdp_sim.advice.provenance import evidence
-from dwdp_sim.advice.trials import Baseline, Trials
+from dwdp_sim.advice.trial import Baseline
+from dwdp_sim.advice.trials import Trials
 from dwdp_sim.advice.window_ratio import measure_load
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.cores import usable_cores

@@ -10,7 +10,8 @@ import numpy as np
 
 from dwdp_sim.advice.candidates import Candidate, pair
 from dwdp_sim.advice.search import trial_of
-from dwdp_sim.advice.trials import Trial, Trials, Windows
+from dwdp_sim.advice.trial import Trial, Windows
+from dwdp_sim.advice.trials import Trials
 from dwdp_sim.advice.window_ratio import Load
 from dwdp_sim.base.estimate import Estimate, paired_gain
 from dwdp_sim.fabric.hypotheses import Hypothesis
@@ -79,10 +80,7 @@ def map_gain(
         windows = Windows(place[0] * load.prefetch_s, load.before_share, place[1])
         return replace(trial_of(candidate, state, layers, COARSE_SLICES), windows=windows)
 
-    both = (default, batched)
-    runner.run((trial(c, place, s), seed) for place in places for s in states for c in both for seed in seeds)
-
-    def gain(place: tuple[float, float], state: Hypothesis) -> Estimate:
-        return paired_gain(*(runner.times(trial(c, place, state), seeds) for c in (batched, default)))
-
-    return [MapPoint(*place, {state: gain(place, state) for state in states}) for place in places]
+    pairs = {(place, s): (trial(batched, place, s), trial(default, place, s)) for place in places for s in states}
+    runner.run(dict.fromkeys((each for both in pairs.values() for each in both), seeds))
+    gains = {at: paired_gain(*(runner.times(each, seeds) for each in both)) for at, both in pairs.items()}
+    return [MapPoint(*place, {state: gains[place, state] for state in states}) for place in places]

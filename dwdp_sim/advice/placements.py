@@ -60,7 +60,7 @@ def compare_placements(
         for placement, row in rows.items()
         if row.fits is not False or placement == own
     }
-    runner.run((trial, seed) for trial in runs.values() for seed in seeds)
+    runner.run(dict.fromkeys(runs.values(), seeds))
     reference = runner.times(runs[own], seeds)
     gains = {placement: paired_gain(runner.times(trial, seeds), reference) for placement, trial in runs.items()}
     return [replace(row, gain=gains.get(placement)) for placement, row in rows.items()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dwdp_sim.advice.candidates import Candidate, pair
-from dwdp_sim.advice.trials import Baseline, Trial
+from dwdp_sim.advice.trial import Baseline, Trial
 from dwdp_sim.steps.compute import ComputeConfig
 
 

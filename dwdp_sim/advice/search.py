@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dwdp_sim.advice.candidates import Candidate, candidates, changes, offered, pair
-from dwdp_sim.advice.trials import Trial, Trials
+from dwdp_sim.advice.trial import Trial
+from dwdp_sim.advice.trials import Trials
 from dwdp_sim.base.estimate import Estimate, paired_gain
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis
 from dwdp_sim.plan.strategy import StrategyKind
@@ -157,7 +158,7 @@ def _screen(
     """A few layers of the first seed, in each of the states."""
     tasks = {(c, s): trial_of(c, s, effort.screen_layers, COARSE_SLICES) for c in chosen for s in states}
     seeds = effort.seeds[:1]
-    runner.run((trial, seed) for trial in tasks.values() for seed in seeds)
+    runner.run(dict.fromkeys(tasks.values(), seeds))
     times: dict[Candidate, dict[Hypothesis, list[float]]] = {}
     for (candidate, state), trial in tasks.items():
         times.setdefault(candidate, {})[state] = runner.times(trial, seeds)
@@ -246,7 +247,7 @@ def _final(
 ) -> list[Row]:
     """Whole forward steps: all seeds as configured, a few in every other state."""
     seeds = {state: effort.seeds if state == AS_CONFIGURED else effort.seeds[:_SEEDS_A_STATE] for state in states}
-    runner.run((trial_of(c, s, layers), seed) for s in states for seed in seeds[s] for c in finalists)
+    runner.run({trial_of(c, s, layers): seeds[s] for s in states for c in finalists})
     times = {c: {s: runner.times(trial_of(c, s, layers), seeds[s]) for s in states} for c in finalists}
     current = finalists[0]
     gains = {c: {s: paired_gain(by[s], times[current][s]) for s in states} for c, by in times.items()}

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from dwdp_sim.advice.candidates import SLICES, Candidate
 from dwdp_sim.advice.search import trial_of
-from dwdp_sim.advice.trials import Host, Trials
+from dwdp_sim.advice.trial import Host
+from dwdp_sim.advice.trials import Trials
 from dwdp_sim.base.estimate import Estimate, paired_gain
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.issue_costs import IssueCosts
@@ -96,7 +97,7 @@ def compare_sizes(runner: Trials, cluster: Cluster, base: Strategy, layers: int,
     """
     sizes = {size: Candidate(replace(base, kind=BATCHED, slice_bytes=size)) for size in SLICES}
     trials = {size: trial_of(candidate, layers=layers) for size, candidate in sizes.items()}
-    runner.run((trial, seed) for trial in trials.values() for seed in seeds)
+    runner.run(dict.fromkeys(trials.values(), seeds))
     reference = runner.times(trials[CONTENTION_OPT_SLICE_BYTES], seeds)
     return [
         SizeRow(size, host_cost(runner, cluster, candidate), paired_gain(runner.times(trials[size], seeds), reference))
@@ -135,7 +136,7 @@ def sweep_host_cost(
     single = {
         ahead: replace(trial_of(default, layers=layers), host=Host("as_issued", ahead)) for ahead in (True, False)
     }
-    runner.run((trial, seed) for trial in (*single.values(), *trials.values()) for seed in seeds)
+    runner.run(dict.fromkeys((*single.values(), *trials.values()), seeds))
 
     def gain(size: int | None, cost: float, ahead: bool) -> Estimate:
         return paired_gain(runner.times(trials[size, cost, ahead], seeds), runner.times(single[ahead], seeds))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dwdp_sim.advice.trials import Baseline, Trial
+from dwdp_sim.advice.trial import Baseline, Trial
 from dwdp_sim.fabric.lower_bound import lower_bound_s
 from dwdp_sim.plan.strategy import Strategy
 from dwdp_sim.steps.scenario import draw

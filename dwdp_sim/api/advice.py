@@ -14,7 +14,7 @@ from dwdp_sim.advice.advice_json import advice_content
 from dwdp_sim.advice.print_advice import print_advice
 from dwdp_sim.advice.provenance import evidence
 from dwdp_sim.advice.search import Effort
-from dwdp_sim.advice.trials import Baseline
+from dwdp_sim.advice.trial import Baseline
 from dwdp_sim.advice.verdict import verdict
 from dwdp_sim.api.shown import html_of
 from dwdp_sim.api.steps import steps_job, workload_of

@@ -84,9 +84,8 @@ def _step_input(windows: StepWindows, pace: Pace, start_s: Floats) -> StepInput:
     """What the engine is told of the steps."""
 
     def lost(slowdown: Floats | float) -> Floats:
-        shape = windows.moe_s.shape
-        share: Floats = 1.0 - 1.0 / (pace.interference * np.broadcast_to(np.asarray(slowdown, dtype=float), shape))
-        return share
+        share = 1.0 - 1.0 / (pace.interference * np.asarray(slowdown, dtype=float))
+        return share if share.shape else np.full(windows.moe_s.shape, share)
 
     return StepInput(
         start_s=np.asarray(start_s, dtype=np.float64),

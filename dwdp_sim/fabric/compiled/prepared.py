@@ -20,6 +20,8 @@ from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.timeline import SimulatedTimeline
 from dwdp_sim.plan.program import Program
 
+_LEFT_ALONE = ("known_row", "known_rates")  # read only where known_key says that a set of flows has been solved
+
 
 class Prepared:
     """A program's tables as they are before constants are set, and a copy of them to run in.
@@ -82,7 +84,7 @@ class PreparedSteps:
 
 
 class _Restored:
-    """A state that can be brought back: all its tables lie in two arrays, one of whole and one of real numbers.
+    """A state that can be brought back: its tables lie in two arrays, one of whole and one of real numbers.
 
     Attributes:
         addresses: Where its tables lie.
@@ -102,17 +104,18 @@ class _Restored:
 
 def _joined(state: State) -> tuple[Ints, Floats]:
     """The tables one behind another: those of whole numbers, and those of real ones."""
-    whole, real = ([t.reshape(-1) for t in state if t.dtype == kind] for kind in (np.int64, np.float64))
+    tables = [table.reshape(-1) for name, table in state._asdict().items() if name not in _LEFT_ALONE]
+    whole, real = ([t for t in tables if t.dtype == kind] for kind in (np.int64, np.float64))
     return np.concatenate(whole), np.concatenate(real)
 
 
 def _views(like: State, ints: Ints, floats: Floats) -> State:
     """Tables with the shapes of `like` that lie in `ints` and `floats`, in the order of `_joined`."""
-    tables: dict[str, Any] = {}
+    tables: dict[str, Any] = {name: getattr(like, name) for name in _LEFT_ALONE}
     for kind in (ints, floats):
         first = 0
         for name, table in like._asdict().items():
-            if table.dtype == kind.dtype:
+            if table.dtype == kind.dtype and name not in _LEFT_ALONE:
                 tables[name] = kind[first : first + table.size].reshape(table.shape)
                 first += table.size
     return State(**tables)

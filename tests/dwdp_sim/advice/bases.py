@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from dwdp_sim.advice.config import AdviseTree
-from dwdp_sim.advice.trials import Baseline, Trial, Trials
+from dwdp_sim.advice.trial import Baseline, Trial
+from dwdp_sim.advice.trials import Trials
 from dwdp_sim.job.build_steps import build_steps_job
 from dwdp_sim.job.job import StepsJob
 from dwdp_sim.job.presets import preset

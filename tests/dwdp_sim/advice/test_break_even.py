@@ -9,7 +9,8 @@ import pytest
 from dwdp_sim.advice.break_even import RATIOS, BreakEven, find_break_evens
 from dwdp_sim.advice.candidates import Candidate, pair
 from dwdp_sim.advice.gain_map import map_gain
-from dwdp_sim.advice.trials import Baseline, Trials
+from dwdp_sim.advice.trial import Baseline
+from dwdp_sim.advice.trials import Trials
 from dwdp_sim.advice.window_ratio import Load, measure_load
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED
 from dwdp_sim.plan.kinds import STRATEGIES

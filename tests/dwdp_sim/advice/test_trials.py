@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from dwdp_sim.advice.advice import current_candidate, possible_states
-from dwdp_sim.advice.trials import Baseline, Host, Trial, Trials, Windows
+from dwdp_sim.advice.trial import Baseline, Host, Trial, Windows
+from dwdp_sim.advice.trials import Trials
 from dwdp_sim.fabric.hypotheses import WALKS, Hypothesis
 from dwdp_sim.fabric.workers import workers
 from dwdp_sim.job.build_steps import build_steps_job
@@ -40,12 +41,11 @@ def test_set_ups_that_come_to_the_same_simulation_run_once() -> None:
     counted: list[int] = []
     runner = Trials(small_baseline(), None, lambda _, of: counted.append(of))
     rule = Hypothesis("3 sources, any", constants=WALKS["3 sources, any"])
-    runner.run((trial, 0) for trial in (DEFAULT, replace(DEFAULT, state=rule), BATCHED, BATCHED))
+    runner.run({trial: [0] for trial in (DEFAULT, replace(DEFAULT, state=rule), BATCHED)})
     assert counted == [2, 2]  # of two runs, told after each
     assert runner.times(replace(DEFAULT, state=rule), [0]) == runner.times(DEFAULT, [0])
-    runner.run(
-        [(SMALL_SLICES, 0), (replace(SMALL_SLICES, strategy=Strategy(STRATEGIES["batched"], slice_bytes=2**17)), 0)]
-    )
+    twin = replace(SMALL_SLICES, strategy=Strategy(STRATEGIES["batched"], slice_bytes=2**17))
+    runner.run({SMALL_SLICES: [0], twin: [0]})
     assert counted == [2, 2, 1]
 
 
@@ -89,7 +89,7 @@ def test_fewer_pulled_experts_are_another_placement() -> None:
 @pytest.mark.parametrize("engine", ["simpy", "compiled"])
 def test_results_do_not_depend_on_who_runs_them(engine: str) -> None:
     baseline = replace(small_baseline(), engine=engine)
-    tasks = [(trial, seed) for trial in (DEFAULT, BATCHED) for seed in (0, 1)]
+    tasks = dict.fromkeys((DEFAULT, BATCHED), (0, 1))
     with workers(2, threads=engine == "compiled") as pool:
         there = Trials(baseline, pool)
         there.run(tasks)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dwdp_sim.advice.trials import Trial
+from dwdp_sim.advice.trial import Trial
 from dwdp_sim.fabric.hypotheses import WALKS, Hypothesis
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.model.placement import Placement
