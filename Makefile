@@ -2,6 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# Containers often set it; every start would then translate all modules again, which takes longer than a prediction.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: predict test long-test stress lint types wheel-test validate-recorded figures published notebooks reports docs hw-test benchmark speed lock clean
 
 # The main job: DeepSeek-R1, one layer, four ranks of a GB200 NVL72, default against batched.

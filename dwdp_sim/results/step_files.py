@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.results.arrow_columns import numbers
 from dwdp_sim.results.files import write_config, write_summary, write_trace
 from dwdp_sim.results.step_figure import draw_steps
 from dwdp_sim.results.step_summary import IterationResult, StepsSummary
@@ -73,6 +74,6 @@ def steps_table(config_hash: str, replications: Sequence[Replication]) -> pa.Tab
         values |= {name: getattr(replication.timeline, name).ravel() for name in _COLUMNS}
         for name, column in values.items():
             columns.setdefault(name, []).append(column)
-    table = pa.table({name: np.concatenate(parts) for name, parts in columns.items()})
+    table = pa.table({name: numbers(np.concatenate(parts)) for name, parts in columns.items()})
     metadata = {"schema_version": str(STEPS_SCHEMA_VERSION), "config_hash": config_hash}
     return table.replace_schema_metadata(metadata)

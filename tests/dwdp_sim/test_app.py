@@ -315,7 +315,8 @@ def test_bad_input_does_not_wait_for_what_only_runs_need() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_predicting_imports_neither_torch_nor_cuda_nor_what_reads_results(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workload", ["workload=layer", "workload=iteration workload.replications=2"])
+def test_predicting_imports_neither_torch_nor_cuda_nor_what_reads_results(tmp_path: Path, workload: str) -> None:
     others = {"torch", "cuda", "dwdp_hw", "pandas", "duckdb"}
     code = (
         "import sys; from dwdp_sim.app import main\n"
@@ -323,7 +324,7 @@ def test_predicting_imports_neither_torch_nor_cuda_nor_what_reads_results(tmp_pa
         f"finally: print('LOADED', sorted({{name.split('.')[0] for name in sys.modules}} & {others}))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, LITE, "workload.range=false"],
+        [sys.executable, "-c", code, LITE, *workload.split(), "workload.range=false"],
         cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
