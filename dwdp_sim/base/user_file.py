@@ -1,9 +1,15 @@
-"""Read a file that a user names; whatever is wrong with it is a `ConfigError`."""
+"""Read a file that a user names; whatever is wrong with it is a `ConfigError`.
+
+This is the only place that reads such bytes. What they mean is a declared type, see `typed_file`.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+import os
+import re
+import stat
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,41 +17,53 @@ import yaml
 
 from dwdp_sim.base.errors import ConfigError
 
-MOST_BYTES = 1 << 30  # of any file that is read whole
+MOST_BYTES = 64 << 20  # of a file that is read whole
+MOST_YAML_BYTES = 256 << 10  # PyYAML reads about 100 KB/s
+_MOST_YAML_VALUES = 100_000  # once every alias stands for what it names
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def read_data(path: str, key: str, form: str) -> bytes:
+def read_data(path: str, key: str, form: str, most_bytes: int = MOST_BYTES) -> bytes:
     """The file's bytes.
 
     Args:
-        path: A regular file of at most 1 GiB.
+        path: A regular file.
         key: The configuration key that names it, for the message.
         form: What it is to be, for the message.
+        most_bytes: More are not read.
 
     Raises:
         ConfigError: Not readable, no regular file, or too large.
     """
-    file = Path(path)
     try:
-        if file.exists() and not file.is_file():
+        named = Path(path)
+        if named.exists() and not named.is_file():  # before it is opened, which may do something to a device
             raise OSError(None, "not a regular file")
-        if file.stat().st_size > MOST_BYTES:
-            raise OSError(None, f"has {file.stat().st_size} bytes; at most {MOST_BYTES} are read")
-        return file.read_bytes()
+        descriptor = os.open(named, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would be waited for
+        with open(descriptor, "rb") as file:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise OSError(None, "not a regular file")
+            if found.st_size > most_bytes:
+                raise OSError(None, f"has {found.st_size} bytes; at most {most_bytes} are read")
+            data = file.read(most_bytes + 1)  # a file of /proc has no size
+            if len(data) > most_bytes:
+                raise OSError(None, f"has more than {most_bytes} bytes, which is more than is read")
+            return data
     except (OSError, ValueError) as error:
-        raise _unreadable(path, key, form, getattr(error, "strerror", None) or error) from error
+        raise unreadable(path, key, form, getattr(error, "strerror", None) or error) from error
 
 
-def read_text(path: str, key: str, form: str = "text") -> str:
+def read_text(path: str, key: str, form: str = "text", most_bytes: int = MOST_BYTES) -> str:
     """The file as text; arguments as of `read_data`.
 
     Raises:
         ConfigError: As `read_data`, or not UTF-8.
     """
     try:
-        return read_data(path, key, form).decode("utf-8")
+        return read_data(path, key, form, most_bytes).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _unreadable(path, key, form, error) from error
+        raise unreadable(path, key, form, error) from error
 
 
 def read_json(path: str, key: str) -> Any:
@@ -57,37 +75,80 @@ def read_json(path: str, key: str) -> Any:
     return parse_json(read_text(path, key, "JSON"), path, key)
 
 
-def parse_json(text: str | bytes, path: str, key: str) -> Any:
-    """The contents of a JSON text in which every number is finite.
+def parse_json(text: str, path: str, key: str) -> Any:
+    """The contents of a JSON text in which every number is finite and every text can be written again.
 
     Args:
         text: From the file `path`.
         path, key: For the message.
 
     Raises:
-        ConfigError: Not JSON, nested too deeply, an object has a key twice, or a number is not finite.
+        ConfigError: Not JSON, nested too deeply, an object has a key twice, a number is not finite, or half of a
+            surrogate pair stands alone.
     """
     try:
-        return json.loads(text, object_pairs_hook=_once_each, parse_constant=_refuse, parse_float=_finite)
+        found = json.loads(text, object_pairs_hook=_once_each, parse_constant=_refuse, parse_float=_finite)
+        if _SURROGATE.search(text):
+            json.dumps(found, ensure_ascii=False).encode()
+        return found
     except RecursionError as error:
-        raise _unreadable(path, key, "JSON", "nested too deeply") from error
+        raise unreadable(path, key, "JSON", "nested too deeply") from error
     except ValueError as error:
-        raise _unreadable(path, key, "JSON", error) from error
+        raise unreadable(path, key, "JSON", error) from error
 
 
 def read_yaml(path: str, key: str) -> Any:
-    """The contents of a YAML file.
+    """The contents of a YAML file in which every number is finite.
 
     Raises:
-        ConfigError: Not readable, not YAML, or nested too deeply.
+        ConfigError: Not readable, not YAML, nested too deeply, a mapping has a key twice, or aliases blow it up.
     """
-    text = read_text(path, key, "YAML")
+    text = read_text(path, key, "YAML", MOST_YAML_BYTES)
     try:
-        return yaml.safe_load(text)
+        loader = yaml.SafeLoader(text)
+        document = loader.get_single_node()
+        if document is None:
+            return None
+        _expanded_values(document, {})
+        return _all_finite(loader.construct_document(document))
     except RecursionError as error:
-        raise _unreadable(path, key, "YAML", "nested too deeply") from error
-    except (ValueError, yaml.YAMLError) as error:  # a date in month 13 is a ValueError
-        raise _unreadable(path, key, "YAML", getattr(error, "problem", None) or error) from error
+        raise unreadable(path, key, "YAML", "nested too deeply") from error
+    except (ValueError, TypeError, yaml.YAMLError) as error:  # a date in month 13 is a ValueError, a list as key …
+        raise unreadable(path, key, "YAML", getattr(error, "problem", None) or error) from error
+
+
+def _expanded_values(node: yaml.Node, known: dict[int, int | None]) -> int:
+    """How many values a node stands for once its aliases are what they name; each node is walked once."""
+    if isinstance(node, yaml.ScalarNode):
+        return 1
+    if id(node) in known:
+        size = known[id(node)]
+        if size is None:
+            raise ValueError("an alias stands inside what it names")
+        return size
+    known[id(node)] = None
+    parts: list[yaml.Node] = node.value
+    if isinstance(node, yaml.MappingNode):
+        _once_each([(f"{name.value}", None) for name, _ in node.value if isinstance(name, yaml.ScalarNode)])
+        parts = [part for pair in node.value for part in pair]
+    size = 1 + sum(_expanded_values(part, known) for part in parts)
+    if size > _MOST_YAML_VALUES:
+        raise ValueError(f"has more than {_MOST_YAML_VALUES} values, aliases counted as what they name")
+    known[id(node)] = size
+    return size
+
+
+def _all_finite(content: Any) -> Any:
+    left = [content]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            left += [*value, *value.values()]
+        elif isinstance(value, list):
+            left += value
+        elif isinstance(value, float) and not math.isfinite(value):
+            _refuse(str(value))
+    return content
 
 
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -110,5 +171,6 @@ def _finite(text: str) -> float:
     return value
 
 
-def _unreadable(path: str, key: str, form: str, reason: object) -> ConfigError:
+def unreadable(path: str, key: str, form: str, reason: object) -> ConfigError:
+    """The error of a file that is not what it is to be."""
     return ConfigError(key, path, f"cannot be read as {form}: {reason}")
