@@ -77,9 +77,10 @@ def _misfit(content: Any, kind: Any, message: str, at: str) -> str:
     where = (at + place).removeprefix(".") or "the file"
     types = _types(kind, place)
     if field := _FIELD.fullmatch(reason):
+        if field[1] == "missing required":
+            return f"{where} lacks the field '{field[2]}'"
         known = ", ".join(field.encode_name for each in types for field in getattr(each, "fields", ()))
-        said = "lacks" if field[1] == "missing required" else "has the unknown"
-        return f"{where} {said} field '{field[2]}'" + (f"; known: {known}" if known else "")
+        return f"{where} has the unknown field '{field[2]}'; known: {known}"
     if reason.startswith("Invalid"):
         reason = f"allowed: {', '.join(_choices(types) or _tags(kind, place))}"
     reason = _PATTERN.sub("text on one line is wanted", f"{reason[0].lower()}{reason[1:]}")
@@ -129,7 +130,7 @@ def _shown(value: Any) -> str:
 
 
 def _unknown(content: Any, found: Any, place: str) -> str | None:
-    """A line that names a key of a typed dictionary which the type does not know; None if there is none."""
+    """A line that names a key which a typed dictionary, `found`, has left out of `content`; None if there is none."""
     if found == content:
         return None
     pairs: list[tuple[str, Any, Any]] = []
@@ -137,7 +138,7 @@ def _unknown(content: Any, found: Any, place: str) -> str | None:
         for name in content:
             if name not in found:
                 where = place.removeprefix(".") or "the file"
-                return f"{where} has the unknown field '{name}'; known: {', '.join(map(str, found))}"
+                return f"{where} has the unknown field '{name}'; beside it are known: {', '.join(map(str, found))}"
         pairs = [(f"{place}.{name}", content[name], value) for name, value in found.items()]
     elif isinstance(content, list) and isinstance(found, list):
         pairs = [(f"{place}[{i}]", *both) for i, both in enumerate(zip(content, found, strict=True))]

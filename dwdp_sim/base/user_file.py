@@ -60,8 +60,17 @@ def read_text(path: str, key: str, form: str = "text", most_bytes: int = MOST_BY
     Raises:
         ConfigError: As `read_data`, or not UTF-8.
     """
+    return decoded(read_data(path, key, form, most_bytes), path, key, form)
+
+
+def decoded(data: bytes, path: str, key: str, form: str) -> str:
+    """The text of a file's bytes; arguments as of `read_data`.
+
+    Raises:
+        ConfigError: Not UTF-8.
+    """
     try:
-        return read_data(path, key, form, most_bytes).decode("utf-8")
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise unreadable(path, key, form, error) from error
 

@@ -154,7 +154,7 @@ def test_a_file_without_a_shape_is_refused(content: object, reason: str, tmp_pat
         ("layer_types", [{}], r"layer_types\[0\] is an object of 0; expected `str`"),
         ("text_config", 3, "text_config is 3; expected `object"),
         ("text_config", "x", "text_config is x; expected `object"),
-        ("text_config", {"hidden_size": 8}, "text_config lacks field 'num_hidden_layers'"),
+        ("text_config", {"hidden_size": 8}, "text_config lacks the field 'num_hidden_layers'"),
         ("quantization_config", 3, "quantization_config is 3; expected `object"),
         ("model_type", ["mixtral"], "model_type is a list of 1; expected `str`"),
         ("model_type", "a\nb", r"model_type is a\\nb; text on one line is wanted"),

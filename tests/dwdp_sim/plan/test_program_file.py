@@ -78,10 +78,10 @@ def broken(where: str, **changes: Any) -> tuple[dict[str, Any], str]:
         (broken("stream", queued="yes")[0], r"queued is yes; expected `bool`"),
         (broken("stream", calls=[])[0], r"calls is a list of 0; expected `array` of length >= 1"),
         ({"streams": []}, r"streams is a list of 0"),
-        ({}, "the file lacks field .streams.; known: streams"),
+        ({}, "the file lacks the field .streams."),
         ([], "the file is a list of 0; expected `object`"),
         ({"streams": [3]}, r"streams\[0\] is 3; expected `object`"),
-        (program({"issue": "async", "src": "gpu1", "dst": "gpu0"}), r"calls\[0\] lacks field .bytes."),
+        (program({"issue": "async", "src": "gpu1", "dst": "gpu0"}), r"calls\[0\] lacks the field .bytes."),
         (program(3), r"calls\[0\] is 3; expected `object`"),
     ],
 )
