@@ -22,6 +22,7 @@ Us = Annotated[float, Meta(ge=0, le=1e12)]
 Later = Annotated[float, Meta(ge=-1e12, le=1e12)]
 """Microseconds between two moments, either of which may be the first."""
 
+_Said = str | int | float | bool | None
 _Gpu = Annotated[int, Meta(ge=0, lt=MOST_GPUS)]
 _Number = Annotated[int, Meta(ge=0, le=2**53)]
 _LARGEST_SPREAD = 0.10  # (max − min) ÷ median, for rows that do not say themselves whether they are stable
@@ -218,7 +219,7 @@ class FileContent(TypedDict):
     """A whole file of rows, in any format."""
 
     format: NotRequired[int]
-    machine: dict[str, str | int | float | bool | None]
+    machine: dict[str, _Said | list[_Said]]
     mapping: NotRequired[str]
     source: NotRequired[str]
     method: NotRequired[str]

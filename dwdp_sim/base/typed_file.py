@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 import msgspec.inspect
-from msgspec import Meta
+from msgspec import Meta, Raw
 
 from dwdp_sim.base.errors import ConfigError, shorten
 from dwdp_sim.base.user_file import unreadable
@@ -50,12 +50,13 @@ def convert(content: Any, kind: type[_Kind], path: str, key: str, at: str = "") 
     return found
 
 
-def decode_json(data: bytes, kind: type[_Kind], path: str, key: str) -> _Kind:
+def decode_json(data: bytes | Raw, kind: Any, path: str, key: str, at: str = "") -> Any:
     """Return a large JSON text as the type that is declared for it, without ever holding what the type leaves out.
 
     Args:
         data: From the file `path`. Of a key that stands twice the last one counts.
-        kind, path, key: As of `convert`.
+        kind: As of `convert`, or a union of such.
+        path, key, at: As of `convert`.
 
     Raises:
         ConfigError: Not JSON, nested too deeply, or something does not fit.
@@ -63,10 +64,10 @@ def decode_json(data: bytes, kind: type[_Kind], path: str, key: str) -> _Kind:
     try:
         return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError as error:
-        raise ConfigError(key, path, _misfit(None, kind, str(error), "")) from error
+        raise ConfigError(key, path, _misfit(None, kind, str(error), at)) from error
     except RecursionError as error:
         raise unreadable(path, key, "JSON", "nested too deeply") from error
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise unreadable(path, key, "JSON", error) from error
 
 
@@ -84,7 +85,8 @@ def _misfit(content: Any, kind: Any, message: str, at: str) -> str:
     if reason.startswith("Invalid"):
         reason = f"allowed: {', '.join(_choices(types) or _tags(kind, place))}"
     reason = _PATTERN.sub("text on one line is wanted", f"{reason[0].lower()}{reason[1:]}")
-    return f"{where}: {reason}" if content is None else f"{where} is {_shown(_value(content, place))}; {reason}"
+    is_unseen = content is None or "[...]" in place  # a key that msgspec does not name
+    return f"{where}: {reason}" if is_unseen else f"{where} is {_shown(_value(content, place))}; {reason}"
 
 
 def _types(kind: Any, place: str) -> list[Any]:

@@ -10,8 +10,10 @@ import math
 import os
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import yaml
 
@@ -35,21 +37,36 @@ def read_data(path: str, key: str, form: str, most_bytes: int = MOST_BYTES) -> b
     Raises:
         ConfigError: Not readable, no regular file, or too large.
     """
+    with _regular(path, key, form) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(most_bytes + 1) if size <= most_bytes else b""  # a file of /proc has no size
+        if max(size, len(data)) > most_bytes:
+            raise OSError(None, f"has {max(size, len(data))} bytes; at most {most_bytes} are read")
+        return data
+
+
+def read_start(path: str, key: str, form: str, length: int) -> bytes:
+    """The file's first bytes, at most `length` of them; of any size, else as `read_data`.
+
+    Raises:
+        ConfigError: Not readable, or no regular file.
+    """
+    with _regular(path, key, form) as file:
+        return file.read(length)
+
+
+@contextmanager
+def _regular(path: str, key: str, form: str) -> Iterator[BinaryIO]:
+    """The open file, if it is a regular one; what goes wrong with it is a `ConfigError`."""
     try:
         named = Path(path)
         if named.exists() and not named.is_file():  # before it is opened, which may do something to a device
             raise OSError(None, "not a regular file")
         descriptor = os.open(named, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would be waited for
         with open(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise OSError(None, "not a regular file")
-            if found.st_size > most_bytes:
-                raise OSError(None, f"has {found.st_size} bytes; at most {most_bytes} are read")
-            data = file.read(most_bytes + 1)  # a file of /proc has no size
-            if len(data) > most_bytes:
-                raise OSError(None, f"has more than {most_bytes} bytes, which is more than is read")
-            return data
+            yield file
     except (OSError, ValueError) as error:
         raise unreadable(path, key, form, getattr(error, "strerror", None) or error) from error
 
