@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dwdp_hw.rows.schema import FIELDS, FORMAT, FileContent, MeasuredRow, upgraded
+from dwdp_hw.rows.schema import FIELDS, FORMAT, Failure, FileContent, MeasuredRow, upgraded
 from dwdp_hw.rows.write import METHOD
 from dwdp_sim.base.json_rows import json_rows
 from dwdp_sim.base.typed_file import convert
@@ -15,7 +15,7 @@ from dwdp_sim.base.user_file import decoded, parse_json, read_data
 
 
 def measurement_file(
-    machine: Mapping[str, Any], note: str, rows: Sequence[MeasuredRow], failed: Sequence[Mapping[str, str]]
+    machine: Mapping[str, Any], note: str, rows: Sequence[MeasuredRow], failed: Sequence[Failure]
 ) -> str:
     """Return the text of a measurement file.
 
@@ -55,7 +55,7 @@ class MeasurementFile:
     machine: Mapping[str, Any]
     mapping: str
     rows: Sequence[MeasuredRow]
-    failed: Sequence[Mapping[str, str]]
+    failed: Sequence[Failure]
 
 
 def read_measurement_file(path: str) -> MeasurementFile:

@@ -215,6 +215,13 @@ class MeasuredRow(_WhereKnown):
     unstable_reason: str | None
 
 
+class Failure(TypedDict):
+    """A case that gave no row, and why."""
+
+    case: str
+    why: str
+
+
 class FileContent(TypedDict):
     """A whole file of rows, in any format."""
 
@@ -224,7 +231,7 @@ class FileContent(TypedDict):
     source: NotRequired[str]
     method: NotRequired[str]
     fields: NotRequired[dict[str, str]]
-    failed: NotRequired[list[dict[str, str]]]
+    failed: NotRequired[list[Failure]]
     rows: list[dict[str, Any]]
 
 
