@@ -89,7 +89,7 @@ def read_nsys(path: str) -> Trace:
             database.row_factory = sqlite3.Row
             database.execute("PRAGMA trusted_schema = OFF")
             return _Export(path, database).read()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # a damaged file's error may quote what is no text
         raise ConfigError("trace", path, f"cannot be read as SQLite: {error}") from error
 
 

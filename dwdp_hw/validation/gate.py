@@ -36,6 +36,15 @@ class Band(TypedDict):
     errors: Errors
 
 
+def read_bands(path: str) -> dict[str, Band]:
+    """The bands by the name of their file of rows.
+
+    Raises:
+        ConfigError: Not a file of bands.
+    """
+    return convert(read_json(path, "bands"), dict[str, Band], path, "bands")
+
+
 def errors_of(path: Path, cluster: str) -> Errors:
     """predicted ÷ measured − 1 of every stable row and step of a file, by case and rank."""
     constants, options = read_cluster(cluster), FabricOptions()
@@ -67,7 +76,7 @@ def main() -> None:
     path = arguments.folder / BANDS_FILE
     failures = 0
     try:
-        bands = convert(read_json(str(path), "bands"), dict[str, Band], str(path), "bands")
+        bands = read_bands(str(path))
         found = {name: errors_of(arguments.folder / name, entry["cluster"]) for name, entry in bands.items()}
     except ConfigError as error:
         stop(error)

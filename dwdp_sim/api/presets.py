@@ -8,7 +8,7 @@ from typing import Any, cast
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dwdp_sim.base.errors import ConfigError, check_choice
+from dwdp_sim.base.errors import ConfigError, check_choice, shorten
 from dwdp_sim.base.user_file import read_yaml
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.job.config_files import config_dir
@@ -105,7 +105,7 @@ def _read_group(group: str, name: str | Path, schema: type) -> Any:
     try:
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), *_layers(group, path)))
     except OmegaConfBaseException as error:
-        raise ConfigError(group, str(name), str(error).splitlines()[0]) from error
+        raise ConfigError(group, str(name), shorten(str(error).splitlines()[0])) from error
 
 
 def _layers(group: str, path: Path) -> list[dict[str, Any]]:

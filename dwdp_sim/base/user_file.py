@@ -124,10 +124,11 @@ def parse_json(text: str, path: str, key: str) -> Any:
 
 
 def read_yaml(path: str, key: str) -> Any:
-    """The contents of a YAML file in which every number is finite.
+    """The contents of a YAML file in which every number is finite and every text can be written again.
 
     Raises:
-        ConfigError: Not readable, not YAML, nested too deeply, a mapping has a key twice, or aliases blow it up.
+        ConfigError: Not readable, not YAML, nested too deeply, a mapping has a key twice, aliases blow it up, or a
+            number or text is not as above.
     """
     text = read_text(path, key, "YAML", MOST_YAML_BYTES)
     try:
@@ -136,7 +137,7 @@ def read_yaml(path: str, key: str) -> Any:
         if document is None:
             return None
         _expanded_values(document, {})
-        return _all_finite(loader.construct_document(document))
+        return _checked(loader.construct_document(document))
     except RecursionError as error:
         raise unreadable(path, key, "YAML", "nested too deeply") from error
     except (ValueError, TypeError, yaml.YAMLError) as error:  # a date in month 13 is a ValueError, a list as key …
@@ -164,7 +165,8 @@ def _expanded_values(node: yaml.Node, known: dict[int, int | None]) -> int:
     return size
 
 
-def _all_finite(content: Any) -> Any:
+def _checked(content: Any) -> Any:
+    """The content, if every number in it is finite and every text can be written again."""
     left = [content]
     while left:
         value = left.pop()
@@ -172,6 +174,8 @@ def _all_finite(content: Any) -> Any:
             left += [*value, *value.values()]
         elif isinstance(value, list):
             left += value
+        elif isinstance(value, str):
+            value.encode()
         elif isinstance(value, float) and not math.isfinite(value):
             _refuse(str(value))
     return content

@@ -64,6 +64,7 @@ def test_what_is_no_file_is_refused(path: str, reason: str) -> None:
         (b"a: 1\na: 2", "an object has the key 'a' twice"),
         (b"a: {b: 1, b: 2}", "an object has the key 'b' twice"),
         (b"a: [1, .nan]", "holds nan; numbers must be finite"),
+        (b'a: "\\ud800"', "surrogates not allowed"),
         (b"a: -.inf", "holds -inf; numbers must be finite"),
         (b"[1, 2]: 3", "found unhashable key"),
         (b"? {a: 1}\n: 3", "found unhashable key"),
