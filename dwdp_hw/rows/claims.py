@@ -9,6 +9,7 @@ import numpy as np
 
 from dwdp_hw.rows.schema import MeasuredRow
 from dwdp_hw.rows.stability import why_spread
+from dwdp_sim.base.errors import shorten
 from dwdp_sim.plan.program import Program
 
 _ROUNDED_US = 0.02  # of a median that was rounded, against one of rounded runs
@@ -56,9 +57,9 @@ def _contradictions(row: MeasuredRow, program: Program) -> Iterator[str]:
             yield f"device_us says {time}, its runs {runs[:9]}"
     calls = np.bincount(program.call_stream, minlength=streams).tolist()
     if row.get("calls", calls) != calls:
-        yield f"calls says {row['calls']}, the streams have {calls}"
+        yield f"calls says {shorten(str(row['calls']))}, the streams have {shorten(str(calls))}"
     if any(queued > own for queued, own in zip(row.get("queued_calls") or (), calls, strict=False)):
-        yield f"queued_calls says {row['queued_calls']}, the streams have {calls}"
+        yield f"queued_calls says {shorten(str(row['queued_calls']))}, the streams have {shorten(str(calls))}"
     runs_of = row.get("start_us_runs")
     if runs_of and len({len(starts) for starts in runs_of}) > 1:
         yield "start_us_runs has not as many runs for every stream"

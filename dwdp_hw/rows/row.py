@@ -11,7 +11,7 @@ import numpy as np
 from dwdp_hw.rows.claims import contradiction, why_doubted
 from dwdp_hw.rows.schema import Job, MeasuredRow
 from dwdp_hw.rows.streams_codec import unfold_pieces, unfold_streams
-from dwdp_sim.base.errors import ConfigError, check_choice
+from dwdp_sim.base.errors import ConfigError, check_choice, shorten
 from dwdp_sim.fabric.cluster import MAPPINGS
 from dwdp_sim.plan.copy_plan import ASYNC
 from dwdp_sim.plan.endpoints import HOMES, HOST, endpoint_key
@@ -148,7 +148,11 @@ def _arrivals(row: MeasuredRow, program: Program, path: str) -> tuple[tuple[floa
     copies = np.bincount(program.call_stream[program.copy_call], minlength=len(program.stream_gpu)).tolist()
     seen = [stream["copies"] for stream in row["arrival_us"]]
     if len(seen) != len(copies) or any(times and len(times) != n for times, n in zip(seen, copies, strict=True)):
-        raise refusal(row, path, f"arrivals of {[len(times) for times in seen]} copies for streams of {copies}")
+        raise refusal(
+            row,
+            path,
+            f"arrivals of {shorten(str([len(times) for times in seen]))} copies for streams of {shorten(str(copies))}",
+        )
     return tuple(
         tuple(math.nan if time is None else time * 1e-6 for time in times or [None] * n)
         for times, n in zip(seen, copies, strict=True)
@@ -158,7 +162,7 @@ def _arrivals(row: MeasuredRow, program: Program, path: str) -> tuple[tuple[floa
 def _mapping(row: MeasuredRow, path: str) -> str | None:
     mapping = row.get("mapping")
     if mapping is not None and mapping not in MAPPINGS:
-        raise refusal(row, path, f"mapping is {mapping}; allowed: {', '.join(MAPPINGS)}")
+        raise refusal(row, path, f"mapping is {shorten(mapping)}; allowed: {', '.join(MAPPINGS)}")
     return mapping
 
 

@@ -5,6 +5,7 @@ This is the only place that reads such bytes. What they mean is a declared type,
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
@@ -19,9 +20,10 @@ import yaml
 
 from dwdp_sim.base.errors import ConfigError
 
-MOST_BYTES = 64 << 20  # of a file that is read whole
+MOST_BYTES = 32 << 20  # of a file that is read whole: seconds, and 0.8 GB where it is all empty lists
 MOST_YAML_BYTES = 256 << 10  # PyYAML reads about 100 KB/s
 _MOST_YAML_VALUES = 100_000  # once every alias stands for what it names
+_MOST_YAML_DEPTH = 100
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -113,7 +115,8 @@ def parse_json(text: str, path: str, key: str) -> Any:
             surrogate pair stands alone.
     """
     try:
-        found = json.loads(text, object_pairs_hook=_once_each, parse_constant=_refuse, parse_float=_finite)
+        with _without_collection():
+            found = json.loads(text, object_pairs_hook=_once_each, parse_constant=_refuse, parse_float=_finite)
         if _SURROGATE.search(text):
             json.dumps(found, ensure_ascii=False).encode()
         return found
@@ -121,6 +124,18 @@ def parse_json(text: str, path: str, key: str) -> Any:
         raise unreadable(path, key, "JSON", "nested too deeply") from error
     except ValueError as error:
         raise unreadable(path, key, "JSON", error) from error
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Making a million lists takes eight times as long if garbage is looked for in them meanwhile."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def read_yaml(path: str, key: str) -> Any:
@@ -132,7 +147,7 @@ def read_yaml(path: str, key: str) -> Any:
     """
     text = read_text(path, key, "YAML", MOST_YAML_BYTES)
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _Loader(text)
         document = loader.get_single_node()
         if document is None:
             return None
@@ -142,6 +157,15 @@ def read_yaml(path: str, key: str) -> Any:
         raise unreadable(path, key, "YAML", "nested too deeply") from error
     except (ValueError, TypeError, yaml.YAMLError) as error:  # a date in month 13 is a ValueError, a list as key …
         raise unreadable(path, key, "YAML", getattr(error, "problem", None) or error) from error
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML, which needs seconds for a thousand brackets, and a stack for each of them."""
+
+    def fetch_flow_collection_start(self, TokenClass: Any) -> None:
+        if self.flow_level >= _MOST_YAML_DEPTH:
+            raise ValueError("nested too deeply")
+        super().fetch_flow_collection_start(TokenClass)
 
 
 def _expanded_values(node: yaml.Node, known: dict[int, int | None]) -> int:
@@ -184,8 +208,8 @@ def _checked(content: Any) -> Any:
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        left = iter(found)  # keys where each stands first
+        twice = next(name for name, _ in pairs if name != next(left, None))
         raise ValueError(f"an object has the key '{twice}' twice")
     return found
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,21 @@ def test_what_would_wait_or_leads_nowhere_is_refused_at_once(tmp_path: Path) -> 
     for name, reason in (("pipe", "not a regular file"), ("dangling", "No such file"), ("loop", "Too many levels")):
         with pytest.raises(ConfigError, match=reason):
             read_json(str(tmp_path / name), "key")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("file.yaml", "a: " + "[" * 5000 + "]" * 5000),
+        ("file.yaml", "a: " + "{a: " * 5000 + "}" * 5000),
+        ("file.yaml", "- " * 5000),
+        ("file.yaml", "{" + "".join(f"a{i}: 1, " for i in range(9000)) + "a8999: 1}"),
+        ("file.json", "{" + "".join(f'"a{i}": 1, ' for i in range(100_000)) + '"a99999": 1}'),
+    ],
+)
+def test_text_that_a_reader_could_ponder_for_long_is_refused_soon(name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    began = time.process_time()
+    with pytest.raises(ConfigError, match=r"nested too deeply|has the key 'a[0-9]*' twice"):
+        (read_yaml if name.endswith("yaml") else read_json)(str(tmp_path / name), "key")
+    assert time.process_time() - began < 4

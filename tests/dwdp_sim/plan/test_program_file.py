@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.plan.endpoints import HOST
-from dwdp_sim.plan.program_file import program_from_dict, read_program
+from dwdp_sim.plan.program_file import MOST_COPIES, program_from_dict, read_program
 
 PULL = {"issue": "async", "src": "gpu1", "dst": "gpu0", "bytes": 1048576, "count": 3}
 BATCH = {
@@ -88,3 +89,17 @@ def broken(where: str, **changes: Any) -> tuple[dict[str, Any], str]:
 def test_what_is_not_allowed_is_refused_naming_its_place(content: Any, reason: str) -> None:
     with pytest.raises(ConfigError, match=rf"^workload\.file=p\.json: .*{reason}"):
         program_from_dict(content, 2, "p.json")
+
+
+def test_the_page_on_replays_says_how_many_copies_a_program_may_have() -> None:
+    page = Path(__file__).resolve().parents[3] / "docs" / "replay.md"
+    assert f"at most {MOST_COPIES:,} copies" in page.read_text(encoding="utf-8")
+
+
+def test_as_many_copies_as_are_allowed_are_columns_and_nothing_else() -> None:
+    tracemalloc.start()
+    read = program_from_dict(program(PULL | {"count": MOST_COPIES}), 2)
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(read.copy_bytes) == MOST_COPIES
+    assert most_bytes < 300 * MOST_COPIES
