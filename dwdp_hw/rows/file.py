@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dwdp_hw.rows.schema import FIELDS, FORMAT, MeasuredRow, upgraded
+from dwdp_hw.rows.schema import FIELDS, FORMAT, Failure, FileContent, MeasuredRow, upgraded
 from dwdp_hw.rows.write import METHOD
-from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.base.json_rows import json_rows
-from dwdp_sim.base.user_file import parse_json, read_data
+from dwdp_sim.base.typed_file import convert
+from dwdp_sim.base.user_file import decoded, parse_json, read_data
 
 
 def measurement_file(
-    machine: Mapping[str, Any], note: str, rows: Sequence[MeasuredRow], failed: Sequence[Mapping[str, str]]
+    machine: Mapping[str, Any], note: str, rows: Sequence[MeasuredRow], failed: Sequence[Failure]
 ) -> str:
     """Return the text of a measurement file.
 
@@ -56,7 +55,7 @@ class MeasurementFile:
     machine: Mapping[str, Any]
     mapping: str
     rows: Sequence[MeasuredRow]
-    failed: Sequence[Mapping[str, str]]
+    failed: Sequence[Failure]
 
 
 def read_measurement_file(path: str) -> MeasurementFile:
@@ -65,29 +64,12 @@ def read_measurement_file(path: str) -> MeasurementFile:
     Raises:
         ConfigError: Not such a file, or of a format from the future.
     """
-    with refuse_other_files(path):
-        data = read_data(path, "rows", "JSON")
-        content = parse_json(data, path, "rows")
-        return MeasurementFile(
-            sha256=hashlib.sha256(data).hexdigest(),
-            machine=content["machine"],
-            mapping=str(content.get("mapping", "")),
-            rows=upgraded(content["rows"], content.get("format", 1), path),
-            failed=content.get("failed", ()),
-        )
-
-
-@contextmanager
-def refuse_other_files(path: str) -> Iterator[None]:
-    """Turn whatever reading a file of another kind raises into one line.
-
-    Raises:
-        ConfigError: Instead.
-    """
-    try:
-        yield
-    except ConfigError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = str(getattr(error, "strerror", None) or f"{type(error).__name__} {error}")
-        raise ConfigError("rows", path, f"not a file of recorded rows: {reason}") from error
+    data = read_data(path, "rows", "JSON")
+    content = convert(parse_json(decoded(data, path, "rows", "JSON"), path, "rows"), FileContent, path, "rows")
+    return MeasurementFile(
+        sha256=hashlib.sha256(data).hexdigest(),
+        machine=content["machine"],
+        mapping=content.get("mapping", ""),
+        rows=upgraded(content["rows"], content.get("format", 1), path),
+        failed=content.get("failed", ()),
+    )

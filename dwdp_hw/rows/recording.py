@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dwdp_hw.rows.file import read_measurement_file, refuse_other_files
+from dwdp_hw.cases.case import MEASURES
+from dwdp_hw.rows.file import read_measurement_file
 from dwdp_hw.rows.row import RecordedRow, row_from_dict
-from dwdp_hw.rows.schema import MeasuredRow
+from dwdp_hw.rows.schema import MOST_GPUS, MeasuredRow
 from dwdp_hw.rows.steps import RecordedSteps, steps_from_dict
-from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.errors import ConfigError, check_choice
 
 _ALIKE = ("gpu", "gpus", "driver")  # what two machines must have in common for their rows to be pooled
 _ONE_PROCESS = re.compile(r"one process\b(?! (per|a|for each)\b)")
@@ -45,10 +46,13 @@ def read_recording(path: str) -> Recording:
         ConfigError: Not such a file, or of a format from the future.
     """
     file = read_measurement_file(path)
-    with refuse_other_files(path):
-        gpus = int(file.machine["gpus"])
-        rows = tuple(row_from_dict(row, gpus, path) for row in file.rows if _times_copies(row))
-        steps = tuple(steps_from_dict(row, gpus, path) for row in file.rows if row["measure"] == "pipeline")
+    gpus = file.machine.get("gpus")
+    if type(gpus) is not int or not 1 <= gpus <= MOST_GPUS:
+        raise ConfigError("rows", path, f"machine.gpus is {gpus}; a whole number from 1 to {MOST_GPUS} is wanted")
+    for row in file.rows:
+        check_choice(f"{path}: case {row['case']}: measure", row["measure"], MEASURES)
+    rows = tuple(row_from_dict(row, gpus, path) for row in file.rows if _times_copies(row))
+    steps = tuple(steps_from_dict(row, gpus, path) for row in file.rows if row["measure"] == "pipeline")
     return Recording(path, file.sha256, file.machine, file.mapping, rows, steps)
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dwdp_hw.rows.claims import contradiction, why_doubted
 from dwdp_hw.rows.schema import Job, MeasuredRow
 from dwdp_hw.rows.streams_codec import unfold_pieces, unfold_streams
-from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.errors import ConfigError, check_choice, shorten
 from dwdp_sim.fabric.cluster import MAPPINGS
 from dwdp_sim.plan.copy_plan import ASYNC
-from dwdp_sim.plan.endpoints import HOST, endpoint_key
+from dwdp_sim.plan.endpoints import HOMES, HOST, endpoint_key
 from dwdp_sim.plan.program import Program
 from dwdp_sim.plan.program_file import program_from_dict
 
@@ -66,16 +67,13 @@ def row_from_dict(row: MeasuredRow, gpus: int, path: str) -> RecordedRow:
     """One row of the file `path`, whose machine has `gpus` GPUs.
 
     Raises:
-        ConfigError: Its times do not fit its streams, or its memory was mapped in an unknown way.
-        KeyError: Something is missing.
+        ConfigError: It does not say what ran, or contradicts itself, or its memory was mapped in an unknown way.
     """
-    queued = bool(row["queued_behind_gate"])
+    queued = row["queued_behind_gate"]
     program, issue = _ran(row, gpus, queued, path)
     times = row["device_us"]
-    if len(times) != len(program.stream_gpu):
-        raise ConfigError("rows", path, f"case {row['case']}: {len(times)} times for {len(program.stream_gpu)} streams")
-    if not all(0.0 < time["min"] <= time["median"] <= time["max"] for time in times):
-        raise ConfigError("rows", path, f"case {row['case']}: device_us must have 0 < min ≤ median ≤ max")
+    if said := contradiction(row, program):
+        raise refusal(row, path, said)
     median, low, high = (tuple(time[name] * 1e-6 for time in times) for name in ("median", "min", "max"))
     skew = row["start_skew_us"]
     beyond = _beyond_queue(row, program) if queued else 0
@@ -93,9 +91,11 @@ def row_from_dict(row: MeasuredRow, gpus: int, path: str) -> RecordedRow:
         skew_s=None if skew is None else skew["median"] * 1e-6,
         mapping=_mapping(row, path),
         beyond_queue=beyond,
-        unstable=unstable or _unstable(row, median),
+        unstable=unstable or _unstable(row, program, median),
         arrival_s=_arrivals(row, program, path),
-        starts_s=_starts(row, program, path),
+        starts_s=tuple(
+            tuple(later * 1e-6 for later in run) for run in zip(*row.get("start_us_runs") or (), strict=True)
+        ),
         clock_error_s=(row.get("clock_uncertainty_us") or 0.0) * 1e-6,
     )
 
@@ -104,7 +104,7 @@ def _ran(row: MeasuredRow, gpus: int, queued: bool, path: str) -> tuple[Program,
     """What ran, and the way of issuing: as the row's streams or jobs say, or what two ranks imply."""
     if "streams" in row:
         return unfold_streams(row["streams"], gpus, queued), "+".join(sorted({s["issue"] for s in row["streams"]}))
-    jobs = row.get("jobs") or _implied_jobs(row)
+    jobs = row.get("jobs") or _implied_jobs(row, path)
     streams = [
         {
             "gpu": job["gpu"],
@@ -117,23 +117,28 @@ def _ran(row: MeasuredRow, gpus: int, queued: bool, path: str) -> tuple[Program,
     return program_from_dict({"streams": streams}, gpus, path), "+".join(sorted({job["issue"] for job in jobs}))
 
 
-def _implied_jobs(row: MeasuredRow) -> list[Job]:
+def _implied_jobs(row: MeasuredRow, path: str) -> list[Job]:
     """Jobs of a row that has none: every rank pulls the same, of two ranks from the other one."""
+    missing = [name for name in ("issue", "copies_bytes", "ranks_pulling") if name not in row]
+    if missing:
+        raise refusal(row, path, f"has neither streams nor jobs, nor {missing[0]}, which would imply them")
+    home = row.get("home", "peer")
+    check_choice(f"{path}: case {row['case']}: home", home, HOMES)
+    ranks, timed = row["ranks_pulling"], len(row["device_us"])
+    if ranks != timed or (home == "peer" and ranks > 2):
+        said = f"ranks_pulling is {ranks}, with {timed} times; for more than two ranks, streams are wanted"
+        raise refusal(row, path, said)
     jobs: list[Job] = []
-    for rank in range(row["ranks_pulling"]):
-        src = endpoint_key({"peer": 1 - rank, "host": HOST, "local": rank}[row.get("home", "peer")])
+    for rank in range(ranks):
+        src = endpoint_key({"peer": 1 - rank, "host": HOST, "local": rank}[home])
         calls = unfold_pieces(row["copies_bytes"], row["issue"], src, f"gpu{rank}")
         jobs.append({"gpu": rank, "issue": row["issue"], "calls": calls})
     return jobs
 
 
-def _starts(row: MeasuredRow, program: Program, path: str) -> tuple[tuple[float, ...], ...]:
-    """Seconds of each stream for each run."""
-    recorded = row.get("start_us_runs") or []
-    if recorded and len(recorded) != len(program.stream_gpu):
-        said = f"starts of {len(recorded)} ranks for {len(program.stream_gpu)} streams"
-        raise ConfigError("rows", path, f"case {row['case']}: {said}")
-    return tuple(tuple(later * 1e-6 for later in run) for run in zip(*recorded, strict=True))
+def refusal(row: MeasuredRow, path: str, said: str) -> ConfigError:
+    """The error that says what is wrong with a row of the file `path`."""
+    return ConfigError("rows", path, f"case {row['case']}: {said}")
 
 
 def _arrivals(row: MeasuredRow, program: Program, path: str) -> tuple[tuple[float, ...], ...] | None:
@@ -143,8 +148,11 @@ def _arrivals(row: MeasuredRow, program: Program, path: str) -> tuple[tuple[floa
     copies = np.bincount(program.call_stream[program.copy_call], minlength=len(program.stream_gpu)).tolist()
     seen = [stream["copies"] for stream in row["arrival_us"]]
     if len(seen) != len(copies) or any(times and len(times) != n for times, n in zip(seen, copies, strict=True)):
-        said = f"arrivals of {[len(times) for times in seen]} copies for streams of {copies}"
-        raise ConfigError("rows", path, f"case {row['case']}: {said}")
+        raise refusal(
+            row,
+            path,
+            f"arrivals of {shorten(str([len(times) for times in seen]))} copies for streams of {shorten(str(copies))}",
+        )
     return tuple(
         tuple(math.nan if time is None else time * 1e-6 for time in times or [None] * n)
         for times, n in zip(seen, copies, strict=True)
@@ -154,7 +162,7 @@ def _arrivals(row: MeasuredRow, program: Program, path: str) -> tuple[tuple[floa
 def _mapping(row: MeasuredRow, path: str) -> str | None:
     mapping = row.get("mapping")
     if mapping is not None and mapping not in MAPPINGS:
-        raise ConfigError("rows", path, f"case {row['case']}: mapping is {mapping}; allowed: {', '.join(MAPPINGS)}")
+        raise refusal(row, path, f"mapping is {shorten(mapping)}; allowed: {', '.join(MAPPINGS)}")
     return mapping
 
 
@@ -166,10 +174,10 @@ def _beyond_queue(row: MeasuredRow, program: Program) -> int:
     return int(np.maximum(calls - places, 0).sum())
 
 
-def _unstable(row: MeasuredRow, median: Sequence[float]) -> str | None:
+def _unstable(row: MeasuredRow, program: Program, median: Sequence[float]) -> str | None:
     if min(median) < _SHORTEST_S:
         return "below 25 µs: the fixed part scatters by 1–2 µs from run to run"
-    return None if row["stable"] else row["unstable_reason"] or "unstable"
+    return why_doubted(row, program)
 
 
 RowKey = tuple[str, str]

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
+
+from msgspec import Meta
 
 from dwdp_hw.rows.streams_codec import FoldedStream, Pieces, unfold_pieces
 from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.typed_file import Name, convert
+from dwdp_sim.plan.program_file import Count
 
 FORMAT = 4
+MOST_GPUS = 1024  # of a machine
+
+Us = Annotated[float, Meta(ge=0, le=1e12)]
+"""Microseconds of something that was timed."""
+
+Later = Annotated[float, Meta(ge=-1e12, le=1e12)]
+"""Microseconds between two moments, either of which may be the first."""
+
+_Said = str | int | float | bool | None
+_Gpu = Annotated[int, Meta(ge=0, lt=MOST_GPUS)]
+_Number = Annotated[int, Meta(ge=0, le=2**53)]
 _LARGEST_SPREAD = 0.10  # (max − min) ÷ median, for rows that do not say themselves whether they are stable
 
 
@@ -48,49 +63,70 @@ FIELDS = {
 class Spread(TypedDict):
     """Median and range over the repeats."""
 
-    median: float
-    min: float
-    max: float
+    median: Us
+    min: Us
+    max: Us
 
 
 class Skew(TypedDict):
     """Difference between the ranks' starts: the median and the largest over the repeats."""
 
-    median: float
-    max: float
+    median: Us
+    max: Us
 
 
 class _JobWhereKnown(TypedDict, total=False):
     """Fields of a `Job` that need not be there."""
 
-    stream: int
+    stream: _Number
     queued: bool
-    start_us: float
+    start_us: Us
 
 
 class Job(_JobWhereKnown):
     """One stream that a trace saw; `calls` as in a replay file (docs/replay.md)."""
 
-    gpu: int
+    gpu: _Gpu
     issue: str
-    calls: list[dict[str, Any]]
+    calls: list[dict[str, Any]]  # `program_file` knows what they are
 
 
 class LayerSpan(TypedDict):
     """One layer of a pipeline: medians over the runs."""
 
-    before: NotRequired[float]
-    wait: float
-    compute: float
-    copy: float
-    copy_begin: float
+    before: NotRequired[Us]
+    wait: Later
+    compute: Us
+    copy: Us
+    copy_begin: Later
 
 
 class Arrivals(TypedDict):
     """When each copy's last byte had arrived and each call ended in a watched run; None if not seen."""
 
-    copies: list[float | None]
-    call_ends: list[float | None]
+    copies: list[Later | None]
+    call_ends: list[Later | None]
+
+
+class Clocks(TypedDict):
+    """What a GPU reported after the case: clocks in Hz, power in W, °C; None if it does not report it."""
+
+    sm_hz: float | None
+    memory_hz: float | None
+    power_w: float | None
+    temperature_c: float | None
+    slowdowns: list[str]
+
+
+class Recorded(TypedDict, total=False):
+    """What CUPTI recorded in one more run, or why it did not."""
+
+    missing: str
+    records: _Number
+    bytes: _Number
+    span_us: Us
+    copying_us: Us
+    names: list[str]
 
 
 class _WhereKnown(TypedDict, total=False):
@@ -101,7 +137,7 @@ class _WhereKnown(TypedDict, total=False):
     jobs: list[Job]
     copies_bytes: list[Pieces]
     issue: str
-    ranks_pulling: int
+    ranks_pulling: Annotated[int, Meta(ge=1, le=MOST_GPUS)]
     home: str
     mapping: str
 
@@ -109,40 +145,40 @@ class _WhereKnown(TypedDict, total=False):
     model: str | None
     strategy: str | None
     implementation: str | None
-    slice_bytes: int | None
-    dwdp_size: int
-    held: int
-    pulled: int
-    layers: int
+    slice_bytes: _Number | None
+    dwdp_size: Annotated[int, Meta(ge=1, le=MOST_GPUS)]
+    held: _Number
+    pulled: _Number
+    layers: Count
     window: str
-    window_us: list[float]
-    window_factors: list[list[float]]
-    requests: list[list[int]]
+    window_us: list[Us]
+    window_factors: list[list[Annotated[float, Meta(ge=0, le=1e6)]]]
+    requests: list[list[_Number]]
 
     # how it was run
     issued_as: str
     issue_mode: str
     path: str
-    repeats: int
-    calls: list[int]
-    queued_calls: list[int]
-    bursts: list[int]
+    repeats: _Number
+    calls: list[_Number]
+    queued_calls: list[_Number]
+    bursts: list[_Number]
 
     # what came out
-    host_us: list[float]
-    device_us_runs: list[list[float]]
-    host_us_runs: list[list[float]]
-    start_us_runs: list[list[float]] | None
-    clock_uncertainty_us: float
+    host_us: list[Us]
+    device_us_runs: list[list[Us]]
+    host_us_runs: list[list[Us]]
+    start_us_runs: list[list[Us]] | None
+    clock_uncertainty_us: Us
     arrival_us: list[Arrivals]
     layer_us: list[list[LayerSpan]]
     issue_cost_us_a_slice: list[dict[str, Spread]]
 
     # what speaks for it
     over_nvlink: list[str]
-    verified_runs: list[int]
-    clocks: list[dict[str, Any]]
-    cupti: list[dict[str, Any]]
+    verified_runs: list[_Number]
+    clocks: list[Clocks]
+    cupti: list[Recorded]
 
 
 class MeasuredRow(_WhereKnown):
@@ -170,7 +206,7 @@ class MeasuredRow(_WhereKnown):
         clocks: Clocks in Hz, power in W, temperature and slowdowns of every rank's GPU after the case.
     """
 
-    case: str
+    case: Name
     measure: str  # one of case.MEASURES
     queued_behind_gate: bool
     device_us: list[Spread]
@@ -179,50 +215,72 @@ class MeasuredRow(_WhereKnown):
     unstable_reason: str | None
 
 
+class Failure(TypedDict):
+    """A case that gave no row, and why."""
+
+    case: str
+    why: str
+
+
+class FileContent(TypedDict):
+    """A whole file of rows, in any format."""
+
+    format: NotRequired[int]
+    machine: dict[str, _Said | list[_Said]]
+    mapping: NotRequired[str]
+    source: NotRequired[str]
+    method: NotRequired[str]
+    fields: NotRequired[dict[str, str]]
+    failed: NotRequired[list[Failure]]
+    rows: list[dict[str, Any]]
+
+
 def upgraded(rows: Sequence[dict[str, Any]], number: int, path: str) -> list[MeasuredRow]:
     """Convert rows of the file `path`, which has format `number`, to the present format.
 
     Raises:
-        ConfigError: The format is from the future.
+        ConfigError: The format is from the future, or a row is not as its format has it.
     """
     if not 1 <= number <= FORMAT:
         raise ConfigError("rows", path, f"has format {number}; this version reads 1 to {FORMAT}")
-    for older in range(number, FORMAT):
-        rows = _UPGRADES[older](rows)
-    return list(rows)  # type: ignore[arg-type]
+    if number == 1:
+        timed = [(place, row) for place, row in enumerate(rows) if row.get("device_us")]  # others time no copies
+        rows = [_from_1(row, path, f"rows[{place}]") for place, row in timed]
+    return convert(list(rows), list[MeasuredRow], path, "rows", at="rows")  # formats 3 and 4 add what may be missing
 
 
-def _from_1(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+class _TimedOf1(TypedDict):
+    """What format 2 learns of a row of format 1."""
+
+    device_us: list[Spread]
+    jobs: NotRequired[list[_JobOf1]]
+
+
+class _JobOf1(TypedDict):
+    gpu: _Gpu
+    peer: _Gpu
+    kind: Literal["pull", "push"]
+    issue: str
+    copies_bytes: list[Pieces]
+
+
+def _from_1(row: dict[str, Any], path: str, at: str) -> dict[str, Any]:
     """Format 2 says what a row measures and whether it is stable, and gives the calls of jobs; it times copies only."""
-    return [_timed(row) for row in rows if row.get("device_us")]
-
-
-def _timed(row: dict[str, Any]) -> dict[str, Any]:
+    known = {name: value for name, value in row.items() if name in MeasuredRow.__annotations__}
+    timed = {name: row[name] for name in ("device_us", "jobs") if name in row}
+    old = convert(timed, _TimedOf1, path, "rows", at=at)
     if "stable" not in row:
-        times = row["device_us"]
-        spread = max((t["max"] - t["min"]) / t["median"] if t["median"] > 0.0 else math.inf for t in times)
+        spread = max((t["max"] - t["min"]) / t["median"] if t["median"] > 0.0 else math.inf for t in old["device_us"])
         wide = spread > _LARGEST_SPREAD
         said = f"(max − min) ÷ median is {spread:.0%}, above {_LARGEST_SPREAD:.0%}" if wide else None
-        row = {**row, "stable": not wide, "unstable_reason": said}
-    if "jobs" in row:
-        row = {**row, "jobs": [job if "calls" in job else _with_calls(job) for job in row["jobs"]]}
-    return {"measure": "layer", "start_skew_us": None, "unstable_reason": None, **row}
+        known |= {"stable": not wide, "unstable_reason": said}
+    if "jobs" in old:
+        known["jobs"] = [_with_calls(job) for job in old["jobs"]]
+    return {"measure": "layer", "start_skew_us": None, "unstable_reason": None, **known}
 
 
-def _with_calls(job: dict[str, Any]) -> dict[str, Any]:
+def _with_calls(job: _JobOf1) -> Job:
     own, peer = f"gpu{job['gpu']}", f"gpu{job['peer']}"
     src, dst = (peer, own) if job["kind"] == "pull" else (own, peer)
-    return {**job, "calls": unfold_pieces(job["copies_bytes"], job["issue"], src, dst)}
-
-
-def _from_2(rows: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
-    """Format 3 adds `streams`, for three ranks and more: rows of two are as they were."""
-    return rows
-
-
-def _from_3(rows: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
-    """Format 4 adds `start_us_runs`, which earlier rows do not know."""
-    return rows
-
-
-_UPGRADES = {1: _from_1, 2: _from_2, 3: _from_3}
+    calls = unfold_pieces(job["copies_bytes"], job["issue"], src, dst)
+    return {"gpu": job["gpu"], "issue": job["issue"], "calls": calls}

@@ -25,7 +25,7 @@ def why_unstable(results: Sequence[RankResult], elapsed_s: Sequence[Sequence[flo
     """
     reasons = []
     for number, runs in enumerate(elapsed_s):
-        reasons += [f"rank {number}: {reason}" for reason in _spread(runs)]
+        reasons += [f"rank {number}: {reason}" for reason in why_spread(runs)]
     for result in results:
         slowed = {*result.before.slowdowns, *result.after.slowdowns}
         reasons += [f"rank {result.rank}: {reason}" for reason in sorted(slowed)]
@@ -38,7 +38,8 @@ def why_unstable(results: Sequence[RankResult], elapsed_s: Sequence[Sequence[flo
     return reasons
 
 
-def _spread(runs: Sequence[float]) -> list[str]:
+def why_spread(runs: Sequence[float]) -> list[str]:
+    """The reasons for which runs of one thing, in seconds, say nothing; empty if there are none."""
     if len(runs) < FEWEST_RUNS:
         return [f"only {len(runs)} runs; {FEWEST_RUNS} are needed"]
     median = statistics.median(runs)

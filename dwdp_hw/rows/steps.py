@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from dwdp_hw.rows.row import row_from_dict
+from dwdp_hw.rows.row import refusal, row_from_dict
 from dwdp_hw.rows.schema import MeasuredRow
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.plan.program import Program
@@ -50,19 +50,21 @@ class RecordedSteps:
 
 
 def steps_from_dict(row: MeasuredRow, gpus: int, path: str) -> RecordedSteps:
-    """One pipeline of the file `path` , whose machine has `gpus` GPUs.
+    """One pipeline of the file `path`, whose machine has `gpus` GPUs.
 
     Raises:
-        ConfigError: Its times do not fit its streams.
-        KeyError: Something is missing.
+        ConfigError: Its times do not fit its streams, or its layers one another.
     """
     layer = row_from_dict(row, gpus, path)
+    spans = row.get("layer_us") or []
+    if len(spans) != len(layer.median_s) or {len(rank) for rank in spans} != {row.get("layers", len(spans[0]))} - {0}:
+        raise refusal(row, path, f"layer_us has not one entry for each of {len(layer.median_s)} streams and each layer")
     wait_s, compute_s, copy_s, copy_begin_s = (
-        np.array([[times[name] for times in rank] for rank in row["layer_us"]]) * 1e-6 for name in _SPANS
+        np.array([[times[name] for times in rank] for rank in spans]) * 1e-6 for name in _SPANS
     )
     ranks = len(compute_s)
     nothing = np.zeros((ranks, 1))
-    before_s = np.array([[times.get("before", 0.0) for times in rank] for rank in row["layer_us"]]) * 1e-6
+    before_s = np.array([[times.get("before", 0.0) for times in rank] for rank in spans]) * 1e-6
     ready_s = np.cumsum(before_s + wait_s + compute_s, axis=1) - wait_s - compute_s
     return RecordedSteps(
         case=layer.case,

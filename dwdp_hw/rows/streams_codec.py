@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import numpy as np
+from msgspec import Meta
 
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.plan.copy_plan import ASYNC, BATCH, NO_BARRIER, CopyPlan
-from dwdp_sim.plan.program import Program, ProgramStream
+from dwdp_sim.plan.program import LATEST_START_S, Program, ProgramStream
+from dwdp_sim.plan.program_file import MOST_COPIES, CopyBytes, Count
 
 _ISSUES = {"async": ASYNC, "batch": BATCH}
 
-Copy = tuple[int, int]
+Copy = tuple[Annotated[int, Meta(ge=0)], CopyBytes]
 """Source GPU and bytes."""
 
 
@@ -25,20 +27,20 @@ class FoldedStream(TypedDict):
     so many copies each. With `barriers`, each call waits until every stream has finished its call of the number before.
     """
 
-    gpu: int
-    start_us: float
+    gpu: Annotated[int, Meta(ge=0)]
+    start_us: Annotated[float, Meta(ge=0, le=LATEST_START_S * 1e6)]
     issue: str
-    pulls: list[list[Any]]
-    calls: list[list[int]]
+    pulls: list[tuple[Count, list[Copy]]]
+    calls: list[tuple[Count, Count]]
     barriers: bool
 
 
 class Pieces(TypedDict):
     """A run of `n` copies one after another: of `each` bytes, the last one of `last`."""
 
-    n: int
-    each: int
-    last: int
+    n: Count
+    each: CopyBytes
+    last: CopyBytes
 
 
 def fold_streams(program: Program) -> list[FoldedStream]:
@@ -63,7 +65,7 @@ def fold_streams(program: Program) -> list[FoldedStream]:
                 "start_us": round(stream.start_s * 1e6, 3),
                 "issue": next(name for name, issue in _ISSUES.items() if issue in issues),
                 "pulls": _fold(list(zip(src, size, strict=True))),
-                "calls": [[len(list(group)), copies] for copies, group in groupby(sizes)],
+                "calls": [(len(list(group)), copies) for copies, group in groupby(sizes)],
                 "barriers": waits,
             }
         )
@@ -74,13 +76,22 @@ def unfold_streams(streams: Sequence[FoldedStream], num_gpus: int, queued: bool)
     """Decode the streams into a program.
 
     Raises:
-        ConfigError: The calls do not hold all pulls, or a source is none of the machine's GPUs.
+        ConfigError: The calls do not hold all pulls, there are more than `MOST_COPIES` of them, or a source or a
+            stream is on none of the machine's GPUs.
     """
     found = []
+    copies = 0
     for number, stream in enumerate(streams):
+        copies += sum(n * len(part) for n, part in stream["pulls"]) + sum(n for n, _ in stream["calls"])
+        if copies > 2 * MOST_COPIES:
+            raise ConfigError("rows", f"streams[{number}]", f"at most {MOST_COPIES} pulls and calls are read")
+        if stream["gpu"] >= num_gpus or stream["issue"] not in _ISSUES:
+            said = f"{stream['issue']} copies of GPU {stream['gpu']}"
+            allowed = f"{' or '.join(_ISSUES)} and GPUs below {num_gpus} are wanted"
+            raise ConfigError("rows", f"streams[{number}]", f"{said}; {allowed}")
         own = [tuple(copy) for n, part in stream["pulls"] for copy in n * part]
         counts = [size for n, size in stream["calls"] for _ in range(n)]
-        if sum(counts) != len(own) or not all(0 <= src < num_gpus and size > 0 for src, size in own):
+        if sum(counts) != len(own) or not own or not all(src < num_gpus for src, _ in own):
             said = f"{len(own)} pulls in calls of {sum(counts)}"
             raise ConfigError(
                 "rows", f"streams[{number}]", f"{said}; equal counts, and GPUs below {num_gpus}, are wanted"
@@ -125,17 +136,17 @@ def unfold_pieces(runs: Sequence[Pieces], issue: str, src: str, dst: str) -> lis
     return [{"issue": "batch", "copies": copies}] if issue == "batch" else [{"issue": "async", **c} for c in copies]
 
 
-def _fold(copies: Sequence[Copy]) -> list[list[Any]]:
+def _fold(copies: Sequence[Copy]) -> list[tuple[int, list[Copy]]]:
     """Runs of the shortest pattern, at most one copy a source long, that reaches furthest from each place."""
     longest = len({src for src, _ in copies})
-    folded: list[list[Any]] = []
+    folded: list[tuple[int, list[Copy]]] = []
     place = 0
     while place < len(copies):
         length, times = max(
             ((length, _repeats(copies, place, length)) for length in range(1, longest + 1)),
             key=lambda found: (found[0] * found[1] if found[1] > 1 else 1, -found[0]),
         )
-        folded.append([times, [list(copy) for copy in copies[place : place + length]]])
+        folded.append((times, list(copies[place : place + length])))
         place += length * times
     return folded
 

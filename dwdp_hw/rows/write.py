@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from dwdp_hw.cases.case import QUEUE_LIMIT_CALLS, Case, Pipeline
 from dwdp_hw.cases.program import case_program
 from dwdp_hw.cases.result import LayerTimes, RankResult
-from dwdp_hw.rows.schema import Arrivals, LayerSpan, MeasuredRow, Skew, Spread
+from dwdp_hw.rows.schema import Arrivals, Clocks, LayerSpan, MeasuredRow, Recorded, Skew, Spread
 from dwdp_hw.rows.stability import over_nvlink, why_unstable
 from dwdp_hw.rows.streams_codec import fold_pieces, fold_streams
 from dwdp_sim.base.arrays import Floats
@@ -115,7 +114,7 @@ def _nvlink(case: Case, result: RankResult) -> str:
     return over_nvlink(result.before, result.after, result.pulled_bytes)
 
 
-def _clocks(result: RankResult) -> dict[str, Any]:
+def _clocks(result: RankResult) -> Clocks:
     reading = result.after
     return {
         "sm_hz": reading.sm_clock_hz,
@@ -163,11 +162,11 @@ def _arrivals_us(result: RankResult) -> Arrivals:
     }
 
 
-def _witness(result: RankResult) -> dict[str, Any]:
+def _witness(result: RankResult) -> Recorded:
     """What CUPTI recorded, or why it did not."""
     witness = result.witness
     if witness is None or witness.missing:
-        return {"missing": witness.missing if witness else "not run"}
+        return {"missing": (witness and witness.missing) or "not run"}
     names = sorted({copy.name for copy in witness.copies})
     return {
         "records": len(witness.copies),

@@ -16,7 +16,7 @@ from dwdp_hw.cases.result import RankResult
 from dwdp_hw.executors.cuda.gpu import count_gpus
 from dwdp_hw.group.faults import NoGpuError, RankFault
 from dwdp_hw.rows.file import measurement_file
-from dwdp_hw.rows.schema import MeasuredRow
+from dwdp_hw.rows.schema import Failure, MeasuredRow
 from dwdp_hw.rows.write import measured_row
 from dwdp_hw.run.launch import run_group
 from dwdp_hw.run.worker import Work
@@ -49,7 +49,7 @@ def run_campaign(
     """
     left = list(cases)
     rows: list[MeasuredRow] = []
-    failed: list[dict[str, str]] = []
+    failed: list[Failure] = []
     machine: dict[str, Any] = {}
     began = time.monotonic()
     in_a_row = 0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta, Struct
 
 from dwdp_hw.cases.campaign import one_gpu_cases, peer_cases
 from dwdp_hw.cases.case import Case
@@ -20,6 +21,8 @@ from dwdp_sim.base.arrays import Floats
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.base.json_rows import json_rows
+from dwdp_sim.base.typed_file import convert
+from dwdp_sim.base.user_file import read_json
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis, Variant, hypotheses, variants
 from dwdp_sim.fabric.options import FabricOptions
@@ -64,10 +67,32 @@ class Expectation:
         times = {name: getattr(self, name).tolist() for name in ("mean_s", "low_s", "high_s", "draws_s")}
         return {"hypotheses": list(self.hypotheses), **times}
 
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Expectation:
-        """Return the expectation from what `as_dict` returned."""
-        return cls(tuple(data["hypotheses"]), np.array(data["draws_s"]))
+
+_Seconds = Annotated[float, Meta(ge=0, le=1e6)]
+
+
+class _Written(Struct):
+    """What `Expectation.as_dict` returns, less its summary."""
+
+    hypotheses: Annotated[list[str], Meta(min_length=1)]
+    draws_s: Annotated[list[Annotated[list[_Seconds], Meta(min_length=1)]], Meta(min_length=1)]
+
+
+def read_expectations(path: str) -> dict[str, list[Expectation]]:
+    """Read predictions by case, as `Expectation.as_dict` gives them; what is configured comes first.
+
+    Raises:
+        ConfigError: Not such a file.
+    """
+    key = "predictions"
+    written = convert(read_json(path, key), dict[str, Annotated[list[_Written], Meta(min_length=1)]], path, key)
+    uneven = [case for case, found in written.items() if len({len(run) for one in found for run in one.draws_s}) > 1]
+    if uneven:
+        raise ConfigError(key, path, f"{uneven[0]} has draws of different numbers of ranks")
+    return {
+        case: [Expectation(tuple(one.hypotheses), np.array(one.draws_s)) for one in found]
+        for case, found in written.items()
+    }
 
 
 def expect(

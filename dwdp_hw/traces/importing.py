@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, cast
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -15,14 +14,15 @@ from dwdp_hw.traces.bursts import Burst, find_bursts
 from dwdp_hw.traces.nsys import read_nsys
 from dwdp_hw.traces.torch_profiler import read_torch_profiler
 from dwdp_hw.traces.trace_rows import program_content
-from dwdp_hw.traces.traced_copy import Trace, TracedCopy
+from dwdp_hw.traces.traced_copy import TOO_MANY, Trace, TracedCopy
 from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.user_file import read_start
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.job.groups import build_cluster
 from dwdp_sim.plan.endpoints import HOST
-from dwdp_sim.plan.program_file import program_from_dict
+from dwdp_sim.plan.program_file import MOST_COPIES, program_from_dict
 
 _SQLITE = b"SQLite format 3\x00"
 
@@ -72,6 +72,8 @@ def build_import(composed: DictConfig) -> ImportJob:
         found = ", ".join(f"{count} {kind}" for kind, count in Counter(copy.kind for copy in copies).items())
         allowed = f"has no {cluster.home} copies, which cluster.home={cluster.home} asks for; it has: {found or 'none'}"
         raise ConfigError("trace", ", ".join(paths), allowed)
+    if len(copies) > MOST_COPIES:
+        raise ConfigError("trace", ", ".join(paths), f"has {len(copies)} copies; {TOO_MANY}")
     gpus = sorted({end for copy in wanted for end in (copy.gpu, copy.src, copy.dst)} - {HOST})
     if len(gpus) > cluster.num_gpus:
         allowed = f"the trace's copies are between {len(gpus)} GPUs; choose a cluster with as many"
@@ -104,13 +106,7 @@ def read_trace(path: str, process: int = 0) -> Trace:
     """
     if path.endswith((".nsys-rep", ".qdrep")):
         raise ConfigError("trace", path, f"export it first: nsys export --type sqlite {path}")
-    try:
-        if Path(path).exists() and not Path(path).is_file():  # a pipe would be waited for
-            raise OSError(None, "not a regular file")
-        with Path(path).open("rb") as file:
-            start = file.read(len(_SQLITE))
-    except OSError as error:
-        raise ConfigError("trace", path, f"cannot be read: {error.strerror}") from error
+    start = read_start(path, "trace", "a trace", len(_SQLITE))
     return read_nsys(path) if start == _SQLITE else read_torch_profiler(path, process)
 
 

@@ -18,19 +18,64 @@ something to put in, and of the CUPTI activity records that they are named after
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import TypeVar
 
-from dwdp_hw.traces.traced_copy import ApiCall, Trace, TracedCopy
+from msgspec import Struct
+
+from dwdp_hw.traces.traced_copy import TOO_MANY, ApiCall, Gpu, Number, Trace, TracedCopy
 from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.typed_file import Name, convert
 from dwdp_sim.plan.endpoints import HOST
+from dwdp_sim.plan.program_file import MOST_COPIES
 
 _COPIES = ("CUPTI_ACTIVITY_KIND_MEMCPY", "CUPTI_ACTIVITY_KIND_MEMCPY2")
 _NEEDED = ("start", "end", "deviceId", "streamId", "bytes", "copyKind")
 _CUPTI_KINDS = {1: "HTOD", 2: "DTOH", 8: "DTOD", 10: "PTOP"}
 _RECORD = "record with `nsys profile --trace=cuda` and export with `nsys export --type sqlite`"
 _THREAD_BITS = 24
+_WAIT_S = 1.0  # for a writer to unlock the file
+
+_Row = TypeVar("_Row")
+
+
+class _Copy(Struct):
+    copyKind: int
+    deviceId: Gpu
+    streamId: Number
+    bytes: Number
+    start: Number | None
+    end: Number | None
+    globalPid: Number | None = None
+    correlationId: Number | None = None
+    srcDeviceId: Gpu | None = None
+    dstDeviceId: Gpu | None = None
+
+
+class _Call(Struct):
+    start: Number
+    end: Number
+    name: Name
+    process: Number | None
+    number: Number | None
+
+
+class _Kind(Struct):
+    id: int
+    name: str
+
+
+class _Device(Struct):
+    gpuId: Gpu
+    cudaId: Gpu
+    pid: Number
+
+
+class _GpuName(Struct):
+    id: Gpu
+    name: Name
 
 
 def read_nsys(path: str) -> Trace:
@@ -40,10 +85,11 @@ def read_nsys(path: str) -> Trace:
         ConfigError: Not such a file, or a table or column that is needed is missing.
     """
     try:
-        with closing(sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True)) as database:
+        with closing(sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", _WAIT_S, uri=True)) as database:
             database.row_factory = sqlite3.Row
+            database.execute("PRAGMA trusted_schema = OFF")
             return _Export(path, database).read()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # a damaged file's error may quote what is no text
         raise ConfigError("trace", path, f"cannot be read as SQLite: {error}") from error
 
 
@@ -53,7 +99,7 @@ class _Export:
     def __init__(self, path: str, database: sqlite3.Connection) -> None:
         self._path = path
         self._database = database
-        tables = database.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
+        tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")  # a view may have no end
         self._tables = {str(row["name"]) for row in tables}
         self._notes: list[str] = []
 
@@ -78,44 +124,45 @@ class _Export:
                 raise self._missing(f"column {name} of {table}", _RECORD)
         kinds = self._kinds()
         skipped = 0
-        for row in self._database.execute(f"SELECT * FROM {table}"):
-            kind = kinds.get(row["copyKind"])
-            if kind is None or row["end"] <= row["start"] or row["bytes"] < 1:
+        for row in self._rows(f"SELECT * FROM {table}", _Copy, table):
+            kind = kinds.get(row.copyKind)
+            if kind is None or row.start is None or row.end is None or row.end <= row.start or row.bytes < 1:
                 skipped += 1
                 continue
-            process = int(row["globalPid"] or 0) if "globalPid" in columns else 0
+            process, correlation = row.globalPid or 0, row.correlationId or 0
             src, dst = self._ends(row, kind, columns, table)
-            correlation = int(row["correlationId"] or 0) if "correlationId" in columns else 0
             yield TracedCopy(
                 process=process,
-                gpu=_gpu(int(row["deviceId"]), process, devices),
-                stream=int(row["streamId"]),
+                gpu=_gpu(row.deviceId, process, devices),
+                stream=row.streamId,
                 src=_gpu(src, process, devices),
                 dst=_gpu(dst, process, devices),
-                bytes=int(row["bytes"]),
-                start_ns=int(row["start"]),
-                end_ns=int(row["end"]),
+                bytes=row.bytes,
+                start_ns=row.start,
+                end_ns=row.end,
                 correlation=correlation,
                 call=calls.get((process, correlation)),
             )
         if skipped:
             self._notes.append(f"{table}: {skipped} records of other kinds or without times are left out")
 
-    def _ends(self, row: sqlite3.Row, kind: str, columns: set[str], table: str) -> tuple[int, int]:
-        device = int(row["deviceId"])
+    def _ends(self, row: _Copy, kind: str, columns: set[str], table: str) -> tuple[int, int]:
         if kind != "PTOP":
-            return (HOST if kind == "HTOD" else device), (HOST if kind == "DTOH" else device)
-        for name in ("srcDeviceId", "dstDeviceId"):
-            if name not in columns or row[name] is None:
-                newer = "it says whose memory a peer copy reads; export again with a newer Nsight Systems"
-                raise self._missing(f"column {name} of {table}", newer)
-        return int(row["srcDeviceId"]), int(row["dstDeviceId"])
+            return (HOST if kind == "HTOD" else row.deviceId), (HOST if kind == "DTOH" else row.deviceId)
+        if row.srcDeviceId is None or row.dstDeviceId is None:
+            name = "srcDeviceId" if row.srcDeviceId is None else "dstDeviceId"
+            what = f"value in column {name} of {table}" if name in columns else f"column {name} of {table}"
+            raise self._missing(
+                what, "it says whose memory a peer copy reads; export again with a newer Nsight Systems"
+            )
+        return row.srcDeviceId, row.dstDeviceId
 
     def _kinds(self) -> dict[int, str]:
-        if "ENUM_CUDA_MEMCPY_OPER" not in self._tables:
+        table = "ENUM_CUDA_MEMCPY_OPER"
+        if table not in self._tables:
             return _CUPTI_KINDS
-        rows = self._database.execute("SELECT id, name FROM ENUM_CUDA_MEMCPY_OPER")
-        names = {int(row["id"]): str(row["name"]).removeprefix("CUDA_MEMCPY_KIND_") for row in rows}
+        rows = self._rows(f"SELECT id, name FROM {table}", _Kind, table)
+        names = {row.id: row.name.removeprefix("CUDA_MEMCPY_KIND_") for row in rows}
         return {number: name for number, name in names.items() if name in _CUPTI_KINDS.values()}
 
     def _calls(self) -> dict[tuple[int, int], ApiCall]:
@@ -130,30 +177,39 @@ class _Export:
             if name not in columns:
                 raise self._missing(f"column {name} of {table}", _RECORD)
         process = f"(r.globalTid >> {_THREAD_BITS}) << {_THREAD_BITS}" if "globalTid" in columns else "0"
-        rows = self._database.execute(
+        query = (
             f"SELECT r.start, r.end, r.correlationId AS number, s.value AS name, {process} AS process "
             f"FROM {table} AS r JOIN StringIds AS s ON s.id = r.nameId "
             "WHERE s.value LIKE '%Memcpy%' OR s.value LIKE '%GraphLaunch%' ORDER BY r.start, r.end DESC"
         )
         calls: dict[tuple[int, int], ApiCall] = {}
-        for row in rows:  # a driver call within a runtime call may share its number: the outer one counts
-            key = (int(row["process"] or 0), int(row["number"] or 0))
-            calls.setdefault(key, ApiCall(str(row["name"]), int(row["start"]), int(row["end"])))
+        for row in self._rows(
+            query, _Call, table
+        ):  # a driver call in a runtime call may share its number: the outer counts
+            calls.setdefault((row.process or 0, row.number or 0), ApiCall(row.name, row.start, row.end))
         return calls
 
     def _devices(self) -> dict[tuple[int, int], int]:
         """GPU by process number and the device number that this process uses."""
-        if "TARGET_INFO_CUDA_DEVICE" not in self._tables:
+        table = "TARGET_INFO_CUDA_DEVICE"
+        if table not in self._tables:
             return {}
-        rows = self._database.execute("SELECT gpuId, cudaId, pid FROM TARGET_INFO_CUDA_DEVICE")
-        return {(int(row["pid"]), int(row["cudaId"])): int(row["gpuId"]) for row in rows}
+        rows = self._rows(f"SELECT gpuId, cudaId, pid FROM {table}", _Device, table)
+        return {(row.pid, row.cudaId): row.gpuId for row in rows}
 
     def _gpu_names(self) -> dict[int, str]:
-        if "TARGET_INFO_GPU" not in self._tables:
-            self._notes.append("no table TARGET_INFO_GPU: the GPUs' names are not known")
+        table = "TARGET_INFO_GPU"
+        if table not in self._tables:
+            self._notes.append(f"no table {table}: the GPUs' names are not known")
             return {}
-        rows = self._database.execute("SELECT id, name FROM TARGET_INFO_GPU")
-        return {int(row["id"]): str(row["name"]) for row in rows}
+        return {row.id: row.name for row in self._rows(f"SELECT id, name FROM {table}", _GpuName, table)}
+
+    def _rows(self, query: str, kind: type[_Row], table: str) -> Iterator[_Row]:
+        """The rows of a query as a declared type: a column of SQLite may hold anything."""
+        for number, row in enumerate(self._database.execute(query), start=1):
+            if number > MOST_COPIES:
+                raise ConfigError("trace", self._path, f"{table} has more than {MOST_COPIES} rows; {TOO_MANY}")
+            yield convert(dict(row), kind, self._path, "trace", at=f"{table}, row {number}")
 
     def _columns(self, table: str) -> set[str]:
         return {str(row["name"]) for row in self._database.execute(f"PRAGMA table_info({table})")}

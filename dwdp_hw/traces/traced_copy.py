@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
+from msgspec import Meta
+
+from dwdp_hw.rows.schema import MOST_GPUS
 from dwdp_sim.plan.endpoints import link_kind
+from dwdp_sim.plan.program_file import MOST_COPIES
+
+TOO_MANY = f"at most {MOST_COPIES} are read; record for a shorter time"
+
+Gpu = Annotated[int, Meta(ge=0, lt=MOST_GPUS)]
+"""Number of a GPU or device."""
+
+Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+"""Bytes, nanoseconds, or what a profiler numbers."""
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,19 @@ for a change that is meant to move them.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from dwdp_hw.rows.predict import predict_mean_s
 from dwdp_hw.rows.predict_steps import predict_steps
 from dwdp_hw.rows.recording import read_recording
 from dwdp_sim.base.atomic_file import write_whole
-from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.errors import ConfigError, stop
 from dwdp_sim.base.json_rows import json_rows
+from dwdp_sim.base.typed_file import Name, convert
+from dwdp_sim.base.user_file import read_json
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.job.presets import read_cluster
 
@@ -26,6 +27,22 @@ BAND = 0.005  # an error may move by this much either way
 BANDS_FILE = "bands.json"
 
 Errors = dict[str, float]
+
+
+class Band(TypedDict):
+    """What the present model errs by on one file of rows."""
+
+    cluster: Name
+    errors: Errors
+
+
+def read_bands(path: str) -> dict[str, Band]:
+    """The bands by the name of their file of rows.
+
+    Raises:
+        ConfigError: Not a file of bands.
+    """
+    return convert(read_json(path, "bands"), dict[str, Band], path, "bands")
 
 
 def errors_of(path: Path, cluster: str) -> Errors:
@@ -57,14 +74,14 @@ def main() -> None:
     parser.add_argument("--accept", action="store_true", help="write the present errors as the new bands")
     arguments = parser.parse_args()
     path = arguments.folder / BANDS_FILE
-    bands: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
     failures = 0
+    try:
+        bands = read_bands(str(path))
+        found = {name: errors_of(arguments.folder / name, entry["cluster"]) for name, entry in bands.items()}
+    except ConfigError as error:
+        stop(error)
     for name, entry in bands.items():
-        try:
-            now = errors_of(arguments.folder / name, entry["cluster"])
-        except ConfigError as error:
-            sys.stderr.write(f"gate: {error}\n")
-            sys.exit(2)
+        now = found[name]
         lines = [] if arguments.accept else moved(entry["errors"], now)
         failures += len(lines)
         entry["errors"] = now

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,8 +12,9 @@ from dwdp_hw.calibration.likelihood import log_likelihood
 from dwdp_hw.calibration.rules import DECIDED
 from dwdp_hw.rows.file import read_measurement_file
 from dwdp_hw.rows.schema import MeasuredRow
-from dwdp_hw.run.expectations import Expectation
+from dwdp_hw.run.expectations import Expectation, read_expectations
 from dwdp_sim.base.arrays import Floats
+from dwdp_sim.base.errors import ConfigError
 
 _TOLD_APART = 0.01  # by how much the means of two hypotheses must differ for a row to tell them apart
 _EQUAL = 1e-9  # relative difference of times that are the same but for rounding
@@ -87,11 +87,19 @@ class Outcome:
 
 
 def read_outcome(predictions: Path, rows: str) -> Outcome:
-    """Judge the predictions in one file by the rows in another, both of this program's own writing."""
-    written = json.loads(predictions.read_text(encoding="utf-8"))
-    expected = {case: [Expectation.from_dict(one) for one in found] for case, found in written.items()}
+    """Judge the predictions in one file by the rows in another.
+
+    Raises:
+        ConfigError: One is no such file, or the predictions lack a measured case or one of its ranks.
+    """
+    expected = read_expectations(str(predictions))
     file = read_measurement_file(rows)
     measured = {row["case"]: _median_s(row) for row in file.rows if row["stable"]}
+    for case, times in measured.items():
+        if any(len(times) != one.draws_s.shape[1] for one in expected.get(case, ())) or case not in expected:
+            raise ConfigError(
+                "predictions", str(predictions), f"has not {len(times)} ranks of {case}, which {rows} has"
+            )
     queued = {row["case"] for row in file.rows if row["measure"] == "layer" and row["queued_behind_gate"]}
     layers = {case: times for case, times in measured.items() if case in queued}
     pipelines = [row["case"] for row in file.rows if row["measure"] == "pipeline"]

@@ -8,7 +8,7 @@ from typing import Any, cast
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dwdp_sim.base.errors import ConfigError, check_choice
+from dwdp_sim.base.errors import ConfigError, check_choice, shorten
 from dwdp_sim.base.user_file import read_yaml
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.job.config_files import config_dir
@@ -105,11 +105,18 @@ def _read_group(group: str, name: str | Path, schema: type) -> Any:
     try:
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), *_layers(group, path)))
     except OmegaConfBaseException as error:
-        raise ConfigError(group, str(name), str(error).splitlines()[0]) from error
+        raise ConfigError(group, str(name), shorten(str(error).splitlines()[0])) from error
 
 
 def _layers(group: str, path: Path) -> list[dict[str, Any]]:
     """The contents of the presets that a file begins with, as `defaults: [gb200_nvl72]` says, and then its own."""
-    content = dict(read_yaml(str(path), group) or {})
-    bases = [base for base in content.pop("defaults", []) if base != "_self_"]
-    return [*(layer for base in bases for layer in _layers(group, config_dir() / group / f"{base}.yaml")), content]
+    content = read_yaml(str(path), group)
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        raise ConfigError(group, str(path), f"a mapping with the keys of conf/{group} is wanted")
+    bases = content.pop("defaults", [])
+    if not isinstance(bases, list) or not set(map(str, bases)) <= {*presets(group), "_self_"}:
+        raise ConfigError(
+            group, str(path), f"defaults is {bases}; a list of these is wanted: {', '.join(presets(group))}"
+        )
+    files = [config_dir() / group / f"{base}.yaml" for base in bases if base != "_self_"]
+    return [*(layer for file in files for layer in _layers(group, file)), content]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.user_file import read_yaml
 
 
 def config_dir() -> Path:
@@ -24,14 +25,19 @@ def config_folders(line: argparse.Namespace) -> list[str]:
         line: The flags, as `hydra_flags.read_command_line` returns them.
 
     Raises:
-        ConfigError: There is no such folder.
+        ConfigError: There is no such folder, or a file of a group in the user's own cannot be read as YAML.
     """
     if line.config_dir is not None and not os.path.isdir(line.config_dir):
         raise ConfigError("--config-dir", line.config_dir, "there is no such folder")
     main = line.config_path or str(config_dir())
     if not os.path.isabs(main) or not os.path.isdir(main):
         raise ConfigError("--config-path", main, "an absolute path of a folder is wanted")
-    return [main, *([line.config_dir] if line.config_dir else [])]
+    if not line.config_dir:
+        return [main]
+    for group in ("", *config_groups([main])):  # Hydra would wait for a pipe, and write out what aliases name
+        for file in sorted(Path(line.config_dir, group).glob("*.yaml")):
+            read_yaml(str(file), "--config-dir")
+    return [main, line.config_dir]
 
 
 def group_options(group: str, folders: Sequence[str]) -> list[str]:

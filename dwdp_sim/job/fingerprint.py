@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict
-from pathlib import Path
 
+from dwdp_sim.base.user_file import read_data
 from dwdp_sim.job.schema import SimConfig
 from dwdp_sim.plan.strategy_file import hash_kind
 
@@ -28,7 +28,7 @@ def hash_config(config: SimConfig) -> str:
     for group, key in _FILE_KEYS:
         path = content[group][key]
         if path is not None:
-            content[group][key] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+            content[group][key] = hashlib.sha256(read_data(path, f"{group}.{key}", "a file")).hexdigest()
     path = content["strategy"].pop("path")
     if path is not None:
         content["strategy"]["file"] = hash_kind(path, "strategy.path")

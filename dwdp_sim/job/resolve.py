@@ -65,7 +65,7 @@ def _with_trtllm_yaml(config: Tree, explicit: Set[str]) -> Tree:
     given = {
         name: said
         for name in ("dwdp_size", "num_experts_per_worker", "num_prefetch_experts")
-        if (said := getattr(block, name)) is not None
+        if (said := getattr(block, name))  # TensorRT-LLM writes 0 for what is unset
     }
     for name, said in given.items():
         _must_agree(f"dwdp.{name}", getattr(config.dwdp, name), said, explicit, path)

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.base.user_file import read_text
+from msgspec import Struct
+
+from dwdp_sim.base.errors import ConfigError, shorten
+from dwdp_sim.base.typed_file import Name, convert
+from dwdp_sim.base.user_file import parse_json, read_text
 
 Matrix = list[list[float | None]]
 
+
+class _Testcase(Struct):
+    name: Name
+    bandwidth_matrix: list[list[str | int | float]] | None = None
+
+
+class _Run(Struct):
+    testcases: list[_Testcase]
+
+
+class _File(Struct):
+    nvbandwidth: _Run
+
+
 _MOST_BYTES = 16 * 2**20  # of an output: 72 GPUs with every testcase print less than 2 MiB
+_MOST_GB_PER_S = 1e6
+_NUMBER = re.compile(r"[-+]?[0-9]{1,20}(\.[0-9]{0,20})?(e[-+]?[0-9]{1,3})?", re.ASCII)
 _KEY = "output"
 _FOREIGN = "is no output of nvbandwidth: its text or its JSON (-j) is wanted, with the matrices"
 _RUNNING = re.compile(r"\s*Running (\w+)\.\s*$")
@@ -32,10 +49,7 @@ def read_output(path: str) -> dict[str, Matrix]:
     Raises:
         ConfigError: Not readable, too large, no output of nvbandwidth, or a figure is no finite number ≥ 0.
     """
-    file = Path(path)
-    if file.is_file() and file.stat().st_size > _MOST_BYTES:
-        raise ConfigError(_KEY, path, f"is larger than {_MOST_BYTES >> 20} MiB: no output of nvbandwidth is")
-    text = read_text(path, _KEY)
+    text = read_text(path, _KEY, "text", _MOST_BYTES)
     found = _from_json(path, text) if text.lstrip()[:1] == "{" else dict(_from_text(path, text))
     if not found:
         raise ConfigError(_KEY, path, _FOREIGN)
@@ -63,29 +77,20 @@ def _from_text(path: str, text: str) -> Iterator[tuple[str, Matrix]]:
 
 
 def _from_json(path: str, text: str) -> dict[str, Matrix]:
-    try:
-        testcases = json.loads(text)["nvbandwidth"]["testcases"]
-        return {
-            str(case["name"]): [
-                [_figure(path, case["name"], str(figure)) for figure in row] for row in case["bandwidth_matrix"]
-            ]
-            for case in testcases
-            if case.get("bandwidth_matrix")
-        }
-    except ConfigError:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ConfigError(_KEY, path, _FOREIGN) from error
+    run = convert(parse_json(text, path, _KEY), _File, path, _KEY).nvbandwidth
+    return {
+        case.name: [[_figure(path, case.name, str(figure)) for figure in row] for row in case.bandwidth_matrix]
+        for case in run.testcases
+        if case.bandwidth_matrix
+    }
 
 
 def _figure(path: str, testcase: Any, word: str) -> float | None:
     """A figure of a matrix; None for `N/A`, and for the 0.00 that old versions print there."""
     if word == "N/A":
         return None
-    try:
-        figure = float(word)
-    except ValueError:
-        figure = math.nan
-    if not math.isfinite(figure) or figure < 0:
-        raise ConfigError(_KEY, path, f"{testcase} has '{word}' where a finite figure in GB/s is wanted")
+    figure = float(word) if _NUMBER.fullmatch(word) else math.nan
+    if not 0 <= figure <= _MOST_GB_PER_S:
+        allowed = f"a figure from 0 to {_MOST_GB_PER_S:g} GB/s is wanted"
+        raise ConfigError(_KEY, path, f"{testcase} has '{shorten(word)}' where {allowed}")
     return figure or None

@@ -2,22 +2,57 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import Annotated, Any, NoReturn
 
 import numpy as np
+from msgspec import Meta, Struct
 
+from dwdp_sim.base.arrays import Ints
 from dwdp_sim.base.errors import ConfigError, shorten
+from dwdp_sim.base.typed_file import convert
 from dwdp_sim.base.user_file import read_json
 from dwdp_sim.plan.copy_plan import ASYNC, BATCH
 from dwdp_sim.plan.endpoints import HOST, endpoint_key
 from dwdp_sim.plan.program import LATEST_START_S, Program, ProgramStream, check_spread
 
-_MAX_COPIES = 20_000_000  # about 2 GB of columns; more is a typing error
+MOST_COPIES = 2_000_000  # of a program: 0.3 GB of columns
 
-_Copy = tuple[int, int, int]  # source, destination, bytes
+Count = Annotated[int, Meta(ge=1, le=MOST_COPIES)]
+"""How often something is repeated."""
+
+CopyBytes = Annotated[int, Meta(ge=1, le=2**50)]
+"""The length of one copy."""
+
+
+class _Copy(Struct, forbid_unknown_fields=True):
+    src: str
+    dst: str
+    bytes: CopyBytes
+    count: Count = 1
+
+
+class _Async(Struct, forbid_unknown_fields=True, tag_field="issue", tag="async"):
+    src: str
+    dst: str
+    bytes: CopyBytes
+    count: Count = 1
+
+
+class _Batch(Struct, forbid_unknown_fields=True, tag_field="issue", tag="batch"):
+    copies: Annotated[list[_Copy], Meta(min_length=1)]
+
+
+class _Stream(Struct, forbid_unknown_fields=True):
+    gpu: Annotated[int, Meta(ge=0)]
+    calls: Annotated[list[_Async | _Batch], Meta(min_length=1)]
+    start_s: Annotated[float, Meta(ge=0, le=LATEST_START_S)] = 0.0
+    queued: bool = True
+
+
+class _File(Struct, forbid_unknown_fields=True):
+    streams: Annotated[list[_Stream], Meta(min_length=1)]
 
 
 def read_program(path: str, num_gpus: int) -> Program:
@@ -39,103 +74,66 @@ def program_from_dict(content: Any, num_gpus: int, path: str = "program") -> Pro
     Raises:
         ConfigError: Something in it is not allowed.
     """
-    return _Reader(path, num_gpus).read(content)
+    return _Reader(path, num_gpus).read(convert(content, _File, path, "workload.file"))
 
 
 class _Reader:
-    """Walks the file and checks every value."""
+    """Walks the file, and checks what its types do not say: GPUs of the cluster, and copies in all."""
 
     def __init__(self, path: str, num_gpus: int) -> None:
         self._path = path
         self._num_gpus = num_gpus
         self._copies = 0  # of all streams so far
 
-    def read(self, content: Any) -> Program:
-        entries = self._list(self._object(content, "file", {"streams"}), "streams", "file")
-        streams = [self._stream(entry, f"streams[{index}]") for index, entry in enumerate(entries)]
+    def read(self, file: _File) -> Program:
+        streams = [self._stream(entry, f"streams[{index}]") for index, entry in enumerate(file.streams)]
         check_spread("workload.file", [stream.start_s for stream in streams])
         return Program.build(self._num_gpus, streams)
 
-    def _stream(self, stream: Any, where: str) -> ProgramStream:
-        fields = self._object(stream, where, {"gpu", "calls"}, {"start_s", "queued"})
-        gpu = self._whole(fields["gpu"], f"{where}.gpu", 0, self._num_gpus - 1)
-        start = fields.get("start_s", 0.0)
-        if isinstance(start, bool) or not isinstance(start, int | float) or not 0 <= start <= LATEST_START_S:
-            self._refuse(f"{where}.start_s", start, f"seconds from 0 to {LATEST_START_S:g}")
-        queued = fields.get("queued", True)
-        if not isinstance(queued, bool):
-            self._refuse(f"{where}.queued", queued, "true or false")
-        calls: list[tuple[int, int]] = []  # issue, copies
-        copies: list[_Copy] = []
-        for index, call in enumerate(self._list(fields, "calls", where)):
-            own_calls, own_copies = self._call(call, gpu, f"{where}.calls[{index}]")
-            calls += own_calls
-            copies += own_copies
-        call_issue, call_copies = np.array(calls, dtype=np.int64).T
-        src, dst, size = np.array(copies, dtype=np.int64).T
-        return ProgramStream(gpu, src, dst, size, call_copies, call_issue, start_s=float(start), queued=queued)
+    def _stream(self, stream: _Stream, where: str) -> ProgramStream:
+        if stream.gpu >= self._num_gpus:
+            self._refuse(f"{where}.gpu", stream.gpu, f"a whole number from 0 to {self._num_gpus - 1}")
+        issues: list[tuple[int, int, int]] = []  # how many calls, of how many copies, issued how
+        copies: list[tuple[int, int, int, int]] = []  # how many, source, destination, bytes
+        for index, call in enumerate(stream.calls):
+            place = f"{where}.calls[{index}]"
+            if isinstance(call, _Async):
+                copies.append(self._copy(call, stream.gpu, place))
+                issues.append((call.count, 1, ASYNC))
+            else:
+                own = [self._copy(copy, stream.gpu, f"{place}.copies[{i}]") for i, copy in enumerate(call.copies)]
+                copies += own
+                issues.append((1, sum(count for count, *_ in own), BATCH))
+        call_copies, call_issue = _repeated(issues)
+        src, dst, size = _repeated(copies)
+        return ProgramStream(
+            stream.gpu, src, dst, size, call_copies, call_issue, start_s=stream.start_s, queued=stream.queued
+        )
 
-    def _call(self, call: Any, gpu: int, where: str) -> tuple[list[tuple[int, int]], list[_Copy]]:
-        """The driver calls that an entry stands for, as (issue, copies), and their copies."""
-        issue = call.get("issue") if isinstance(call, Mapping) else None
-        if issue == "async":
-            fields = self._object(call, where, {"issue", "src", "dst", "bytes"}, {"count"})
-            copies = self._copy(fields, gpu, where)
-            return [(ASYNC, 1)] * len(copies), copies
-        if issue == "batch":
-            fields = self._object(call, where, {"issue", "copies"})
-            copies = []
-            for index, entry in enumerate(self._list(fields, "copies", where)):
-                place = f"{where}.copies[{index}]"
-                copies += self._copy(self._object(entry, place, {"src", "dst", "bytes"}, {"count"}), gpu, place)
-            return [(BATCH, len(copies))], copies
-        self._refuse(f"{where}.issue", issue, "async or batch")
-
-    def _copy(self, fields: Mapping[str, Any], gpu: int, where: str) -> list[_Copy]:
-        src = self._endpoint(fields["src"], f"{where}.src")
-        dst = self._endpoint(fields["dst"], f"{where}.dst")
+    def _copy(self, copy: _Copy | _Async, gpu: int, where: str) -> tuple[int, int, int, int]:
+        src, dst = self._endpoint(copy.src, f"{where}.src"), self._endpoint(copy.dst, f"{where}.dst")
         if gpu not in (src, dst):
-            self._refuse(where, f"{fields['src']} to {fields['dst']}", f"the stream's own gpu{gpu} as src or dst")
-        size = self._whole(fields["bytes"], f"{where}.bytes", 1, 2**50)
-        count = self._whole(fields.get("count", 1), f"{where}.count", 1, _MAX_COPIES - self._copies)
-        self._copies += count
-        return [(src, dst, size)] * count
+            self._refuse(where, f"{copy.src} to {copy.dst}", f"the stream's own gpu{gpu} as src or dst")
+        self._copies += copy.count
+        if self._copies > MOST_COPIES:
+            self._refuse(f"{where}.count", copy.count, f"at most {MOST_COPIES} copies in the whole program")
+        return copy.count, src, dst, copy.bytes
 
-    def _endpoint(self, value: Any, where: str) -> int:
+    def _endpoint(self, value: str, where: str) -> int:
         if value == endpoint_key(HOST):
             return HOST
-        match = re.fullmatch(r"gpu([0-9]{1,9})", value) if isinstance(value, str) else None
+        match = re.fullmatch(r"gpu([0-9]{1,9})", value)
         if match is None or int(match[1]) >= self._num_gpus:
             last = f"gpu0 … gpu{self._num_gpus - 1}" if self._num_gpus > 1 else "gpu0"
             self._refuse(where, value, f"host or {last} (the cluster's GPUs)")
         return int(match[1])
 
-    def _object(
-        self, value: Any, where: str, needed: set[str], optional: frozenset[str] | set[str] = frozenset()
-    ) -> Mapping[str, Any]:
-        if not isinstance(value, Mapping):
-            self._refuse(where, type(value).__name__, f"an object with {', '.join(sorted(needed))}")
-        missing, unknown = sorted(needed - set(value)), sorted(set(value) - needed - optional)
-        if missing:
-            self._refuse(where, f"without '{missing[0]}'", f"needed: {', '.join(sorted(needed))}")
-        if unknown:
-            self._refuse(where, f"with '{unknown[0]}'", f"known: {', '.join(sorted(needed | optional))}")
-        return value
-
-    def _list(self, fields: Mapping[str, Any], name: str, where: str) -> list[Any]:
-        value = fields[name]
-        if not isinstance(value, list) or not value:
-            self._refuse(f"{where}.{name}", value, "a list with at least one entry")
-        return value
-
-    def _whole(self, value: Any, where: str, least: int, most: int) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            self._refuse(where, value, f"a whole number from {least} to {most}")
-        return value
-
     def _refuse(self, where: str, value: object, allowed: str) -> NoReturn:
-        if isinstance(value, list | dict) and value:
-            shown = f"{type(value).__name__} of {len(value)}"
-        else:
-            shown = shorten(value if isinstance(value, str) else json.dumps(value, default=str))
-        raise ConfigError("workload.file", self._path, f"{where} is {shown}; allowed: {allowed}")
+        raise ConfigError("workload.file", self._path, f"{where} is {shorten(str(value))}; allowed: {allowed}")
+
+
+def _repeated(entries: Sequence[tuple[int, ...]]) -> Ints:
+    """Columns of the entries, each repeated as often as its first number says."""
+    columns = np.array(entries, dtype=np.int64).T
+    repeated: Ints = np.repeat(columns[1:], columns[0], axis=1)
+    return repeated

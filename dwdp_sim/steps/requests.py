@@ -7,14 +7,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count, islice
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
+from msgspec import Meta
 
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.base.user_file import read_json, read_text
+from dwdp_sim.base.typed_file import convert
+from dwdp_sim.base.user_file import parse_json, read_text
 
 MOST_TOKENS = 10**9  # of a request or a step: far beyond any model, far below what overflows
+_MOST_DIGITS = 20
+_Lengths = Annotated[list[Annotated[int, Meta(ge=1, le=MOST_TOKENS)]], Meta(min_length=1)]
 
 
 class Chunk(NamedTuple):
@@ -120,24 +124,16 @@ def read_lengths(path: str) -> tuple[int, ...]:
     """Read input lengths: a JSON list, or one whole number a line.
 
     Raises:
-        ConfigError: The file cannot be read, is empty, or holds something else than whole numbers ≥ 1.
+        ConfigError: The file cannot be read, is empty, or holds something else than whole numbers from 1 to
+            `MOST_TOKENS`.
     """
     key = "workload.lengths"
     text = read_text(path, key).strip()
-    try:
-        content = read_json(path, key) if text.startswith("[") else [_number(line) for line in text.split("\n")]
-    except ConfigError:
-        raise
-    except ValueError as error:  # a number of thousands of digits
-        raise ConfigError(key, path, f"cannot be read as lengths: {error}") from error
-    for place, value in enumerate(content, start=1):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ConfigError(key, path, f"entry {place} is {value!r}; whole numbers of tokens ≥ 1 are wanted")
-    if not content:
-        raise ConfigError(key, path, "holds no lengths; a JSON list or one whole number a line is wanted")
-    return tuple(content)
+    content = parse_json(text, path, key) if text.startswith("[") else [_number(line) for line in text.split("\n")]
+    return tuple(convert(content, _Lengths, path, key))
 
 
 def _number(line: str) -> int | str:
     """A line as a whole number, or as it stands."""
-    return int(line) if line.strip().isdecimal() else line
+    digits = line.strip()
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < _MOST_DIGITS else line

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta, Struct
 from numpy.typing import ArrayLike
 
 from dwdp_sim.base.arrays import Floats, Ints
 from dwdp_sim.base.errors import ConfigError, check_choice
+from dwdp_sim.base.typed_file import convert
 from dwdp_sim.base.user_file import read_json
 from dwdp_sim.steps.requests import MOST_TOKENS
 
 VARIATIONS = ("iteration", "layer")
 LONGEST_S = 1e6  # of a part of a layer; so late, times are still known to 0.1 ns
-_FILE_KEYS = ("lead_s", "before_s", "moe_s", "tokens")
+
+_Seconds = Annotated[float, Meta(ge=0, le=LONGEST_S)]
+_Tokens = Annotated[int, Meta(ge=0, le=MOST_TOKENS)]
+
+
+class _File(Struct, forbid_unknown_fields=True):
+    lead_s: list[list[_Seconds]]
+    before_s: list[list[list[_Seconds]]]
+    moe_s: list[list[list[_Seconds]]]
+    tokens: list[list[_Tokens]] | None = None
 
 
 @dataclass(frozen=True)
@@ -148,25 +159,17 @@ def windows_from_file(path: str) -> StepWindows:
         ConfigError: The file cannot be read, or does not hold such lists of equal sizes.
     """
     key = "compute.file"
-    content = read_json(path, key)
-    if not isinstance(content, dict) or not {*_FILE_KEYS[:3]} <= content.keys() <= {*_FILE_KEYS}:
-        raise ConfigError(key, path, "a JSON object with lead_s, before_s, moe_s and perhaps tokens is wanted")
+    file = convert(read_json(path, key), _File, path, key)
     try:
-        lead_s, before_s, moe_s = (_numbers(content, name) for name in _FILE_KEYS[:3])
-        tokens = _numbers(content, "tokens") if "tokens" in content else np.zeros(lead_s.shape)
-        if not ((abs(tokens) <= MOST_TOKENS) & (tokens == np.floor(tokens))).all():
-            raise ConfigError("tokens", "a fraction or too many", f"whole numbers up to {MOST_TOKENS} are wanted")
+        lead_s, before_s, moe_s = (_array(getattr(file, name), name) for name in ("lead_s", "before_s", "moe_s"))
+        tokens = np.zeros(lead_s.shape) if file.tokens is None else _array(file.tokens, "tokens")
         return StepWindows(lead_s, before_s, moe_s, tokens.astype(np.int64))
     except ConfigError as error:
         raise ConfigError(key, path, str(error)) from error
 
 
-def _numbers(content: dict[str, Any], name: str) -> Floats:
-    """Nested lists of numbers as an array."""
+def _array(lists: Any, name: str) -> Floats:
     try:
-        values = np.array(content[name])
-    except ValueError:  # lists of different lengths
-        values = np.array(None)
-    if values.dtype.kind not in "if":
-        raise ConfigError(name, "not a regular nested list", "numbers in lists of equal lengths are wanted")
-    return values.astype(np.float64)
+        return np.array(lists, dtype=np.float64)
+    except ValueError as error:
+        raise ConfigError(name, "not a regular nested list", "numbers in lists of equal lengths are wanted") from error

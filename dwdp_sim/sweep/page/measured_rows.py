@@ -3,19 +3,47 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
+from msgspec import Meta, Struct
 
-from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.typed_file import Name, convert
 from dwdp_sim.base.user_file import read_json
 from dwdp_sim.job.config_files import config_dir
 
 _NAME = "validation.json"
+_KEY = "--measured"
+
+_Seconds = Annotated[float, Meta(gt=0, le=1e6)]
+_Number = Annotated[int, Meta(ge=1, le=2**53)]
+
+
+class _Row(Struct):
+    """What is used of a rank in a validation; it says more."""
+
+    case: Name
+    strategy: Name
+    issue_mode: Name
+    ranks: _Number
+    bytes: _Number
+    slice_bytes: _Number
+    measured_s: _Seconds
+    measured_min_s: _Seconds
+    measured_max_s: _Seconds
+    stable: bool
+    measure: str = "layer"
+    file: str = ""
+
+
+class _File(Struct):
+    rows: list[_Row]
+    cluster: Name | None = None
+
 
 _MOST_SKEW_S = 2e-6  # between ranks that one gate releases
 
@@ -78,36 +106,28 @@ def read_measured(paths: Iterable[Path]) -> list[Measured]:
 
 
 def _cases(path: Path) -> list[Measured]:
-    try:
-        content = read_json(str(path), "--measured")
-        ranks: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-        for row in (row for row in content["rows"] if row.get("measure", "layer") == "layer"):
-            ranks.setdefault((row.get("file", ""), row["case"]), []).append(row)
-        return [_case(path.parent.name, content.get("cluster"), rows) for rows in ranks.values()]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError("--measured", path, f"a {_NAME} of dwdp-hw mode=validate is wanted ({error!r})") from error
+    file = convert(read_json(str(path), _KEY), _File, str(path), _KEY)
+    ranks: dict[tuple[str, str], list[_Row]] = {}
+    for row in (row for row in file.rows if row.measure == "layer"):
+        ranks.setdefault((row.file, row.case), []).append(row)
+    return [_case(path.parent.name, file.cluster, rows) for rows in ranks.values()]
 
 
-def _case(source: str, cluster: str | None, rows: Sequence[Mapping[str, Any]]) -> Measured:
+def _case(source: str, cluster: str | None, rows: Sequence[_Row]) -> Measured:
     first = rows[0]
-    median_s, low_s, high_s = (
-        float(np.mean([row[name] for row in rows])) for name in ("measured_s", "measured_min_s", "measured_max_s")
-    )
-    if median_s <= 0.0:
-        raise ValueError(f"{first['case']}: measured_s must be above 0")
     return Measured(
         source=source,
-        case=str(first["case"]),
+        case=first.case,
         cluster=cluster,
-        strategy=str(first["strategy"]),
-        issue_mode=str(first["issue_mode"]),
-        ranks=int(first["ranks"]),
-        bytes=int(first["bytes"]),
-        slice_bytes=int(first["slice_bytes"]),
-        median_s=median_s,
-        low_s=low_s,
-        high_s=high_s,
-        stable=all(row["stable"] for row in rows),
+        strategy=first.strategy,
+        issue_mode=first.issue_mode,
+        ranks=first.ranks,
+        bytes=first.bytes,
+        slice_bytes=first.slice_bytes,
+        median_s=float(np.mean([row.measured_s for row in rows])),
+        low_s=float(np.mean([row.measured_min_s for row in rows])),
+        high_s=float(np.mean([row.measured_max_s for row in rows])),
+        stable=all(row.stable for row in rows),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dwdp_hw.rows.file import read_measurement_file
 from dwdp_hw.rows.recording import Recording, pool, read_recording
 from dwdp_sim.base.errors import ConfigError
 
@@ -114,7 +115,7 @@ def test_it_is_not_the_unqueued_copies_alone_that_take_longer() -> None:
         ({"median": float("nan"), "min": 1.0, "max": 2.0}, "holds NaN; numbers must be finite"),
         ({"median": 1.0, "min": 1.0, "max": float("inf")}, "holds Infinity; numbers must be finite"),
         ({"median": 0.0, "min": 0.0, "max": 2.0}, "0 < min ≤ median ≤ max"),
-        ({"median": -1.0, "min": -2.0, "max": 2.0}, "0 < min ≤ median ≤ max"),
+        ({"median": -1.0, "min": -2.0, "max": 2.0}, r"rows\[0\].device_us\[0\].median is -1.0; expected `float` >= 0"),
         ({"median": 3.0, "min": 1.0, "max": 2.0}, "0 < min ≤ median ≤ max"),
     ],
 )
@@ -128,3 +129,71 @@ def test_a_pipe_is_no_file_of_rows(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ConfigError, match="not a regular file"):
         read_recording(str(tmp_path / "pipe"))
+
+
+NEW = ROW | {
+    "measure": "layer", "start_skew_us": None, "stable": True, "unstable_reason": None, "issue_mode": "queued",
+    "calls": [4], "queued_calls": [4], "device_us_runs": [[49.0, 50.0, 51.0]],
+    "cupti": [{"records": 4, "bytes": 4 * 65536, "span_us": 40.0, "copying_us": 39.0, "names": ["Memcpy PtoP"]}],
+}  # fmt: skip
+
+
+def written(path: Path, machine: Mapping[str, Any] = MACHINE, **row: Any) -> Recording:
+    path.write_text(json.dumps({"format": 4, "machine": machine, "rows": [NEW | row]}))
+    return read_recording(str(path))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"ranks_pulling": 1_000_000_000}, r"rows\[0\].ranks_pulling is 1000000000; expected `int` <= 1024"),
+        ({"ranks_pulling": 2}, "ranks_pulling is 2, with 1 times"),
+        ({"copies_bytes": [{"n": 10**9, "each": 1, "last": 1}]}, "n is 1000000000; expected `int` <= 2000000"),
+        ({"calls": [5]}, r"calls says \[5\], the streams have \[4\]"),
+        ({"queued_calls": [5]}, r"queued_calls says \[5\], the streams have \[4\]"),
+        ({"host_us": [1.0, 2.0]}, "host_us has 2 entries for 1 streams"),
+        ({"issue_mode": "as_issued"}, "queued_behind_gate is true, but issue_mode is as_issued"),
+        ({"device_us_runs": [[49.0, 50.5, 51.0]]}, "device_us says .*, its runs"),
+        ({"mesure": "layer"}, r"rows\[0\] has the unknown field 'mesure'; beside it are known: .*measure"),
+        ({"measure": "leyer"}, "case one: measure=leyer: allowed: layer, pipeline, issue_cost"),
+        ({"home": "cloud"}, "case one: home=cloud: allowed: peer, host, local"),
+        ({"case": "a\nb"}, "case is a.nb; text on one line is wanted"),
+        ({"streams": [{"gpu": 0, "start_us": 0, "issue": "async", "pulls": [[10**9, [[1, 8]]]], "calls": [[4, 1]],
+                       "barriers": False}]}, r"pulls\[0\]\[0\] is 1000000000; expected `int` <= 2000000"),
+        ({"streams": [{"gpu": 2, "start_us": 0, "issue": "async", "pulls": [[4, [[1, 8]]]], "calls": [[4, 1]],
+                       "barriers": False}]}, "async copies of GPU 2; async or batch and GPUs below 2 are wanted"),
+        ({"streams": [{"gpu": 0, "start_us": 0, "issue": "async", "pulls": [[2_000_000, [[1, 8]] * 10]],
+                       "calls": [[4, 1]], "barriers": False}]}, "at most 2000000 pulls and calls"),
+    ],
+)  # fmt: skip
+def test_a_row_that_contradicts_itself_or_the_format_is_refused_in_one_line(
+    changes: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        written(tmp_path / "rows.json", **changes)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("gpus", [0, -1, 10**9, "two", 2.5, None, True])
+def test_a_number_of_gpus_that_no_machine_has_is_refused(gpus: Any, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"machine\.gpus is "):
+        written(tmp_path / "rows.json", {**MACHINE, "gpus": gpus})
+
+
+def test_a_row_is_doubted_if_its_own_runs_scatter_or_a_witness_counted_other_bytes(tmp_path: Path) -> None:
+    assert written(tmp_path / "rows.json").rows[0].unstable is None
+    wide = {"device_us": [{"median": 50.0, "min": 30.0, "max": 70.0}], "device_us_runs": [[30.0, 50.0, 70.0]]}
+    assert written(tmp_path / "rows.json", **wide).rows[0].unstable == (
+        "stream 0: spread 59.3% of the median is above 5% and 2 µs"
+    )
+    fewer = {"cupti": [NEW["cupti"][0] | {"bytes": 3 * 65536}]}
+    assert written(tmp_path / "rows.json", **fewer).rows[0].unstable == (
+        "CUPTI recorded 196608 bytes, the copies have 262144"
+    )
+
+
+def test_every_committed_row_is_as_stable_by_its_runs_as_it_says() -> None:
+    for path in sorted(MEASUREMENTS.glob("h?00_x?_[rov]*.json")):
+        said = {row["case"] for row in read_measurement_file(str(path)).rows if row["stable"]}
+        assert {row.case for row in read_recording(str(path)).rows if row.unstable is None} <= said
+        assert not [row.case for row in read_recording(str(path)).rows if (row.unstable or "").startswith("stream ")]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,15 +130,18 @@ MISSING: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "torch without peers": (
         lambda path: write_torch(path, RECORDS, without=["fromDevice"]),
-        "a peer copy has no args.fromDevice",
+        "traceEvents[1], a copy, has no args.fromDevice: it says",
     ),
-    "torch without streams": (lambda path: write_torch(path, RECORDS, without=["stream"]), "a copy lacks 'stream'"),
+    "torch without streams": (
+        lambda path: write_torch(path, RECORDS, without=["stream"]),
+        "traceEvents[1], a copy, has no args.stream",
+    ),
     "torch without a GPU": (lambda path: write_torch(path, []), "has no events of category gpu_memcpy: record with"),
-    "other JSON": (lambda path: path.write_text("{}"), "has no list traceEvents"),
+    "other JSON": (lambda path: path.write_text("{}"), "lacks the field 'traceEvents'"),
     "no JSON": (lambda path: path.write_text("hello"), "cannot be read as JSON"),
     "half a gzip": (lambda path: path.write_bytes(b"\x1f\x8b\x08\x00"), "cannot be read as JSON"),
     "half an SQLite file": (lambda path: path.write_bytes(b"SQLite format 3\x00"), "cannot be read as SQLite"),
-    "no file": (lambda path: None, "cannot be read: No such file"),
+    "no file": (lambda path: None, "cannot be read as a trace: No such file"),
 }
 
 
@@ -155,3 +160,93 @@ def test_what_is_missing_is_said_in_one_line_with_the_file_and_the_remedy(name: 
 def test_a_report_that_was_not_exported_is_answered_with_the_export_command() -> None:
     with pytest.raises(ConfigError, match=r"nsys export --type sqlite run\.nsys-rep"):
         read_trace("run.nsys-rep")
+
+
+COPY, CALLS = "CUPTI_ACTIVITY_KIND_MEMCPY", "CUPTI_ACTIVITY_KIND_RUNTIME"
+VALUES = ["NULL", "'text'", "x'00ff'", "-1", "9e999", "1e308", "9223372036854775807"]
+
+
+@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize(
+    "column",
+    [f"{COPY}.{name}" for name in ("start", "end", "deviceId", "streamId", "correlationId", "globalPid", "bytes",
+                                   "copyKind", "srcDeviceId")]
+    + [f"{CALLS}.start", f"{CALLS}.correlationId", f"{CALLS}.globalTid", f"{CALLS}.nameId", "StringIds.value",
+       "TARGET_INFO_GPU.name", "TARGET_INFO_GPU.id", "TARGET_INFO_CUDA_DEVICE.pid", "ENUM_CUDA_MEMCPY_OPER.name"],
+)  # fmt: skip
+def test_a_column_may_hold_anything_and_is_read_or_refused_in_one_line(column: str, value: str, tmp_path: Path) -> None:
+    path = write_nsys(tmp_path / "run.sqlite", RECORDS, devices=[(1, 0, 0), (1, 1, 1)])
+    table, name = column.split(".")
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"CREATE TABLE free AS SELECT * FROM {table}")  # without its constraints
+        database.execute(f"DROP TABLE {table}")
+        database.execute(f"ALTER TABLE free RENAME TO {table}")
+        database.execute(f'UPDATE {table} SET "{name}" = {value} WHERE rowid = 1')
+        database.commit()
+    found, said = None, ""
+    try:
+        found = read_trace(str(path))
+    except ConfigError as error:
+        said = str(error)
+    if found is None:
+        assert said.startswith(f"trace={path}: ")
+        assert "\n" not in said
+    else:
+        assert all(copy.bytes > 0 and 0 <= copy.start_ns < copy.end_ns < 2**63 for copy in found.copies)
+
+
+def test_a_column_s_misfit_is_named_with_its_table_and_row(tmp_path: Path) -> None:
+    path = write_nsys(tmp_path / "run.sqlite", RECORDS)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"UPDATE {COPY} SET bytes = 'many' WHERE rowid = 2")
+        database.commit()
+    with pytest.raises(ConfigError, match=f"{COPY}, row 2.bytes is many; expected `int`"):
+        read_trace(str(path))
+
+
+def test_a_view_without_end_is_not_read(tmp_path: Path) -> None:
+    path = write_nsys(tmp_path / "run.sqlite", RECORDS, without=[COPY])
+    with closing(sqlite3.connect(path)) as database:
+        rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT i FROM n"
+        database.execute(f"CREATE VIEW {COPY} AS {rows}")
+        database.commit()
+    with pytest.raises(ConfigError, match=f"has no table {COPY}"):
+        read_trace(str(path))
+
+
+def test_an_export_that_is_being_written_is_refused_soon(tmp_path: Path) -> None:
+    path = write_nsys(tmp_path / "run.sqlite", RECORDS)
+    with closing(sqlite3.connect(path)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(ConfigError, match="cannot be read as SQLite: database is locked"):
+            read_trace(str(path))
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/null", "/proc/self/mem", "/tmp"])
+def test_what_is_no_regular_file_is_no_trace(path: str) -> None:
+    with pytest.raises(ConfigError, match=f"trace={path}: cannot be read as "):
+        read_trace(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"traceEvents": [' + "[" * 100_000, "expected `object`, got `array`|nested too deeply"),
+        ('{"traceEvents": [], "other": ' + "[" * 100_000, "nested too deeply"),
+        ('{"traceEvents": [{"ph": "X", "args": ' + '{"a": ' * 100_000, "nested too deeply"),
+        ('{"traceEvents": [{"ts": NaN}]}', "cannot be read as JSON"),
+        ('{"traceEvents": [{"ts": 1e308}]}', r"traceEvents\[0\].ts: expected `float` <= "),
+        ('{"traceEvents": [{"ts": 1e999}]}', r"traceEvents\[0\].ts|cannot be read as JSON"),
+        ('{"traceEvents": [{"ts": -1e17}]}', r"traceEvents\[0\].ts: expected `"),
+        ('{"traceEvents": [{"ph": "X", "cat": "gpu_memcpy", "name": "Memcpy HtoD (", "dur": 1, "ts": 1, "args": []}]}',
+         r"traceEvents\[0\].args: expected `object`, got `array`"),
+        ('{"traceEvents": [{"ph": "X", "cat": "gpu_memcpy", "name": "Memcpy HtoD (", "dur": 1, "ts": 1, "args":'
+         '{"device": 0, "stream": 0, "bytes": -1}}]}', r"traceEvents\[0\].args.bytes: expected `int` >= 0"),
+        ('{"traceEvents": [], "deviceProperties": [{"id": 0, "name": "\\u001b[2J"}]}', "text on one line is wanted"),
+    ],
+)  # fmt: skip
+def test_json_that_no_profiler_writes_is_refused_in_one_line(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(ConfigError, match=said) as caught:
+        read_trace(str(tmp_path / "run.json"))
+    assert "\n" not in str(caught.value)

@@ -68,9 +68,13 @@ def test_an_override_that_agrees_with_the_file_is_fine(tmp_path: Path) -> None:
         ("a: 1\n", "has no 'dwdp_config:' block"),
         ("- 1\n", "has no 'dwdp_config:' block"),
         ("a: [\n", "cannot be read as YAML"),
-        ("dwdp_config:\n  dwdp_size: four\n", r"dwdp_config\.dwdp_size is 'four'"),
+        ("dwdp_config:\n  dwdp_size: four\n", r"dwdp_config\.dwdp_size is four; expected `int . null`"),
         ("dwdp_config:\n  dwdp_size: -4\n", r"dwdp_config\.dwdp_size is -4"),
         ("dwdp_config:\n  contention_opt: 1\n", r"dwdp_config\.contention_opt is 1"),
+        (
+            "dwdp_config:\n  dwdp_size: 4\n  prefetch: 3\n",
+            "dwdp_config has the unknown field 'prefetch'; known: dwdp_size",
+        ),
     ],
 )
 def test_a_file_that_says_nothing_usable_is_refused(text: str, reason: str, tmp_path: Path) -> None:

@@ -134,6 +134,7 @@ FOREIGN: dict[str, bytes] = {
     "NaN": (HEAD + "nan  1.0\n").encode(),
     "infinite": (HEAD + "inf  1.0\n").encode(),
     "negative": (HEAD + "-3.0  1.0\n").encode(),
+    "more than any link": (HEAD + "1e308  1.0\n").encode(),
     "a word": (HEAD + "fast  1.0\n").encode(),
     "only sums": b"SUM device_to_device_memcpy_read_ce 9216.17\nSUM all_to_one_read_ce 2634.65\n",
     "no pairs": (HEAD + "88.0  88.0\n\nSUM all_to_one_read_ce 176.0\n").encode(),
@@ -163,7 +164,7 @@ def test_folders_missing_files_and_huge_ones_are_refused(tmp_path: Path) -> None
     huge = tmp_path / "huge"
     with huge.open("wb") as file:
         file.truncate(17 * 2**20)
-    with pytest.raises(ConfigError, match="larger than 16 MiB"):
+    with pytest.raises(ConfigError, match="at most 16777216 are read"):
         read_output(str(huge))
 
 

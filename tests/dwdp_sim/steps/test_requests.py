@@ -102,15 +102,17 @@ def test_lengths_are_read_from_a_list_or_from_lines(text: str, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("[12, 3.5]", "entry 2 is 3.5"),
-        ("[true]", "entry 1 is True"),
-        ("12\n-3", "entry 2 is '-3'"),
-        ("12\n\n3", "entry 2 is ''"),
-        ("[0]", "entry 1 is 0"),
-        ("[]", "holds no lengths"),
+        ("[12, 3.5]", "[1] is 3.5; expected `int`"),
+        ("[true]", "[0] is true"),
+        ("12\n-3", "[1] is -3; expected `int`"),
+        ("12\n\n3", "[1] is ; expected `int`"),
+        ("[0]", "[0] is 0; expected `int` >= 1"),
+        ("[1000000001]", "expected `int` <= 1000000000"),
+        ("[]", "expected `array` of length >= 1"),
         ("[1,", "cannot be read"),
-        ("", "entry 1 is ''"),
-        ("9" * 5000, "cannot be read"),
+        ("", "[0] is ; expected `int`"),
+        ("9" * 5000, "[0] is 999"),
+        ("١٢", "[0] is ١٢"),
     ],
 )
 def test_a_file_without_lengths_is_refused_in_one_line(text: str, reason: str, tmp_path: Path) -> None:

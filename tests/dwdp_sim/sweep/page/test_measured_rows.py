@@ -87,10 +87,20 @@ def test_errors_are_of_stable_rows_and_count_equal_jobs_once(tmp_path: Path) -> 
     assert sorted(errors(matches)) == pytest.approx([0.2, 0.25])  # 1 ÷ 1.25 − 1 = −0.2 and 1 ÷ 0.8 − 1 = 0.25
 
 
-@pytest.mark.parametrize("content", ["nonsense", "[]", '{"rows": [{}]}', '{"rows": 3}', '{"rows": [{"case": "a"}]}'])
-def test_a_file_of_another_kind_is_named(content: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("nonsense", "cannot be read as JSON"),
+        ("[]", "the file is a list of 0; expected `object`"),
+        ('{"rows": [{}]}', r"rows\[0\] lacks the field 'case'"),
+        ('{"rows": 3}', "rows is 3; expected `array`"),
+        (json.dumps({"rows": [row(measured_s=0)]}), r"rows\[0\].measured_s is 0; expected `float` > 0"),
+        (json.dumps({"rows": [row(case="a\nb")]}), r"rows\[0\].case is a.nb; text on one line is wanted"),
+    ],
+)
+def test_a_file_of_another_kind_is_named(content: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text(content)
-    with pytest.raises(ConfigError, match=r"--measured=.*other\.json: a validation\.json of dwdp-hw mode=validate is"):
+    with pytest.raises(ConfigError, match=rf"--measured=.*other\.json: {said}"):
         read_measured([tmp_path / "other.json"])
-    with pytest.raises(ConfigError, match=r"validation\.json of dwdp-hw"):
+    with pytest.raises(ConfigError, match=r"validation\.json: cannot be read as JSON: No such file"):
         read_measured([tmp_path])
