@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.markup import escape
+
 from dwdp_sim.base.units import format_slice
 from dwdp_sim.job.job import Layer
 from dwdp_sim.model.placement import Placement
@@ -10,9 +12,9 @@ from dwdp_sim.plan.strategy import Strategy
 
 
 def layer_title(layer: Layer, cluster: str, issue_mode: str) -> str:
-    """Return model, cluster, strategy and group in two lines."""
+    """Return model, cluster, strategy and group in two lines of rich markup."""
     return (
-        f"{layer.model.name} on {cluster}: {strategy_words(layer.strategy, offered=True)}\n"
+        f"{escape(layer.model.name)} on {escape(cluster)}: {strategy_words(layer.strategy, offered=True)}\n"
         f"{group_words(layer.placement)}, issue mode {issue_mode}"
     )
 
