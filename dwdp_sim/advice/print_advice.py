@@ -7,7 +7,6 @@ from pathlib import Path
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
@@ -51,7 +50,7 @@ def print_advice(
     ):
         if lines:
             console.print(heading, style="bold", highlight=False)
-            console.print(Padding(escape("\n".join(lines)), (0, 0, 0, 2)), highlight=False)
+            console.print(Padding("\n".join(lines), (0, 0, 0, 2)), highlight=False)
     if written:
         say(console, files_line(written), dim=True)
 

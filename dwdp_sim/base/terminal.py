@@ -5,11 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
+
+from dwdp_sim.base.errors import visible
+
+
+class PlainConsole(Console):
+    """A console that shows every text as it stands: what looks like markup is none, and no control character acts.
+
+    Names come from files of others.
+    """
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """Make a text of a string, as the console does of all it prints and of every cell and title of a table."""
+        return super().render_str(_as_it_stands(text), **{**how, "markup": False, "emoji": False})
+
+
+def _as_it_stands(text: str) -> str:
+    return "\n".join(visible(line) for line in text.split("\n"))
 
 
 class Show(Protocol):
@@ -24,12 +41,12 @@ _QUIET_S = 2.0  # anything shorter needs no progress line
 
 def plain_console(console: Console, width: int = 120) -> Console:
     """Return the console itself on a terminal; elsewhere one of a fixed width, so that a file does not depend on it."""
-    return console if console.is_terminal else Console(width=width, file=console.file)
+    return console if console.is_terminal else PlainConsole(width=width, file=console.file)
 
 
 def say(console: Console, text: str, *, dim: bool = False) -> None:
     """Print a line as it is: no markup, no colours for numbers, not broken, so that paths can be copied."""
-    console.print(Text(text, style="dim" if dim else ""), soft_wrap=True)
+    console.print(Text(_as_it_stands(text), style="dim" if dim else ""), soft_wrap=True)
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from dwdp_sim.base.terminal import plain_console, say
@@ -29,7 +28,7 @@ def print_replay(console: Console, summary: ReplaySummary, program: Program, fil
         files: What was written, in one folder.
     """
     console = plain_console(console)
-    title = f"copy program on {escape(summary.head.cluster)}"
+    title = f"copy program on {summary.head.cluster}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("stream", "gpu", "copies", "bytes", "elapsed"):
         table.add_column(heading, justify="right")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from rich.markup import escape
-
 from dwdp_sim.base.units import format_slice
 from dwdp_sim.job.job import Layer
 from dwdp_sim.model.placement import Placement
@@ -12,9 +10,9 @@ from dwdp_sim.plan.strategy import Strategy
 
 
 def layer_title(layer: Layer, cluster: str, issue_mode: str) -> str:
-    """Return model, cluster, strategy and group in two lines of rich markup."""
+    """Return model, cluster, strategy and group in two lines."""
     return (
-        f"{escape(layer.model.name)} on {escape(cluster)}: {strategy_words(layer.strategy, offered=True)}\n"
+        f"{layer.model.name} on {cluster}: {strategy_words(layer.strategy, offered=True)}\n"
         f"{group_words(layer.placement)}, issue mode {issue_mode}"
     )
 

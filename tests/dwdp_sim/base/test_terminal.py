@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 
 from dwdp_sim.base import terminal
-from dwdp_sim.base.terminal import plain_console, progress_line
+from dwdp_sim.base.errors import visible
+from dwdp_sim.base.terminal import PlainConsole, plain_console, progress_line, say
 
 
 def shown(*, is_terminal: bool) -> str:
@@ -45,3 +48,22 @@ def test_output_that_is_not_for_a_terminal_has_a_fixed_width() -> None:
     assert plain_console(file).width == 120
     assert plain_console(file, 130).width == 130
     assert plain_console(screen) is screen
+
+
+NAMES = ["[/red]", "[bold]x", ":smile:", "a\x1b[2Jb", "\r0", "\x07", "[link=file:///]x[/link]", "12"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_names_from_files_are_shown_as_they_stand_wherever_they_are_printed(name: str, is_terminal: bool) -> None:
+    text = io.StringIO()
+    console = PlainConsole(file=text, force_terminal=is_terminal, no_color=True, width=100, legacy_windows=False)
+    table = Table(title=name, box=None)
+    table.add_column(name)
+    table.add_row(name)
+    plain_console(console).print(name, highlight=False)
+    console.print(table)
+    say(console, name)
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", text.getvalue())
+    assert shown.count(visible(name)) == 5
+    assert not set(shown) & {"\x1b", "\r", "\x07"}
