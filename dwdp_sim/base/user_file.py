@@ -159,12 +159,33 @@ def read_yaml(path: str, key: str) -> Any:
         raise unreadable(path, key, "YAML", getattr(error, "problem", None) or error) from error
 
 
+def check_yaml_size(path: str, key: str) -> None:
+    """Refuse a YAML file that another reader would wait for or grow without end on; what else is wrong, that one says.
+
+    Raises:
+        ConfigError: No regular file, too large, nested too deeply, or aliases blow it up.
+    """
+    data = read_data(path, key, "YAML", MOST_YAML_BYTES)
+    try:
+        document = _Loader(data).get_single_node()
+        if document is not None:
+            _expanded_values(document, {})
+    except (_TooMuchError, RecursionError) as error:
+        raise unreadable(path, key, "YAML", error if isinstance(error, ValueError) else "nested too deeply") from error
+    except (ValueError, yaml.YAMLError):
+        return
+
+
+class _TooMuchError(ValueError):
+    """A text would need more time or memory than it is worth."""
+
+
 class _Loader(yaml.SafeLoader):
     """PyYAML, which needs seconds for a thousand brackets, and a stack for each of them."""
 
     def fetch_flow_collection_start(self, TokenClass: Any) -> None:
         if self.flow_level >= _MOST_YAML_DEPTH:
-            raise ValueError("nested too deeply")
+            raise _TooMuchError("nested too deeply")
         super().fetch_flow_collection_start(TokenClass)
 
 
@@ -175,7 +196,7 @@ def _expanded_values(node: yaml.Node, known: dict[int, int | None]) -> int:
     if id(node) in known:
         size = known[id(node)]
         if size is None:
-            raise ValueError("an alias stands inside what it names")
+            raise _TooMuchError("an alias stands inside what it names")
         return size
     known[id(node)] = None
     parts: list[yaml.Node] = node.value
@@ -184,7 +205,7 @@ def _expanded_values(node: yaml.Node, known: dict[int, int | None]) -> int:
         parts = [part for pair in node.value for part in pair]
     size = 1 + sum(_expanded_values(part, known) for part in parts)
     if size > _MOST_YAML_VALUES:
-        raise ValueError(f"has more than {_MOST_YAML_VALUES} values, aliases counted as what they name")
+        raise _TooMuchError(f"has more than {_MOST_YAML_VALUES} values, aliases counted as what they name")
     known[id(node)] = size
     return size
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.base.user_file import read_yaml
+from dwdp_sim.base.user_file import check_yaml_size
 
 
 def config_dir() -> Path:
@@ -25,7 +25,7 @@ def config_folders(line: argparse.Namespace) -> list[str]:
         line: The flags, as `hydra_flags.read_command_line` returns them.
 
     Raises:
-        ConfigError: There is no such folder, or a file of a group in the user's own cannot be read as YAML.
+        ConfigError: There is no such folder, or a file in the user's own is none that Hydra should read.
     """
     if line.config_dir is not None and not os.path.isdir(line.config_dir):
         raise ConfigError("--config-dir", line.config_dir, "there is no such folder")
@@ -36,7 +36,7 @@ def config_folders(line: argparse.Namespace) -> list[str]:
         return [main]
     for group in ("", *config_groups([main])):  # Hydra would wait for a pipe, and write out what aliases name
         for file in sorted(Path(line.config_dir, group).glob("*.yaml")):
-            read_yaml(str(file), "--config-dir")
+            check_yaml_size(str(file), "--config-dir")
     return [main, line.config_dir]
 
 

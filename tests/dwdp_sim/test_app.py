@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -329,3 +330,20 @@ def test_predicting_imports_neither_torch_nor_cuda_nor_what_reads_results(tmp_pa
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "LOADED []" in done.stdout
+
+
+def test_a_file_of_one_s_own_that_would_hang_hydra_or_fill_the_memory_is_refused_in_one_line(tmp_path: Path) -> None:
+    clusters = tmp_path / "mine" / "cluster"
+    clusters.mkdir(parents=True)
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
+    for write, said in (
+        (lambda path: path.write_text("\n".join(lines)), "has more than 100000 values"),
+        (os.mkfifo, "not a regular file"),
+    ):
+        (clusters / "node.yaml").unlink(missing_ok=True)
+        write(clusters / "node.yaml")
+        done = dwdp_sim(tmp_path, "--config-dir", "mine", "cluster=node")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"--config-dir=mine/cluster/node.yaml: cannot be read as YAML: {said}" in done.stderr
+        assert done.stderr.count("\n") == 1

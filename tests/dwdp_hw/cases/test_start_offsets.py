@@ -97,7 +97,7 @@ def test_a_clock_s_error_is_the_same_in_every_run_and_leaves_starts_as_close_as_
 
 
 def test_starts_of_too_few_ranks_are_refused_in_one_line() -> None:
-    with pytest.raises(ValueError, match=r"rows.*starts of 2 ranks for 3 streams"):
+    with pytest.raises(ValueError, match=r"rows.*start_us_runs has 2 entries for 3 streams"):
         row(start_us_runs=[[0.0], [0.1]])
 
 

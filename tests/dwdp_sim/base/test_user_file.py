@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.base.user_file import MOST_BYTES, MOST_YAML_BYTES, read_json, read_yaml
+from dwdp_sim.base.user_file import MOST_BYTES, MOST_YAML_BYTES, check_yaml_size, read_json, read_yaml
 
 
 def test_a_file_s_contents_are_returned(tmp_path: Path) -> None:
@@ -93,8 +93,15 @@ def test_a_yaml_file_that_grows_with_every_alias_is_refused_before_it_has_grown(
     path.write_text("a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
         f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 30)
     ))  # fmt: skip
-    with pytest.raises(ConfigError, match="has more than 100000 values, aliases counted as what they name"):
-        read_yaml(str(path), "key")
+    for read in (read_yaml, check_yaml_size):
+        with pytest.raises(ConfigError, match="has more than 100000 values, aliases counted as what they name"):
+            read(str(path), "key")
+
+
+@pytest.mark.parametrize("content", [b"a: [", b"\xff", b"a: 1\na: 2", b"", b"a: .nan"])
+def test_what_another_reader_will_refuse_by_itself_is_left_to_it(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "file.yaml").write_bytes(content)
+    check_yaml_size(str(tmp_path / "file.yaml"), "key")
 
 
 def test_a_yaml_file_may_use_aliases(tmp_path: Path) -> None:

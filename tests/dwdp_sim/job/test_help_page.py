@@ -65,4 +65,4 @@ def test_a_config_that_is_no_yaml_is_one_line(
     with pytest.raises(SystemExit) as ended:
         said(monkeypatch, capsys, "--help", "--config-dir", str(tmp_path), "--config-name", "broken")
     assert ended.value.code == 2
-    assert "--config-dir=" in capsys.readouterr().err
+    assert "--config-name=" in capsys.readouterr().err

@@ -114,7 +114,7 @@ def test_the_command_writes_the_page_beside_the_rows_or_where_it_is_told(
     ("arguments", "message"),
     [
         (["none"], "none: a results folder of a sweep is wanted (results_dir)"),
-        (["SWEEP", "--measured", "none.json"], "--measured=none.json: a validation.json of dwdp-hw mode=validate"),
+        (["SWEEP", "--measured", "none.json"], "--measured=none.json: cannot be read as JSON: No such file"),
         (["SWEEP", "--out", "file/report.html"], "/file: there is no such folder"),
         (["SWEEP", "--out", "none/report.html"], "/none: there is no such folder"),
         (["SWEEP", "--runs", "none"], "--runs=none: there is no such folder"),
