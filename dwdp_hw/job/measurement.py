@@ -22,6 +22,7 @@ from dwdp_sim.base.errors import ConfigError, check_choice
 from dwdp_sim.fabric.cluster import MAPPINGS
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.job.build import build_layer_job, check_walk
+from dwdp_sim.job.config_values import read_values
 from dwdp_sim.job.fingerprint import hash_config
 from dwdp_sim.job.groups import build_cluster, build_model, build_placement, build_strategy
 from dwdp_sim.job.job import Layer, LayerJob
@@ -66,9 +67,7 @@ def build_measurement(composed: DictConfig, overrides: Sequence[str]) -> Measure
         ConfigError: Something in it cannot be used.
         NoGpuError: It needs a GPU and there is none.
     """
-    for key in sorted(OmegaConf.missing_keys(composed)):
-        raise ConfigError(key, "missing", f"must be given, as {key}=…")
-    config = cast(HwConfig, OmegaConf.to_object(composed))
+    config: HwConfig = read_values(composed)
     if config.workload.kind != "layer":
         raise ConfigError("workload.kind", config.workload.kind, "dwdp-hw measures kind=layer")
     if config.workload.start not in ("random", "lockstep"):

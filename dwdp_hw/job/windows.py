@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from dwdp_hw.executors.cuda.gpu import count_gpus
 from dwdp_hw.job.drawn_steps import draw_step_lengths
@@ -17,7 +17,9 @@ from dwdp_hw.kernels.layer import TorchLayer
 from dwdp_hw.kernels.machine import describe, open_torch, refuse_gpu
 from dwdp_hw.kernels.timing import Effort, LayerTiming, time_layer
 from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.job.config_values import read_values
 from dwdp_sim.job.groups import build_model, build_placement
+from dwdp_sim.job.make import check_seed
 from dwdp_sim.job.resolve import explicit_keys, resolve
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.steps.requests import Chunk
@@ -119,9 +121,9 @@ def build_windows_job(composed: DictConfig, overrides: Sequence[str]) -> Windows
         ConfigError: Something in it cannot be used.
         NoGpuError: There is no GPU or no torch.
     """
-    for key in sorted(OmegaConf.missing_keys(composed)):
-        raise ConfigError(key, "missing", f"must be given, as {key}=…")
-    config = resolve(cast(HwConfig, OmegaConf.to_object(composed)), explicit_keys(overrides))
+    read: HwConfig = read_values(composed)
+    config = resolve(read, explicit_keys(overrides))
+    check_seed(config.seed)
     model = build_model(config.model)
     ranks = draw_step_lengths(config, model, build_placement(config.dwdp, model).dwdp_size)
     gpu = config.compute.gpu or config.cluster.gpu

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Set
 from dataclasses import asdict, replace
-from typing import cast
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from dwdp_sim.base.errors import ConfigError, check_choice
 from dwdp_sim.fabric.engine_choice import ENGINES
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.job.build_steps import build_steps_job
+from dwdp_sim.job.config_values import check_values, read_values
 from dwdp_sim.job.fingerprint import hash_config
 from dwdp_sim.job.groups import build_cluster, build_model, build_placement, build_starts, build_strategy
 from dwdp_sim.job.job import CheckedRun, Job, LayerJob, ReplayJob, StepsJob
@@ -23,7 +23,7 @@ from dwdp_sim.plan.program_file import read_program
 
 def build_composed(composed: DictConfig, overrides: Iterable[str]) -> CheckedRun:
     """Build as `build_run` does, from what Hydra composed without its own node."""
-    return build_run(cast(SimConfig, OmegaConf.to_object(composed)), overrides)
+    return build_run(read_values(composed), overrides)
 
 
 def build_run(config: SimConfig, overrides: Iterable[str] = ()) -> CheckedRun:
@@ -36,6 +36,7 @@ def build_run(config: SimConfig, overrides: Iterable[str] = ()) -> CheckedRun:
     Raises:
         ConfigError: Something in it cannot be used.
     """
+    check_values(config)
     explicit = explicit_keys(overrides)
     if config.workers is not None and config.workers < 1:
         raise ConfigError("workers", config.workers, "at least 1 is wanted, or null for one a core")
