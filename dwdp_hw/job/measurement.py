@@ -32,6 +32,8 @@ from dwdp_sim.job.schema import SimConfig
 from dwdp_sim.plan.endpoints import HOMES
 from dwdp_sim.plan.program import ISSUE_MODES
 
+MOST_RUNS = 100_000  # of anything that is counted in `backend`; more is a typing error
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -120,10 +122,7 @@ def _check(config: HwConfig, home: str, mapping: str) -> None:
     }
     for key, (value, allowed) in words.items():
         check_choice(key, value, allowed)
-    least = {"layers": 1, "warmups": 0, "repeats": 1}
-    for name, minimum in least.items():
-        if getattr(backend, name) < minimum:
-            raise ConfigError(f"backend.{name}", getattr(backend, name), f"must be at least {minimum}")
+    check_counts(backend, layers=1, warmups=0, repeats=1)
     if not backend.window_s or min(backend.window_s) <= 0:
         raise ConfigError("backend.window_s", backend.window_s, "one number of seconds above zero a rank is wanted")
     if backend.window == "kernels" and backend.measure is Measure.pipeline and backend.executor is Executor.host:
@@ -131,6 +130,21 @@ def _check(config: HwConfig, home: str, mapping: str) -> None:
     if backend.executor is Executor.host and backend.measure is Measure.issue_cost:
         said = "backend.executor=host has no driver whose calls could be timed; layer or pipeline"
         raise ConfigError("backend.measure", backend.measure.value, said)
+
+
+def check_counts(backend: BackendConfig, **least: int) -> None:
+    """Refuse numbers of layers or runs that are too small to measure or beyond all patience.
+
+    Args:
+        backend: The group.
+        least: For each key the smallest number.
+
+    Raises:
+        ConfigError: One is out of range.
+    """
+    for name, minimum in least.items():
+        if not minimum <= getattr(backend, name) <= MOST_RUNS:
+            raise ConfigError(f"backend.{name}", getattr(backend, name), f"must be from {minimum} to {MOST_RUNS}")
 
 
 def _group_size(backend: BackendConfig, home: str, dwdp_size: int) -> int:

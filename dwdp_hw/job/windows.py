@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from dwdp_hw.executors.cuda.gpu import count_gpus
 from dwdp_hw.job.drawn_steps import draw_step_lengths
-from dwdp_hw.job.measurement import hash_hw_config, resolved_config
+from dwdp_hw.job.measurement import check_counts, hash_hw_config, resolved_config
 from dwdp_hw.job.schema import BackendConfig, Executor, HwConfig
 from dwdp_hw.kernels.expected import ExpectedLayer, expected_layer
 from dwdp_hw.kernels.layer import TorchLayer
@@ -140,9 +140,7 @@ def build_windows_job(composed: DictConfig, overrides: Sequence[str]) -> Windows
 
 
 def _effort(backend: BackendConfig) -> Effort:
-    for name, least in (("warmups", 0), ("repeats", 1), ("rounds", 1)):
-        if getattr(backend, name) < least:
-            raise ConfigError(f"backend.{name}", getattr(backend, name), f"must be at least {least}")
+    check_counts(backend, warmups=0, repeats=1, rounds=1)
     return Effort(backend.warmups, backend.repeats, backend.rounds)
 
 

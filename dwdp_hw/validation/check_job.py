@@ -26,6 +26,8 @@ from dwdp_sim.job.config_values import read_values
 from dwdp_sim.job.groups import build_cluster
 from dwdp_sim.job.make import check_seed
 
+_MOST_ROUNDS = 1000  # more is a typing error
+
 
 @dataclass(frozen=True)
 class CheckJob:
@@ -81,8 +83,8 @@ def build_check(composed: DictConfig) -> CheckJob:
     check = config.check
     check_seed(config.seed)
     check_choice("check.use", check.use, USES)
-    if check.rounds < 1:
-        raise ConfigError("check.rounds", check.rounds, "must be at least 1")
+    if not 1 <= check.rounds <= _MOST_ROUNDS:
+        raise ConfigError("check.rounds", check.rounds, f"must be from 1 to {_MOST_ROUNDS}")
     for bar in ("p95", "median", "largest", "step_median", "step_largest"):
         if not 0 < getattr(check, bar) < 1:
             raise ConfigError(f"check.{bar}", getattr(check, bar), "a fraction between 0 and 1 is wanted, such as 0.03")

@@ -18,6 +18,7 @@ from dwdp_sim.job.job import CheckedRun, Job, LayerJob, ReplayJob, StepsJob
 from dwdp_sim.job.make import make_layer_job, make_replay_job
 from dwdp_sim.job.resolve import explicit_keys, resolve
 from dwdp_sim.job.schema import ClusterConfig, SimConfig
+from dwdp_sim.job.work import check_work, work_of
 from dwdp_sim.plan.program_file import read_program
 
 
@@ -46,6 +47,7 @@ def build_run(config: SimConfig, overrides: Iterable[str] = ()) -> CheckedRun:
         _must_be_default(explicit)
     resolved = resolve(config, explicit)
     job = _on_engine(build_job(resolved), resolved.engine)
+    check_work(work_of(job, resolved), resolved.limits)
     return CheckedRun(asdict(resolved), hash_config(resolved), job)
 
 

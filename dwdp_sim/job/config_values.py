@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
 from dataclasses import is_dataclass
 from enum import Enum
 from types import NoneType, UnionType
@@ -16,6 +15,7 @@ from dwdp_sim.base.errors import ConfigError
 
 MOST_WHOLE = 2**63 - 1  # what a column of results holds
 _DEEPEST = 20  # lists and mappings in one another
+_OUTER = {list: "a list", dict: "a mapping"}
 _WANTED = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
 
@@ -63,15 +63,18 @@ def _check(key: str, value: Any, kind: Any, depth: int) -> None:
         kind = next(one for one in get_args(kind) if one is not NoneType)
     if depth > _DEEPEST:
         raise ConfigError(key, "nested too deeply", f"at most {_DEEPEST} levels are wanted")
-    schema: Any = kind
-    if is_dataclass(kind):
-        for name, inner in _fields(schema).items():
+    outer: Any = get_origin(kind) or (type(value) if kind is Any else kind)
+    if outer not in _WANTED and not issubclass(outer, Enum) and not isinstance(value, outer):
+        raise ConfigError(key, value, f"{_OUTER.get(outer, 'a group of keys')} is wanted")
+    is_group = is_dataclass(outer)
+    if is_group:
+        for name, inner in _fields(outer).items():
             _check(f"{key}.{name}", getattr(value, name), inner, depth + 1)
-    elif isinstance(value, Mapping) and (kind is Any or get_origin(kind) is dict):
+    elif outer is dict:
         for name, one in value.items():
             _check_single(key, name, Any)
             _check(f"{key}.{name}", one, get_args(kind)[1] if get_args(kind) else Any, depth + 1)
-    elif isinstance(value, list) and (kind is Any or get_origin(kind) is list):
+    elif outer is list:
         for place, one in enumerate(value):
             _check(f"{key}[{place}]", one, get_args(kind)[0] if get_args(kind) else Any, depth + 1)
     else:

@@ -6,9 +6,11 @@ import argparse
 import copy
 import functools
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -129,18 +131,25 @@ def one_line_errors(schema: type) -> Iterator[None]:
 
 def message_of(error: Exception, schema: type) -> str | None:
     """The line that says what a user can correct; None if it is nothing of the user's."""
+    said: object = None
     match error:
         case JobFailed():
-            return None
+            pass
         case ConfigError():
-            return str(error)
+            said = error
         case HydraException() | OmegaConfBaseException() | YAMLError():
-            return one_line(error, schema)
+            said = one_line(error, schema)
+        case OverflowError() if key := re.search(r"full_key: (\S+)", str(error)):  # of OmegaConf
+            said = f"{key[1]}: {str(error).splitlines()[0]}"
+        case MemoryError():
+            said = "there is not enough memory for this; a smaller job needs less"
+        case BrokenExecutor():
+            said = "a worker process was ended from outside, perhaps for lack of memory; workers=1 needs less"
         case OSError() if error.filename is not None:
-            return f"{error.filename}: {error.strerror}"
+            said = f"{error.filename}: {error.strerror}"
         case _ if _of_hydra_s_settings(error):
-            return f"Hydra cannot work with these settings of its own: {type(error).__name__} {error}"
-    return None
+            said = f"Hydra cannot work with these settings of its own: {type(error).__name__} {error}"
+    return None if said is None else str(said)
 
 
 def _of_hydra_s_settings(error: Exception) -> bool:
