@@ -65,7 +65,7 @@ def test_windows_come_from_a_file_of_the_right_shape(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("variation", [-0.1, 10.1, 1e30])
 def test_a_variation_that_leaves_no_compute_is_refused(variation: float) -> None:
-    with pytest.raises(ConfigError, match="compute.variation=.*: a coefficient of variation from 0 to 10 is wanted"):
+    with pytest.raises(ConfigError, match=r"compute.variation=.*: a coefficient of variation from 0 to 10 is wanted"):
         build_windows(replace(CONSTANT, variation=variation), R1, STEPS, seed=5)
 
 
