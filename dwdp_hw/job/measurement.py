@@ -22,6 +22,7 @@ from dwdp_sim.base.errors import ConfigError, check_choice
 from dwdp_sim.fabric.cluster import MAPPINGS
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.job.build import build_layer_job, check_walk
+from dwdp_sim.job.config_values import read_values
 from dwdp_sim.job.fingerprint import hash_config
 from dwdp_sim.job.groups import build_cluster, build_model, build_placement, build_strategy
 from dwdp_sim.job.job import Layer, LayerJob
@@ -30,6 +31,8 @@ from dwdp_sim.job.resolve import explicit_keys, resolve
 from dwdp_sim.job.schema import SimConfig
 from dwdp_sim.plan.endpoints import HOMES
 from dwdp_sim.plan.program import ISSUE_MODES
+
+MOST_RUNS = 100_000  # of anything that is counted in `backend`; more is a typing error
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,7 @@ def build_measurement(composed: DictConfig, overrides: Sequence[str]) -> Measure
         ConfigError: Something in it cannot be used.
         NoGpuError: It needs a GPU and there is none.
     """
-    for key in sorted(OmegaConf.missing_keys(composed)):
-        raise ConfigError(key, "missing", f"must be given, as {key}=…")
-    config = cast(HwConfig, OmegaConf.to_object(composed))
+    config: HwConfig = read_values(composed)
     if config.workload.kind != "layer":
         raise ConfigError("workload.kind", config.workload.kind, "dwdp-hw measures kind=layer")
     if config.workload.start not in ("random", "lockstep"):
@@ -121,10 +122,7 @@ def _check(config: HwConfig, home: str, mapping: str) -> None:
     }
     for key, (value, allowed) in words.items():
         check_choice(key, value, allowed)
-    least = {"layers": 1, "warmups": 0, "repeats": 1}
-    for name, minimum in least.items():
-        if getattr(backend, name) < minimum:
-            raise ConfigError(f"backend.{name}", getattr(backend, name), f"must be at least {minimum}")
+    check_counts(backend, layers=1, warmups=0, repeats=1)
     if not backend.window_s or min(backend.window_s) <= 0:
         raise ConfigError("backend.window_s", backend.window_s, "one number of seconds above zero a rank is wanted")
     if backend.window == "kernels" and backend.measure is Measure.pipeline and backend.executor is Executor.host:
@@ -132,6 +130,21 @@ def _check(config: HwConfig, home: str, mapping: str) -> None:
     if backend.executor is Executor.host and backend.measure is Measure.issue_cost:
         said = "backend.executor=host has no driver whose calls could be timed; layer or pipeline"
         raise ConfigError("backend.measure", backend.measure.value, said)
+
+
+def check_counts(backend: BackendConfig, **least: int) -> None:
+    """Refuse numbers of layers or runs that are too small to measure or beyond all patience.
+
+    Args:
+        backend: The group.
+        least: For each key the smallest number.
+
+    Raises:
+        ConfigError: One is out of range.
+    """
+    for name, minimum in least.items():
+        if not minimum <= getattr(backend, name) <= MOST_RUNS:
+            raise ConfigError(f"backend.{name}", getattr(backend, name), f"must be from {minimum} to {MOST_RUNS}")
 
 
 def _group_size(backend: BackendConfig, home: str, dwdp_size: int) -> int:

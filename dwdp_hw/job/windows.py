@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from dwdp_hw.executors.cuda.gpu import count_gpus
 from dwdp_hw.job.drawn_steps import draw_step_lengths
-from dwdp_hw.job.measurement import hash_hw_config, resolved_config
+from dwdp_hw.job.measurement import check_counts, hash_hw_config, resolved_config
 from dwdp_hw.job.schema import BackendConfig, Executor, HwConfig
 from dwdp_hw.kernels.expected import ExpectedLayer, expected_layer
 from dwdp_hw.kernels.layer import TorchLayer
 from dwdp_hw.kernels.machine import describe, open_torch, refuse_gpu
 from dwdp_hw.kernels.timing import Effort, LayerTiming, time_layer
 from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.job.config_values import read_values
 from dwdp_sim.job.groups import build_model, build_placement
+from dwdp_sim.job.make import check_seed
 from dwdp_sim.job.resolve import explicit_keys, resolve
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.steps.requests import Chunk
@@ -119,9 +121,9 @@ def build_windows_job(composed: DictConfig, overrides: Sequence[str]) -> Windows
         ConfigError: Something in it cannot be used.
         NoGpuError: There is no GPU or no torch.
     """
-    for key in sorted(OmegaConf.missing_keys(composed)):
-        raise ConfigError(key, "missing", f"must be given, as {key}=…")
-    config = resolve(cast(HwConfig, OmegaConf.to_object(composed)), explicit_keys(overrides))
+    read: HwConfig = read_values(composed)
+    config = resolve(read, explicit_keys(overrides))
+    check_seed(config.seed)
     model = build_model(config.model)
     ranks = draw_step_lengths(config, model, build_placement(config.dwdp, model).dwdp_size)
     gpu = config.compute.gpu or config.cluster.gpu
@@ -138,9 +140,7 @@ def build_windows_job(composed: DictConfig, overrides: Sequence[str]) -> Windows
 
 
 def _effort(backend: BackendConfig) -> Effort:
-    for name, least in (("warmups", 0), ("repeats", 1), ("rounds", 1)):
-        if getattr(backend, name) < least:
-            raise ConfigError(f"backend.{name}", getattr(backend, name), f"must be at least {least}")
+    check_counts(backend, warmups=0, repeats=1, rounds=1)
     return Effort(backend.warmups, backend.repeats, backend.rounds)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig
 
 from dwdp_hw.job.schema import HwConfig
 from dwdp_hw.traces.bursts import Burst, find_bursts
@@ -20,7 +20,9 @@ from dwdp_sim.base.user_file import read_start
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.job.config_values import read_values
 from dwdp_sim.job.groups import build_cluster
+from dwdp_sim.job.make import check_seed
 from dwdp_sim.plan.endpoints import HOST
 from dwdp_sim.plan.program_file import MOST_COPIES, program_from_dict
 
@@ -60,7 +62,8 @@ def build_import(composed: DictConfig) -> ImportJob:
     Raises:
         ConfigError: Something in it cannot be used, or the trace lacks what is needed.
     """
-    config = cast(HwConfig, OmegaConf.to_object(composed))
+    config: HwConfig = read_values(composed)
+    check_seed(config.seed)
     if not config.check.burst_gap_s > 0:
         raise ConfigError("check.burst_gap_s", config.check.burst_gap_s, "seconds above 0 are wanted, such as 200e-6")
     cluster = build_cluster(config.cluster)
@@ -113,7 +116,7 @@ def read_trace(path: str, process: int = 0) -> Trace:
 def _paths(trace: Any) -> list[str]:
     if not trace:
         raise ConfigError("trace", "missing", "an Nsight Systems SQLite export or a torch.profiler JSON, as trace=FILE")
-    paths = [str(path) for path in (trace if isinstance(trace, list | ListConfig) else [trace])]
+    paths = [str(path) for path in (trace if isinstance(trace, list) else [trace])]
     for index, path in enumerate(paths):
         if path in paths[:index]:
             raise ConfigError("trace", path, "is listed twice")

@@ -9,7 +9,7 @@ from errno import EISDIR
 from pathlib import Path
 from typing import Any, cast
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from dwdp_hw.calibration.calibrate import USES
 from dwdp_hw.cases.case import Settings
@@ -23,7 +23,11 @@ from dwdp_sim.base.cores import usable_cores
 from dwdp_sim.base.errors import ConfigError, check_choice
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.job.config_values import read_values
 from dwdp_sim.job.groups import build_cluster
+from dwdp_sim.job.make import check_seed
+
+_MOST_ROUNDS = 1000  # more is a typing error
 
 
 @dataclass(frozen=True)
@@ -76,11 +80,12 @@ def build_check(composed: DictConfig) -> CheckJob:
         ConfigError: Something in it cannot be used.
         NoGpuError: Live rows are wanted and there is no GPU.
     """
-    config = cast(HwConfig, OmegaConf.to_object(composed))
+    config: HwConfig = read_values(composed)
     check = config.check
+    check_seed(config.seed)
     check_choice("check.use", check.use, USES)
-    if check.rounds < 1:
-        raise ConfigError("check.rounds", check.rounds, "must be at least 1")
+    if not 1 <= check.rounds <= _MOST_ROUNDS:
+        raise ConfigError("check.rounds", check.rounds, f"must be from 1 to {_MOST_ROUNDS}")
     for bar in ("p95", "median", "largest", "step_median", "step_largest"):
         if not 0 < getattr(check, bar) < 1:
             raise ConfigError(f"check.{bar}", getattr(check, bar), "a fraction between 0 and 1 is wanted, such as 0.03")
@@ -144,7 +149,7 @@ def _check_writable(key: str, path: Path) -> None:
 def _recordings(rows: Any) -> tuple[Recording, ...]:
     if rows is None or rows == []:
         raise ConfigError("rows", "missing", "recorded rows are wanted, as rows=FILE or rows=[FILE,FILE]")
-    paths = list(rows) if isinstance(rows, list | ListConfig) else [rows]
+    paths = list(rows) if isinstance(rows, list) else [rows]
     recordings = tuple(read_recording(str(path)) for path in paths)
     pool(recordings)
     if len({recording.sha256 for recording in recordings}) < len(recordings):

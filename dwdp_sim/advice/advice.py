@@ -34,7 +34,13 @@ from dwdp_sim.steps.requests import Step
 from dwdp_sim.steps.window_hypotheses import window_hypotheses
 
 _LARGE_SLICE_BYTES = 32 * 2**20
-_LEAST = {"screen_layers": 2, "copies": 1, "samples": 0, "map_ratios": 2, "map_variations": 2}  # of settings
+_ALLOWED = {  # of settings; more than the most is hours
+    "screen_layers": (2, 1000),
+    "copies": (1, 10**9),
+    "samples": (0, 1000),
+    "map_ratios": (2, 200),
+    "map_variations": (2, 200),
+}
 _FEWER_SEEDS = 3  # for host time and placements, whose differences are large
 
 
@@ -73,9 +79,9 @@ def check_advisable(job: Job, config: AdviseTree) -> StepsJob:
     """
     if config.advise.show not in ("advice", "map"):
         raise ConfigError("advise.show", config.advise.show, "allowed: advice, map")
-    for name, least in _LEAST.items():
-        if getattr(config.advise, name) < least:
-            raise ConfigError(f"advise.{name}", getattr(config.advise, name), f"must be at least {least}")
+    for name, (least, most) in _ALLOWED.items():
+        if not least <= getattr(config.advise, name) <= most:
+            raise ConfigError(f"advise.{name}", getattr(config.advise, name), f"must be from {least} to {most}")
     workload = config.workload
     if not isinstance(job, StepsJob):
         raise ConfigError("workload.kind", workload.kind, "dwdp-advise compares forward steps: workload=iteration")

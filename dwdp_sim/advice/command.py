@@ -9,10 +9,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 
 from dwdp_sim.advice.advice import (
@@ -39,6 +38,7 @@ from dwdp_sim.base.terminal import PlainConsole, progress_line, say
 from dwdp_sim.fabric.engine_choice import takes_many_compiled
 from dwdp_sim.fabric.workers import workers
 from dwdp_sim.job.build import build_run
+from dwdp_sim.job.config_values import read_values
 from dwdp_sim.job.hydra_app import run_app
 from dwdp_sim.job.job import CheckedRun, StepsJob
 from dwdp_sim.results.tables import files_line
@@ -60,7 +60,7 @@ def run() -> None:
 
 
 def _build(composed: DictConfig, overrides: Sequence[str]) -> Question:
-    config = cast(AdviseTree, OmegaConf.to_object(composed))
+    config: AdviseTree = read_values(composed)
     run = build_run(config, overrides)
     return Question(config, run, check_advisable(run.job, config))
 

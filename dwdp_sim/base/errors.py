@@ -27,8 +27,16 @@ class ConfigError(DwdpError, ValueError):
     """
 
     def __init__(self, key: str, value: object, allowed: str) -> None:
-        self.key, self.value, self.allowed = key, str(value), allowed
+        try:
+            self.value = str(value)
+        except ValueError:  # a number of thousands of digits
+            self.value = "a number of thousands of digits"
+        self.key, self.allowed = key, allowed
         super().__init__(visible(f"{key}={shorten(self.value)}: {allowed}"))
+
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[str, str, str]]:
+        """How to pickle it: workers in other processes raise it, too."""
+        return type(self), (self.key, self.value, self.allowed)
 
 
 def check_choice(key: str, value: object, allowed: Iterable[str]) -> None:

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Set
 from dataclasses import asdict, replace
-from typing import cast
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from dwdp_sim.base.errors import ConfigError, check_choice
 from dwdp_sim.fabric.engine_choice import ENGINES
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.job.build_steps import build_steps_job
+from dwdp_sim.job.config_values import check_values, read_values
 from dwdp_sim.job.fingerprint import hash_config
 from dwdp_sim.job.groups import build_cluster, build_model, build_placement, build_starts, build_strategy
 from dwdp_sim.job.job import CheckedRun, Job, LayerJob, ReplayJob, StepsJob
 from dwdp_sim.job.make import make_layer_job, make_replay_job
 from dwdp_sim.job.resolve import explicit_keys, resolve
 from dwdp_sim.job.schema import ClusterConfig, SimConfig
+from dwdp_sim.job.work import check_work, work_of
 from dwdp_sim.plan.program_file import read_program
 
 
 def build_composed(composed: DictConfig, overrides: Iterable[str]) -> CheckedRun:
     """Build as `build_run` does, from what Hydra composed without its own node."""
-    return build_run(cast(SimConfig, OmegaConf.to_object(composed)), overrides)
+    return build_run(read_values(composed), overrides)
 
 
 def build_run(config: SimConfig, overrides: Iterable[str] = ()) -> CheckedRun:
@@ -36,6 +37,7 @@ def build_run(config: SimConfig, overrides: Iterable[str] = ()) -> CheckedRun:
     Raises:
         ConfigError: Something in it cannot be used.
     """
+    check_values(config)
     explicit = explicit_keys(overrides)
     if config.workers is not None and config.workers < 1:
         raise ConfigError("workers", config.workers, "at least 1 is wanted, or null for one a core")
@@ -45,6 +47,7 @@ def build_run(config: SimConfig, overrides: Iterable[str] = ()) -> CheckedRun:
         _must_be_default(explicit)
     resolved = resolve(config, explicit)
     job = _on_engine(build_job(resolved), resolved.engine)
+    check_work(work_of(job, resolved), resolved.limits)
     return CheckedRun(asdict(resolved), hash_config(resolved), job)
 
 

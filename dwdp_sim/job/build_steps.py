@@ -8,6 +8,7 @@ from dwdp_sim.job.groups import build_cluster, build_model, build_placement, bui
 from dwdp_sim.job.job import StepsJob
 from dwdp_sim.job.make import make_steps_job
 from dwdp_sim.job.schema import SimConfig, WorkloadConfig
+from dwdp_sim.job.work import check_work, work_of_drawing
 from dwdp_sim.steps.requests import RequestLoad, read_lengths
 from dwdp_sim.steps.workload import MOST_STEPS, StepsWorkload
 
@@ -21,12 +22,16 @@ def build_steps_job(config: SimConfig) -> StepsJob:
     build_starts(config.workload)
     _check_seeds(config.workload)
     model = build_model(config.model)
+    placement, workload = build_placement(config.dwdp, model), build_workload(config)
+    steps, seeds = workload.warmup + workload.iterations, config.workload.replications
+    drawing = work_of_drawing(workload.load, placement.dwdp_size, steps, seeds, model.num_moe_layers)
+    check_work(drawing, config.limits)
     return make_steps_job(
         model,
-        build_placement(config.dwdp, model),
+        placement,
         build_strategy(config.strategy),
         build_cluster(config.cluster),
-        build_workload(config),
+        workload,
         FabricOptions(**vars(config.fabric)),
         issue_mode=config.issue_mode,
         seed=config.seed,

@@ -73,16 +73,23 @@ def search_path(folders: Sequence[str]) -> list[str]:
 def check_overrides(overrides: Sequence[str], schema: type, folders: Sequence[str]) -> None:
     """Refuse what Hydra accepts silently or rejects unclearly: a number for a flag, a group without such a file."""
     for override in parse_overrides(overrides):
-        if override.is_delete() or override.is_sweep_override():
+        if override.is_sweep_override():
             continue
         key, value = override.key_or_group, override.value()
+        options = group_options(key, folders)
+        if options and not _names_files(value) and not (override.is_delete() and value is None):
+            raise ConfigError(key, override.get_value_string(), f"allowed: {', '.join(options)}")
+        if override.is_delete():
+            continue
         if not key:
             raise ConfigError(key, override.get_value_string(), "the key before the = is missing")
         if is_flag(key, schema) and isinstance(value, int) and not isinstance(value, bool):
             raise ConfigError(key, value, "true or false is wanted")
-        options = group_options(key, folders)
-        if options and not isinstance(value, str | list):
-            raise ConfigError(key, override.get_value_string(), f"allowed: {', '.join(options)}")
+
+
+def _names_files(value: object) -> bool:
+    """Whether it is what Hydra takes for the choice of a group's file, or of several."""
+    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(name, str) for name in value))
 
 
 def parse_overrides(overrides: Sequence[str]) -> list[Override]:

@@ -10,7 +10,7 @@ from dwdp_sim.base.user_file import read_data
 from dwdp_sim.job.schema import SimConfig
 from dwdp_sim.plan.strategy_file import hash_kind
 
-NOT_HASHED = ("results_dir", "sweep", "workers", "engine")  # where rows go and how they are run changes no result
+NOT_HASHED = ("results_dir", "sweep", "limits", "workers", "engine")  # they change no result
 _FILE_KEYS = (
     ("model", "config_json"),
     ("dwdp", "trtllm_yaml"),

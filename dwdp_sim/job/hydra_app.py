@@ -6,9 +6,11 @@ import argparse
 import copy
 import functools
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -22,7 +24,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from dwdp_sim.base.errors import ConfigError, stop
+from dwdp_sim.base.errors import BAD_INPUT, ConfigError, DwdpError, stop, visible
 from dwdp_sim.job.compose import compose, compose_whole, without_hydra
 from dwdp_sim.job.config_files import config_dir, config_folders
 from dwdp_sim.job.hydra_flags import read_command_line
@@ -33,6 +35,10 @@ from dwdp_sim.job.single_run import run_composed
 Run = TypeVar("Run")
 Build = Callable[[DictConfig, Sequence[str]], Run]
 Sweep = Callable[[DictConfig, str], int | None]
+
+
+class JobFailed(DwdpError):
+    """A job of many has ended in the line that it printed; the others run all the same."""
 
 
 def run_app(
@@ -71,13 +77,33 @@ def run_app(
                     run_composed(whole, folders[0], functools.partial(task, job))
                     return
 
-        @functools.wraps(task)  # Hydra names its job by the task's module
-        def run(composed: DictConfig) -> None:
-            state = HydraConfig.get()
-            with one_line_errors(schema):
-                task(build(composed, state.overrides.task), Path(state.runtime.output_dir))
+        _leave_to_hydra(config_name, schema, build, task)
 
+
+def _leave_to_hydra(config_name: str, schema: type, build: Build[Run], task: Callable[[Run, Path], None]) -> None:
+    """Let Hydra answer a question, or run the jobs of a sweep; one that fails prints its line and costs no other."""
+    failed, here = list[int](), os.getpid()
+
+    @functools.wraps(task)  # Hydra names its job by the task's module
+    def run(composed: DictConfig) -> None:
+        state = HydraConfig.get()
+        try:
+            task(build(composed, state.overrides.task), Path(state.runtime.output_dir))
+        except Exception as error:
+            said = message_of(error, schema)
+            if said is None:
+                raise
+            sys.stderr.write(f"{os.path.basename(sys.argv[0])}: job {state.job.num}: {visible(said)}\n")
+            failed.append(state.job.num)
+            if os.getpid() != here:  # a launcher's process, whose list is a copy
+                raise JobFailed from error
+
+    try:
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=config_name)(run)()
+    except JobFailed:
+        sys.exit(BAD_INPUT)
+    if failed:
+        sys.exit(BAD_INPUT)
 
 
 def _check_sweep(line: argparse.Namespace, name: str, schema: type, build: Build[Run], sweep: Sweep | None) -> None:
@@ -96,18 +122,34 @@ def one_line_errors(schema: type) -> Iterator[None]:
     """End the process with one line if the block raises an error that a user can correct."""
     try:
         yield
-    except ConfigError as error:
-        stop(error)
-    except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        stop(one_line(error, schema))
-    except OSError as error:
-        if error.filename is None:
-            raise
-        stop(f"{error.filename}: {error.strerror}")
     except Exception as error:
-        if not _of_hydra_s_settings(error):
+        said = message_of(error, schema)
+        if said is None:
             raise
-        stop(f"Hydra cannot work with these settings of its own: {type(error).__name__} {error}")
+        stop(said)
+
+
+def message_of(error: Exception, schema: type) -> str | None:
+    """The line that says what a user can correct; None if it is nothing of the user's."""
+    said: object = None
+    match error:
+        case JobFailed():
+            pass
+        case ConfigError():
+            said = error
+        case HydraException() | OmegaConfBaseException() | YAMLError():
+            said = one_line(error, schema)
+        case OverflowError() if key := re.search(r"full_key: (\S+)", str(error)):  # of OmegaConf
+            said = f"{key[1]}: {str(error).splitlines()[0]}"
+        case MemoryError():
+            said = "there is not enough memory for this; a smaller job needs less"
+        case BrokenExecutor():
+            said = "a worker process was ended from outside, perhaps for lack of memory; workers=1 needs less"
+        case OSError() if error.filename is not None:
+            said = f"{error.filename}: {error.strerror}"
+        case _ if _of_hydra_s_settings(error):
+            said = f"Hydra cannot work with these settings of its own: {type(error).__name__} {error}"
+    return None if said is None else str(said)
 
 
 def _of_hydra_s_settings(error: Exception) -> bool:

@@ -6,6 +6,7 @@ import re
 
 from hydra.errors import MissingConfigException, OverrideParseException
 
+from dwdp_sim.base.errors import shorten
 from dwdp_sim.job.known_keys import no_such_key
 
 
@@ -16,6 +17,10 @@ def one_line(error: Exception, schema: type) -> str:
         error: Of Hydra, OmegaConf or the YAML reader.
         schema: Dataclass of the whole tree.
     """
+    return re.sub(r"\S+", lambda word: shorten(word[0]), _one_line(error, schema))
+
+
+def _one_line(error: Exception, schema: type) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _missing_file(error)
     if isinstance(error, OverrideParseException):

@@ -20,6 +20,8 @@ from dwdp_sim.steps.background import with_background
 from dwdp_sim.steps.scenario import Draw, Scenario, draw_workload
 from dwdp_sim.steps.workload import StepsWorkload
 
+MOST_SEED = 2**62  # the seeds that follow it, one for each draw, still fit in 64 bits
+
 
 def make_layer_job(
     model: MoEModel,
@@ -50,7 +52,7 @@ def make_layer_job(
         ConfigError: These cannot go together, or the cluster lacks a constant.
     """
     options, starts = options or FabricOptions(), starts or Starts()
-    _check_seed(seed)
+    check_seed(seed)
     if starts.kind == "file":
         raise ConfigError("workload.start", "file", "only workload=replay has starts in a file")
     layer = make_layer(model, placement, strategy)
@@ -90,7 +92,7 @@ def make_replay_job(
         ConfigError: The starts cannot be drawn, or the cluster lacks a constant.
     """
     options, starts = options or FabricOptions(), starts or Starts("file")
-    _check_seed(seed)
+    check_seed(seed)
     constants = constants_for(cluster, program, options)
     return ReplayJob(cluster, options, program, constants, starts, _starts_s(starts, program, seed), seed)
 
@@ -122,7 +124,7 @@ def make_steps_job(
         ConfigError: These cannot go together, the compute times cannot be had, or the cluster lacks a constant.
     """
     options = options or FabricOptions()
-    _check_seed(seed)
+    check_seed(seed)
     _check_gpu(workload, cluster)
     layer = make_layer(model, placement, strategy)
     program = layer_program(layer.plan, cluster, issue_mode)
@@ -198,9 +200,14 @@ def _check_gpu(workload: StepsWorkload, cluster: Cluster) -> None:
         )
 
 
-def _check_seed(seed: int) -> None:
-    if seed < 0:
-        raise ConfigError("seed", seed, "must be at least 0")
+def check_seed(seed: int) -> None:
+    """Refuse a seed that is negative or too large for what is derived from it.
+
+    Raises:
+        ConfigError: It is.
+    """
+    if not 0 <= seed <= MOST_SEED:
+        raise ConfigError("seed", seed, f"a whole number from 0 to {MOST_SEED} is wanted")
 
 
 def _starts_s(starts: Starts, program: Program, seed: int) -> tuple[tuple[float, ...], ...]:

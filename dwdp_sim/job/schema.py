@@ -210,6 +210,16 @@ class SweepConfig:
 
 
 @dataclass
+class LimitsConfig:
+    """What a run may take by an estimate that is made before it starts; changes no result."""
+
+    memory: Any = "16GB"
+    """Memory in bytes, or a size such as 64GB."""
+    time_s: float = 3600.0
+    """Time in seconds."""
+
+
+@dataclass
 class SimConfig:
     """Everything `dwdp-sim` reads."""
 
@@ -231,6 +241,7 @@ class SimConfig:
     results_dir: str | None = None
     """Folder for the rows of a sweep (-m); null: no rows, but a folder with pictures for each run."""
     sweep: SweepConfig = field(default_factory=SweepConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
 
 
 def register_schemas() -> None:

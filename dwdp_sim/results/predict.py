@@ -15,6 +15,7 @@ from dwdp_sim.fabric.lower_bound import lower_bound_s
 from dwdp_sim.fabric.simulate_many import SimulationTask, engine_for, simulate_each
 from dwdp_sim.fabric.timeline import SimulatedTimeline
 from dwdp_sim.job.job import CheckedRun, LayerJob, ReplayJob, StepsJob
+from dwdp_sim.job.work import range_draws
 from dwdp_sim.results.predict_steps import predict_configured, summary_of_steps
 from dwdp_sim.results.step_summary import StepsSummary
 from dwdp_sim.results.summary import (
@@ -30,8 +31,6 @@ from dwdp_sim.results.summary_head import SUMMARY_SCHEMA, RunHead, layer_head, m
 
 Progress = Callable[[int, int], None]
 
-_MOST_RANGE_DRAWS = 3  # of the starts, for each hypothesis; fewer where a draw takes many copies
-_RANGE_COPIES = 40_000
 _MOST_RECORDED = 2_000_000  # copies × streams of a run whose link rates are kept for its picture: 200 MB of them
 
 
@@ -84,7 +83,7 @@ def predict(
     began = time.perf_counter()
     draws, copies = len(job.starts_s), len(job.program.copy_bytes)
     configured, *others = _machines(job) if with_range else [_configured(job)]
-    shared = min(draws, _MOST_RANGE_DRAWS, max(_RANGE_COPIES // max(copies, 1), 1))
+    shared = range_draws(copies, draws)
     drawn = [job.drawn(draw) for draw in range(draws)]
 
     def task(draw: int, machine: Variant, *, shown: bool = False) -> SimulationTask:

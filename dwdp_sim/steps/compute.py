@@ -68,7 +68,8 @@ class ComputeConfig:
     by_tokens: bool = False
     """Whether a step's window is in proportion to its tokens; window_s is then that of the mean step (constant)."""
     file: str | None = None
-    """JSON with lead_s, before_s and moe_s in seconds (file); see `windows.windows_from_file`."""
+    """JSON with lead_s, before_s and moe_s in seconds (file); see `windows.windows_from_file`. Where it has no tokens,
+    those of the workload's requests count."""
     variation: float = 0.0
     """Coefficient of variation of random, log-normal factors on the windows; 0: none."""
     variation_per: str = "iteration"
@@ -108,11 +109,11 @@ def build_windows(config: ComputeConfig, model: MoEModel, steps: Sequence[Sequen
 def _windows(config: ComputeConfig, model: MoEModel, steps: Sequence[Sequence[Step]]) -> StepWindows:
     """Windows before variation."""
     shape = len(steps), len(steps[0]), model.num_moe_layers
+    tokens = np.array(count_tokens(steps), dtype=np.int64)
     times = compute_times(config, model)
     if times is not None:
         return step_windows(times, steps)
     if config.window_s is not None and config.before_share is not None:
-        tokens = np.array(count_tokens(steps), dtype=np.int64)
         proportional_to = tokens if config.by_tokens else None
         windows = constant_windows(config.window_s, config.before_share, shape, proportional_to)
         return replace(windows, tokens=tokens)
@@ -121,7 +122,7 @@ def _windows(config: ComputeConfig, model: MoEModel, steps: Sequence[Sequence[St
     if windows.moe_s.shape != shape:
         allowed = f"{shape} ranks, iterations and MoE layers are wanted, not {windows.moe_s.shape}"
         raise ConfigError("compute.file", config.file, allowed)
-    return windows
+    return windows if windows.tokens.any() else replace(windows, tokens=tokens)
 
 
 def compute_times(config: ComputeConfig, model: MoEModel) -> ComputeTimes | None:

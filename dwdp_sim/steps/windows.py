@@ -17,6 +17,7 @@ from dwdp_sim.base.user_file import read_json
 from dwdp_sim.steps.requests import MOST_TOKENS
 
 VARIATIONS = ("iteration", "layer")
+MOST_VARIATION = 10.0  # most factors are then far below 1, and a rare one far above
 LONGEST_S = 1e6  # of a part of a layer; so late, times are still known to 0.1 ns
 
 _Seconds = Annotated[float, Meta(ge=0, le=LONGEST_S)]
@@ -132,10 +133,10 @@ def varied_windows(windows: StepWindows, cv: float, per: str, seed: int) -> Step
         seed: Of the random numbers.
 
     Raises:
-        ConfigError: `cv` is below zero or not finite, or `per` is unknown.
+        ConfigError: `cv` is out of range, or `per` is unknown.
     """
-    if not 0 <= cv < math.inf:
-        raise ConfigError("compute.variation", cv, "a coefficient of variation ≥ 0 is wanted")
+    if not 0 <= cv <= MOST_VARIATION:
+        raise ConfigError("compute.variation", cv, f"a coefficient of variation from 0 to {MOST_VARIATION:g} is wanted")
     check_choice("compute.variation_per", per, VARIATIONS)
     sigma = math.sqrt(math.log1p(cv * cv))  # of the logarithm; E = exp(mu + sigma²/2) = 1, Var = exp(sigma²) - 1 = cv²
     drawn = 1 + windows.layers if per == "layer" else 1

@@ -195,8 +195,8 @@ def parameters(config: Mapping[str, Any]) -> dict[str, Any]:
 def _fit(value: Any, column: Column) -> Any:
     fits: dict[pa.DataType, Callable[[Any], Any]] = {TEXT: str, WHOLE: _whole, REAL: float, FLAG: bool}
     try:
-        return None if value is None else fits[column.type](value)
-    except (ConfigError, TypeError, ValueError):
+        return None if value is None else pa.scalar(fits[column.type](value), column.type).as_py()
+    except (ConfigError, TypeError, ValueError, OverflowError):
         return None
 
 

@@ -10,9 +10,10 @@ import pytest
 import yaml
 from omegaconf import DictConfig
 
+from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.job.config_files import config_dir
 from dwdp_sim.job.hydra_app import run_app
-from dwdp_sim.job.multirun import representatives
+from dwdp_sim.job.multirun import combinations, representatives
 from dwdp_sim.job.schema import SimConfig, register_schemas
 
 
@@ -56,6 +57,20 @@ def test_representatives_hold_every_value_but_not_every_combination() -> None:
         ["seed=2", "strategy=batched_per_round", "issue_mode=queued"],
         ["seed=3", "strategy=batched_per_round", "issue_mode=queued"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["seed=range(1000000000)"], r"seed=range\(1000000000\): a range of at most 1,000,000 values"),
+        (["workload.ratio=range(0,1,0)"], "a range of at most 1,000,000 values"),
+        (["workload.ratio=range(0,1,1e-300)"], "a range of at most 1,000,000 values"),
+        (["seed=range(2000)", "workload.draws=range(1,2000)"], "-m=3,998,000 jobs: at most 1,000,000"),
+    ],
+)
+def test_a_sweep_beyond_all_measure_is_refused_before_it_is_listed(overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        combinations(overrides, [str(config_dir())])
 
 
 def test_a_single_run_leaves_what_hydra_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

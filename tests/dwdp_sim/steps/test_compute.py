@@ -56,9 +56,17 @@ def test_windows_come_from_a_file_of_the_right_shape(tmp_path: Path) -> None:
     layers = np.full((1, 1, 58), 0.001).tolist()
     path.write_text(json.dumps({"lead_s": [[0.0]], "before_s": layers, "moe_s": layers}))
     config = replace(preset_compute("file"), file=str(path))
-    assert build_windows(config, R1, [[(Chunk(1),)]], seed=0).layers == 58
+    windows = build_windows(config, R1, [[(Chunk(7),)]], seed=0)
+    assert windows.layers == 58
+    assert windows.tokens.tolist() == [[7]]  # those of the requests, where the file has none
     with pytest.raises(ConfigError, match=r"\(4, 3, 58\) ranks, iterations and MoE layers are wanted"):
         build_windows(config, R1, STEPS, seed=0)
+
+
+@pytest.mark.parametrize("variation", [-0.1, 10.1, 1e30])
+def test_a_variation_that_leaves_no_compute_is_refused(variation: float) -> None:
+    with pytest.raises(ConfigError, match=r"compute.variation=.*: a coefficient of variation from 0 to 10 is wanted"):
+        build_windows(replace(CONSTANT, variation=variation), R1, STEPS, seed=5)
 
 
 def test_variation_is_laid_over_any_kind() -> None:

@@ -18,6 +18,7 @@ from dwdp_sim.sweep.results_folder import Folder
 from dwdp_sim.sweep.run import jobs_of
 from tests.dwdp_sim.sweep.harness import (
     LAUNCHERS,
+    SMALL,
     Sweep,
     arguments,
     assert_one_valid_row_set_each,
@@ -159,3 +160,13 @@ def test_a_sweep_told_to_end_says_how_to_go_on(tmp_path: Path) -> None:
     run(arguments(folder, 50))
     assert done.items() <= finished_files(folder).items()
     assert_one_valid_row_set_each(folder, 150)
+
+
+def test_a_job_with_a_value_that_no_column_holds_is_a_row_and_costs_no_other(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "rows")
+    far = 10**24
+    printed = run(["-m", *SMALL[:3], "strategy=ring", f"seed=1,{far},2", f"results_dir={folder.path}"], code=1)
+    assert f"failed: 1 × seed={far}: at most 9223372036854775807 fits in 64 bits" in printed
+    assert (len(folder.finished_files()), len(folder.failed_files())) == (2, 1)
+    (row,) = [row for row in read_folder(folder).to_pylist() if row["status"] == "failed"]
+    assert row["seed"] is None
