@@ -22,7 +22,10 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from dwdp_sim.base.errors import ConfigError, stop
+from dwdp_sim.base.child_process import end_when_orphaned
+from dwdp_sim.base.endings import in_one_line
+from dwdp_sim.base.errors import DwdpError, stop
+from dwdp_sim.base.owner import remove_leftovers
 from dwdp_sim.job.compose import compose, compose_whole, without_hydra
 from dwdp_sim.job.config_files import config_dir, config_folders
 from dwdp_sim.job.hydra_flags import read_command_line
@@ -71,11 +74,17 @@ def run_app(
                     run_composed(whole, folders[0], functools.partial(task, job))
                     return
 
+        this = os.getpid()
+
         @functools.wraps(task)  # Hydra names its job by the task's module
         def run(composed: DictConfig) -> None:
+            if os.getppid() == this:
+                end_when_orphaned(this)
             state = HydraConfig.get()
+            folder = Path(state.runtime.output_dir)
+            remove_leftovers(folder)
             with one_line_errors(schema):
-                task(build(composed, state.overrides.task), Path(state.runtime.output_dir))
+                task(build(composed, state.overrides.task), folder)
 
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=config_name)(run)()
 
@@ -94,20 +103,17 @@ def _check_sweep(line: argparse.Namespace, name: str, schema: type, build: Build
 @contextmanager
 def one_line_errors(schema: type) -> Iterator[None]:
     """End the process with one line if the block raises an error that a user can correct."""
-    try:
-        yield
-    except ConfigError as error:
-        stop(error)
-    except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        stop(one_line(error, schema))
-    except OSError as error:
-        if error.filename is None:
+    with in_one_line():
+        try:
+            yield
+        except (HydraException, OmegaConfBaseException, YAMLError) as error:
+            stop(one_line(error, schema))
+        except (DwdpError, OSError):
             raise
-        stop(f"{error.filename}: {error.strerror}")
-    except Exception as error:
-        if not _of_hydra_s_settings(error):
-            raise
-        stop(f"Hydra cannot work with these settings of its own: {type(error).__name__} {error}")
+        except Exception as error:
+            if not _of_hydra_s_settings(error):
+                raise
+            stop(f"Hydra cannot work with these settings of its own: {type(error).__name__} {error}")
 
 
 def _of_hydra_s_settings(error: Exception) -> bool:
