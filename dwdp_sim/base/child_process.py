@@ -24,7 +24,7 @@ def start_child(
     """Start a Python process that runs `main()` of `module` and ends when this process does, however that happens.
 
     Its standard input is a pipe whose other end is here alone. It never hears SIGINT, which a terminal sends to both:
-    this process hears it and ends the child.
+    this process hears it and ends the child. With `process_group=0` what the child has started ends with it.
 
     Args:
         module: Its full name; it is found wherever this process finds modules.
@@ -54,7 +54,7 @@ def end_when_orphaned(parent: int) -> None:
 
 def main() -> None:
     """What the child does."""
-    if sys.platform == "linux":  # reaches a stopped process, too
+    if sys.platform == "linux" and not _leads_a_group():  # reaches a stopped process, too
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _, module, *arguments = sys.argv
@@ -66,7 +66,14 @@ def _end_with_parent() -> None:
     lifeline = select.poll()
     lifeline.register(0, 0)  # nothing but its other end's closing
     lifeline.poll()
-    os._exit(1)
+    if _leads_a_group():
+        os.killpg(0, signal.SIGTERM)
+    else:
+        os._exit(1)
+
+
+def _leads_a_group() -> bool:
+    return os.getpgrp() == os.getpid()
 
 
 if __name__ == "__main__":

@@ -91,6 +91,7 @@ class _Ending:
     def __init__(self, silent: bool) -> None:
         self._silent = silent
         self._asked: int | None = None
+        self._raised = False
         self._once = threading.Lock()
 
     @contextmanager
@@ -121,8 +122,9 @@ class _Ending:
             self._end(hint)
 
     def _raise(self, number: int, _frame: FrameType | None) -> None:
-        if self._asked is None:
-            self._asked = number
+        self._asked = number if self._asked is None else self._asked
+        if not self._raised:
+            self._raised = True
             sys.unraisablehook = lambda _: None  # what is raised where nobody can catch it needs no lines
             threading.excepthook = lambda _: None
             sys.excepthook = lambda *_: self._end()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from dwdp_sim.base.child_process import start_child
@@ -16,7 +19,9 @@ from dwdp_sim.sweep.results_folder import Folder
 
 _DELIBERATE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # a user ends the sweep with these; others are crashes
 _HINT = "the same command goes on from here"
-_CHILD_ENDS_S = 0.8  # less than this process has itself
+_POLL_S = 0.02
+_CHILD_ENDS_S = 0.5  # less than this process has itself
+_SILENT = "ignore:resource_tracker"  # joblib's, which tidies up behind workers that have been ended
 
 
 def run_sweep(config_name: str, arguments: Sequence[str], results_dir: str, how: SweepConfig) -> int:
@@ -56,14 +61,20 @@ def run_sweep(config_name: str, arguments: Sequence[str], results_dir: str, how:
 
 
 def _run_child(arguments: Sequence[str]) -> int:
-    """Run `dwdp_sim.sweep.child_process`; a signal to this process ends both."""
-    with start_child("dwdp_sim.sweep.child_process", *arguments) as child:
+    """Run `dwdp_sim.sweep.child_process`; a signal to this process ends both, and what launchers have started."""
+    environment = {**os.environ, "PYTHONWARNINGS": _SILENT}
+    with start_child("dwdp_sim.sweep.child_process", *arguments, env=environment, process_group=0) as child:
         try:
-            return child.wait()
+            while child.poll() is None:  # wait() would wait longer once a signal has come
+                time.sleep(_POLL_S)
         except Ended as ended:
             ended.hint = _HINT
             _end(child)
             raise
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGTERM)
+        return child.returncode
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
