@@ -37,7 +37,7 @@ class ConfigError(DwdpError, ValueError):
         super().__init__(visible(f"{key}={shorten(self.value)}: {allowed}"))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.key, self.value, self.allowed)  # from worker processes it comes pickled
+        return type(self), (self.key, self.value, self.allowed), self.__dict__  # from worker processes it comes pickled
 
 
 def check_choice(key: str, value: object, allowed: Iterable[str]) -> None:

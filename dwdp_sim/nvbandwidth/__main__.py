@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from dwdp_sim.base.endings import run_command
 from dwdp_sim.base.errors import ConfigError, stop
 from dwdp_sim.nvbandwidth import tables
 from dwdp_sim.nvbandwidth.harness import LOOP_COUNT
@@ -103,4 +104,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)
