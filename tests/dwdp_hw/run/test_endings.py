@@ -6,12 +6,18 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from dwdp_hw.cases.case import Settings
+from dwdp_hw.group.shared_page import Page
+from dwdp_hw.run.launch import run_group
+from dwdp_hw.run.worker import Work
+from dwdp_sim.base.errors import ConfigError
 from tests.endings import CODES, Command, End, temporary_files
 
 pytest.importorskip("torch", reason="the ranks meet through torch's TCPStore")
@@ -50,9 +56,7 @@ def strike_the_rehearsal(victim: str, number: signal.Signals, moment_s: float, f
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(
-    ("victim", "number"), [("launcher", signal.SIGKILL), ("launcher", signal.SIGINT), ("rank", signal.SIGKILL)]
-)
+@pytest.mark.parametrize(("victim", "number"), [("launcher", signal.SIGKILL), ("rank", signal.SIGKILL)])
 def test_four_ranks_end_together(victim: str, number: signal.Signals, tmp_path: Path) -> None:
     strike_the_rehearsal(victim, number, 5.0, tmp_path)
 
@@ -83,6 +87,7 @@ def small_memory(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 
+@pytest.mark.long
 def test_a_shared_folder_without_room_is_one_line_and_no_dead_rank(small_memory: Path, tmp_path: Path) -> None:
     end = Command("dwdp_hw.app", (*SMALL, f"backend.shared_folder={small_memory}"), tmp_path).end(within_s=120.0)
     assert end.code == 2
@@ -91,17 +96,38 @@ def test_a_shared_folder_without_room_is_one_line_and_no_dead_rank(small_memory:
     assert list(small_memory.iterdir()) == []
 
 
+def test_a_page_for_which_memory_has_no_room_is_refused_before_it_is_touched(small_memory: Path) -> None:
+    (small_memory / "run").mkdir()
+    (small_memory / "others").write_bytes(bytes(60 * 1024))
+    with pytest.raises(
+        ConfigError, match=rf"^backend.shared_folder={small_memory}: has no room for a file of \d+ bytes"
+    ):
+        Page(small_memory / "run" / "page", 0, 64)
+
+
+def run_nothing(shared: Path) -> None:
+    run_group(Work((), Settings(executor="host", shared_folder=str(shared))), 0, lambda *_: None)
+
+
 def test_a_shared_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    end = Command("dwdp_hw.app", (*SMALL, "backend.shared_folder=none"), tmp_path).end(within_s=120.0)
-    assert (end.code, end.lines) == (2, ["-c: backend.shared_folder=none: there is no such folder"])
+    with pytest.raises(ConfigError, match=r"^backend.shared_folder=.*/none: there is no such folder"):
+        run_nothing(tmp_path / "none")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_strangers_put_into_the_shared_folder_neither_hangs_nor_goes(tmp_path: Path) -> None:
-    shared = tmp_path / "shared"
     for name in ("dwdp-hw-x", ".dwdp-hw.x"):
-        (shared / name).mkdir(parents=True)
-        os.mkfifo(shared / name / "lock")
-    (shared / ".dwdp-hw.link").symlink_to(tmp_path)
-    arguments = (*SMALL, f"backend.shared_folder={shared}")
-    assert Command("dwdp_hw.app", arguments, tmp_path).end(within_s=120.0).code == 0
-    assert sorted(path.name for path in shared.iterdir()) == [".dwdp-hw.link", ".dwdp-hw.x", "dwdp-hw-x"]
+        (tmp_path / name).mkdir()
+        os.mkfifo(tmp_path / name / "lock")
+    (tmp_path / ".dwdp-hw.link").symlink_to(tmp_path)
+    run_nothing(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".dwdp-hw.link", ".dwdp-hw.x", "dwdp-hw-x"]
+
+
+def test_the_memory_of_a_killed_run_is_freed_by_the_next(tmp_path: Path) -> None:
+    code = "from dwdp_sim.base.owner import temporary_name; print(temporary_name('dwdp-hw'))"
+    left = tmp_path / subprocess.check_output([sys.executable, "-c", code], text=True).strip()
+    left.mkdir()
+    (left / "experts").write_bytes(b"1")
+    run_nothing(tmp_path)
+    assert list(tmp_path.iterdir()) == []
