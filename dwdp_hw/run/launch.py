@@ -151,6 +151,7 @@ def _told_folder(store: Any, key: str, wait_s: float) -> Iterator[Path]:
 
 def _start(folder: Path, rank: int, ranks: int, port: int) -> subprocess.Popen[bytes]:
     environment = {
+        "TORCH_CPP_LOG_LEVEL": "ERROR",  # a time-out of the store is ours to tell, in one line
         **os.environ,
         "RANK": str(rank),
         "LOCAL_RANK": str(rank),
