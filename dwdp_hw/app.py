@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from dwdp_sim.job.help_page import print_help_if_asked
+from dwdp_sim.base.endings import run_command
+
+# Imported once it is known how the command ends; help does not wait for Hydra and NumPy.
+# ruff: noqa: PLC0415
 
 
 def main() -> None:
     """Entry point of `dwdp-hw`."""
+    run_command(_run)
+
+
+def _run() -> None:
+    from dwdp_sim.job.help_page import print_help_if_asked
+
     if not print_help_if_asked("hw"):
-        from dwdp_hw.command import run  # noqa: PLC0415  # help should not wait for Hydra and NumPy
+        from dwdp_hw.command import run
 
         run()
 

@@ -12,7 +12,6 @@ from rich.console import Console
 
 from dwdp_hw.cases.case import Case
 from dwdp_hw.cases.result import RankResult
-from dwdp_hw.group.faults import FAULT_EXIT, NO_GPU_EXIT, NoGpuError, RankFault
 from dwdp_hw.job.measurement import Measurement, build_measurement
 from dwdp_hw.job.measurement_report import print_measurement, write_measurement
 from dwdp_hw.job.schema import HwConfig, Mode, register_hw_schemas
@@ -33,23 +32,15 @@ from dwdp_sim.job.hydra_flags import read_command_line
 Job = Measurement | WindowsJob | CheckJob | ImportJob
 
 _FAILED_EXIT = 1
-_INTERRUPTED_EXIT = 130
 
 
 def run() -> None:
     """Run the job of the command line."""
     register_hw_schemas()
-    try:
-        if started_by_torchrun() and os.environ["RANK"] != "0":
-            _run_beside_rank_0()
-        else:
-            run_app("hw", HwConfig, _build, _task)
-    except NoGpuError as error:
-        _end(error, NO_GPU_EXIT)
-    except RankFault as fault:
-        _end(fault, FAULT_EXIT)
-    except KeyboardInterrupt:
-        _end("interrupted", _INTERRUPTED_EXIT)
+    if started_by_torchrun() and os.environ["RANK"] != "0":
+        _run_beside_rank_0()
+    else:
+        run_app("hw", HwConfig, _build, _task)
 
 
 def _build(composed: DictConfig, overrides: Sequence[str]) -> Job:
@@ -75,20 +66,15 @@ def _run_beside_rank_0() -> None:
 
 
 def _task(job: Job, folder: Path) -> None:
-    try:
-        match job:
-            case ImportJob():
-                run_import(job, folder, PlainConsole())
-            case WindowsJob():
-                time_windows(job, folder, PlainConsole())
-            case CheckJob():
-                check(job, folder, PlainConsole())
-            case Measurement():
-                measure(job, folder, PlainConsole())
-    except RankFault as fault:
-        _end(fault, FAULT_EXIT)
-    except KeyboardInterrupt:
-        _end("interrupted; the ranks have been ended", _INTERRUPTED_EXIT)
+    match job:
+        case ImportJob():
+            run_import(job, folder, PlainConsole())
+        case WindowsJob():
+            time_windows(job, folder, PlainConsole())
+        case CheckJob():
+            check(job, folder, PlainConsole())
+        case Measurement():
+            measure(job, folder, PlainConsole())
 
 
 def check(job: CheckJob, folder: Path, console: Console) -> None:
@@ -121,9 +107,3 @@ def measure(measurement: Measurement, folder: Path, console: Console) -> None:
         run_as_rank(work, keep)
     else:
         run_group(work, measurement.group_size, keep)
-
-
-def _end(message: object, code: int) -> None:
-    """One line on standard error, and the exit code."""
-    sys.stderr.write(f"dwdp-hw: {message}\n")
-    sys.exit(code)

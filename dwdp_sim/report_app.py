@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dwdp_sim.base.errors import ConfigError, stop, visible
+from dwdp_sim.base.endings import run_command
+from dwdp_sim.base.errors import ConfigError, visible
 
 # What answers is imported when it is asked: help should not wait for DuckDB and pandas.
 # ruff: noqa: PLC0415
@@ -24,21 +25,22 @@ for example
 
 def main() -> None:
     """Entry point of `dwdp-report`."""
-    arguments = _parser().parse_args(_with_command(sys.argv[1:]))
-    try:
-        match arguments.command:
-            case "page":
-                print(page(arguments))
-            case "query":
-                query(arguments.sql, arguments.results, arguments.csv)
-            case "compact":
-                print(f"{arguments.results}: {merge(arguments.results)} files of finished jobs merged into one")
-            case "data-dictionary":
-                from dwdp_sim.sweep.columns import data_dictionary
+    run_command(_run)
 
-                sys.stdout.write(data_dictionary())
-    except (ConfigError, OSError) as error:
-        stop(error)
+
+def _run() -> None:
+    arguments = _parser().parse_args(_with_command(sys.argv[1:]))
+    match arguments.command:
+        case "page":
+            print(page(arguments))
+        case "query":
+            query(arguments.sql, arguments.results, arguments.csv)
+        case "compact":
+            print(f"{arguments.results}: {merge(arguments.results)} files of finished jobs merged into one")
+        case "data-dictionary":
+            from dwdp_sim.sweep.columns import data_dictionary
+
+            sys.stdout.write(data_dictionary())
 
 
 def _with_command(words: list[str]) -> list[str]:

@@ -20,6 +20,7 @@ from dwdp_hw.rows.host_costs import HOST_COSTS
 from dwdp_hw.rows.recording import Recording, pool
 from dwdp_hw.rows.row import RecordedRow, RowKey
 from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.base.owner import remove_leftovers
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.constant import Constant
 from dwdp_sim.fabric.options import FabricOptions
@@ -161,6 +162,7 @@ def write_cluster(path: Path, calibration: Calibration) -> Path:
     content = {field.name: getattr(cluster, field.name) for field in fields(cluster) if field.name not in written}
     content |= written
     text = header + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+    remove_leftovers(path.parent)
     return write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 

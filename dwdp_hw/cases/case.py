@@ -134,7 +134,7 @@ class Settings:
         heartbeat_s: A rank that gives no sign of life for so long is lost.
         start_s: Ranks must have started within this.
         gate_timeout_s: A gate opens by itself after this.
-        shared_folder: Folder in memory where the ranks of a host meet; where it does not exist, the temporary folder.
+        shared_folder: Folder in memory where the ranks of a host meet.
         hang_rank: Test of the deadlines: this rank's stream gets a kernel far longer than `wait_s`.
     """
 

@@ -15,6 +15,8 @@ FAULT_EXIT = 4
 class NoGpuError(DwdpError):
     """No GPU, driver or library: one line that says what is missing. Exit code 3."""
 
+    exit_code = NO_GPU_EXIT
+
     def __str__(self) -> str:
         return f"{super().__str__()}; dwdp-sim works without it"
 
@@ -28,6 +30,8 @@ class RankFault(DwdpError):
         where: Case, layer and call where it was last seen.
         what: What happened.
     """
+
+    exit_code = FAULT_EXIT
 
     def __init__(self, rank: int, host: str, where: str, what: str) -> None:
         super().__init__(f"rank {rank} on {host}, {where}: {what}")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from dwdp_hw.group.reserve import reserve
+
 _LINE = 8  # words in a cache line
 _GO, _TARGET, _ARRIVED = 0, _LINE, 2 * _LINE
 _POLL_S = 20e-6
@@ -28,7 +30,7 @@ class Page:
         self.size = -(-(_ARRIVED + 2 * ranks * _LINE) * 8 // mmap.PAGESIZE) * mmap.PAGESIZE
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            os.ftruncate(handle, self.size)
+            reserve(handle, self.size, path)
             self._memory = mmap.mmap(handle, self.size)
         finally:
             os.close(handle)

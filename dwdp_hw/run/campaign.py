@@ -21,6 +21,7 @@ from dwdp_hw.rows.write import measured_row
 from dwdp_hw.run.launch import run_group
 from dwdp_hw.run.worker import Work
 from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.base.endings import run_command
 from dwdp_sim.base.errors import ConfigError
 
 _ROWS_BETWEEN_SAVES = 10
@@ -113,4 +114,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

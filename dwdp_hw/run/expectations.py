@@ -19,6 +19,7 @@ from dwdp_hw.cases.program import case_program
 from dwdp_hw.cases.start_offsets import DRAWS, drawn_starts_s, program_draws_s
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.base.endings import run_command
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.base.json_rows import json_rows
 from dwdp_sim.base.typed_file import convert
@@ -213,4 +214,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

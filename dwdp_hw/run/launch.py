@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pickle
 import secrets
@@ -11,12 +10,12 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,14 @@ from dwdp_hw.group.faults import RankFault
 from dwdp_hw.group.group import Seat, open_store
 from dwdp_hw.run.supervise import POLL_S, OnResult, Supervision, left_fault, read_results, watch_in_background
 from dwdp_hw.run.worker import SECRET, Work, run_rank
+from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.base.child_process import start_child
+from dwdp_sim.base.endings import Ended, surely
+from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.owner import remove_leftovers, temporary_name
 
 _END_S = 10.0
-_PREFIX, _LOCK = "dwdp-hw-", "lock"
+_STEM = "dwdp-hw"
 OnStart = Callable[[list[int]], None]
 
 
@@ -49,9 +53,9 @@ def run_group(work: Work, ranks: int, on_result: OnResult, on_start: OnStart = l
         ConfigError: A rank found that the configuration cannot be run here.
     """
     with _ended_by_sigterm(), _folder(work.settings.shared_folder) as folder:
-        (folder / "work").write_bytes(pickle.dumps(work))
         secret = secrets.token_hex(16)
-        (folder / SECRET).write_text(secret)
+        write_whole(folder / "work", lambda path: path.write_bytes(pickle.dumps(work)))
+        write_whole(folder / SECRET, lambda path: path.write_text(secret))
         listener = socket.create_server(("127.0.0.1", 0))  # torch's own would listen on every address of the host
         port = int(listener.getsockname()[1])
         store = open_store("127.0.0.1", port, serve=listener, wait_s=work.settings.wait_s, secret=secret)
@@ -60,8 +64,11 @@ def run_group(work: Work, ranks: int, on_result: OnResult, on_start: OnStart = l
             processes += [_start(folder, rank, ranks, port) for rank in range(ranks)]
             on_start([process.pid for process in processes])
             Supervision(work, store, processes, on_result).run()
+        except Ended as ended:
+            ended.hint = "the ranks have been ended"
+            raise
         finally:
-            _end(processes)
+            surely(partial(_end, processes))
 
 
 def run_as_rank(work: Work, on_result: OnResult) -> None:
@@ -106,32 +113,23 @@ def _wait_for_all(store: Any, size: int, wait_s: float) -> None:
 @contextmanager
 def _folder(shared: str) -> Iterator[Path]:
     """A folder in memory for what the ranks of a host share; gone afterwards, and at the latest with the next run."""
-    place = Path(shared) if Path(shared).is_dir() else Path(tempfile.gettempdir())
-    for left in place.glob(f"{_PREFIX}*"):
-        _remove_if_abandoned(left)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
+    place = Path(shared)
+    if not place.is_dir():
+        raise ConfigError("backend.shared_folder", shared, "there is no such folder")
+    remove_leftovers(place, _STEM)
+    folder = place / temporary_name(_STEM)
     try:
-        with (folder / _LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield folder
+        folder.mkdir(mode=0o700)
+        yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove_if_abandoned(folder: Path) -> None:
-    """Remove the folder of a launcher that was killed, whose lock is therefore free."""
-    try:
-        with (folder / _LOCK).open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-    except OSError:  # in use, just being made, or somebody else's
-        return
+        surely(partial(shutil.rmtree, folder, ignore_errors=True))
 
 
 @contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
     """SIGTERM unwinds like Ctrl-C, so that the ranks end and the folder goes."""
-    if threading.current_thread() is not threading.main_thread():
+    is_free = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL  # a command has its own way to end
+    if threading.current_thread() is not threading.main_thread() or not is_free:
         yield
         return
 
@@ -153,6 +151,7 @@ def _told_folder(store: Any, key: str, wait_s: float) -> Iterator[Path]:
 
 def _start(folder: Path, rank: int, ranks: int, port: int) -> subprocess.Popen[bytes]:
     environment = {
+        "TORCH_CPP_LOG_LEVEL": "ERROR",  # a time-out of the store is ours to tell, in one line
         **os.environ,
         "RANK": str(rank),
         "LOCAL_RANK": str(rank),
@@ -162,8 +161,7 @@ def _start(folder: Path, rank: int, ranks: int, port: int) -> subprocess.Popen[b
         "MASTER_PORT": str(port),
         "CUDA_MODULE_LOADING": "EAGER",  # a lazy load could wait for a kernel that waits for us
     }
-    command = [sys.executable, "-m", "dwdp_hw.run.worker", str(folder)]
-    return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
+    return start_child("dwdp_hw.run.worker", str(folder), env=environment)
 
 
 def _end(processes: list[subprocess.Popen[bytes]]) -> None:
@@ -173,3 +171,5 @@ def _end(processes: list[subprocess.Popen[bytes]]) -> None:
             process.kill()
     for process in processes:
         process.wait(timeout=_END_S)
+        assert process.stdin is not None
+        process.stdin.close()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import pickle
-import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +18,6 @@ from dwdp_hw.group.group import Group, Seat, open_store
 from dwdp_hw.run.measure import measure_case
 from dwdp_sim.base.errors import ConfigError
 
-_PR_SET_PDEATHSIG = 1
 SECRET = "secret"
 """File in the launcher's folder, which only its user can read: the secret of the ranks' store."""
 
@@ -47,10 +44,10 @@ def run_rank(seat: Seat, work: Work, store: Any) -> int:
     """Measure every case and return the process's exit code."""
     settings = work.settings
     place = Whereabouts(seat.rank)
-    group = Group(seat, store, place, settings.wait_s)
-    executor: Executor | None = None
     try:
+        group = Group(seat, store, place, settings.wait_s)
         group.all_gather("started", b"")
+        executor: Executor
         executor = CudaRank(group, settings) if settings.executor == "cuda" else HostRank(group)
         for number, case in enumerate(work.cases):
             result = measure_case(executor, group, case)
@@ -58,19 +55,17 @@ def run_rank(seat: Seat, work: Work, store: Any) -> int:
         executor.close()
         group.close()
     except (RankFault, ConfigError) as fault:
-        group.publish(fault_key(seat.rank), fault_to_text(fault).encode())
+        store.set(fault_key(seat.rank), fault_to_text(fault).encode())
         return FAULT_EXIT
     except Exception as error:  # whatever it is, the launcher must be able to name the rank and the place
         unforeseen = place.fault(f"{type(error).__name__}: {error}")
-        group.publish(fault_key(seat.rank), fault_to_text(unforeseen).encode())
+        store.set(fault_key(seat.rank), fault_to_text(unforeseen).encode())
         raise
     return 0
 
 
 def main() -> None:
     """Entry point of a rank that our own launcher started: the folder of the run is the only argument."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # no rank outlives its launcher
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the launcher, which ends the ranks
     folder = Path(sys.argv[1])
     work: Work = pickle.loads((folder / "work").read_bytes())  # nobody else can write to the launcher's folder
     seat = Seat.from_environment(folder)

@@ -16,6 +16,7 @@ from dwdp_hw.rows.predict import predict_mean_s
 from dwdp_hw.rows.predict_steps import predict_steps
 from dwdp_hw.rows.recording import read_recording
 from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.base.endings import run_command
 from dwdp_sim.base.errors import ConfigError, stop
 from dwdp_sim.base.json_rows import json_rows
 from dwdp_sim.base.typed_file import Name, convert
@@ -94,4 +95,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+from dwdp_sim.base.endings import surely
+from dwdp_sim.base.owner import temporary_name
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
@@ -22,16 +25,15 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
 
 def _write_whole(path: Path, write: Callable[[Path], object]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
-    temporary = Path(name)
+    temporary = path.parent / temporary_name(path.stem, path.suffix)
     try:
-        write(temporary)
-        os.fsync(handle)
-        temporary.chmod(0o644)
-        temporary.replace(path)
+        # Open until it is complete: by that an end in the middle of a long call finds it.
+        with temporary.open("xb") as handle:
+            write(temporary)
+            os.fsync(handle)
+            temporary.chmod(0o644)
+            temporary.replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        surely(partial(temporary.unlink, missing_ok=True))
         raise
-    finally:
-        os.close(handle)
     return path

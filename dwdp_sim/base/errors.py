@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
-from typing import NoReturn
+from typing import Any, ClassVar, NoReturn
 
-BAD_INPUT = 2
+FAILED, BAD_INPUT = 1, 2
 _MOST_CHARACTERS = 200  # characters of a value in a message
 
 
 class DwdpError(Exception):
-    """Every error that this toolkit raises on purpose."""
+    """Every error that this toolkit raises on purpose.
+
+    Attributes:
+        exit_code: With which a command ends that it reaches.
+    """
+
+    exit_code: ClassVar[int] = BAD_INPUT
 
 
 class ConfigError(DwdpError, ValueError):
@@ -34,9 +40,8 @@ class ConfigError(DwdpError, ValueError):
         self.key, self.allowed = key, allowed
         super().__init__(visible(f"{key}={shorten(self.value)}: {allowed}"))
 
-    def __reduce__(self) -> tuple[type[ConfigError], tuple[str, str, str]]:
-        """How to pickle it: workers in other processes raise it, too."""
-        return type(self), (self.key, self.value, self.allowed)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.key, self.value, self.allowed), self.__dict__  # from worker processes it comes pickled
 
 
 def check_choice(key: str, value: object, allowed: Iterable[str]) -> None:
@@ -50,10 +55,10 @@ def check_choice(key: str, value: object, allowed: Iterable[str]) -> None:
         raise ConfigError(key, value, f"allowed: {', '.join(names)}")
 
 
-def stop(message: object) -> NoReturn:
-    """End the process with one line on standard error and exit code 2, as every bad input does."""
+def stop(message: object, code: int = BAD_INPUT) -> NoReturn:
+    """End the process with one line on standard error and an exit code, that of bad input if none is given."""
     sys.stderr.write(f"{os.path.basename(sys.argv[0])}: {visible(str(message))}\n")
-    sys.exit(BAD_INPUT)
+    sys.exit(code)
 
 
 def visible(text: str) -> str:

@@ -10,7 +10,6 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -24,7 +23,10 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from dwdp_sim.base.errors import BAD_INPUT, ConfigError, DwdpError, stop, visible
+from dwdp_sim.base.child_process import end_when_orphaned
+from dwdp_sim.base.endings import in_one_line
+from dwdp_sim.base.errors import BAD_INPUT, DwdpError, stop, visible
+from dwdp_sim.base.owner import remove_leftovers
 from dwdp_sim.job.compose import compose, compose_whole, without_hydra
 from dwdp_sim.job.config_files import config_dir, config_folders
 from dwdp_sim.job.hydra_flags import read_command_line
@@ -86,9 +88,13 @@ def _leave_to_hydra(config_name: str, schema: type, build: Build[Run], task: Cal
 
     @functools.wraps(task)  # Hydra names its job by the task's module
     def run(composed: DictConfig) -> None:
+        if os.getppid() == here:
+            end_when_orphaned(here)
         state = HydraConfig.get()
+        folder = Path(state.runtime.output_dir)
         try:
-            task(build(composed, state.overrides.task), Path(state.runtime.output_dir))
+            remove_leftovers(folder)
+            task(build(composed, state.overrides.task), folder)
         except Exception as error:
             said = message_of(error, schema)
             if said is None:
@@ -120,13 +126,16 @@ def _check_sweep(line: argparse.Namespace, name: str, schema: type, build: Build
 @contextmanager
 def one_line_errors(schema: type) -> Iterator[None]:
     """End the process with one line if the block raises an error that a user can correct."""
-    try:
-        yield
-    except Exception as error:
-        said = message_of(error, schema)
-        if said is None:
+    with in_one_line():
+        try:
+            yield
+        except (DwdpError, OSError, MemoryError):
             raise
-        stop(said)
+        except Exception as error:
+            said = message_of(error, schema)
+            if said is None:
+                raise
+            stop(said)
 
 
 def message_of(error: Exception, schema: type) -> str | None:
@@ -135,7 +144,7 @@ def message_of(error: Exception, schema: type) -> str | None:
     match error:
         case JobFailed():
             pass
-        case ConfigError():
+        case DwdpError():
             said = error
         case HydraException() | OmegaConfBaseException() | YAMLError():
             said = one_line(error, schema)
@@ -143,8 +152,6 @@ def message_of(error: Exception, schema: type) -> str | None:
             said = f"{key[1]}: {str(error).splitlines()[0]}"
         case MemoryError():
             said = "there is not enough memory for this; a smaller job needs less"
-        case BrokenExecutor():
-            said = "a worker process was ended from outside, perhaps for lack of memory; workers=1 needs less"
         case OSError() if error.filename is not None:
             said = f"{error.filename}: {error.strerror}"
         case _ if _of_hydra_s_settings(error):

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from dwdp_sim.base.endings import run_command
 from dwdp_sim.base.errors import ConfigError, stop
 from dwdp_sim.base.terminal import PlainConsole
 from dwdp_sim.nvbandwidth import tables
@@ -102,4 +103,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

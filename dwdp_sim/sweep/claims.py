@@ -8,7 +8,10 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+from dwdp_sim.base.endings import surely
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ def claim(path: Path) -> Iterator[int | None]:
     try:
         yield descriptor
     finally:
-        path.unlink(missing_ok=True)
+        surely(partial(path.unlink, missing_ok=True))
         os.close(descriptor)
 
 

@@ -76,6 +76,7 @@ def compact(path: str | Path) -> int:
     """
     folder = Folder(Path(path).absolute())
     _must_be_results(folder)
+    folder.remove_leftovers()
     running = [claim for claim in folder.claims() if is_held(claim)]
     if running:
         raise ConfigError("results", str(folder.path), f"{len(running)} jobs are running; merge when they are done")

@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from dwdp_sim.base.owner import remove_leftovers
+
 COMPACT = "compact-"  # files of many finished jobs begin so
 
 
@@ -66,7 +68,12 @@ class Folder:
                 size += path.stat().st_size
         return len(self.finished_files()), len(self.failed_files()), size
 
-    def remove_leftovers(self, job: str) -> None:
+    def remove_leftovers(self) -> None:
+        """Remove temporary files of processes that have ended; anybody may call this."""
+        for folder in (self.path / "jobs", self.path / "failed", self.launcher):
+            remove_leftovers(folder)
+
+    def remove_leftovers_of(self, job: str) -> None:
         """Remove temporary files of a killed process; only the holder of the job's claim may call this."""
         for path in (self.rows(job), self.failure(job)):
             for leftover in path.parent.glob(f".{job}.*"):

@@ -74,6 +74,7 @@ def run(config_name: str, line: argparse.Namespace, folder: Folder, sweep: str) 
     pending.sort(key=lambda asked: bool(attempts(folder.claim(asked.job))))  # last those that killed a worker before
     jobs_file = _write_jobs(folder, pending)
     alive = folder.launcher / f"{sweep}.alive"
+    folder.remove_leftovers()
     for left in folder.launcher.glob("*.alive"):
         with claim(left):  # leaving the block removes a claim that a killed sweep left
             pass
@@ -87,6 +88,7 @@ def run(config_name: str, line: argparse.Namespace, folder: Folder, sweep: str) 
     with claim(alive), progress(console, folder, [asked.job for asked in pending]):
         run_rounds(folder, [asked.job for asked in pending], sweep, launch)
     discard_stale_claims(folder)
+    folder.remove_leftovers()
     return _report(console, folder, pending, time.monotonic() - began)
 
 

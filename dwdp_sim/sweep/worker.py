@@ -87,7 +87,7 @@ class Worker:
                 self._fail(asked, f"its worker died {deaths} times, last process {last.pid} on {last.host}: killed?")
                 return
             if attempts(path):
-                self.folder.remove_leftovers(asked.job)
+                self.folder.remove_leftovers_of(asked.job)
             record(descriptor, path, self.sweep)
             self._run(asked)
 

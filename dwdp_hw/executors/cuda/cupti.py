@@ -16,7 +16,9 @@ _OURS = "DtoH"  # no plan copies to the host
 class Recorder:
     """Records everything the GPU does between `start` and `stop`; what it copies to the host is our own reading."""
 
-    def __init__(self, ordinal: int) -> None:
+    def __init__(self, ordinal: int, folder: Path) -> None:
+        """`folder`: the run's, which goes with it even if this process is killed."""
+        self._folder = folder
         torch = importlib.import_module("torch")
         torch.cuda.set_device(ordinal)
         torch.cuda.init()
@@ -29,7 +31,7 @@ class Recorder:
     def stop(self) -> Witness:
         """End, after everything on the GPU is done."""
         self._profile.stop()
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
             path = Path(folder) / "trace.json"
             self._profile.export_chrome_trace(str(path))
             return read_trace(path.read_text(encoding="utf-8"))

@@ -154,7 +154,7 @@ class CudaRank:
         """One run recorded by CUPTI; where that does not work, a run all the same: the other ranks count on it."""
         self._group.place.at("starting the profiler")
         try:
-            recorder = Recorder(self._gpu.ordinal)
+            recorder = Recorder(self._gpu.ordinal, self._group.seat.folder)
             recorder.start()
         except Exception as error:  # a measurement without CUPTI's record is still valid
             self.run(layer)

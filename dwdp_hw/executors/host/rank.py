@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from dwdp_hw.executors.host import arena as host
 from dwdp_hw.executors.layout import SLOTS, Layout
 from dwdp_hw.executors.pattern import Bytes
 from dwdp_hw.group.group import Group
+from dwdp_hw.group.reserve import reserve
 from dwdp_sim.base.errors import ConfigError
 
 _START_DELAY_S = 2e-3
@@ -42,17 +43,21 @@ class HostRank:
         own = {self._group.rank} if case.home == "peer" else set(ranks)
         self._residents: dict[int, Bytes] = {}
         for rank in own:
-            self._residents[rank] = self._map(case, rank, "w+")
+            self._residents[rank] = self._map(case, rank, "r+")
             host.write_sources(self._residents[rank], self._layout, rank)
         self._group.meet("the filling of host memory")
         for rank in set(ranks) - own:
             self._residents[rank] = self._map(case, rank, "r")
         self._slots = np.zeros(self._layout.slots_bytes, np.uint8)
 
-    def _map(self, case: Case, rank: int, mode: Any) -> Bytes:
+    def _map(self, case: Case, rank: int, mode: Literal["r", "r+"]) -> Bytes:
         owner = "" if case.home == "peer" else f"_of{self._group.rank}"
         path = self._group.seat.folder / f"experts_{case.name}_{rank}{owner}"
-        return np.memmap(path, np.uint8, mode, shape=(self._layout.resident_bytes,))
+        size = self._layout.resident_bytes
+        if mode == "r+":
+            with path.open("wb") as file:
+                reserve(file.fileno(), size, path)
+        return np.memmap(path, np.uint8, mode, shape=(size,))
 
     def poison(self, layer: int) -> None:
         """Make every byte of the slot wrong."""

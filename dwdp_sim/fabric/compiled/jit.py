@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
+import os
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,16 @@ def inlined(function: _Function) -> _Function:
     return cast(_Function, numba.njit(**_INNER, forceinline=True)(function))
 
 
+def _private_folder() -> Path:
+    """A folder among the temporary files into which only this user can write, since what is read from it is run."""
+    folder = Path(tempfile.gettempdir()) / f"dwdp-toolkit-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077:
+        return folder
+    return Path(tempfile.mkdtemp(prefix="dwdp-toolkit-"))
+
+
 def cached(function: _Function) -> tuple[_Function, Path]:
     """Compile `function` at its first call, or take it from numba's cache on disk; return also where that is.
 
@@ -35,6 +46,6 @@ def cached(function: _Function) -> tuple[_Function, Path]:
     try:
         loop = numba.njit(**_SETTINGS, nogil=True, cache=True)(function)
     except RuntimeError:  # no folder can be written to
-        cast(Any, numba.config).CACHE_DIR = str(Path(tempfile.gettempdir()) / f"dwdp-toolkit-{getpass.getuser()}")
+        cast(Any, numba.config).CACHE_DIR = str(_private_folder())
         loop = numba.njit(**_SETTINGS, nogil=True, cache=True)(function)
     return cast(_Function, loop), Path(loop.stats.cache_path)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.base.owner import remove_leftovers
 from dwdp_sim.job.config_files import config_dir
 from dwdp_sim.sweep.page import findings
 from dwdp_sim.sweep.page.charts import charts, choices, splits
@@ -64,4 +65,5 @@ def write_page(results: Path, out: Path, measured: Sequence[Path] = (), runs: Se
         data=charts(jobs.finished, factors, measures, matches),
     )
     text = document(content)
+    remove_leftovers(out.parent)
     return write_whole(out, lambda temporary: temporary.write_text(text, encoding="utf-8"))
