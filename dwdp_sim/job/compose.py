@@ -76,13 +76,13 @@ def check_overrides(overrides: Sequence[str], schema: type, folders: Sequence[st
         if override.is_sweep_override():
             continue
         key, value = override.key_or_group, override.value()
+        if not key:
+            raise ConfigError(key, override.get_value_string(), "the key before the = is missing")
         options = group_options(key, folders)
         if options and not _names_files(value) and not (override.is_delete() and value is None):
             raise ConfigError(key, override.get_value_string(), f"allowed: {', '.join(options)}")
         if override.is_delete():
             continue
-        if not key:
-            raise ConfigError(key, override.get_value_string(), "the key before the = is missing")
         if is_flag(key, schema) and isinstance(value, int) and not isinstance(value, bool):
             raise ConfigError(key, value, "true or false is wanted")
 

@@ -43,7 +43,7 @@ BAD = {
     "an unknown mapping": ("backend.mapping=x", "backend.mapping=x: allowed: ipc, vmm_fd, vmm_fabric"),
     "an unknown home": ("backend.home=x", "backend.home=x: allowed: peer, host, local"),
     "an unknown issue mode": ("issue_mode=x", "issue_mode=x: allowed: queued, as_issued"),
-    "no repeats": ("backend.repeats=0", "backend.repeats=0: must be at least 1"),
+    "no repeats": ("backend.repeats=0", "backend.repeats=0: must be from 1 to 100000"),
     "no time to wait": ("backend.wait_s=0", "backend.wait_s=0.0: seconds above zero are wanted"),
     "an empty window": ("backend.window_s=[]", "backend.window_s=[]: one number of seconds above zero a rank"),
     "a replay": ("workload=replay", "workload.kind=replay: "),

@@ -23,8 +23,8 @@ from tests.dwdp_sim.advice.bases import SMALL, small_config
 GROUPS = ["model=deepseek_v3_lite_nvfp4", "compute=constant", "workers=1", "advise.screen_layers=2"]
 BAD = {
     "an unknown show": (["show=picture"], "advise.show=picture: allowed: advice, map"),
-    "no layers": (["advise.screen_layers=1"], "advise.screen_layers=1: must be at least 2"),
-    "nothing to copy": (["advise.copies=0"], "advise.copies=0: must be at least 1"),
+    "no layers": (["advise.screen_layers=1"], "advise.screen_layers=1: must be from 2 to 1000"),
+    "nothing to copy": (["advise.copies=0"], "advise.copies=0: must be from 1 to 1000000000"),
     "a single layer": (["workload=layer"], "workload.kind=layer: dwdp-advise compares forward steps"),
     "one seed": (["workload.replications=1"], "workload.replications=1: an interval takes at least 2"),
     "a target": (["workload.target=0.1"], "workload.target=0.1: dwdp-advise runs all replications"),
