@@ -24,7 +24,7 @@ from dwdp_hw.traces.importing import ImportJob, build_import
 from dwdp_hw.traces.report import run_import
 from dwdp_hw.validation.check_job import CheckJob, build_check
 from dwdp_hw.validation.run_check import run_calibration, run_validation
-from dwdp_sim.base.terminal import progress_line
+from dwdp_sim.base.terminal import TextConsole, progress_line
 from dwdp_sim.job.compose import compose
 from dwdp_sim.job.config_files import config_folders
 from dwdp_sim.job.hydra_app import one_line_errors, run_app
@@ -78,13 +78,13 @@ def _task(job: Job, folder: Path) -> None:
     try:
         match job:
             case ImportJob():
-                run_import(job, folder, Console())
+                run_import(job, folder, TextConsole())
             case WindowsJob():
-                time_windows(job, folder, Console())
+                time_windows(job, folder, TextConsole())
             case CheckJob():
-                check(job, folder, Console())
+                check(job, folder, TextConsole())
             case Measurement():
-                measure(job, folder, Console())
+                measure(job, folder, TextConsole())
     except RankFault as fault:
         _end(fault, FAULT_EXIT)
     except KeyboardInterrupt:

@@ -106,16 +106,16 @@ def query(sql: str, results: Sequence[str], csv: bool) -> None:
 
 def _print_frame(frame: pd.DataFrame) -> None:
     from rich import box
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+
+    from dwdp_sim.base.terminal import TextConsole
 
     table = Table(box=box.SIMPLE_HEAD)
     for name in frame.columns:
-        table.add_column(escape(str(name)))
+        table.add_column(visible(str(name)))
     for row in frame.itertuples(index=False):
-        table.add_row(*(escape(f"{cell:.6g}" if isinstance(cell, float) else str(cell)) for cell in row))
-    Console().print(table)
+        table.add_row(*(visible(f"{cell:.6g}" if isinstance(cell, float) else str(cell)) for cell in row))
+    TextConsole().print(table)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
 from dwdp_sim.advice import advice as questions
 from dwdp_sim.advice.advice_json import advice_content
 from dwdp_sim.advice.print_advice import print_advice
@@ -20,6 +18,7 @@ from dwdp_sim.advice.verdict import verdict
 from dwdp_sim.api.shown import html_of
 from dwdp_sim.api.steps import steps_job, workload_of
 from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.terminal import TextConsole
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.engine_choice import takes_many_compiled
 from dwdp_sim.fabric.options import FabricOptions
@@ -90,7 +89,7 @@ class Advice:
 
     def __str__(self) -> str:
         text = io.StringIO()
-        print_advice(Console(file=text, width=120), self.job, self.found, self._evidence(), [])
+        print_advice(TextConsole(file=text, width=120), self.job, self.found, self._evidence(), [])
         return text.getvalue()
 
     def _repr_html_(self) -> str:

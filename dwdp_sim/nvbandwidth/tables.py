@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from dwdp_sim.base.terminal import plain_console
@@ -119,14 +118,14 @@ def verdict_cells(verdicts: Iterable[Verdict]) -> Cells:
 def print_table(console: Console, title: str, headings: Sequence[str], cells: Cells) -> None:
     """Print a table: rich on a terminal, plain elsewhere."""
     console = plain_console(console, _PLAIN_WIDTH)
-    table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for heading in headings:
         is_figure = heading in _FIGURES or heading.startswith("loopCount ")
         table.add_column(
             heading, justify="right" if is_figure else "left", overflow="fold", no_wrap=heading == "testcase"
         )
     for row in cells:
-        table.add_row(*map(escape, row))
+        table.add_row(*row)
     console.print(table)
 
 

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.base.terminal import say
+from dwdp_sim.base.terminal import TextConsole, say
 from dwdp_sim.job.compose import check_overrides, compose, search_path
 from dwdp_sim.job.config_files import config_folders
 from dwdp_sim.job.multirun import combinations
@@ -63,7 +63,7 @@ def run(config_name: str, line: argparse.Namespace, folder: Folder, sweep: str) 
         jobs = jobs_of(config_name, for_jobs, folders)
     began = time.monotonic()
     how = jobs[0].config.sweep
-    console = Console(quiet=how.quiet)
+    console = TextConsole(quiet=how.quiet)
     finished = {asked.job for asked in jobs} & compacted_jobs(folder)
     complete, broken = discard_broken(folder, {asked.job for asked in jobs} - finished)
     finished |= complete
