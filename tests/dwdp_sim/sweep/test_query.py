@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
+import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import chdir
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +21,7 @@ from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.job.build import build_run
 from dwdp_sim.results.predict import summarize_run
 from dwdp_sim.sweep.claims import claim
+from dwdp_sim.sweep.columns import SCHEMA_VERSION
 from dwdp_sim.sweep.compact import compact, compacted_jobs, read_folder
 from dwdp_sim.sweep.jobs import Asked
 from dwdp_sim.sweep.query import connect, load_results
@@ -111,19 +117,83 @@ def test_nothing_is_merged_while_a_job_runs(folder: Folder) -> None:
     assert len(folder.finished_files()) == 3
 
 
-def test_a_reader_names_the_damaged_file_and_what_to_do(folder: Folder) -> None:
-    folder.rows("b").write_bytes(folder.rows("b").read_bytes()[:-100])
-    for read in (read_folder, lambda one: load_results(one.path), lambda one: compact(one.path)):
-        with pytest.raises(ConfigError, match=r"b\.parquet: cannot be read: .*the sweep's command replaces it"):
-            read(folder)
-    assert len(folder.finished_files()) == 3
+OWN = "d" * 32  # a name that a sweep gives
+NEWER = SCHEMA_VERSION + 1
 
 
-def test_a_table_of_something_else_is_named(folder: Folder) -> None:
-    pq.write_table(pa.table({"a": [1]}), folder.rows("d"))
+def _newer(rows: pa.Table) -> pa.Table:
+    return rename(rows, schema_version=NEWER).append_column("new_s", pa.array([1.0] * rows.num_rows))
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (
+            lambda path, rows: path.write_bytes(b"PAR1 and no more"),
+            "cannot be read: .*; remove it: the sweep",
+        ),
+        (lambda path, rows: pq.write_table(pa.table({"a": [1]}), path), "columns a are no rows of a sweep; remove it"),
+        (
+            lambda path, rows: pq.write_table(_newer(rows), path),
+            f"schema {NEWER} of a newer version of dwdp-toolkit, .* or move the file out of it",
+        ),
+    ],
+)
+def test_a_file_under_a_sweep_s_own_name_is_refused_until_it_is_gone(
+    write: Callable[[Path, pa.Table], object], message: str, folder: Folder, rows: pa.Table
+) -> None:
+    write(folder.rows(OWN), rows)
     for read in (read_folder, lambda one: load_results(one.path), lambda one: compact(one.path)):
-        with pytest.raises(ConfigError, match=r"d\.parquet: damaged or of another version: columns a"):
+        with pytest.raises(ConfigError, match=rf"{OWN}\.parquet: {message}"):
             read(folder)
+    assert len(folder.finished_files()) == 4
+    folder.rows(OWN).unlink()
+    assert len(load_results(folder.path)) == 6
+
+
+def _put_strangers(folder: Folder, elsewhere: Path) -> list[str]:
+    """Everything that is no file of a sweep where files of finished and failed jobs are; their names."""
+    jobs = folder.path / "jobs"
+    (folder.path / "failed").mkdir()
+    pq.write_table(pa.table({"a": [1]}), elsewhere)
+    (jobs / "dangling.parquet").symlink_to(elsewhere.parent / "none")
+    (jobs / f"{OWN}.parquet").symlink_to(elsewhere)
+    (jobs / "loop.parquet").symlink_to("loop.parquet")
+    (jobs / "folder.parquet").mkdir()
+    os.mkfifo(jobs / "pipe.parquet")
+    (jobs / "empty.parquet").touch()
+    (jobs / "notes.parquet").write_text("not a table")
+    pq.write_table(pa.table({"a": [1]}), jobs / "another's\x1b[31m.parquet")
+    with socket.socket(socket.AF_UNIX) as one, chdir(folder.path / "failed"):
+        one.bind("socket.parquet")
+    return [*(path.name for path in jobs.iterdir() if len(path.stem) > 1), "socket.parquet"]
+
+
+def test_strangers_in_a_folder_are_left_out_and_named_on_one_line(
+    folder: Folder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = _put_strangers(folder, tmp_path / "elsewhere.parquet")
+    assert list(load_results(folder.path)["job"]) == ["a", "a", "b", "b", "c", "c"]
+    (line,) = caplog.messages
+    assert f"skipped, no rows of a sweep: failed/socket.parquet (no regular file), jobs/another's{chr(92)}x1b" in line
+    assert "and 4 more" in line
+    assert line.isprintable()
+    assert compacted_jobs(folder) == set()
+    assert compact(folder.path) == 3
+    assert len(load_results(folder.path)) == 6
+    left = {path.name for name in ("jobs", "failed") for path in (folder.path / name).iterdir()}
+    assert left > set(names), "a merge removed what is not a sweep's"
+    assert pq.read_table(tmp_path / "elsewhere.parquet").to_pylist() == [{"a": 1}]
+
+
+def test_a_command_says_what_it_skips_on_one_line_of_standard_error(folder: Folder, tmp_path: Path) -> None:
+    _put_strangers(folder, tmp_path / "elsewhere.parquet")
+    code = "from dwdp_sim.report_app import main; main()"
+    command = [sys.executable, "-c", code, "query", "select count(*) as n from rows", str(folder.path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "n\n6\n"
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"{folder.path}: skipped, no rows of a sweep: ")
 
 
 def test_leftovers_of_a_kill_are_no_rows(folder: Folder) -> None:
