@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,11 +19,24 @@ from dwdp_sim.job.fingerprint import NOT_HASHED
 from dwdp_sim.job.job import CheckedRun
 from dwdp_sim.results.step_summary import StepsSummary
 from dwdp_sim.results.summary import LayerSummary, ReplaySummary
-from dwdp_sim.sweep.columns import JOB_METRICS, RANK_METRICS, SCHEMA, SCHEMA_VERSION, STEP_METRICS, find, parameters
+from dwdp_sim.sweep.columns import (
+    CONFIG,
+    JOB_METRICS,
+    RANK_METRICS,
+    SCHEMA,
+    SCHEMA_VERSION,
+    STEP_METRICS,
+    TEXT,
+    find,
+    parameters,
+)
 from dwdp_sim.sweep.jobs import Asked, code_version
 from dwdp_sim.sweep.own_file import Stranger, read_own
 from dwdp_sim.sweep.results_folder import is_own_name
 
+_ROWS_AT_ONCE = 4096
+_ROWS_A_GROUP = 50_000
+_FORMAT = {"compression": "zstd", "write_page_checksum": True, "store_schema": False}
 _REMEDY = "remove it: the sweep's command runs what is missing"
 _FIELDS = {field.name: field for field in SCHEMA}  # a schema's own look-up walks all its columns
 
@@ -77,31 +90,46 @@ def failure_rows(asked: Asked, error: str, run: Run) -> pa.Table:
     return pa.Table.from_pylist([row], SCHEMA)
 
 
-def write_rows(path: Path, rows: pa.Table, many: bool = False) -> None:
-    """Write a file of rows with checksums that reveal damage; columns without values are left out.
-
-    Args:
-        path: Where.
-        rows: What.
-        many: Whether they are many jobs' rows; what helps to search those would make one job's file twice as large.
+def write_rows(path: Path, rows: pa.Table) -> None:
+    """Write a job's rows with checksums that reveal damage; columns without values are left out.
 
     Raises:
         OSError: It cannot be written; `filename` is `path`.
     """
     rows = rows.select([name for name, c in zip(rows.column_names, rows.columns, strict=True) if c.null_count < len(c)])
-    options = {"use_dictionary": many, "write_statistics": many, "store_schema": False}
-    write_whole(
-        path,
-        lambda temporary: pq.write_table(rows, temporary, compression="zstd", write_page_checksum=True, **options),
+    write_whole(  # what helps to search many rows would make this file twice as large
+        path, lambda temporary: pq.write_table(rows, temporary, use_dictionary=False, write_statistics=False, **_FORMAT)
     )
 
 
-def read_rows(path: Path, names: Sequence[str] = tuple(_FIELDS)) -> pa.Table:
+def write_pieces(path: Path, pieces: Iterable[pa.Table]) -> Path:
+    """Write the rows of many jobs, of which some tens of thousands are in memory at a time.
+
+    Raises:
+        OSError: It cannot be written; `filename` is `path`.
+    """
+
+    def write(temporary: Path) -> None:
+        waiting: list[pa.Table] = []
+        with pq.ParquetWriter(temporary, SCHEMA, **_FORMAT) as file:
+            for piece in pieces:
+                waiting.append(piece.cast(SCHEMA))
+                if sum(map(len, waiting)) >= _ROWS_A_GROUP:
+                    file.write_table(pa.concat_tables(waiting))
+                    waiting.clear()
+            if waiting:
+                file.write_table(pa.concat_tables(waiting))
+
+    return write_whole(path, write)
+
+
+def read_rows(path: Path, names: Sequence[str] = tuple(_FIELDS), *, encoded: bool = False) -> pa.Table:
     """Read a file of rows; columns that it lacks, empty or unknown when it was written, are null.
 
     Args:
         path: The file.
         names: The columns wanted.
+        encoded: Whether text becomes a dictionary while it is read, which for many jobs takes a part of the memory.
 
     Raises:
         ValueError: It is damaged, or its schema is not this one; the message says what to do.
@@ -109,8 +137,10 @@ def read_rows(path: Path, names: Sequence[str] = tuple(_FIELDS)) -> pa.Table:
         FileNotFoundError: It has gone.
     """
     try:
-        file = pq.ParquetFile(pa.BufferReader(read_own(path)), page_checksum_verification=True)
-        schema = file.schema_arrow
+        content = pa.BufferReader(read_own(path))
+        schema = pq.read_schema(content)
+        text = [f.name for f in schema if f.type == TEXT and f.name != CONFIG] if encoded else []
+        file = pq.ParquetFile(content, page_checksum_verification=True, read_dictionary=text)
         table = file.read([name for name in ("schema_version", *names) if name in schema.names], use_threads=False)
     except (FileNotFoundError, Stranger):
         raise
@@ -118,8 +148,7 @@ def read_rows(path: Path, names: Sequence[str] = tuple(_FIELDS)) -> pa.Table:
         raise _not_rows(path, f"cannot be read: {error}; {_REMEDY}") from error
     _check_schema(path, schema, table)
     columns = dict(zip(table.column_names, table.columns, strict=True))
-    wanted = [_FIELDS[name] for name in names]
-    return pa.table([columns.get(f.name, pa.nulls(len(table), f.type)) for f in wanted], pa.schema(wanted))
+    return pa.table({name: columns.get(name, pa.nulls(len(table), _FIELDS[name].type)) for name in names})
 
 
 def _check_schema(path: Path, schema: pa.Schema, table: pa.Table) -> None:
@@ -140,6 +169,12 @@ def _check_schema(path: Path, schema: pa.Schema, table: pa.Table) -> None:
 def _not_rows(path: Path, why: str) -> Exception:
     """A file under a sweep's own name is damaged, any other is none of its files."""
     return ValueError(visible(f"{path}: {why}")) if is_own_name(path.name) else Stranger(None, "no rows", str(path))
+
+
+def each_batch(path: Path, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Some rows at a time of a file that `read_rows` reads, which must have these columns."""
+    file = pq.ParquetFile(pa.BufferReader(read_own(path)), page_checksum_verification=True)
+    yield from file.iter_batches(_ROWS_AT_ONCE, columns=list(names))
 
 
 def is_complete(path: Path) -> bool:

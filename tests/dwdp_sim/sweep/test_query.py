@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import socket
@@ -12,6 +13,7 @@ from contextlib import chdir
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -25,6 +27,7 @@ from dwdp_sim.sweep.columns import SCHEMA_VERSION
 from dwdp_sim.sweep.compact import compact, compacted_jobs, read_folder
 from dwdp_sim.sweep.jobs import Asked
 from dwdp_sim.sweep.query import connect, load_results
+from dwdp_sim.sweep.query_answer import ask, print_table, write_csv
 from dwdp_sim.sweep.results_folder import Folder
 from dwdp_sim.sweep.rows import Run, failure_rows, result_rows, write_rows
 from tests.dwdp_sim.composing import config_object
@@ -224,6 +227,12 @@ def test_a_query_is_answered_as_text(
     [
         (["query", "selct 1", "FOLDER"], 'query=selct 1: Parser Error: syntax error at or near "selct"'),
         (["query", "select colour from rows", "FOLDER"], 'Binder Error: Referenced column "colour" not found'),
+        (["query", "copy rows to 'FOLDER/out.csv'", "FOLDER"], "one question is wanted, as select …; got COPY"),
+        (["query", "select 1; select 2", "FOLDER"], "one question is wanted, as select …; got SELECT, SELECT"),
+        (["query", "", "FOLDER"], "one question is wanted, as select …; got nothing"),
+        (["query", "drop view jobs", "FOLDER"], "one question is wanted, as select …; got DROP"),
+        (["query", "select * from read_text('/etc/hostname')", "FOLDER"], "file system operations are disabled"),
+        (["query", "select error('no' || job) from jobs", "FOLDER"], "query=select error('no' || job) from jobs: "),
         (["query", "select 1", "none"], "none: a results folder of a sweep is wanted"),
         (["compact", "none"], "none: a results folder of a sweep is wanted"),
     ],
@@ -241,3 +250,89 @@ def test_a_mistake_is_one_line(
     assert stopped.value.code == 2
     assert printed.err.count("\n") == 1
     assert message in printed.err
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "copy rows to 'PLACE/out.csv'",
+        "copy rows to 'PLACE/out.parquet' (format parquet)",
+        "export database 'PLACE/out'",
+        "attach 'PLACE/out.db'",
+        "create table t as select * from read_csv('PLACE/secret.csv')",
+        "select * from 'PLACE/secret.csv'",
+        "select * from read_text('PLACE/secret.csv')",
+        "select * from read_blob('PLACE/secret.csv')",
+        "select * from glob('PLACE/*')",
+        "select * from sniff_csv('PLACE/secret.csv')",
+        "select * from parquet_schema('PLACE/secret.csv')",
+        "select * from duckdb_secrets()",
+        "copy (select 1) to '/dev/stdout'",
+        "import database 'PLACE'",
+        "install httpfs",
+        "load httpfs",
+        "select * from read_csv('https://example.com/a.csv')",
+        "set enable_external_access = true",
+        "reset enable_external_access",
+        "set memory_limit = '1TB'",
+        "pragma temp_directory = 'PLACE'",
+        "set lock_configuration = false",
+        "select * from local_variable",
+    ],
+)
+def test_sql_reaches_the_rows_alone(statement: str, folder: Folder, tmp_path: Path) -> None:
+    local_variable = pa.table({"a": [1]})  # DuckDB finds what Python names, unless it is locked
+    place = tmp_path / "place"
+    place.mkdir()
+    (place / "secret.csv").write_text("a\n1\n")
+    with pytest.raises(duckdb.Error, match=r"disabled|locked|does not exist"):
+        connect(folder.path).sql(statement.replace("PLACE", str(place))).fetchall()
+    assert [path.name for path in place.iterdir()] == ["secret.csv"]
+    assert local_variable.num_rows == 1
+
+
+@pytest.mark.parametrize(
+    ("question", "first"),
+    [
+        ("from rows select job, rank order by all", ("a", 0)),
+        ("with one as (select 1 as n) select * from one", (1,)),
+        ("describe select job from jobs", ("job",)),
+        ("select config_json->>'$.seed' from jobs", ("0",)),
+        ("select date_trunc('day', started_at)::date::text from jobs", ("2026-01-01",)),
+        ("select strftime(started_at, '%Y') from jobs", ("2026",)),
+        ("values ('a')", ("a",)),
+        ("select current_setting('memory_limit'), current_setting('temp_directory')", ("3.7 GiB", "")),
+        ("select list(job order by job) from jobs", (["a", "b", "c"],)),
+    ],
+)
+def test_questions_that_change_nothing_are_answered(question: str, first: tuple[object, ...], folder: Folder) -> None:
+    row = next(ask(connect(folder.path), question).rows)
+    assert row[: len(first)] == first
+
+
+def test_an_answer_larger_than_memory_is_written_as_it_comes(folder: Folder) -> None:
+    rows = ask(connect(folder.path), "select range, range::text from range(1_000_000_000_000)").rows
+    assert next(rows) == (0, "0")
+
+
+def test_values_that_hold_control_characters_reach_a_file_as_they_are_and_a_terminal_as_escapes(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    question = "select 'a' || chr(27) || '[31m' as \"[red]b\", null as n, 1 as whole, 0.1 as real"
+    file = io.StringIO()
+    write_csv(ask(connect(folder.path), question), file)
+    assert file.getvalue() == "[red]b,n,whole,real\na\x1b[31m,,1,0.1\n"
+    screen = io.StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True)
+    write_csv(ask(connect(folder.path), question), screen)
+    monkeypatch.setattr(sys, "stdout", screen)
+    print_table(ask(connect(folder.path), question))
+    assert screen.getvalue().count("a\\x1b[31m") == 2
+    assert screen.getvalue().count("[red]b") == 2
+
+
+def test_a_folder_may_have_any_name(folder: Folder, tmp_path: Path) -> None:
+    odd = folder.path.rename(tmp_path / 'it\'s "odd"; $(x) `y` {z} [b] %s \\ é')
+    assert len(load_results(odd)) == 6
+    assert compact(odd) == 3
+    assert connect(odd, odd).sql("select count(*) from rows").fetchall() == [(6,)]
