@@ -21,7 +21,7 @@ from dwdp_hw.run.measure import measure_case
 from dwdp_sim.base.errors import ConfigError
 
 _PR_SET_PDEATHSIG = 1
-SECRET = "secret"
+SECRET = "secret"  # noqa: S105  # a file's name
 """File in the launcher's folder, which only its user can read: the secret of the ranks' store."""
 
 
@@ -72,7 +72,7 @@ def main() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # no rank outlives its launcher
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the launcher, which ends the ranks
     folder = Path(sys.argv[1])
-    work: Work = pickle.loads((folder / "work").read_bytes())  # nobody else can write to the launcher's folder
+    work: Work = pickle.loads((folder / "work").read_bytes())  # noqa: S301  # only its user can write to the folder
     seat = Seat.from_environment(folder)
     secret = (folder / SECRET).read_text()
     store = open_store(seat.address, seat.port, serve=False, wait_s=work.settings.wait_s, secret=secret)

@@ -78,7 +78,7 @@ class _Export:
                 raise self._missing(f"column {name} of {table}", _RECORD)
         kinds = self._kinds()
         skipped = 0
-        for row in self._database.execute(f"SELECT * FROM {table}"):
+        for row in self._database.execute(f"SELECT * FROM {table}"):  # noqa: S608  # our own names
             kind = kinds.get(row["copyKind"])
             if kind is None or row["end"] <= row["start"] or row["bytes"] < 1:
                 skipped += 1
@@ -131,7 +131,7 @@ class _Export:
                 raise self._missing(f"column {name} of {table}", _RECORD)
         process = f"(r.globalTid >> {_THREAD_BITS}) << {_THREAD_BITS}" if "globalTid" in columns else "0"
         rows = self._database.execute(
-            f"SELECT r.start, r.end, r.correlationId AS number, s.value AS name, {process} AS process "
+            f"SELECT r.start, r.end, r.correlationId AS number, s.value AS name, {process} AS process "  # noqa: S608  # our own names
             f"FROM {table} AS r JOIN StringIds AS s ON s.id = r.nameId "
             "WHERE s.value LIKE '%Memcpy%' OR s.value LIKE '%GraphLaunch%' ORDER BY r.start, r.end DESC"
         )

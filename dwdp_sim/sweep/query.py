@@ -29,7 +29,7 @@ _NEWEST = """
     order by number
 """
 _RANK = ", ".join(column.name for column in RANK_METRICS)
-_JOBS = f"create view jobs as select * exclude ({_RANK}) from rows where coalesce(rank, 0) = 0 order by job"
+_JOBS = f"create view jobs as select * exclude ({_RANK}) from rows where coalesce(rank, 0) = 0 order by job"  # noqa: S608  # our own names
 _MEMORY = "4GB"
 _BEFORE: dict[str, str | bool | int | float | list[str]] = {
     "allow_community_extensions": False,

@@ -78,7 +78,7 @@ def read_jobs(path: Path) -> SweepJobs:
     failed = jobs[jobs["status"] != "ok"].reset_index(drop=True)
     names = ", ".join(column.name for column in RANK_METRICS)
     ranks = (
-        connection.sql(f"select job, {names} from rows where rank is not null order by job, rank")
+        connection.sql(f"select job, {names} from rows where rank is not null order by job, rank")  # noqa: S608  # our own names
         .to_arrow_table()
         .to_pandas()
     )
