@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Containers often set it; every start would then translate all modules again, which takes longer than a prediction.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: predict test long-test stress lint types wheel-test validate-recorded figures published notebooks reports docs hw-test benchmark speed lock clean
+.PHONY: predict test long-test stress lint types wheel-test validate-recorded figures published notebooks reports docs hw-test benchmark speed audit lock clean
 
 # The main job: DeepSeek-R1, one layer, four ranks of a GB200 NVL72, default against batched.
 predict: .venv/ready
@@ -112,6 +112,11 @@ benchmark: .venv/dev-ready
 # Speed and memory of the engines in every case, for docs/speed.md: minutes, on a machine that does nothing else. Needs SimGrid.
 speed: .venv/dev-ready
 	$(BIN)/python -m benchmarks.speed all
+
+# Weaknesses of the locked packages that are known, from a database on the network, which CI cannot count on.
+audit: .venv/ready
+	$(BIN)/pip install -q pip-audit
+	for lock in core dev; do $(BIN)/pip-audit --no-deps --disable-pip -r requirements/$$lock.txt || exit 1; done
 
 # What predicting needs (core.txt) are lines of what developing needs (dev.txt): both are for one .venv.
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 pyproject.toml --no-header --no-annotate --quiet --upgrade

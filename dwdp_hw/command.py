@@ -23,7 +23,7 @@ from dwdp_hw.traces.importing import ImportJob, build_import
 from dwdp_hw.traces.report import run_import
 from dwdp_hw.validation.check_job import CheckJob, build_check
 from dwdp_hw.validation.run_check import run_calibration, run_validation
-from dwdp_sim.base.terminal import PlainConsole, progress_line
+from dwdp_sim.base.terminal import TextConsole, progress_line
 from dwdp_sim.job.compose import compose
 from dwdp_sim.job.config_files import config_folders
 from dwdp_sim.job.hydra_app import one_line_errors, run_app
@@ -68,13 +68,13 @@ def _run_beside_rank_0() -> None:
 def _task(job: Job, folder: Path) -> None:
     match job:
         case ImportJob():
-            run_import(job, folder, PlainConsole())
+            run_import(job, folder, TextConsole())
         case WindowsJob():
-            time_windows(job, folder, PlainConsole())
+            time_windows(job, folder, TextConsole())
         case CheckJob():
-            check(job, folder, PlainConsole())
+            check(job, folder, TextConsole())
         case Measurement():
-            measure(job, folder, PlainConsole())
+            measure(job, folder, TextConsole())
 
 
 def check(job: CheckJob, folder: Path, console: Console) -> None:

@@ -10,7 +10,7 @@ from typing import cast
 from omegaconf import DictConfig
 
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.base.terminal import PlainConsole
+from dwdp_sim.base.terminal import TextConsole
 from dwdp_sim.job.build import build_composed
 from dwdp_sim.job.hydra_app import run_app
 from dwdp_sim.job.job import CheckedRun, StepsJob
@@ -44,12 +44,12 @@ def _task(run: CheckedRun, folder: Path) -> None:
     if run.config["workload"]["kind"] == "published":
         from dwdp_sim.published.run import run_published
 
-        run_published(folder, run.config["workers"], PlainConsole())
+        run_published(folder, run.config["workers"], TextConsole())
     elif isinstance(run.job, StepsJob):
         from dwdp_sim.results.run_steps import run_iteration
 
-        run_iteration(run, run.job, folder, PlainConsole())
+        run_iteration(run, run.job, folder, TextConsole())
     else:
         from dwdp_sim.results.run_prediction import run_prediction
 
-        run_prediction(run, run.job, folder, PlainConsole())
+        run_prediction(run, run.job, folder, TextConsole())

@@ -6,20 +6,16 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dwdp_sim.base.endings import run_command
-from dwdp_sim.base.errors import ConfigError, visible
+from dwdp_sim.base.errors import ConfigError
 
 # What answers is imported when it is asked: help should not wait for DuckDB and pandas.
 # ruff: noqa: PLC0415
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 _COMMANDS = ("page", "query", "compact", "data-dictionary")
-_QUERY_HELP = """SQL over the views rows (one a rank of a job), jobs (one a job) and every_row (old code, too);
-for example
+_QUERY_HELP = """One question in SQL over the views rows (one a rank of a job), jobs (one a job) and every_row (old
+code, too). It reads and writes no file and changes nothing; for example
   dwdp-report query "select strategy, slice_bytes, prefetch_latency_mean_s from jobs order by 3" results/slices"""
 
 
@@ -84,40 +80,19 @@ def query(sql: str, results: Sequence[str], csv: bool) -> None:
     """Print what `sql` answers over the rows of all `results` folders.
 
     Raises:
-        ConfigError: The SQL is wrong, or a folder cannot be read.
+        ConfigError: The SQL is wrong, no question, or takes too much memory, or a folder cannot be read.
     """
-    import duckdb
-
     from dwdp_sim.sweep.progress import working
     from dwdp_sim.sweep.query import connect
+    from dwdp_sim.sweep.query_answer import ask, print_table, write_csv
 
     with working("reading rows"):
         connection = connect(*results)
-    try:
-        answer = connection.sql(sql)
-        frame = None if answer is None else answer.to_arrow_table().to_pandas()
-    except duckdb.Error as error:
-        raise ConfigError("query", sql, visible(str(error).split("\n\n", maxsplit=1)[0])) from error
-    if frame is None:
-        return
+    answer = ask(connection, sql)
     if csv or not sys.stdout.isatty():
-        frame.to_csv(sys.stdout, index=False)
+        write_csv(answer, sys.stdout)
     else:
-        _print_frame(frame)
-
-
-def _print_frame(frame: pd.DataFrame) -> None:
-    from rich import box
-    from rich.table import Table
-
-    from dwdp_sim.base.terminal import PlainConsole
-
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in frame.columns:
-        table.add_column(str(name))
-    for row in frame.itertuples(index=False):
-        table.add_row(*(f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in row))
-    PlainConsole().print(table)
+        print_table(answer)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -61,6 +61,7 @@ ALLOWED: Mapping[str, Collection[str]] = {
     "docs/replay.md": (),
     "docs/results.md": (),
     "docs/speed.md": (),
+    "docs/threats.md": (),
     "docs/strategies.md": ("a barrier a round (20 µs, assumed",),
     "docs/model.md": ("− 1 seconds longer",),
     "docs/iteration.md": (

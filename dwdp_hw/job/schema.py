@@ -94,7 +94,7 @@ class BackendConfig:
     """Ranks must have started within this, in seconds."""
     gate_timeout_s: float = 5.0
     """A gate opens by itself after this, in seconds."""
-    shared_folder: str = "/dev/shm"
+    shared_folder: str = "/dev/shm"  # noqa: S108  # a private folder is made in it
     """Folder in memory where the ranks of a host meet."""
 
 

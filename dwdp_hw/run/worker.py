@@ -18,7 +18,7 @@ from dwdp_hw.group.group import Group, Seat, open_store
 from dwdp_hw.run.measure import measure_case
 from dwdp_sim.base.errors import ConfigError
 
-SECRET = "secret"
+SECRET = "secret"  # noqa: S105  # a file's name
 """File in the launcher's folder, which only its user can read: the secret of the ranks' store."""
 
 
@@ -67,7 +67,7 @@ def run_rank(seat: Seat, work: Work, store: Any) -> int:
 def main() -> None:
     """Entry point of a rank that our own launcher started: the folder of the run is the only argument."""
     folder = Path(sys.argv[1])
-    work: Work = pickle.loads((folder / "work").read_bytes())  # nobody else can write to the launcher's folder
+    work: Work = pickle.loads((folder / "work").read_bytes())  # noqa: S301  # only its user can write to the folder
     seat = Seat.from_environment(folder)
     secret = (folder / SECRET).read_text()
     store = open_store(seat.address, seat.port, serve=False, wait_s=work.settings.wait_s, secret=secret)

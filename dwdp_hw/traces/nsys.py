@@ -183,9 +183,7 @@ class _Export:
             "WHERE s.value LIKE '%Memcpy%' OR s.value LIKE '%GraphLaunch%' ORDER BY r.start, r.end DESC"
         )
         calls: dict[tuple[int, int], ApiCall] = {}
-        for row in self._rows(
-            query, _Call, table
-        ):  # a driver call in a runtime call may share its number: the outer counts
+        for row in self._rows(query, _Call, table):  # a driver call may share its runtime call's number
             calls.setdefault((row.process or 0, row.number or 0), ApiCall(row.name, row.start, row.end))
         return calls
 

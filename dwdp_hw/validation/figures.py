@@ -50,7 +50,7 @@ def error_figure(rows: list[ValidationRow], bar: float) -> str:
         spread = np.maximum([error - low, high - error], 0.0)
         where = [place for place, _ in own]
         axis.errorbar(error, where, xerr=spread, fmt=marker, color=colour, markersize=5, elinewidth=1, label=label)
-    axis.set_yticks(places, [f"{row.case}, rank {row.rank}" for row in rows], fontsize=7)
+    axis.set_yticks(places, [f"{row.case}, rank {row.rank}" for row in rows], fontsize=7, parse_math=False)
     axis.set_ylim(-1, len(rows))
     axis.set_xlabel("predicted ÷ measured − 1 (%), line: the measured spread")
     limit = max([2.5 * 100 * bar, *(abs(100 * row.error) * 1.1 for row in rows if row.stable)])
@@ -71,7 +71,7 @@ def gain_figure(rankings: list[Ranking]) -> str:
     axis.errorbar(gain, places + 0.1, xerr=spread, fmt="o", color=_COUNTS, label="measured")
     axis.plot([100 * r.predicted_gain for r in rankings], places - 0.1, "D", color=_PREDICTED, label="predicted")
     axis.axvline(0, color="black", linewidth=0.8)
-    axis.set_yticks(places, [f"{r.second}\nover {r.first}" for r in rankings], fontsize=7)
+    axis.set_yticks(places, [f"{r.second}\nover {r.first}" for r in rankings], fontsize=7, parse_math=False)
     axis.set_ylim(-0.8, len(rankings) - 0.2)
     axis.set_xscale("symlog", linthresh=10)
     axis.xaxis.set_major_formatter(ScalarFormatter())
@@ -95,7 +95,7 @@ def timeline_figure(timeline: CaseTimeline) -> str:
     axes[1, 0].set_ylabel("predicted − measured\narrival (µs)")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper right", ncols=2, frameon=False, fontsize=8)
-    figure.suptitle(timeline.case, x=0.01, ha="left", fontsize=10)
+    figure.suptitle(timeline.case, x=0.01, ha="left", fontsize=10, parse_math=False)
     figure.align_ylabels(axes[:, 0])
     return _svg(figure)
 

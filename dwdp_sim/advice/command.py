@@ -34,7 +34,7 @@ from dwdp_sim.advice.trials import Trials
 from dwdp_sim.advice.window_ratio import measure_load
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.cores import usable_cores
-from dwdp_sim.base.terminal import PlainConsole, progress_line, say
+from dwdp_sim.base.terminal import TextConsole, progress_line, say
 from dwdp_sim.fabric.engine_choice import takes_many_compiled
 from dwdp_sim.fabric.workers import workers
 from dwdp_sim.job.build import build_run
@@ -67,7 +67,7 @@ def _build(composed: DictConfig, overrides: Sequence[str]) -> Question:
 
 def _task(question: Question, folder: Path) -> None:
     run = run_map if question.config.advise.show == "map" else run_advice
-    run(question, folder, PlainConsole())
+    run(question, folder, TextConsole())
 
 
 def run_advice(question: Question, folder: Path, console: Console) -> None:

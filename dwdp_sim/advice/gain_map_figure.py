@@ -62,7 +62,7 @@ def draw_map(path: Path, title: str, points: Sequence[MapPoint], load: Load) -> 
     for axis in (left, right):
         _mark(axis, ratios, cvs, load)
     left.set_ylabel("coefficient of variation of the ranks' steps (%)")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
     figure.legend(
         handles=[
             Patch(facecolor="white", edgecolor="0.35", hatch="///", label="95 % interval contains zero"),

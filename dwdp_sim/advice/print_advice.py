@@ -15,6 +15,7 @@ from dwdp_sim.advice.engine_settings import engine_settings
 from dwdp_sim.advice.provenance import source_lines
 from dwdp_sim.advice.search import ALIKE
 from dwdp_sim.advice.verdict import break_even_lines, percent, percent_range, verdict
+from dwdp_sim.base.errors import visible
 from dwdp_sim.base.estimate import Estimate
 from dwdp_sim.base.terminal import plain_console, say
 from dwdp_sim.base.units import format_bytes, format_seconds, format_slice
@@ -60,7 +61,7 @@ def _candidates(job: StepsJob, advice: Advice) -> Table:
     placement, load = layer.placement, workload.load
     inputs = "from a file" if load.lengths else f"{load.ratio:g}–1 × {load.isl} tokens"
     table = Table(
-        title=f"{layer.model.name} on {job.cluster.name}, {layer.strategy.implementation}, "
+        title=f"{visible(layer.model.name)} on {visible(job.cluster.name)}, {layer.strategy.implementation}, "
         f"N = {placement.dwdp_size}, L = {placement.num_experts_per_worker}, P = {placement.num_prefetch_experts}\n"
         f"inputs {inputs}, at most {load.max_num_tokens} tokens a step, "
         f"compute {workload.compute.name}, issue mode {job.issue_mode}",

@@ -18,7 +18,7 @@ from dwdp_sim.api.shown import html_of
 from dwdp_sim.api.steps import steps_job, workload_of
 from dwdp_sim.base.cores import usable_cores
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.base.terminal import PlainConsole
+from dwdp_sim.base.terminal import TextConsole
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.engine_choice import takes_many_compiled
 from dwdp_sim.fabric.options import FabricOptions
@@ -89,7 +89,7 @@ class Advice:
 
     def __str__(self) -> str:
         text = io.StringIO()
-        print_advice(PlainConsole(file=text, width=120), self.job, self.found, self._evidence(), [])
+        print_advice(TextConsole(file=text, width=120), self.job, self.found, self._evidence(), [])
         return text.getvalue()
 
     def _repr_html_(self) -> str:

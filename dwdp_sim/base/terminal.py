@@ -1,4 +1,4 @@
-"""What commands show on a terminal: a progress line, and a width for output that goes elsewhere."""
+"""What commands show on a terminal: text as it is, a progress line, and a width for output that goes elsewhere."""
 
 from __future__ import annotations
 
@@ -14,21 +14,6 @@ from rich.text import Text
 from dwdp_sim.base.errors import visible
 
 
-class PlainConsole(Console):
-    """A console that shows every text as it stands: what looks like markup is none, and no control character acts.
-
-    Names come from files of others.
-    """
-
-    def render_str(self, text: str, **how: Any) -> Text:
-        """Make a text of a string, as the console does of all it prints and of every cell and title of a table."""
-        return super().render_str(_as_it_stands(text), **{**how, "markup": False, "emoji": False})
-
-
-def _as_it_stands(text: str) -> str:
-    return "\n".join(visible(line) for line in text.split("\n"))
-
-
 class Show(Protocol):
     """Shows what is being done, how much of it is done, and how much there is, where that is known."""
 
@@ -39,14 +24,31 @@ class Show(Protocol):
 _QUIET_S = 2.0  # anything shorter needs no progress line
 
 
+class TextConsole(Console):
+    """A console for text that anybody may have written, as names in files: it shows every string as it is.
+
+    Square brackets are no markup, colons no emoji, and a control character is an escape that the terminal does not
+    obey. Rich draws every string by `render_str`, those in tables too.
+    """
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """Return the string as rich text."""
+        return super().render_str(printable(text), **(how | {"markup": False, "emoji": False}))
+
+
+def printable(text: str) -> str:
+    """Return `text` with every unprintable character but line ends as an escape."""
+    return "\n".join(map(visible, text.split("\n")))
+
+
 def plain_console(console: Console, width: int = 120) -> Console:
     """Return the console itself on a terminal; elsewhere one of a fixed width, so that a file does not depend on it."""
-    return console if console.is_terminal else PlainConsole(width=width, file=console.file)
+    return console if console.is_terminal else TextConsole(width=width, file=console.file)
 
 
 def say(console: Console, text: str, *, dim: bool = False) -> None:
     """Print a line as it is: no markup, no colours for numbers, not broken, so that paths can be copied."""
-    console.print(Text(_as_it_stands(text), style="dim" if dim else ""), soft_wrap=True)
+    console.print(Text(printable(text), style="dim" if dim else ""), soft_wrap=True)
 
 
 @contextmanager
@@ -62,13 +64,19 @@ def progress_line(console: Console, unit: str, *, elapsed: bool = False) -> Iter
         A function to call with what is being done, how much of it is done, and, where that is known, how much there is.
     """
     clock = TimeElapsedColumn() if elapsed else TimeRemainingColumn()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit), clock)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        clock,
+    )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("", total=None, visible=False)
         began = time.monotonic()
 
         def show(part: str, done: int, of: int | None = None, /) -> None:
-            visible = time.monotonic() - began > _QUIET_S
-            progress.update(bar, description=part, completed=done, total=of, visible=visible)
+            late = time.monotonic() - began > _QUIET_S
+            progress.update(bar, description=visible(part), completed=done, total=of, visible=late)
 
         yield show

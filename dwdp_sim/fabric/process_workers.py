@@ -66,7 +66,7 @@ class ProcessWorkers(ThreadPoolExecutor):
         try:
             child.stdin.write(request)
             child.stdin.flush()
-            well, answer = pickle.load(child.stdout)
+            well, answer = pickle.load(child.stdout)  # noqa: S301  # the other end of the pipe is ours alone
         except (EOFError, OSError, pickle.UnpicklingError) as error:
             raise WorkerDied(child.pid, child.wait()) from error
         if not well:

@@ -16,7 +16,7 @@ def main() -> None:
     os.dup2(2, 1)  # what somebody prints here must not be taken for an answer
     while True:
         try:
-            function, arguments, keywords = pickle.load(sys.stdin.buffer)
+            function, arguments, keywords = pickle.load(sys.stdin.buffer)  # noqa: S301  # the other end of the pipe is ours alone
         except EOFError:
             return
         answers.write(_answer(function, arguments, keywords))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from dwdp_sim.base.endings import run_command
 from dwdp_sim.base.errors import ConfigError, stop
-from dwdp_sim.base.terminal import PlainConsole
+from dwdp_sim.base.terminal import TextConsole
 from dwdp_sim.nvbandwidth import tables
 from dwdp_sim.nvbandwidth.harness import LOOP_COUNT
 from dwdp_sim.nvbandwidth.judge import judge_files
@@ -47,7 +47,7 @@ def main(words: Sequence[str] | None = None) -> None:
                 _forecast(_whole("--readers", arguments.readers, 2), _whole("--loop-counts", arguments.loop_counts, 1))
             case "judge":
                 verdicts = judge_files(arguments.files, _whole("--loop-count", arguments.loop_count, 1))
-                tables.print_table(PlainConsole(), _JUDGED_TITLE, tables.JUDGED, tables.verdict_cells(verdicts))
+                tables.print_table(TextConsole(), _JUDGED_TITLE, tables.JUDGED, tables.verdict_cells(verdicts))
     except ConfigError as error:
         stop(error)
 
@@ -61,7 +61,7 @@ def _table(as_markdown: bool) -> None:
             f"{tables.markdown(tables.COUNTED, counted)}\n{summary}\n\n{tables.markdown(tables.SHOWN, shown)}"
         )
         return
-    console = PlainConsole()
+    console = TextConsole()
     tables.print_table(console, "nvbandwidth, predicted from each machine's pair rows, GB/s", tables.COUNTED, counted)
     console.print(summary, highlight=False)
     tables.print_table(console, "shown, not counted", tables.SHOWN, shown)
@@ -69,7 +69,7 @@ def _table(as_markdown: bool) -> None:
 
 def _forecast(readers: list[int], loop_counts: list[int]) -> None:
     title = "all_to_one_read_ce ÷ device_to_device_memcpy_read_ce"
-    tables.print_table(PlainConsole(), title, *tables.forecast_cells(readers, loop_counts))
+    tables.print_table(TextConsole(), title, *tables.forecast_cells(readers, loop_counts))
 
 
 def _whole(option: str, words: Sequence[str], least: int) -> list[int]:

@@ -51,7 +51,7 @@ def kind_in_text(file: str, text: str, name: str, key: str) -> StrategyKind:
     module.__file__ = file
     sys.modules[module.__name__] = module  # where dataclasses in the file look for it
     try:
-        exec(compile(text, file, "exec"), module.__dict__)
+        exec(compile(text, file, "exec"), module.__dict__)  # noqa: S102  # the user's own Python
     except ConfigError as error:
         raise ConfigError(key, path, str(error)) from error
     except Exception as error:  # whatever a user's file may do

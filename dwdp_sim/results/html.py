@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from dwdp_sim.base.errors import visible
+
 _LONG = 30  # characters of a last cell from which on it wraps
 
 
@@ -40,12 +42,13 @@ class Section:
 
     def markdown(self) -> str:
         """The section as Markdown, without its figure."""
-        parts = [f"## {self.heading}"]
+        parts = [f"## {_plain_markdown(self.heading)}"]
         if self.text:
-            parts.append(self.text)
+            parts.append(_plain_markdown(self.text))
         if self.rows:
             lines = [self.header, ["---"] * len(self.header), *self.rows]
-            parts.append("\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines))
+            cells = [[_plain_markdown(cell).replace("|", "/") for cell in line] for line in lines]
+            parts.append("\n".join(f"| {' | '.join(line)} |" for line in cells))
         return "\n\n".join(parts)
 
 
@@ -109,7 +112,8 @@ def verdict_page(title: str, verdict: Sequence[str], sections: Sequence[Section]
 
 def verdict_markdown(title: str, verdict: Sequence[str], sections: Sequence[Section]) -> str:
     """Return the content of `verdict_page` as Markdown, without pictures."""
-    parts = [f"# {title}", f"**{verdict[0]}**", "\n".join(f"- {line}" for line in verdict[1:])]
+    first, *others = map(_plain_markdown, verdict)
+    parts = [f"# {_plain_markdown(title)}", f"**{first}**", "\n".join(f"- {line}" for line in others)]
     return "\n\n".join([*parts, *(section.markdown() for section in sections)]) + "\n"
 
 
@@ -129,6 +133,11 @@ def page(title: str, body: str, *, style: str = "", meta: str = "") -> str:
 {body}
 </main></body></html>
 """
+
+
+def _plain_markdown(text: str) -> str:
+    """Text on one line that is no HTML and no link."""
+    return visible(text).replace("<", "&lt;").replace("](", "]\\(")
 
 
 def _class(style: str) -> str:

@@ -102,7 +102,7 @@ def _zoomed(timeline: StepTimeline, focus: Bubble) -> list[int]:
 def _draw_head(axis: Axes, title: str) -> None:
     """The title, and what the lanes' colours mean."""
     axis.axis("off")
-    axis.set_title(title, loc="left", fontsize=12)
+    axis.set_title(title, loc="left", fontsize=12, parse_math=False)
     handles: list[Artist] = [Patch(label=label, **({"edgecolor": "none"} | style)) for label, style in _STYLES.items()]
     axis.legend(handles=handles, loc="center left", ncols=len(handles), fontsize=8, frameon=False, borderpad=0)
 

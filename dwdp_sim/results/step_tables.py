@@ -41,7 +41,7 @@ def print_steps(
         summary: What was found.
         result: What was run.
         scenario: The forward steps.
-        title: What was run, for rich.
+        title: What was run.
         gpu_bytes: Memory of a GPU; None if unknown.
         files: What was written, in one folder.
     """

@@ -9,6 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from dwdp_sim.base.errors import visible
 from dwdp_sim.base.terminal import plain_console, say
 from dwdp_sim.base.units import format_bytes, format_seconds
 from dwdp_sim.plan.program import Program
@@ -28,7 +29,7 @@ def print_replay(console: Console, summary: ReplaySummary, program: Program, fil
         files: What was written, in one folder.
     """
     console = plain_console(console)
-    title = f"copy program on {summary.head.cluster}"
+    title = f"copy program on {visible(summary.head.cluster)}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("stream", "gpu", "copies", "bytes", "elapsed"):
         table.add_column(heading, justify="right")
@@ -50,7 +51,7 @@ def print_layer(
     Args:
         console: Where.
         summary: What was predicted.
-        title: What was run, for rich.
+        title: What was run.
         gpu_bytes: Memory of a GPU; None if unknown.
         files: What was written, in one folder.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dwdp_sim.base.errors import visible
 from dwdp_sim.base.units import format_slice
 from dwdp_sim.job.job import Layer
 from dwdp_sim.model.placement import Placement
@@ -12,7 +13,7 @@ from dwdp_sim.plan.strategy import Strategy
 def layer_title(layer: Layer, cluster: str, issue_mode: str) -> str:
     """Return model, cluster, strategy and group in two lines."""
     return (
-        f"{layer.model.name} on {cluster}: {strategy_words(layer.strategy, offered=True)}\n"
+        f"{visible(layer.model.name)} on {visible(cluster)}: {strategy_words(layer.strategy, offered=True)}\n"
         f"{group_words(layer.placement)}, issue mode {issue_mode}"
     )
 
@@ -20,9 +21,9 @@ def layer_title(layer: Layer, cluster: str, issue_mode: str) -> str:
 def picture_title(layer: Layer | None, cluster: str, issue_mode: str) -> str:
     """Return the title of a picture; for a replayed program, which has no layer, only its cluster."""
     if layer is None:
-        return f"copy program on {cluster}"
+        return f"copy program on {visible(cluster)}"
     return (
-        f"{layer.model.name}: one layer's prefetch on {cluster}, N = {layer.placement.dwdp_size}\n"
+        f"{visible(layer.model.name)}: one layer's prefetch on {visible(cluster)}, N = {layer.placement.dwdp_size}\n"
         f"{strategy_words(layer.strategy)}, {issue_mode}"
     )
 

@@ -12,6 +12,9 @@ from functools import partial
 from pathlib import Path
 
 from dwdp_sim.base.endings import surely
+from dwdp_sim.sweep.own_file import Stranger, open_own, read_own
+
+_DIGITS = 12  # more than any process's number has
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ def claim(path: Path) -> Iterator[int | None]:
 
     Raises:
         OSError: The file system has no locks, or cannot be written; `filename` is `path`.
+        Stranger: A link or another's file is in its place.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = _lock(path)
@@ -63,18 +67,18 @@ def record(descriptor: int, path: Path, sweep: str) -> None:
 def attempts(path: Path) -> list[Attempt]:
     """Return every attempt that a claim records; empty if there is no claim."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
+        lines = read_own(path).decode("utf-8", "replace").splitlines()
+    except (FileNotFoundError, Stranger):
         return []
     fields = [line.split() for line in lines]
-    return [Attempt(words[0], words[1], int(words[2])) for words in fields if len(words) == 3]
+    return [Attempt(w[0], w[1], int(w[2])) for w in fields if len(w) == 3 and w[2].isdecimal() and len(w[2]) < _DIGITS]
 
 
 def is_held(path: Path) -> bool:
     """Whether a living process holds the claim."""
     try:
-        descriptor = os.open(path, os.O_RDWR)
-    except FileNotFoundError:
+        descriptor = open_own(path, os.O_RDWR)
+    except (FileNotFoundError, Stranger):
         return False
     try:
         return not _try_lock(descriptor, path)
@@ -85,8 +89,8 @@ def is_held(path: Path) -> bool:
 def wait_until_free(path: Path) -> None:
     """Return once no process holds the claim."""
     try:
-        descriptor = os.open(path, os.O_RDWR)
-    except FileNotFoundError:
+        descriptor = open_own(path, os.O_RDWR)
+    except (FileNotFoundError, Stranger):
         return
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -97,12 +101,18 @@ def wait_until_free(path: Path) -> None:
 def _lock(path: Path) -> int | None:
     """Open and lock; again where the holder before us removed the file in between."""
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            descriptor = open_own(path, os.O_RDWR | os.O_CREAT)
+        except Stranger as stranger:
+            raise Stranger(None, f"{stranger.strerror} where a claim is wanted: remove it", str(path)) from stranger
         try:
             if not _try_lock(descriptor, path):
                 os.close(descriptor)
                 return None
-            if os.fstat(descriptor).st_nlink > 0:
+            links = os.fstat(descriptor).st_nlink
+            if links > 1:
+                raise Stranger(None, "another name of a file elsewhere where a claim is wanted: remove it", str(path))
+            if links > 0:
                 return descriptor
         except BaseException:
             os.close(descriptor)

@@ -14,6 +14,7 @@ from dwdp_sim.steps.scenario import FIGURES
 
 SCHEMA_VERSION = 1  # goes up when a column changes its meaning or goes; a new column does not count
 
+CONFIG = "config_json"  # most of the bytes of a row
 TEXT, WHOLE, REAL, FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
 

@@ -44,7 +44,7 @@ class Composer:
         files = tuple(text for text, override in zip(overrides, parsed, strict=True) if not self._is_plain(override))
         if files not in self._bases:
             self._bases[files] = pickle.dumps(self._compose(list(files)))
-        config: DictConfig = pickle.loads(self._bases[files])
+        config: DictConfig = pickle.loads(self._bases[files])  # noqa: S301  # made here, in memory
         try:
             for override in plain:
                 OmegaConf.update(config, override.key_or_group, override.value(), merge=True)

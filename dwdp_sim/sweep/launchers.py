@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
 import hydra
 from hydra._internal.callbacks import Callbacks
@@ -15,6 +16,7 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 
 from dwdp_sim.base.cores import usable_cores
+from dwdp_sim.sweep import private_folder
 from dwdp_sim.sweep.worker import Worker
 
 _BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
@@ -23,17 +25,15 @@ _BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 class HydraLauncher:
     """Hydra's launcher of a sweep."""
 
-    def __init__(self, config_name: str, config_dir: str, overrides: Sequence[str], log: str) -> None:
+    def __init__(self, config_name: str, config_dir: str, overrides: Sequence[str], plain: Path) -> None:
         """
         Args:
             config_name: Primary configuration.
             config_dir: Its folder.
             overrides: The user's overrides of Hydra's own node; they choose the launcher.
-            log: Folder for what launchers log.
+            plain: Folder for the basic launcher, which writes nothing; others get a private one.
         """
-        quoted = log.replace("\\", "\\\\").replace("'", "\\'")
         self._overrides = [
-            f"hydra.sweep.dir='{quoted}'",
             "hydra.sweep.subdir=.",
             "hydra.output_subdir=null",
             "hydra/job_logging=disabled",
@@ -42,16 +42,29 @@ class HydraLauncher:
         ]
         self._config_name = config_name
         self._config_dir = config_dir
-        self.is_basic = self._compose().hydra.launcher._target_ == _BASIC
+        self._plain = plain
+        with self._hydra():
+            self.is_basic = self._compose(plain).hydra.launcher._target_ == _BASIC
 
     def launch(self, worker: Worker, count: int) -> list[str]:
         """Start `count` equal workers and wait for them.
 
         Returns:
-            What the launcher or workers complained of; that is a hint only, the folder tells what is left.
+            What the launcher or workers complained of; that is a hint only, the folder tells what is left. Of a
+            launch that nobody complained of, its files are removed.
+
+        Raises:
+            OSError: There is no private folder for its files.
         """
+        log = self._plain if self.is_basic else private_folder.make(worker.sweep)
+        complaints = self._launch(worker, count, log)
+        if not complaints and not self.is_basic:
+            private_folder.remove(worker.sweep)
+        return complaints
+
+    def _launch(self, worker: Worker, count: int, log: Path) -> list[str]:
         with self._hydra():
-            config = self._compose_here()
+            config = self._compose(log)
             context = HydraContext(GlobalHydra.instance().config_loader(), Callbacks(config))
             launcher = Plugins.instance().instantiate_launcher(
                 hydra_context=context, task_function=worker, config=config
@@ -66,15 +79,13 @@ class HydraLauncher:
         """Return how many workers there are by default: one with the basic launcher, else one for each CPU core."""
         return 1 if self.is_basic else usable_cores()
 
-    def _compose(self) -> DictConfig:
-        with self._hydra():
-            return self._compose_here()
-
-    def _compose_here(self) -> DictConfig:
+    def _compose(self, log: Path) -> DictConfig:
         hydra_instance = GlobalHydra.instance().hydra
         assert hydra_instance is not None
+        quoted = str(log).replace("\\", "\\\\").replace("'", "\\'")
+        overrides = [f"hydra.sweep.dir='{quoted}'", *self._overrides]
         return hydra_instance.compose_config(
-            self._config_name, self._overrides, run_mode=RunMode.MULTIRUN, with_log_configuration=False
+            self._config_name, overrides, run_mode=RunMode.MULTIRUN, with_log_configuration=False
         )
 
     def _hydra(self) -> contextlib.AbstractContextManager[object]:

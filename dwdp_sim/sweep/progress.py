@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from dwdp_sim.base.terminal import TextConsole
 from dwdp_sim.sweep.results_folder import Folder
 
 _LOOK_EVERY_S = 0.5
@@ -18,7 +19,7 @@ _LOOK_EVERY_S = 0.5
 @contextmanager
 def working(what: str) -> Iterator[None]:
     """Say on a terminal's standard error what is being done while the block runs."""
-    console = Console(stderr=True)
+    console = TextConsole(stderr=True)
     if not console.is_terminal:
         yield
         return

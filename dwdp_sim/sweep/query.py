@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -28,7 +29,16 @@ _NEWEST = """
     order by number
 """
 _RANK = ", ".join(column.name for column in RANK_METRICS)
-_JOBS = f"create view jobs as select distinct on (job) * exclude ({_RANK}) from rows order by job, rank"
+_JOBS = f"create view jobs as select * exclude ({_RANK}) from rows where coalesce(rank, 0) = 0 order by job"  # noqa: S608  # our own names
+_MEMORY = "4GB"
+_BEFORE: dict[str, str | bool | int | float | list[str]] = {
+    "allow_community_extensions": False,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "memory_limit": _MEMORY,
+    "temp_directory": "",
+}
+_AFTER = ("set enable_external_access = false", "set lock_configuration = true")
 
 
 def load_results(*paths: str | Path) -> pd.DataFrame:
@@ -44,25 +54,34 @@ def load_results(*paths: str | Path) -> pd.DataFrame:
         ConfigError: One is no results folder, or a file is damaged.
     """
     rows: pd.DataFrame = (
-        connect(*paths).sql("select * exclude (config_json) from rows order by job, rank").to_arrow_table().to_pandas()
+        connect(*paths, configs=False).sql("select * from rows order by job, rank").to_arrow_table().to_pandas()
     )
     return rows
 
 
-def connect(*paths: str | Path) -> duckdb.DuckDBPyConnection:
+def connect(*paths: str | Path, configs: bool = True) -> duckdb.DuckDBPyConnection:
     """Open a database in memory: `rows` (one a rank), `jobs` (one a job), `every_row` (old code too), `files`.
+
+    Its SQL sees these tables alone: no file can be read or written, nothing is loaded from a network, and no setting
+    changes that. A question gets 4 GB of memory beside the rows.
+
+    Args:
+        paths: Results folders.
+        configs: Whether with the column `config_json`, which is most of the bytes.
 
     Raises:
         ConfigError: One is no results folder, or a file is damaged.
     """
-    connection = duckdb.connect()
-    tables = [read_folder(Folder(Path(path).absolute())) for path in paths]
-    files = pa.concat_tables(tables).unify_dictionaries()
+    connection = duckdb.connect(config=_BEFORE)
+    tables = [read_folder(Folder(Path(path).absolute()), configs=configs) for path in paths]
+    files = tables[0] if len(tables) == 1 else pa.concat_tables(tables).unify_dictionaries()
     every_row = _choose(connection, files, _ONCE)
     connection.register("files", files)
     connection.register("every_row", every_row)
     connection.register("rows", _choose(connection, every_row, _NEWEST))
     connection.execute(_JOBS)
+    for statement in _AFTER:
+        connection.execute(statement)
     return connection
 
 
@@ -72,4 +91,8 @@ def _choose(connection: duckdb.DuckDBPyConnection, table: pa.Table, query: str) 
     connection.register("keys", keys)
     numbers = connection.sql(query).to_arrow_table().column("number")
     connection.unregister("keys")
-    return table if len(numbers) == table.num_rows else table.take(numbers)
+    if len(numbers) == table.num_rows:
+        return table
+    chosen = np.zeros(table.num_rows, dtype=bool)
+    chosen[numbers.to_numpy()] = True
+    return table.filter(pa.array(chosen))  # by piece, as configurations may be too long for one

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from dwdp_sim.base.owner import remove_leftovers
 
 COMPACT = "compact-"  # files of many finished jobs begin so
+_OWN = re.compile(rf"({COMPACT}[0-9a-f]{{16}}|[0-9a-f]{{32}})\.parquet")
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Folder:
         size = 0
         for path in self.claims():
             with suppress(FileNotFoundError):
-                size += path.stat().st_size
+                size += path.lstat().st_size
         return len(self.finished_files()), len(self.failed_files()), size
 
     def remove_leftovers(self) -> None:
@@ -78,6 +80,11 @@ class Folder:
         for path in (self.rows(job), self.failure(job)):
             for leftover in path.parent.glob(f".{job}.*"):
                 leftover.unlink(missing_ok=True)
+
+
+def is_own_name(name: str) -> bool:
+    """Whether a sweep or a merge gives this name to a file of rows."""
+    return _OWN.fullmatch(name) is not None
 
 
 def _parquet_files(folder: Path) -> list[Path]:

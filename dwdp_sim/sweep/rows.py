@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,9 +19,25 @@ from dwdp_sim.job.fingerprint import NOT_HASHED
 from dwdp_sim.job.job import CheckedRun
 from dwdp_sim.results.step_summary import StepsSummary
 from dwdp_sim.results.summary import LayerSummary, ReplaySummary
-from dwdp_sim.sweep.columns import JOB_METRICS, RANK_METRICS, SCHEMA, SCHEMA_VERSION, STEP_METRICS, find, parameters
+from dwdp_sim.sweep.columns import (
+    CONFIG,
+    JOB_METRICS,
+    RANK_METRICS,
+    SCHEMA,
+    SCHEMA_VERSION,
+    STEP_METRICS,
+    TEXT,
+    find,
+    parameters,
+)
 from dwdp_sim.sweep.jobs import Asked, code_version
+from dwdp_sim.sweep.own_file import Stranger, read_own
+from dwdp_sim.sweep.results_folder import is_own_name
 
+_ROWS_AT_ONCE = 4096
+_ROWS_A_GROUP = 50_000
+_FORMAT = {"compression": "zstd", "write_page_checksum": True, "store_schema": False}
+_REMEDY = "remove it: the sweep's command runs what is missing"
 _FIELDS = {field.name: field for field in SCHEMA}  # a schema's own look-up walks all its columns
 
 
@@ -74,61 +90,117 @@ def failure_rows(asked: Asked, error: str, run: Run) -> pa.Table:
     return pa.Table.from_pylist([row], SCHEMA)
 
 
-def write_rows(path: Path, rows: pa.Table, many: bool = False) -> None:
-    """Write a file of rows with checksums that reveal damage; columns without values are left out.
-
-    Args:
-        path: Where.
-        rows: What.
-        many: Whether they are many jobs' rows; what helps to search those would make one job's file twice as large.
+def write_rows(path: Path, rows: pa.Table) -> None:
+    """Write a job's rows with checksums that reveal damage; columns without values are left out.
 
     Raises:
         OSError: It cannot be written; `filename` is `path`.
     """
     rows = rows.select([name for name, c in zip(rows.column_names, rows.columns, strict=True) if c.null_count < len(c)])
-    options = {"use_dictionary": many, "write_statistics": many, "store_schema": False}
-    write_whole(
-        path,
-        lambda temporary: pq.write_table(rows, temporary, compression="zstd", write_page_checksum=True, **options),
+    write_whole(  # what helps to search many rows would make this file twice as large
+        path, lambda temporary: pq.write_table(rows, temporary, use_dictionary=False, write_statistics=False, **_FORMAT)
     )
 
 
-def read_rows(path: Path) -> pa.Table:
-    """Read a file of rows; columns that it lacks, empty or unknown when it was written, are null.
+def write_pieces(path: Path, pieces: Iterable[pa.Table]) -> Path:
+    """Write the rows of many jobs, of which some tens of thousands are in memory at a time.
 
     Raises:
-        ValueError: It is damaged, or its schema is not this one.
+        OSError: It cannot be written; `filename` is `path`.
+    """
+
+    def write(temporary: Path) -> None:
+        waiting: list[pa.Table] = []
+        with pq.ParquetWriter(temporary, SCHEMA, **_FORMAT) as file:
+            for piece in pieces:
+                waiting.append(piece.cast(SCHEMA))
+                if sum(map(len, waiting)) >= _ROWS_A_GROUP:
+                    file.write_table(pa.concat_tables(waiting))
+                    waiting.clear()
+            if waiting:
+                file.write_table(pa.concat_tables(waiting))
+
+    return write_whole(path, write)
+
+
+def read_rows(path: Path, names: Sequence[str] = tuple(_FIELDS), *, encoded: bool = False) -> pa.Table:
+    """Read a file of rows; columns that it lacks, empty or unknown when it was written, are null.
+
+    Args:
+        path: The file.
+        names: The columns wanted.
+        encoded: Whether text becomes a dictionary while it is read, which for many jobs takes a part of the memory.
+
+    Raises:
+        ValueError: It is damaged, or its schema is not this one; the message says what to do.
+        Stranger: It is no file of a sweep.
         FileNotFoundError: It has gone.
     """
     try:
-        table = pq.ParquetFile(path, page_checksum_verification=True).read(use_threads=False)
-    except FileNotFoundError:
+        content = pa.BufferReader(read_own(path))
+        schema = pq.read_schema(content)
+        text = [f.name for f in schema if f.type == TEXT and f.name != CONFIG] if encoded else []
+        file = pq.ParquetFile(content, page_checksum_verification=True, read_dictionary=text)
+        table = file.read([name for name in ("schema_version", *names) if name in schema.names], use_threads=False)
+    except (FileNotFoundError, Stranger):
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be read: {visible(str(error))}") from error
+        raise _not_rows(path, f"cannot be read: {error}; {_REMEDY}") from error
+    _check_schema(path, schema, table)
     columns = dict(zip(table.column_names, table.columns, strict=True))
-    unknown = [f.name for f in table.schema if f.name not in _FIELDS or _FIELDS[f.name] != f]
-    found = set(columns["schema_version"].to_pylist()) if "schema_version" in columns else set()
-    if unknown or found != {SCHEMA_VERSION} or len(columns) < len(table.schema):
+    return pa.table({name: columns.get(name, pa.nulls(len(table), _FIELDS[name].type)) for name in names})
+
+
+def _check_schema(path: Path, schema: pa.Schema, table: pa.Table) -> None:
+    if "schema_version" not in table.column_names:
+        raise _not_rows(path, f"columns {', '.join(schema.names)} are no rows of a sweep; {_REMEDY}")
+    found = table.column("schema_version").unique().to_pylist()
+    newer = [version for version in found if isinstance(version, int) and version > SCHEMA_VERSION]
+    if newer:
+        own = f"this one knows schema {SCHEMA_VERSION}"
+        remedy = "read the folder with that version, or move the file out of it"
+        raise ValueError(visible(f"{path}: schema {newer[0]} of a newer version of dwdp-toolkit, {own}; {remedy}"))
+    unknown = [f.name for f in schema if f.name not in _FIELDS or _FIELDS[f.name] != f]
+    if unknown or found != [SCHEMA_VERSION] or len(set(schema.names)) < len(schema.names):
         what = f"columns {', '.join(unknown)}" if unknown else f"schema {', '.join(map(str, found)) or 'none'}"
-        raise ValueError(visible(f"{path}: damaged or of another version: {what}; known: schema {SCHEMA_VERSION}"))
-    return pa.table([columns[n] if n in columns else pa.nulls(len(table), f.type) for n, f in _FIELDS.items()], SCHEMA)
+        raise ValueError(visible(f"{path}: damaged: {what}; known: schema {SCHEMA_VERSION}; {_REMEDY}"))
+
+
+def _not_rows(path: Path, why: str) -> Exception:
+    """A file under a sweep's own name is damaged, any other is none of its files."""
+    return ValueError(visible(f"{path}: {why}")) if is_own_name(path.name) else Stranger(None, "no rows", str(path))
+
+
+def each_batch(path: Path, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Some rows at a time of a file that `read_rows` reads, which must have these columns."""
+    file = pq.ParquetFile(pa.BufferReader(read_own(path)), page_checksum_verification=True)
+    yield from file.iter_batches(_ROWS_AT_ONCE, columns=list(names))
 
 
 def is_complete(path: Path) -> bool:
     """Whether the file of a finished job exists, is undamaged, and holds that job's rows."""
     try:
         rows = read_rows(path)
-    except (ValueError, FileNotFoundError):
+    except (ValueError, FileNotFoundError, Stranger):
         return False
-    return set(rows.column("job").to_pylist()) == {path.stem} and set(rows.column("status").to_pylist()) == {"ok"}
+    found = [rows.column(name).unique().to_pylist() for name in ("job", "status")]
+    return found == [[path.stem], ["ok"]]
 
 
 def failed_in(path: Path) -> str | None:
     """Return the sweep in which the failure at `path` happened; None if there is no readable failure."""
+    return _first(path, "sweep")
+
+
+def reason_in(path: Path) -> str:
+    """Return why the job failed whose row is at `path`."""
+    return visible(_first(path, "error") or "no readable row says why")
+
+
+def _first(path: Path, name: str) -> str | None:
     try:
-        return str(read_rows(path).column("sweep")[0])
-    except (ValueError, FileNotFoundError):
+        return str(read_rows(path, [name]).column(name)[0])
+    except (ValueError, IndexError, FileNotFoundError, Stranger):
         return None
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
-import pickle
 import socket
 import time
 from collections import Counter
@@ -15,22 +13,23 @@ import hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from rich.console import Console
 
-from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.base.terminal import PlainConsole, say
+from dwdp_sim.base.terminal import TextConsole, say
 from dwdp_sim.job.compose import check_overrides, compose, search_path
 from dwdp_sim.job.config_files import config_folders
 from dwdp_sim.job.multirun import combinations
 from dwdp_sim.job.schema import SimConfig
-from dwdp_sim.sweep.claims import attempts, claim
+from dwdp_sim.sweep import private_folder
+from dwdp_sim.sweep.claims import attempts, claim, is_held
 from dwdp_sim.sweep.compact import compacted_jobs
 from dwdp_sim.sweep.compose_many import Composer
 from dwdp_sim.sweep.jobs import Asked, asked_jobs
+from dwdp_sim.sweep.jobs_file import write_jobs
 from dwdp_sim.sweep.launchers import HydraLauncher
 from dwdp_sim.sweep.progress import progress, working
 from dwdp_sim.sweep.results_folder import Folder
-from dwdp_sim.sweep.rows import read_rows
-from dwdp_sim.sweep.schedule import discard_broken, discard_stale_claims, run_rounds
+from dwdp_sim.sweep.rows import reason_in
+from dwdp_sim.sweep.schedule import discard, discard_broken, discard_stale_claims, run_rounds
 from dwdp_sim.sweep.worker import Worker
 
 _FAILED = 1
@@ -58,12 +57,12 @@ def run(config_name: str, line: argparse.Namespace, folder: Folder, sweep: str) 
     for_hydra = [text for text, one in zip(line.overrides, parsed, strict=True) if one.is_hydra_override()]
     for_jobs = [text for text in line.overrides if text not in for_hydra]
     folders = config_folders(line)
-    launcher = HydraLauncher(config_name, folders[0], [*for_hydra, *search_path(folders)], str(folder.launcher))
+    launcher = HydraLauncher(config_name, folders[0], [*for_hydra, *search_path(folders)], folder.launcher)
     with working("composing the jobs"):
         jobs = jobs_of(config_name, for_jobs, folders)
     began = time.monotonic()
     how = jobs[0].config.sweep
-    console = PlainConsole(quiet=how.quiet)
+    console = TextConsole(quiet=how.quiet)
     finished = {asked.job for asked in jobs} & compacted_jobs(folder)
     complete, broken = discard_broken(folder, {asked.job for asked in jobs} - finished)
     finished |= complete
@@ -72,21 +71,22 @@ def run(config_name: str, line: argparse.Namespace, folder: Folder, sweep: str) 
         say(console, f"{broken} damaged {'file is' if broken == 1 else 'files are'} replaced")
     pending = [asked for asked in jobs if asked.job not in finished]
     pending.sort(key=lambda asked: bool(attempts(folder.claim(asked.job))))  # last those that killed a worker before
-    jobs_file = _write_jobs(folder, pending)
-    alive = folder.launcher / f"{sweep}.alive"
+    jobs_file, alive = folder.launcher / f"{sweep}.jobs", folder.launcher / f"{sweep}.alive"
     folder.remove_leftovers()
-    for left in folder.launcher.glob("*.alive"):
-        with claim(left):  # leaving the block removes a claim that a killed sweep left
-            pass
+    _remove_what_killed_sweeps_left(folder.launcher)
+    sha256 = write_jobs(jobs_file, pending)
 
     def launch(suspect: str | None) -> list[str]:
         workers = how.workers or launcher.default_workers()
         count = 1 if suspect or launcher.is_basic else min(workers, len(pending))
-        worker = Worker(folder, jobs_file, sweep, how.attempts, suspect, Path.cwd(), alive, socket.gethostname())
+        worker = Worker(
+            folder, jobs_file, sha256, sweep, how.attempts, suspect, Path.cwd(), alive, socket.gethostname()
+        )
         return launcher.launch(worker, count)
 
     with claim(alive), progress(console, folder, [asked.job for asked in pending]):
         run_rounds(folder, [asked.job for asked in pending], sweep, launch)
+    jobs_file.unlink(missing_ok=True)
     discard_stale_claims(folder)
     folder.remove_leftovers()
     return _report(console, folder, pending, time.monotonic() - began)
@@ -112,16 +112,17 @@ def jobs_of(config_name: str, overrides: Sequence[str], folders: Sequence[str]) 
     return asked_jobs(composer, lists)
 
 
-def _write_jobs(folder: Folder, pending: Sequence[Asked]) -> Path:
-    """Write the pending jobs into a file for the workers, named by its jobs, so that equal lists share one file."""
-    digest = hashlib.sha256("".join(asked.job for asked in pending).encode()).hexdigest()[:16]
-    path = folder.launcher / f"jobs-{digest}.pickle"
-    return write_whole(path, lambda temporary: temporary.write_bytes(pickle.dumps(pending)))
+def _remove_what_killed_sweeps_left(launcher: Path) -> None:
+    for left in launcher.glob("*.alive"):
+        if not is_held(left):
+            left.with_suffix(".jobs").unlink(missing_ok=True)
+            private_folder.remove(left.stem)
+            discard(left)
 
 
 def _report(console: Console, folder: Folder, pending: Sequence[Asked], elapsed_s: float) -> int:
     failures = [folder.failure(asked.job) for asked in pending if not folder.rows(asked.job).exists()]
-    reasons = Counter(str(read_rows(path).column("error")[0]) for path in failures)
+    reasons = Counter(map(reason_in, failures))
     if pending:
         rate = len(pending) / elapsed_s
         say(console, f"{len(pending)} ran in {elapsed_s:.1f} s ({rate:.1f} a second), {len(failures)} failed")

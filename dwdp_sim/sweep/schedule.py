@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from dwdp_sim.base.errors import DwdpError
 from dwdp_sim.sweep.claims import attempts, claim, is_held, wait_until_free
+from dwdp_sim.sweep.own_file import Stranger
 from dwdp_sim.sweep.results_folder import Folder
 from dwdp_sim.sweep.rows import failed_in, is_complete
 
@@ -100,5 +103,10 @@ def discard_stale_claims(folder: Folder) -> None:
     """Remove the claims of finished jobs, which stay if a worker is killed after writing its rows."""
     for path in folder.claims():
         if folder.rows(path.name).exists():
-            with claim(path):  # leaving the block removes it, unless another process holds it
-                pass
+            discard(path)
+
+
+def discard(path: Path) -> None:
+    """Remove a claim unless a process holds it; what is no claim stays."""
+    with suppress(Stranger), claim(path):  # leaving the block removes it
+        pass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import socket
 import threading
 import time
@@ -19,6 +18,7 @@ from dwdp_sim.job.build import build_run
 from dwdp_sim.results.predict import summarize_run
 from dwdp_sim.sweep.claims import attempts, claim, is_held, record
 from dwdp_sim.sweep.jobs import Asked
+from dwdp_sim.sweep.jobs_file import load_jobs
 from dwdp_sim.sweep.results_folder import Folder
 from dwdp_sim.sweep.rows import Run, failed_in, failure_rows, result_rows, write_rows
 
@@ -32,7 +32,8 @@ class Worker:
 
     Attributes:
         folder: Where claims and rows are.
-        jobs_file: The sweep's jobs, pickled.
+        jobs_file: The sweep's jobs (`dwdp_sim.sweep.jobs_file`).
+        jobs_sha256: Its digest.
         sweep: Name of the sweep that started it.
         attempts: How many attempts at a job may end with its worker's death.
         suspect: The only job to run, one whose worker has died before; None for every job without such a death.
@@ -43,6 +44,7 @@ class Worker:
 
     folder: Folder
     jobs_file: Path
+    jobs_sha256: str
     sweep: str
     attempts: int
     suspect: str | None
@@ -57,14 +59,13 @@ class Worker:
             Why it stopped before that; None if it did not.
         """
         del config
-        jobs: list[Asked] = pickle.loads(self.jobs_file.read_bytes())
         with chdir(self.cwd), self._ending_with_launcher():
-            for asked in jobs:
-                try:
+            try:
+                for asked in load_jobs(self.jobs_file, self.jobs_sha256):
                     if self._concerns(asked.job):
                         self._claim_and_run(asked)
-                except OSError as error:  # claims and rows cannot be written: the next job would fare no better
-                    return f"{error.filename or self.folder.path}: {error.strerror or error}"
+            except OSError as error:  # claims and rows cannot be written: the next job would fare no better
+                return f"{error.filename or self.folder.path}: {error.strerror or error}"
         return None
 
     def _concerns(self, job: str) -> bool:

@@ -31,7 +31,7 @@ from dwdp_hw.traces.importing import build_import
 from dwdp_hw.traces.report import run_import
 from dwdp_hw.validation.gate import read_bands
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.base.terminal import PlainConsole
+from dwdp_sim.base.terminal import TextConsole
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.options import FabricOptions
@@ -116,7 +116,7 @@ def _import_config() -> DictConfig:
 def _imported(path: str) -> Any:
     config = _import_config().copy()
     OmegaConf.update(config, "trace", path)
-    return run_import(build_import(config), Path(path).parent / "import", PlainConsole(file=io.StringIO()))
+    return run_import(build_import(config), Path(path).parent / "import", TextConsole(file=io.StringIO()))
 
 
 def _recording(rows: int, name: str, measure: str = "layer") -> dict[str, Any]:

@@ -57,7 +57,7 @@ def table_section(
     for measure in dict.fromkeys([main, *varying]):
         found += _measure_columns(measure, frame, lines, rising=measure == main)
     head, columns = zip(*found, strict=True)
-    query = f"dwdp-report query --csv {shlex.quote('select * from jobs')} {shlex.quote(str(jobs.path))}"
+    query = f"dwdp-report query --csv {shlex.quote('select * from jobs')} {shlex.quote(str(jobs.path))}"  # noqa: S608  # words for a shell
     part = f"The first {_MOST_ROWS:,} of {len(frame):,} jobs. " if len(frame) > _MOST_ROWS else ""
     return (
         f'<h2>Table</h2><p class="soft">{part}A heading sorts, a job opens. All jobs with all columns: '

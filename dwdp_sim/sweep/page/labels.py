@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from dwdp_sim.base.errors import visible
 from dwdp_sim.base.units import format_bytes, format_seconds, format_slice
 
 Value = str | int | float | bool | None
@@ -33,11 +34,16 @@ _FORMATS: dict[str, Callable[[float], str]] = {
 
 
 def label_of(name: str) -> str:
-    """Return a column's or key's name for people."""
+    """Return a column's or key's name for people, without backslashes.
+
+    A key may come from anybody's rows, and Vega-Lite writes titles into expressions with no more than quotes escaped.
+    """
     if name in _LABELS:
         return _LABELS[name]
     short = name.removeprefix("cluster.constants.").removeprefix("compute.constants.").removesuffix(".value")
-    return short if "." in short else short.replace("_bytes_per_s", "_rate").removesuffix("_s").replace("_", " ")
+    if "." not in short:
+        short = short.replace("_bytes_per_s", "_rate").removesuffix("_s").replace("_", " ")
+    return visible(short).replace("\\", "∖")
 
 
 def text_of(name: str, value: Value) -> str:

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pandas as pd
 
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.plan.kinds import STRATEGIES
 from dwdp_sim.plan.strategy import READABLE
 from dwdp_sim.sweep.columns import RANK_METRICS
+from dwdp_sim.sweep.compact import read_configs
 from dwdp_sim.sweep.query import connect
+from dwdp_sim.sweep.results_folder import Folder
 
 PARTS = ("host_s", "gap_s", "transfer_s", "contention_s")  # of a rank's prefetch latency
-_BATCH = 256  # configurations in memory at once
 
 # Parameters that a job reads only under certain values of another one, such as `max_phase_s` only if `start` is random.
 # Jobs of other values are the same whatever the parameter says, and are shown as one.
@@ -50,23 +50,18 @@ class SweepJobs:
     finished: pd.DataFrame
     failed: pd.DataFrame
     ranks: pd.DataFrame
-    _connection: duckdb.DuckDBPyConnection
 
     def configs(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """The index and the filled-in configuration of every finished job, in any order."""
         lines = {job: line for line, job in enumerate(self.finished["job"])}
-        cursor = self._connection.execute(
-            "select job, config_json from rows where status = 'ok' and coalesce(rank, 0) = 0"
-        )
-        while batch := cursor.fetchmany(_BATCH):
-            yield from ((lines[job], json.loads(text)) for job, text in batch)
+        for job, text in read_configs(Folder(self.path)):
+            if job in lines:
+                yield lines.pop(job), _config(job, text)
 
     def config(self, line: int) -> dict[str, Any]:
         """The filled-in configuration of one finished job."""
-        query = "select config_json from rows where job = ? limit 1"
-        (text,) = self._connection.execute(query, [self.finished["job"].iloc[line]]).fetchall()[0]
-        config: dict[str, Any] = json.loads(text)
-        return config
+        wanted = self.finished["job"].iloc[line]
+        return next((_config(job, text) for job, text in read_configs(Folder(self.path)) if job == wanted), {})
 
 
 def read_jobs(path: Path) -> SweepJobs:
@@ -75,20 +70,30 @@ def read_jobs(path: Path) -> SweepJobs:
     Raises:
         ConfigError: It is no results folder, it has no rows, or a file is damaged.
     """
-    connection = connect(path)
-    jobs = connection.sql("select * exclude (config_json) from jobs order by job").to_arrow_table().to_pandas()
+    connection = connect(path, configs=False)
+    jobs = connection.sql("select * from jobs order by job").to_arrow_table().to_pandas()
     if jobs.empty:
         raise ConfigError("results", path, "no job has finished or failed yet")
     finished = jobs[jobs["status"] == "ok"].reset_index(drop=True)
     failed = jobs[jobs["status"] != "ok"].reset_index(drop=True)
     names = ", ".join(column.name for column in RANK_METRICS)
     ranks = (
-        connection.sql(f"select job, {names} from rows where rank is not null order by job, rank")
+        connection.sql(f"select job, {names} from rows where rank is not null order by job, rank")  # noqa: S608  # our own names
         .to_arrow_table()
         .to_pandas()
     )
     ranks["line"] = ranks["job"].map(pd.Series(finished.index, index=finished["job"]))
-    return SweepJobs(path, _with_figures(_as_used(finished), ranks), _as_used(failed), ranks, connection)
+    return SweepJobs(path, _with_figures(_as_used(finished), ranks), _as_used(failed), ranks)
+
+
+def _config(job: str, text: str) -> dict[str, Any]:
+    try:
+        config = json.loads(text)
+    except (ValueError, RecursionError):
+        config = None
+    if not isinstance(config, dict):
+        raise ConfigError("results", job, "the job's configuration is damaged")
+    return config
 
 
 def _as_used(jobs: pd.DataFrame) -> pd.DataFrame:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import io
-import re
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 
 from dwdp_sim.base import terminal
-from dwdp_sim.base.errors import visible
-from dwdp_sim.base.terminal import PlainConsole, plain_console, progress_line, say
+from dwdp_sim.base.terminal import TextConsole, plain_console, progress_line, say
+
+HOSTILE = "[/red][bold]a[/bold] [link=file:///etc]b[/link] :bomb: \x1b[31mc\x1b]0;d\x07 \u202e \x9b2J"
+AS_TEXT = r"[/red][bold]a[/bold] [link=file:///etc]b[/link] :bomb: \x1b[31mc\x1b]0;d\x07 \u202e \x9b2J"
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def shown(*, is_terminal: bool) -> str:
@@ -50,20 +56,44 @@ def test_output_that_is_not_for_a_terminal_has_a_fixed_width() -> None:
     assert plain_console(screen) is screen
 
 
-NAMES = ["[/red]", "[bold]x", ":smile:", "a\x1b[2Jb", "\r0", "\x07", "[link=file:///]x[/link]", "12"]
+def _table(text: str) -> Table:
+    table = Table(title=text)
+    table.add_column(text)
+    table.add_row(text)
+    return table
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("is_terminal", [True, False])
-def test_names_from_files_are_shown_as_they_stand_wherever_they_are_printed(name: str, is_terminal: bool) -> None:
+@pytest.mark.parametrize(
+    ("put", "times"),
+    [
+        (lambda console: console.print(HOSTILE, highlight=False), 1),
+        (lambda console: console.print(Padding(HOSTILE, 1)), 1),
+        (lambda console: say(console, HOSTILE), 1),
+        (lambda console: console.print(_table(HOSTILE)), 3),
+        (lambda console: plain_console(console).print(HOSTILE), 1),
+    ],
+)
+def test_a_name_from_a_file_is_shown_letter_by_letter(put: Callable[[Console], None], times: int) -> None:
     text = io.StringIO()
-    console = PlainConsole(file=text, force_terminal=is_terminal, no_color=True, width=100, legacy_windows=False)
-    table = Table(title=name, box=None)
-    table.add_column(name)
-    table.add_row(name)
-    plain_console(console).print(name, highlight=False)
-    console.print(table)
-    say(console, name)
-    shown = re.sub(r"\x1b\[[0-9;]*m", "", text.getvalue())
-    assert shown.count(visible(name)) == 5
-    assert not set(shown) & {"\x1b", "\r", "\x07"}
+    put(TextConsole(file=text, width=200))
+    assert text.getvalue().count(AS_TEXT) == times
+    assert "\x1b" not in text.getvalue()
+
+
+def test_a_progress_line_does_not_obey_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "_QUIET_S", -1.0)
+    text = io.StringIO()
+    with progress_line(TextConsole(file=text, force_terminal=True, width=200, color_system=None), "runs") as show:
+        show(HOSTILE, 1)
+    assert AS_TEXT in text.getvalue()
+
+
+def test_commands_print_on_no_console_that_reads_markup() -> None:
+    for path in [*(ROOT / "dwdp_sim").rglob("*.py"), *(ROOT / "dwdp_hw").rglob("*.py")]:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        called = {
+            node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
+        imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        assert "Console" not in called, path
+        assert "rich.markup" not in imported, f"{path}: TextConsole shows text as it is; escaped, it has backslashes"

@@ -9,7 +9,10 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from dwdp_sim.sweep.claims import Attempt, attempts, claim, is_held, record, wait_until_free
+from dwdp_sim.sweep.own_file import Stranger
 
 HOLD = """
 import sys, time
@@ -84,6 +87,37 @@ def test_waiting_ends_with_the_holder(tmp_path: Path) -> None:
     waiting.join(10.0)
     assert not waiting.is_alive()
     wait_until_free(tmp_path / "none")
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "second name", "pipe", "folder"])
+def test_what_is_no_claim_is_refused_and_nothing_is_written_through_it(kind: str, tmp_path: Path) -> None:
+    theirs, path = tmp_path / "theirs", tmp_path / "job"
+    if kind != "dangling link":
+        theirs.write_text("theirs host 1\n")
+    match kind:
+        case "link" | "dangling link":
+            path.symlink_to(theirs)
+        case "second name":
+            path.hardlink_to(theirs)
+        case "pipe":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+    with pytest.raises(Stranger, match="where a claim is wanted: remove it"), claim(path) as descriptor:
+        assert descriptor is None
+    if kind != "second name":
+        assert attempts(path) == []
+        assert not is_held(path)
+        wait_until_free(path)
+    assert os.path.lexists(path)
+    assert theirs.exists() == (kind != "dangling link")
+    assert not theirs.exists() or theirs.read_text() == "theirs host 1\n"
+
+
+def test_lines_that_no_worker_writes_are_no_attempts(tmp_path: Path) -> None:
+    path = tmp_path / "job"
+    path.write_bytes(b"s h x\ns h -1\ns h " + b"9" * 5000 + b"\n\xff h 7\ns h 8\n")
+    assert [one.pid for one in attempts(path)] == [7, 8]
 
 
 def test_many_claimants_never_hold_a_claim_together(tmp_path: Path) -> None:

@@ -123,7 +123,8 @@ def test_no_damage_is_read_as_other_rows(written: tuple[Path, pa.Table], data: s
         content = content[: data.draw(st.integers(0, len(content) - 1))]
     else:
         content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
-    damaged = path.with_name(f"damaged-{path.name}")
+    damaged = path.parent / "damaged" / path.name
+    damaged.parent.mkdir(exist_ok=True)
     damaged.write_bytes(content)
     with contextlib.suppress(ValueError):
         assert read_rows(damaged).equals(rows)
@@ -137,7 +138,7 @@ def test_rows_of_an_earlier_version_lack_columns_and_of_a_later_one_are_refused(
     assert read_rows(tmp_path / "old.parquet").column("gap_s").null_count == 4
     newer = pa.array([SCHEMA_VERSION + 1] * 4)
     pq.write_table(rows.set_column(0, "schema_version", newer), tmp_path / "new.parquet")
-    with pytest.raises(ValueError, match="of another version: schema 2; known: schema 1"):
+    with pytest.raises(ValueError, match="schema 2 of a newer version of dwdp-toolkit, this one knows schema 1"):
         read_rows(tmp_path / "new.parquet")
 
 

@@ -15,7 +15,7 @@ from dwdp_sim.results.predict import summarize_run
 from dwdp_sim.sweep.columns import SCHEMA
 from dwdp_sim.sweep.jobs import Asked
 from dwdp_sim.sweep.results_folder import Folder
-from dwdp_sim.sweep.rows import Run, failure_rows, result_rows, write_rows
+from dwdp_sim.sweep.rows import Run, failure_rows, result_rows, write_pieces, write_rows
 from tests.dwdp_sim.composing import config_object
 
 # Two H200s and a layer of DeepSeek-V3-Lite with 36 experts a peer, as in measurements/h200_x2_live_validation.json.
@@ -57,5 +57,5 @@ def write_many(path: Path, jobs: int) -> Path:
         longer = 1 + 0.1 * (number % 7)
         changed |= {"config_json": config, "prefetch_latency_mean_s": rows[0]["prefetch_latency_mean_s"] * longer}
         many += [{**row, **changed} for row in rows]
-    write_rows(path / "jobs" / "compact-many.parquet", pa.Table.from_pylist(many, SCHEMA), many=True)
+    write_pieces(path / "jobs" / "compact-many.parquet", [pa.Table.from_pylist(many, SCHEMA)])
     return path

@@ -139,7 +139,7 @@ def test_the_verdict_says_what_is_best_and_where_nothing_is(
     jobs = read_jobs(write_sweep(tmp_path_factory.mktemp("sweep"), [LAYER]))
 
     def of(frame: pd.DataFrame) -> SweepJobs:
-        return SweepJobs(jobs.path, frame, jobs.failed, jobs.ranks, jobs._connection)
+        return SweepJobs(jobs.path, frame, jobs.failed, jobs.ranks)
 
     text = found(of(small()), "strategy", "dwdp_size", "seed")
     assert text.startswith("No choice is best throughout. Most often within 1 % of the best, in 1 of 2 cases (ranks N)")
