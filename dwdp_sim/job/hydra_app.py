@@ -129,7 +129,7 @@ def one_line_errors(schema: type) -> Iterator[None]:
     with in_one_line():
         try:
             yield
-        except (DwdpError, OSError, MemoryError):
+        except (DwdpError, MemoryError):  # these have exit codes of their own
             raise
         except Exception as error:
             said = message_of(error, schema)

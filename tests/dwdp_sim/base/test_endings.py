@@ -43,6 +43,7 @@ def start(work: str, at_first: str = "signal.default_int_handler") -> subprocess
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "working\n"
+    time.sleep(0.2)  # until it does what it is to be interrupted in
     return process
 
 
@@ -50,7 +51,6 @@ def start(work: str, at_first: str = "signal.default_int_handler") -> subprocess
 @pytest.mark.parametrize(("number", "code", "said"), [(2, 130, "interrupted"), (15, 143, "ended by SIGTERM")])
 def test_a_signal_ends_a_command(name: str, number: int, code: int, said: str) -> None:
     process = start(BUSY[name])
-    time.sleep(0.05)
     process.send_signal(number)
     began = time.monotonic()
     _, errors = process.communicate(timeout=10.0)
@@ -81,7 +81,7 @@ def test_a_hint_for_the_user_is_added() -> None:
 
 
 def test_a_command_that_was_started_to_ignore_interrupts_ignores_them() -> None:
-    process = start("time.sleep(0.5); print('done')", "signal.SIG_IGN")
+    process = start("time.sleep(1.0); print('done')", "signal.SIG_IGN")
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=10.0) == ("done\n", "")
     assert process.returncode == 0
