@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from itertools import islice
 
 from dwdp_sim.advice.trial import Baseline, Trial
 from dwdp_sim.fabric.hypotheses import without_walk
@@ -15,7 +14,7 @@ from dwdp_sim.steps.repeated_steps import RepeatedSteps
 from dwdp_sim.steps.scenario import Draw, Scenario, draw, mean_step_s
 
 _AMONG = 100  # simulations of an advice in each of its processes, at least
-_BLOCK = 200  # trials whose windows are drawn while those before them run
+_BLOCK = 400  # trials whose windows are drawn before they run: threads that draw would hold up those that run
 _BATCHES = 64  # parts of a block, about, so that all workers are busy to its end
 
 
@@ -44,9 +43,6 @@ class _Batch:
             yield _Batch(self.scenario, self.draws[first : first + size], self.times[first : first + size])
 
 
-_Started = tuple[list[_Batch], Iterator[list[float]]]
-
-
 class Trials:
     """Runs trials and remembers their times, so that none runs twice.
 
@@ -69,20 +65,15 @@ class Trials:
         """Run each of these trials with its seeds, side by side, but for what has run already."""
         missing = self._missing(tasks)
         done, total = 0, sum(len(seeds) for _, seeds in missing)
-        blocks = (missing[first : first + _BLOCK] for first in range(0, len(missing), _BLOCK))
-        for batches, results in _one_ahead(self._started(block) for block in blocks):
+        side_by_side = map if self._pool is None else self._pool.map
+        for first in range(0, len(missing), _BLOCK):
+            batches = self._batches(missing[first : first + _BLOCK])
+            results = side_by_side(_mean_steps_s, [batch.what for batch in batches])
             for batch, seconds in zip(batches, results, strict=True):
                 for drawn, times, mean_s in zip(batch.draws, batch.times, seconds, strict=True):
                     times[drawn.seed] = mean_s
                 done += len(seconds)
                 self._progress(done, total)
-
-    def _started(self, block: Sequence[tuple[Trial, list[int]]]) -> _Started:
-        """What the workers have been given of a block, and what they will find."""
-        batches = self._batches(block)
-        return batches, (map if self._pool is None else self._pool.map)(
-            _mean_steps_s, [batch.what for batch in batches]
-        )
 
     def _missing(self, tasks: Mapping[Trial, Sequence[int]]) -> list[tuple[Trial, list[int]]]:
         """The seeds of each trial that neither it has run with nor another that comes to the same simulation will."""
@@ -155,14 +146,6 @@ class Trials:
         state = replace(state, name="")
         window = coarse.slice_scale if by_bytes else 1.0
         return replace(trial, strategy=coarse.strategy, state=state, slices=0), scales, window
-
-
-def _one_ahead(started: Iterator[_Started]) -> Iterator[_Started]:
-    """Each when the next has been started too, so that workers never wait for what is drawn here."""
-    ahead = list(islice(started, 1))
-    while ahead:
-        ahead += islice(started, 1)
-        yield ahead.pop(0)
 
 
 def _draw(scenario: Scenario, factor: float, seed: int) -> Draw:
