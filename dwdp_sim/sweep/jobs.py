@@ -13,6 +13,7 @@ from typing import cast
 
 from omegaconf import OmegaConf
 
+from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.job.fingerprint import hash_config
 from dwdp_sim.job.resolve import explicit_keys
 from dwdp_sim.job.schema import SimConfig
@@ -61,7 +62,7 @@ def asked_hash(config: SimConfig, overrides: Sequence[str]) -> str:
     """
     try:
         content = hash_config(config)
-    except OSError as error:  # the job will fail and say so
+    except (ConfigError, OSError) as error:  # the job will fail and say so
         content = json.dumps([asdict(config), str(error)], sort_keys=True, default=str)
     reads_file = config.dwdp.trtllm_yaml is not None or config.model.config_json is not None
     explicit = (

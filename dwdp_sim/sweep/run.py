@@ -7,6 +7,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import hydra
@@ -74,9 +75,8 @@ def run(config_name: str, line: argparse.Namespace, folder: Folder, sweep: str) 
     jobs_file, alive = folder.launcher / f"{sweep}.jobs", folder.launcher / f"{sweep}.alive"
     folder.remove_leftovers()
     _remove_what_killed_sweeps_left(folder.launcher)
-    sha256 = write_jobs(jobs_file, pending)
 
-    def launch(suspect: str | None) -> list[str]:
+    def launch(sha256: str, suspect: str | None) -> list[str]:
         workers = how.workers or launcher.default_workers()
         count = 1 if suspect or launcher.is_basic else min(workers, len(pending))
         worker = Worker(
@@ -85,8 +85,11 @@ def run(config_name: str, line: argparse.Namespace, folder: Folder, sweep: str) 
         return launcher.launch(worker, count)
 
     with claim(alive), progress(console, folder, [asked.job for asked in pending]):
-        run_rounds(folder, [asked.job for asked in pending], sweep, launch)
-    jobs_file.unlink(missing_ok=True)
+        try:
+            sha256 = write_jobs(jobs_file, pending)
+            run_rounds(folder, [asked.job for asked in pending], sweep, partial(launch, sha256))
+        finally:
+            jobs_file.unlink(missing_ok=True)
     discard_stale_claims(folder)
     folder.remove_leftovers()
     return _report(console, folder, pending, time.monotonic() - began)

@@ -100,7 +100,7 @@ def assert_one_valid_row_set_each(folder: Folder, jobs: int) -> None:
     assert len(keys) == len(set(keys)) == 2 * jobs
     assert set(rows.column("status").to_pylist()) == {"ok"}
     assert list((folder.path / "claims").iterdir()) == []
-    assert not any(folder.launcher.iterdir()), "launchers write elsewhere, and the list of jobs is removed"
+    assert list(folder.launcher.iterdir()) == [], "launchers write elsewhere, and the list of jobs is removed"
     assert folder.failed_files() == []
     assert [path for path in (folder.path / "jobs").iterdir() if path.name.startswith(".")] == []
 
