@@ -22,6 +22,7 @@ from tests.config_fuzz import numbers
 from tests.dwdp_sim.composing import checked
 
 FEW, SOME, MANY = 4, 25, 500
+_TICKS, _LATER_S = 2**36, 1024.0  # later starts are exact: first in, first out turns a rounded tie into another order
 FOLDERS = [str(config_dir())]
 MODELS = [name for name in group_options("model", FOLDERS) if name != "hf"]
 CLUSTERS = group_options("cluster", FOLDERS)
@@ -64,7 +65,7 @@ def _overrides(draw: random.Random) -> tuple[str, ...]:
 
 
 def _layer(draw: random.Random, size: int) -> tuple[str, ...]:
-    offsets = [round(draw.uniform(0, 10 ** draw.randint(-6, -3)), 9) for _ in range(size)]
+    offsets = [round(draw.uniform(0, 10 ** draw.randint(-6, -3)) * _TICKS) / _TICKS for _ in range(size)]
     start = draw.choice(("random", "lockstep", "offsets"))
     return (
         f"workload.start={start}",
@@ -115,10 +116,10 @@ def _of_a_layer(found: dict[str, Any], overrides: tuple[str, ...]) -> Iterator[s
     if found["prefetch_latency_s"]["max"] + max(offsets) - min(offsets) < found["lower_bound_s"] * (1 - 1e-9):
         yield f"{found['prefetch_latency_s']['max']} is below the bound {found['lower_bound_s']}"
     if "workload.start=offsets" in overrides:
-        later = f"workload.offsets_s={[offset + 1000.0 for offset in offsets]}".replace(" ", "")
+        later = f"workload.offsets_s={[offset + _LATER_S for offset in offsets]}".replace(" ", "")
         shifted = summary_of(tuple(later if text == given else text for text in overrides))
         if not math.isclose(shifted["prefetch_latency_s"]["mean"], found["prefetch_latency_s"]["mean"], rel_tol=1e-6):
-            yield f"later by 1000 s: {shifted['prefetch_latency_s']} and not {found['prefetch_latency_s']}"
+            yield f"later by {_LATER_S} s: {shifted['prefetch_latency_s']} and not {found['prefetch_latency_s']}"
 
 
 def _of_steps(found: dict[str, Any]) -> Iterator[str]:

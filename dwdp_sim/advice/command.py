@@ -42,6 +42,7 @@ from dwdp_sim.job.config_values import read_values
 from dwdp_sim.job.hydra_app import run_app
 from dwdp_sim.job.job import CheckedRun, StepsJob
 from dwdp_sim.results.tables import files_line
+from dwdp_sim.results.titles import in_title
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,8 @@ def run_map(question: Question, folder: Path, console: Console) -> None:
     ):
         runner = Trials(baseline, pool, partial(show, "map"))
         points = map_gain(runner, current, load, places, states, config.advise.screen_layers, seeds)
-    title = f"{baseline.model.name} on {baseline.cluster.name}, N = {size}, {current.strategy.implementation}"
+    machine = f"{in_title(baseline.model.name)} on {in_title(baseline.cluster.name)}"
+    title = f"{machine}, N = {size}, {current.strategy.implementation}"
     content = json.dumps(map_content(job, question.run.config_hash, points, load), indent=2) + "\n"
     written = [
         write_whole(folder / "map.png", lambda path: draw_map(path, title, points, load)),

@@ -12,6 +12,7 @@ from dwdp_sim.base.units import parse_bytes
 from dwdp_sim.fabric.constant import LONGEST_S, PROVENANCES, Constant, read_by_kind, read_gap_table, read_number
 from dwdp_sim.plan.endpoints import HOMES
 
+MOST_GPUS = 100_000  # of a cluster; tables of a program have a row for each
 MAPPINGS = ("ipc", "vmm_fd", "vmm_fabric")
 
 
@@ -43,8 +44,8 @@ class Cluster:
     def __post_init__(self) -> None:
         if not self.name.isprintable():
             raise ConfigError("cluster.name", self.name, "printable text on one line is wanted")
-        if self.num_gpus < 1:
-            raise ConfigError("cluster.num_gpus", self.num_gpus, "must be at least 1")
+        if not 1 <= self.num_gpus <= MOST_GPUS:
+            raise ConfigError("cluster.num_gpus", self.num_gpus, f"must be from 1 to {MOST_GPUS}")
         check_choice("cluster.mapping", self.mapping, MAPPINGS)
         check_choice("cluster.home", self.home, HOMES)
         for name, constant in self.constants.items():

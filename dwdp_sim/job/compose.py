@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -15,6 +16,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.job.config_files import group_options
 from dwdp_sim.job.known_keys import check_keys, is_flag
+
+_NO_PLACE = re.compile(r"invalid literal for int\(\) with base 10: '(.*)'$")  # OmegaConf's, of an override into a list
+_LONGEST_NAME = 200  # of a group's file; with its folder and ending, no file system takes much more
 
 
 def compose(config_name: str, schema: type, overrides: Sequence[str], folders: Sequence[str]) -> DictConfig:
@@ -40,6 +44,13 @@ def compose_whole(config_name: str, schema: type, overrides: Sequence[str], fold
             whole = hydra.compose(config_name, [*overrides, *search_path(folders)], return_hydra_config=True)
         except UnicodeDecodeError as error:
             raise ConfigError("--config-dir", folders[-1], f"a file in it is not UTF-8 text: {error}") from error
+        except ValueError as error:
+            literal = _NO_PLACE.match(str(error))
+            if not literal:
+                raise
+            blamed = next(text for text in overrides if f".{literal[1]}" in text.partition("=")[0])
+            key, _, value = blamed.partition("=")
+            raise ConfigError(key.lstrip("+"), value, "a place in a list is named by a whole number") from error
     found = OmegaConf.get_type(whole)
     if found is None or not issubclass(found, schema):
         raise ConfigError("--config-name", config_name, "its defaults must name the schema first, as those in conf/ do")
@@ -79,7 +90,8 @@ def check_overrides(overrides: Sequence[str], schema: type, folders: Sequence[st
         if not key:
             raise ConfigError(key, override.get_value_string(), "the key before the = is missing")
         options = group_options(key, folders)
-        if options and not _names_files(value) and not (override.is_delete() and value is None):
+        is_file = _names_files(value) and len(str(value)) <= _LONGEST_NAME
+        if options and not is_file and not (override.is_delete() and value is None):
             raise ConfigError(key, override.get_value_string(), f"allowed: {', '.join(options)}")
         if override.is_delete():
             continue

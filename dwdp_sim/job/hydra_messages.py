@@ -9,6 +9,8 @@ from hydra.errors import MissingConfigException, OverrideParseException
 from dwdp_sim.base.errors import shorten
 from dwdp_sim.job.known_keys import no_such_key
 
+_MOST_CHARACTERS = 1500  # of a message; OmegaConf's may hold a whole tree
+
 
 def one_line(error: Exception, schema: type) -> str:
     """Return the one-line message for `error`.
@@ -17,7 +19,8 @@ def one_line(error: Exception, schema: type) -> str:
         error: Of Hydra, OmegaConf or the YAML reader.
         schema: Dataclass of the whole tree.
     """
-    return re.sub(r"\S+", lambda word: shorten(word[0]), _one_line(error, schema))
+    said = re.sub(r"\S+", lambda word: shorten(word[0]), _one_line(error, schema))
+    return said if len(said) <= _MOST_CHARACTERS else f"{said[:_MOST_CHARACTERS]}…"
 
 
 def _one_line(error: Exception, schema: type) -> str:

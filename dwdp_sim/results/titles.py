@@ -9,11 +9,19 @@ from dwdp_sim.model.placement import Placement
 from dwdp_sim.plan.kinds import is_hypothetical
 from dwdp_sim.plan.strategy import Strategy
 
+_MOST_CHARACTERS = 40  # of a name in a title, for which a picture has room
+
+
+def in_title(name: str) -> str:
+    """Return a name of a model or cluster as titles show it: on one line, and its beginning if it is long."""
+    shown = visible(name)
+    return shown if len(shown) <= _MOST_CHARACTERS else f"{shown[:_MOST_CHARACTERS]}…"
+
 
 def layer_title(layer: Layer, cluster: str, issue_mode: str) -> str:
     """Return model, cluster, strategy and group in two lines."""
     return (
-        f"{visible(layer.model.name)} on {visible(cluster)}: {strategy_words(layer.strategy, offered=True)}\n"
+        f"{in_title(layer.model.name)} on {in_title(cluster)}: {strategy_words(layer.strategy, offered=True)}\n"
         f"{group_words(layer.placement)}, issue mode {issue_mode}"
     )
 
@@ -21,9 +29,9 @@ def layer_title(layer: Layer, cluster: str, issue_mode: str) -> str:
 def picture_title(layer: Layer | None, cluster: str, issue_mode: str) -> str:
     """Return the title of a picture; for a replayed program, which has no layer, only its cluster."""
     if layer is None:
-        return f"copy program on {visible(cluster)}"
+        return f"copy program on {in_title(cluster)}"
     return (
-        f"{visible(layer.model.name)}: one layer's prefetch on {visible(cluster)}, N = {layer.placement.dwdp_size}\n"
+        f"{in_title(layer.model.name)}: one layer's prefetch on {in_title(cluster)}, N = {layer.placement.dwdp_size}\n"
         f"{strategy_words(layer.strategy)}, {issue_mode}"
     )
 

@@ -17,6 +17,13 @@ from tests.dwdp_sim.composing import job
 LITE = "model=deepseek_v3_lite_nvfp4"
 BAD = {
     "an unknown model": (["model=foo"], "model=foo: allowed: deepseek_r1_fp8, "),
+    "a model of a thousand letters": ([f"model={'x' * 1000}"], "allowed: deepseek_r1_fp8, "),
+    "no place in a list": (
+        ["++fabric.measured.x=1"],
+        "fabric.measured.x=1: a place in a list is named by a whole number",
+    ),
+    "more GPUs than a table has rows": (["cluster.num_gpus=9223372036854775807"], "must be from 1 to 100000"),
+    "a tree deleted with a value": (["~cluster.constants=1"], "Could not delete from config"),
     "an unknown strategy": (["strategy=foo"], "strategy=foo: allowed: batched, "),
     "an unknown cluster": (["cluster=foo"], "cluster=foo: allowed: dgx_b200, "),
     "an unknown key": (
@@ -301,6 +308,13 @@ def test_a_replayed_program_reports_its_streams_in_the_file_s_order(tmp_path: Pa
     assert (summary["start"], summary["draws"], summary["draw_spread"]) == ("file", 1, None)
     low, high = summary["range_s"]["mean"]
     assert low <= sum(stream["elapsed_s"] for stream in summary["streams"]) / 2 <= high
+
+
+@pytest.mark.parametrize("workload", ["workload=layer", "workload=iteration workload.replications=1"])
+def test_a_picture_has_room_for_names_of_a_thousand_letters(tmp_path: Path, workload: str) -> None:
+    named = [f"{key}.name={'W' * 1000}" for key in ("model", "cluster")]
+    done = dwdp_sim(tmp_path, LITE, *workload.split(), *named, "workload.range=false")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_help_teaches(tmp_path: Path) -> None:

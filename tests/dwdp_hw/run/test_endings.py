@@ -27,7 +27,7 @@ SMALL = (
     "hydra.run.dir=out",
 )  # fmt: skip
 REHEARSAL = (*SMALL, f"dwdp.dwdp_size={RANKS}")
-ENDLESS = (*REHEARSAL, "backend.repeats=1000000", "backend.heartbeat_s=6", "backend.wait_s=8")
+ENDLESS = (*REHEARSAL, "backend.repeats=100000", "backend.heartbeat_s=6", "backend.wait_s=8")
 ENDS_WITHIN_S = 45.0  # a lost rank's: the others' start, and then twice `wait_s` at most
 
 
