@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from dwdp_sim.sweep.own_file import read_own
+
 
 def run_folders(folders: Sequence[Path]) -> dict[str, Path]:
     """Runs in the subfolders of `folders`: config_hash to the folder whose `summary.json` says it.
@@ -16,8 +18,8 @@ def run_folders(folders: Sequence[Path]) -> dict[str, Path]:
     for folder in folders:
         for path in sorted(folder.glob("**/summary.json")):
             try:
-                found[str(json.loads(path.read_text(encoding="utf-8"))["config_hash"])] = path.parent
-            except (OSError, ValueError, KeyError, TypeError):
+                found[str(json.loads(read_own(path))["config_hash"])] = path.parent
+            except (OSError, ValueError, KeyError, TypeError, RecursionError):
                 continue
     return found
 
