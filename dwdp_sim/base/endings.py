@@ -7,6 +7,8 @@ beside it removes unfinished files and ends the process.
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import signal
 import sys
@@ -87,6 +89,12 @@ def surely(clean: Callable[[], object]) -> None:
         raise
 
 
+@functools.cache
+def _ignore_signals_at_exit() -> None:
+    """What a command was to do is done when the interpreter ends, which takes a tenth of a second."""
+    atexit.register(lambda: [signal.signal(number, signal.SIG_IGN) for number in _SIGNALS])
+
+
 class _Ending:
     def __init__(self, silent: bool) -> None:
         self._silent = silent
@@ -107,6 +115,7 @@ class _Ending:
         try:
             yield
         finally:
+            _ignore_signals_at_exit()  # registered last, it comes first
             for number, handler in before.items():
                 signal.signal(number, handler)
             signal.set_wakeup_fd(woken)

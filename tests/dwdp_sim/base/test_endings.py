@@ -87,6 +87,17 @@ def test_a_command_that_was_started_to_ignore_interrupts_ignores_them() -> None:
     assert process.returncode == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_interpreter_ends_changes_nothing(number: signal.Signals) -> None:
+    process = start("import atexit; atexit.register(time.sleep, 1.0); atexit.register(print, 'ending', flush=True)")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ending\n"
+    time.sleep(0.2)
+    process.send_signal(number)
+    assert process.communicate(timeout=10.0) == ("", "")
+    assert process.returncode == 0
+
+
 @pytest.mark.parametrize(
     ("work", "code", "said"),
     [
