@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as of `typing`, whose import would take longer than all else before signals are answered
 if TYPE_CHECKING:
+    from typing import Any
+
     from dwdp_hw.api import Measured, calibrate, measure, predict_row, read_rows, read_trace, validate
     from dwdp_hw.cases.case import Settings
     from dwdp_hw.group.faults import NoGpuError, RankFault

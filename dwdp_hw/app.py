@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dwdp_sim.base.endings import run_command
+from dwdp_sim.base.early_signals import EarlySignals
 
-# Imported once it is known how the command ends; help does not wait for Hydra and NumPy.
+# Imported once signals are answered, and what works once it is known how the command ends; help waits for neither
+# Hydra nor NumPy.
 # ruff: noqa: PLC0415
 
 
 def main() -> None:
     """Entry point of `dwdp-hw`."""
-    run_command(_run)
+    with EarlySignals():
+        from dwdp_sim.base.endings import run_command
+
+        run_command(_run)
 
 
 def _run() -> None:

@@ -6,9 +6,11 @@ Everything that a name stands for may also be an object made in Python. docs/pyt
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as of `typing`, whose import would take longer than all else before signals are answered
 if TYPE_CHECKING:
+    from typing import Any
+
     from dwdp_sim.api.advice import advise
     from dwdp_sim.api.hypotheses import hypotheses
     from dwdp_sim.api.layers import predict, replay

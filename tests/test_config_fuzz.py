@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.config_fuzz import COMMANDS, Command, Report, cases, run_cases
+from tests.config_fuzz import COMMANDS, Command, cases
+from tests.fuzz import Report, run_cases
 
 A_FEW, SOME, WHOLE, IN_PROCESSES = 1, 8, 1, 3  # of each command, but for the last, which is of all
 

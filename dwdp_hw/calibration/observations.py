@@ -17,7 +17,7 @@ _RANGE_TO_SIGMA = 2.5  # the range of five to seven normal draws, in standard de
 _FLOOR = 0.003  # relative; nothing is trusted better than this
 _HOST_SIGMA = 0.3  # noise of host times: processes issue at two speeds, a factor of two apart
 _HOST_SHARE = 0.2  # share of the host in a device time that includes it, if its own was not recorded
-_PREDICTIONS = 100  # of each row that a fit makes, at least
+PREDICTIONS = 100  # of each row that a fit makes, at least
 
 Told = Callable[[], None]
 """Called whenever a row has been predicted."""
@@ -44,7 +44,7 @@ class Observations:
 
     def __init__(self, rows: Sequence[RecordedRow], options: FabricOptions, told: Told = nobody) -> None:
         self._told = told
-        copies = _PREDICTIONS * sum(len(row.program.copy_bytes) for row in rows)
+        copies = PREDICTIONS * sum(len(row.program.copy_bytes) for row in rows)
         self._rows = [PreparedRow(row, options, copies=copies) for row in rows]
         self._hosts = [row.program if measured_host_s(row) else None for row in rows]
         logs: list[float] = []

@@ -42,19 +42,34 @@ def evidence(
     """
     own: float | None = None
     own_unfitted = _likelihood(unfitted, fitted, options)
-    programs = [row.program for row in rows]
+    shown = showing(rows, unfitted, fitted, options)
     gains = {}
     for hypothesis in _alternatives([*rows, *unfitted], fitted, options):
         cluster, other = hypothesis.machine(fitted, options)
         gain = 0.0
-        shows = len(distinct([AS_CONFIGURED, hypothesis], programs, fitted, options)) > 1
-        if shows and _moves(rows, fitted, options, cluster, other):
+        if hypothesis in shown and _moves(rows, fitted, options, cluster, other):
             if own is None:
                 own = _held_out(rows, fitted, options, told)
             cluster = fit(cluster, rows, other, near=True, told=told).cluster
             gain = _held_out(rows, cluster, other, told) - own
         gains[hypothesis.name] = gain + _likelihood(unfitted, cluster, other) - own_unfitted
     return gains
+
+
+def showing(
+    rows: Sequence[RecordedRow], unfitted: Sequence[RecordedRow], cluster: Cluster, options: FabricOptions
+) -> list[Hypothesis]:
+    """The alternatives that change the program of some fitted row, so that constants may have to be fitted anew.
+
+    Args:
+        rows: Measured rows that constants are fitted on.
+        unfitted: Rows that show rules and enter no fit.
+        cluster: With any values.
+        options: As configured.
+    """
+    programs = [row.program for row in rows]
+    known = _alternatives([*rows, *unfitted], cluster, options)
+    return [one for one in known if len(distinct([AS_CONFIGURED, one], programs, cluster, options)) > 1]
 
 
 def _alternatives(rows: Sequence[RecordedRow], cluster: Cluster, options: FabricOptions) -> list[Hypothesis]:

@@ -10,6 +10,7 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from dwdp_hw.calibration.calibrate import USES
+from dwdp_hw.calibration.work import work_of_calibration
 from dwdp_hw.cases.case import Settings
 from dwdp_hw.cases.incast import FEWEST_GPUS
 from dwdp_hw.executors.cuda.gpu import count_gpus
@@ -24,6 +25,7 @@ from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.job.config_values import read_values
 from dwdp_sim.job.groups import build_cluster
 from dwdp_sim.job.make import check_seed
+from dwdp_sim.job.work import check_work
 
 _MOST_ROUNDS = 1000  # more is a typing error
 
@@ -96,7 +98,9 @@ def build_check(composed: DictConfig) -> CheckJob:
     gpus = _count_ranks(config) if live else 0
     if live and check.cases is Cases.incast and gpus < FEWEST_GPUS:
         raise ConfigError("check.cases", check.cases.value, f"needs {FEWEST_GPUS} GPUs or more, and here are {gpus}")
-    cluster = build_cluster(config.cluster)
+    cluster, options = build_cluster(config.cluster), FabricOptions(**vars(config.fabric))
+    if recordings and config.mode is Mode.calibrate:
+        check_work(work_of_calibration(recordings, cluster, options, check.use), config.limits)
     return CheckJob(
         mode=config.mode,
         recordings=recordings,
@@ -107,7 +111,7 @@ def build_check(composed: DictConfig) -> CheckJob:
         every_rule=config.workload.range,
         workers=config.workers or usable_cores(),
         cluster=cluster,
-        options=FabricOptions(**vars(config.fabric)),
+        options=options,
         name=check.name or f"{cluster.name}_calibrated",
         out=None if check.out is None else Path(check.out),
         use=check.use,

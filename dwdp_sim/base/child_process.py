@@ -11,11 +11,23 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 _LOOK_EVERY_S = 0.5
+# Asks the group to end, and after three seconds makes it; goes itself as soon as nobody is left.
+_WATCH = """
+read -r line && exit
+kill -s TERM -- -{group}
+tries=0
+while kill -s 0 -- -{group}; do
+    tries=$((tries + 1))
+    [ $tries -gt 30 ] && kill -s KILL -- -{group}
+    sleep 0.1
+done
+"""
 
 
 def start_child(
@@ -50,6 +62,26 @@ def end_when_orphaned(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=look, daemon=True).start()
+
+
+@contextmanager
+def group_ending_with_this_process(group: int) -> Iterator[None]:
+    """While the block runs, a group of processes ends soon after this process, even if its leader is killed with it.
+
+    What a child has started ends with the child; where both are killed at one instant, nobody of them is left to end
+    it. So a shell waits at the end of a pipe whose other end is here alone.
+
+    Args:
+        group: The group's number.
+    """
+    command, nowhere = ["/bin/sh", "-c", _WATCH.format(group=group)], subprocess.DEVNULL
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, start_new_session=True
+    ) as watcher:
+        try:
+            yield
+        finally:
+            watcher.kill()
 
 
 def main() -> None:

@@ -20,10 +20,10 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
-from dwdp_sim.base.errors import FAILED, DwdpError, stop, visible
+from dwdp_sim.base.early_signals import SIGNALS, line_of
+from dwdp_sim.base.errors import FAILED, DwdpError, shorten, stop, visible
 from dwdp_sim.base.owner import remove_unfinished
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _GRACE_S = 1.0
 _READER_GONE = 128 + signal.SIGPIPE
 _SHOW_CURSOR = "\x1b[?25h"
@@ -78,7 +78,7 @@ def in_one_line() -> Iterator[None]:
         sys.exit(_READER_GONE)
     except OSError as error:
         reason = error.strerror or error
-        stop(reason if error.filename is None else f"{error.filename}: {reason}")
+        stop(reason if error.filename is None else f"{shorten(str(error.filename))}: {reason}")
     except MemoryError:
         stop("this process got no more memory; fewer workers or a smaller job need less", FAILED)
 
@@ -95,7 +95,7 @@ def surely(clean: Callable[[], object]) -> None:
 @functools.cache
 def _ignore_signals_at_exit() -> None:
     """What a command was to do is done when the interpreter ends, which takes a tenth of a second."""
-    atexit.register(lambda: [signal.signal(number, signal.SIG_IGN) for number in _SIGNALS])
+    atexit.register(lambda: [signal.signal(number, signal.SIG_IGN) for number in SIGNALS])
 
 
 class _Ending:
@@ -108,7 +108,7 @@ class _Ending:
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Answer signals while the block runs, but those that the process was started to ignore."""
-        heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
         reading, writing = os.pipe()
         os.set_blocking(writing, False)
         woken = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
@@ -145,7 +145,7 @@ class _Ending:
     def _watch(self, reading: int) -> None:
         """The kernel's signals arrive here even if the main thread is not able to look."""
         while told := os.read(reading, 1):
-            if told[0] in _SIGNALS:
+            if told[0] in SIGNALS:
                 self._asked = told[0] if self._asked is None else self._asked
                 time.sleep(_GRACE_S)
                 remove_unfinished()
@@ -155,8 +155,7 @@ class _Ending:
         self._once.acquire()  # for good: whoever comes second waits for the end
         number = signal.Signals(self._asked or signal.SIGTERM)
         if not self._silent:
-            what = "interrupted" if number == signal.SIGINT else f"ended by {number.name}"
-            line = f"{os.path.basename(sys.argv[0])}: {what}{hint and '; '}{hint}"
+            line = f"{line_of(number)}{hint and '; '}{hint}"
             with suppress(OSError):
                 os.write(2, f"{_SHOW_CURSOR if os.isatty(2) else ''}{visible(line)}\n".encode())
         os._exit(128 + number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable
 from typing import Any, ClassVar, NoReturn
@@ -69,3 +70,8 @@ def visible(text: str) -> str:
 def shorten(text: str) -> str:
     """Return `text`, or its beginning if it is longer than a message should be."""
     return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}…"
+
+
+def shorten_words(text: str) -> str:
+    """Return `text` with the beginning only of every word that is longer than a message should be."""
+    return re.sub(r"\S+", lambda word: shorten(word[0]), text)

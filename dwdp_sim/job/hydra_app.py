@@ -25,7 +25,7 @@ from yaml import YAMLError
 
 from dwdp_sim.base.child_process import end_when_orphaned
 from dwdp_sim.base.endings import in_one_line
-from dwdp_sim.base.errors import BAD_INPUT, DwdpError, stop, visible
+from dwdp_sim.base.errors import BAD_INPUT, DwdpError, shorten, stop, visible
 from dwdp_sim.base.owner import remove_leftovers
 from dwdp_sim.job.compose import compose, compose_whole, without_hydra
 from dwdp_sim.job.config_files import config_dir, config_folders
@@ -153,14 +153,22 @@ def message_of(error: Exception, schema: type) -> str | None:
         case MemoryError():
             said = "there is not enough memory for this; a smaller job needs less"
         case OSError() if error.filename is not None:
-            said = f"{error.filename}: {error.strerror}"
+            said = f"{shorten(str(error.filename))}: {error.strerror}"
         case _ if _of_hydra_s_settings(error):
             said = f"Hydra cannot work with these settings of its own: {type(error).__name__} {error}"
     return None if said is None else str(said)
 
 
 def _of_hydra_s_settings(error: Exception) -> bool:
-    """Whether Hydra itself stumbled and was told something about itself: it trusts `hydra.…` without a check."""
-    last = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
-    inside = any(last.is_relative_to(Path(str(package.__file__)).parent) for package in (hydra, omegaconf))
-    return inside and any(argument.lstrip("+~").startswith("hydra") for argument in sys.argv[1:])
+    """Whether Hydra or a launcher stumbled and was told something about itself: it trusts `hydra.…` without a check."""
+    files = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
+    inside = any(files[-1].is_relative_to(Path(str(package.__file__)).parent) for package in (hydra, omegaconf))
+    told = any(argument.lstrip("+~").startswith("hydra") for argument in sys.argv[1:])
+    return told and (inside or _of_a_launcher(error, files))
+
+
+def _of_a_launcher(error: Exception, files: Sequence[Path]) -> bool:
+    """Whether it comes from a launcher's libraries, and not out of a job: what a job raises elsewhere has a cause."""
+    launchers = [place for place, file in enumerate(files) if "hydra_plugins" in file.parts]
+    ours = Path(__file__).parents[1]
+    return bool(launchers) and not error.__cause__ and not any(f.is_relative_to(ours) for f in files[launchers[-1] :])

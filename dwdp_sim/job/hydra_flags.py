@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import NoReturn
 
-from dwdp_sim.base.errors import stop
+from dwdp_sim.base.one_line_parser import OneLineParser
 
 
 def read_command_line(arguments: Sequence[str]) -> argparse.Namespace:
@@ -18,7 +17,7 @@ def read_command_line(arguments: Sequence[str]) -> argparse.Namespace:
     Args:
         arguments: Without the program's name.
     """
-    parser = _Parser(add_help=False)
+    parser = OneLineParser(add_help=False, hint="--hydra-help lists the flags, --help the keys")
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("--help", "-h", action="store_true")
     parser.add_argument("--hydra-help", action="store_true")
@@ -41,8 +40,3 @@ def read_command_line(arguments: Sequence[str]) -> argparse.Namespace:
     if line.shell_completion and not line.overrides:
         parser.error("--shell-completion goes with install=SHELL, uninstall=SHELL or query=SHELL")
     return line
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        stop(f"{message}; --hydra-help lists the flags, --help the keys")

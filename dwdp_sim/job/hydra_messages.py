@@ -6,7 +6,7 @@ import re
 
 from hydra.errors import MissingConfigException, OverrideParseException
 
-from dwdp_sim.base.errors import shorten
+from dwdp_sim.base.errors import shorten_words
 from dwdp_sim.job.known_keys import no_such_key
 
 _MOST_CHARACTERS = 1500  # of a message; OmegaConf's may hold a whole tree
@@ -19,7 +19,7 @@ def one_line(error: Exception, schema: type) -> str:
         error: Of Hydra, OmegaConf or the YAML reader.
         schema: Dataclass of the whole tree.
     """
-    said = re.sub(r"\S+", lambda word: shorten(word[0]), _one_line(error, schema))
+    said = shorten_words(_one_line(error, schema))
     return said if len(said) <= _MOST_CHARACTERS else f"{said[:_MOST_CHARACTERS]}…"
 
 

@@ -27,9 +27,6 @@ def combinations(overrides: Sequence[str], folders: Sequence[str]) -> list[list[
         HydraException: Not an override.
     """
     choices = _choices(overrides, folders)
-    jobs = math.prod(map(len, choices))
-    if jobs > MOST_JOBS:
-        raise ConfigError("-m", f"{jobs:,} jobs", f"at most {MOST_JOBS:,} are run by one command; sweep over less")
     return [list(combination) for combination in itertools.product(*choices)]
 
 
@@ -51,7 +48,11 @@ def representatives(overrides: Sequence[str], folders: Sequence[str]) -> list[li
 def _choices(overrides: Sequence[str], folders: Sequence[str]) -> list[list[str]]:
     """For each key the overrides that are asked for: one where it is not swept."""
     parsed = {override.get_key_element(): override for override in parse_overrides(overrides)}
-    return [_values(key, override, folders) for key, override in parsed.items()]
+    choices = [_values(key, override, folders) for key, override in parsed.items()]
+    jobs = math.prod(map(len, choices))
+    if jobs > MOST_JOBS:
+        raise ConfigError("-m", f"{jobs:,} jobs", f"at most {MOST_JOBS:,} are run by one command; sweep over less")
+    return choices
 
 
 def _values(key: str, override: Override, folders: Sequence[str]) -> list[str]:

@@ -16,12 +16,12 @@ from dwdp_sim.steps.requests import RequestLoad
 
 # What things take on a slow core, rounded up from docs/speed.md and from whole runs.
 _COMPILED_S = 2e-6  # a simulated copy
-_SIMPY_S = 10e-6  # a simulated copy, for each stream of the program
+SIMPY_S = 10e-6  # a simulated copy, for each stream of the program
 _SHOWN_S, _SHOWN_BYTES = 30e-6, 1600  # a copy in the files of a run: rows, trace, picture
 _SIMULATED_BYTES = 300  # a copy of a simulation that is running
 _DRAWN_S, _CHUNK_S, _CHUNK_BYTES = 1e-3, 5e-6, 150  # a step's windows; a part of a request in a step
 _LAYER_BYTES, _LAYER_SHOWN_BYTES = 250, 2000  # of a rank's layer in a step: of each seed; in the files of a run
-_IDLE_BYTES = 300_000_000
+IDLE_BYTES = 300_000_000
 _MOST_RANGE_DRAWS = 3  # of the starts, for each hypothesis; fewer where a draw takes many copies
 _RANGE_COPIES = 40_000
 _LESS_STEPS = "fewer workload.replications or workload.iterations, or workload.range=false"
@@ -78,7 +78,7 @@ def work_of_drawing(load: RequestLoad, ranks: int, steps: int, replications: int
     return Work(
         f"{chunks:,.0f} requests in {ranks * steps * replications:,} steps of {layers} layers",
         time_s=chunks * _CHUNK_S + ranks * steps * replications * _DRAWN_S,
-        memory_bytes=_IDLE_BYTES + chunks * _CHUNK_BYTES + rows * (replications * _LAYER_BYTES + _LAYER_SHOWN_BYTES),
+        memory_bytes=IDLE_BYTES + chunks * _CHUNK_BYTES + rows * (replications * _LAYER_BYTES + _LAYER_SHOWN_BYTES),
         less="longer inputs, a smaller workload.max_num_tokens, fewer workload.replications or workload.iterations",
     )
 
@@ -114,7 +114,7 @@ def range_draws(copies: int, draws: int) -> int:
 def _simulated(program: Program, transfers: int, runs: int, config: SimConfig, engine: str, less: str) -> Work:
     """What simulations of a program take, so many of them side by side as there are workers."""
     compiled = takes_compiled(engine, transfers, objection_to(program))
-    each_s = _COMPILED_S if compiled else _SIMPY_S * len(program.stream_gpu)
+    each_s = _COMPILED_S if compiled else SIMPY_S * len(program.stream_gpu)
     beside = min(config.workers or usable_cores(), runs)
-    memory = _IDLE_BYTES + beside * len(program.copy_bytes) * _SIMULATED_BYTES
+    memory = IDLE_BYTES + beside * len(program.copy_bytes) * _SIMULATED_BYTES
     return Work(f"{transfers:,} simulated copies", transfers * each_s / beside, memory, less)

@@ -16,6 +16,7 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 
 from dwdp_sim.base.cores import usable_cores
+from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.sweep import private_folder
 from dwdp_sim.sweep.worker import Worker
 
@@ -32,6 +33,9 @@ class HydraLauncher:
             config_dir: Its folder.
             overrides: The user's overrides of Hydra's own node; they choose the launcher.
             plain: Folder for the basic launcher, which writes nothing; others get a private one.
+
+        Raises:
+            ConfigError: What they choose is no launcher.
         """
         self._overrides = [
             "hydra.sweep.subdir=.",
@@ -44,7 +48,10 @@ class HydraLauncher:
         self._config_dir = config_dir
         self._plain = plain
         with self._hydra():
-            self.is_basic = self._compose(plain).hydra.launcher._target_ == _BASIC
+            chosen = self._compose(plain).hydra.launcher
+        if not isinstance(chosen, DictConfig):
+            raise ConfigError("hydra.launcher", chosen, "hydra/launcher=NAME chooses a launcher")
+        self.is_basic = chosen._target_ == _BASIC
 
     def launch(self, worker: Worker, count: int) -> list[str]:
         """Start `count` equal workers and wait for them.

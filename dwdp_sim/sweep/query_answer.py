@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 import duckdb
 
-from dwdp_sim.base.errors import ConfigError, visible
+from dwdp_sim.base.errors import ConfigError, shorten_words, visible
 
 _QUESTIONS = ("SELECT", "EXPLAIN")  # as DuckDB sorts statements; describe, summarize and values are among the first
 _AT_ONCE = 10_000
@@ -36,13 +36,14 @@ def ask(connection: duckdb.DuckDBPyConnection, sql: str) -> Answer:
         ConfigError: It is not one, or is wrong.
     """
     try:
+        sql.encode()  # bytes on the command line that are no text
         statements = connection.extract_statements(sql)
         kinds = [statement.type.name for statement in statements]
         if len(kinds) != 1 or kinds[0] not in _QUESTIONS:
             raise ConfigError("query", sql, f"one question is wanted, as select …; got {', '.join(kinds) or 'nothing'}")
         found = connection.sql(sql)
         batches = found.to_arrow_reader(_AT_ONCE)
-    except duckdb.Error as error:
+    except (duckdb.Error, UnicodeError) as error:
         raise _refused(sql, error) from error
 
     def rows() -> Iterator[tuple[Any, ...]]:
@@ -86,4 +87,4 @@ def print_table(answer: Answer) -> None:
 
 
 def _refused(sql: str, error: Exception) -> ConfigError:
-    return ConfigError("query", sql, visible(str(error).split("\n\n", maxsplit=1)[0]))
+    return ConfigError("query", sql, shorten_words(str(error).split("\n\n", maxsplit=1)[0]))

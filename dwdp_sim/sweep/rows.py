@@ -172,9 +172,14 @@ def _not_rows(path: Path, why: str) -> Exception:
 
 
 def each_batch(path: Path, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Some rows at a time of a file that `read_rows` reads, which must have these columns."""
-    file = pq.ParquetFile(pa.BufferReader(read_own(path)), page_checksum_verification=True)
-    yield from file.iter_batches(_ROWS_AT_ONCE, columns=list(names))
+    """Some rows at a time of a file, none if it lacks a column; raises as `read_rows`."""
+    content = pa.BufferReader(read_own(path))
+    try:
+        file = pq.ParquetFile(content, page_checksum_verification=True)
+        if set(names) <= set(file.schema_arrow.names):
+            yield from file.iter_batches(_ROWS_AT_ONCE, columns=list(names))
+    except (pa.ArrowException, OSError) as error:
+        raise _not_rows(path, f"cannot be read: {error}; {_REMEDY}") from error
 
 
 def is_complete(path: Path) -> bool:

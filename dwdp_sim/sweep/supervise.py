@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from dwdp_sim.base.child_process import start_child
+from dwdp_sim.base.child_process import group_ending_with_this_process, start_child
 from dwdp_sim.base.endings import Ended
 from dwdp_sim.base.errors import ConfigError, stop
 from dwdp_sim.job.schema import SweepConfig
@@ -63,7 +63,8 @@ def run_sweep(config_name: str, arguments: Sequence[str], results_dir: str, how:
 def _run_child(arguments: Sequence[str]) -> int:
     """Run `dwdp_sim.sweep.child_process`; a signal to this process ends both, and what launchers have started."""
     environment = {**os.environ, "PYTHONWARNINGS": _SILENT}
-    with start_child("dwdp_sim.sweep.child_process", *arguments, env=environment, process_group=0) as child:
+    starting = start_child("dwdp_sim.sweep.child_process", *arguments, env=environment, process_group=0)
+    with starting as child, group_ending_with_this_process(child.pid):
         try:
             while child.poll() is None:  # wait() would wait longer once a signal has come
                 time.sleep(_POLL_S)

@@ -66,6 +66,14 @@ def strike_at_random(names: list[str], strikes: int, folder: Path, dice: random.
     return codes
 
 
+def words_of(pid: int) -> str:
+    """The command line of a process."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
 @pytest.mark.long
 def test_a_few_strikes_at_random_moments_leave_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "here"
@@ -119,6 +127,23 @@ def test_worker_processes_end_with_their_command(number: signal.Signals, tmp_pat
     end = command.end()  # which looks for processes that are left
     assert end.code == CODES[number]
     assert len(end.lines) == (number is not signal.SIGKILL)
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(3, marks=pytest.mark.long)])
+def test_workers_end_when_a_sweep_and_its_child_are_killed_at_one_instant(workers: int, tmp_path: Path) -> None:
+    module, arguments = COMMANDS["a sweep of joblib's"]
+    of_joblib = ("seed=range(300)", "hydra.launcher.n_jobs=3", f"sweep.workers={workers}")  # without work, or with it
+    command = Command(module, (*arguments, *of_joblib), tmp_path)
+    while not list(tmp_path.glob("rows/jobs/*.parquet")):
+        assert not command.is_over
+        time.sleep(0.05)
+    child = [pid for pid in command.descendants() if "dwdp_sim.sweep.child_process" in words_of(pid)]
+    assert len(child) == 1
+    idle = [pid for pid in command.descendants() if "loky" in words_of(pid)]
+    assert len(idle) >= 3
+    command.strike(signal.SIGKILL, child[0])
+    command.strike(signal.SIGKILL)
+    assert command.end().code == -signal.SIGKILL  # which looks for processes that are left
 
 
 @pytest.fixture

@@ -66,4 +66,4 @@ def write_page(results: Path, out: Path, measured: Sequence[Path] = (), runs: Se
     )
     text = document(content)
     remove_leftovers(out.parent)
-    return write_whole(out, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    return write_whole(out, lambda temporary: temporary.write_text(text, "utf-8", "backslashreplace"))

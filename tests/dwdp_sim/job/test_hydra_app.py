@@ -69,8 +69,9 @@ def test_representatives_hold_every_value_but_not_every_combination() -> None:
     ],
 )
 def test_a_sweep_beyond_all_measure_is_refused_before_it_is_listed(overrides: list[str], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        combinations(overrides, [str(config_dir())])
+    for listed in (combinations, representatives):
+        with pytest.raises(ConfigError, match=message):
+            listed(overrides, [str(config_dir())])
 
 
 def test_a_single_run_leaves_what_hydra_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

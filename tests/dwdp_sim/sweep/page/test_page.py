@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dwdp_sim.base.errors import ConfigError
@@ -138,6 +141,24 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert (said.out, said.err.count("\n")) == ("", 1)
     assert message in said.err
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_strangers_among_the_rows_cost_no_page(sweep: Path, tmp_path: Path) -> None:
+    shutil.copytree(sweep, tmp_path / "mine")
+    (tmp_path / "mine" / "jobs" / "x.parquet").write_bytes(b"x")
+    pq.write_table(pa.table({"job": [1]}), tmp_path / "mine" / "jobs" / "table.parquet")
+    assert data_of(write_page(tmp_path / "mine", tmp_path / "report.html").read_text())["jobs"] == 3
+
+
+def test_a_folder_whose_name_is_no_text_has_a_page(
+    sweep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    odd = tmp_path / "odd\udcff"
+    shutil.copytree(sweep, odd)
+    monkeypatch.setattr(sys, "argv", ["dwdp-report", str(odd)])
+    main()
+    assert capfd.readouterr().out.endswith("odd\\udcff/report.html\n")
+    assert "<title>Sweep: odd\\udcff</title>" in (odd / "report.html").read_text(encoding="utf-8")
 
 
 def test_without_its_extra_the_command_says_what_to_install(
