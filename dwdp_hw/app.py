@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from dwdp_sim.base.endings import run_command
 
 # Imported once it is known how the command ends; help does not wait for Hydra and NumPy.
@@ -14,6 +16,13 @@ def main() -> None:
 
 
 def _run() -> None:
+    from dwdp_hw.subcommands import WORDS
+
+    if sys.argv[1:2] and sys.argv[1] in WORDS:
+        from dwdp_hw.subcommands import run as run_words
+
+        run_words(sys.argv[1:])
+        return
     from dwdp_sim.job.help_page import print_help_if_asked
 
     if not print_help_if_asked("hw"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,6 +15,7 @@ from dwdp_sim.plan.endpoints import HOMES
 
 MOST_GPUS = 100_000  # of a cluster; tables of a program have a row for each
 MAPPINGS = ("ipc", "vmm_fd", "vmm_fabric")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Cluster:
         home: Where the peers' experts are: `peer`, `host` or `local`.
         constants: By name.
         fitted_on: Files of recorded rows that constants were fitted on: `file`, `sha256`, and `use` (`all` rows, or
-            those of the `design`).
+            those of the `design`). Where the rows are those of a bundle, `bundle` is its SHA-256.
     """
 
     name: str
@@ -51,8 +53,17 @@ class Cluster:
         for name, constant in self.constants.items():
             key = f"cluster.constants.{name}.provenance"
             check_choice(key, constant.provenance, PROVENANCES)
+        for place, entry in enumerate(self.fitted_on):
+            bundle = entry.get("bundle", "0" * 64)
+            if not _SHA256.fullmatch(bundle):
+                raise ConfigError(f"cluster.fitted_on[{place}].bundle", bundle, "a SHA-256 of 64 hex digits is wanted")
         if self.memory_bytes is not None and self.memory_bytes < 1:
             raise ConfigError(_value_key("gpu_memory_bytes"), self.memory_bytes, "at least one byte is wanted")
+
+    @property
+    def bundles(self) -> tuple[str, ...]:
+        """SHA-256 of each bundle whose rows constants were fitted on, without repeats."""
+        return tuple(dict.fromkeys(entry["bundle"] for entry in self.fitted_on if "bundle" in entry))
 
     @property
     def memory_bytes(self) -> float | None:

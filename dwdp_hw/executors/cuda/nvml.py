@@ -9,7 +9,7 @@ from dwdp_hw.cases.result import Reading
 
 _ALL_LINKS = 0xFFFFFFFF
 _KIB = 1024  # NVML's data counters count in KiB
-_SLOWDOWNS = {
+SLOWDOWNS = {
     "nvmlClocksEventReasonSwThermalSlowdown": "software thermal slowdown",
     "nvmlClocksThrottleReasonHwSlowdown": "hardware slowdown",
     "nvmlClocksThrottleReasonHwThermalSlowdown": "hardware thermal slowdown",
@@ -42,7 +42,7 @@ class Telemetry:
             memory_clock_hz=_scaled(self._try(nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_MEM), mhz),
             power_w=_scaled(self._try(nvml.nvmlDeviceGetPowerUsage, handle), milli),
             temperature_c=_scaled(self._try(nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU), 1.0),
-            slowdowns=tuple(text for name, text in _SLOWDOWNS.items() if reasons & getattr(nvml, name, 0)),
+            slowdowns=tuple(text for name, text in SLOWDOWNS.items() if reasons & getattr(nvml, name, 0)),
             nvlink_rx_bytes=self._field("NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_RX", _KIB),
             nvlink_errors=self._field("NVML_FI_DEV_NVLINK_CRC_DATA_ERROR_COUNT_TOTAL", 1, scope=0),
         )
