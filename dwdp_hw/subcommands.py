@@ -40,15 +40,22 @@ def run(words: Sequence[str]) -> None:
 
 
 def _health(arguments: argparse.Namespace) -> bool:
-    """Whether nothing about this machine, nor in the rows, is wrong."""
+    """Whether nothing about this machine, nor in the rows, is wrong.
+
+    Raises:
+        NoGpuError: There are neither rows nor GPUs that could be asked.
+    """
+    from dwdp_hw.group.faults import NoGpuError
     from dwdp_hw.health.judge import LOW, judge_rows
-    from dwdp_hw.health.nvml_facts import WARNING, look
+    from dwdp_hw.health.nvml_facts import NOTE, WARNING, look
     from dwdp_hw.health.show import print_findings, print_judgements
     from dwdp_hw.rows.recording import read_recording
     from dwdp_sim.base.terminal import TextConsole
 
     judged = [one for path in arguments.rows for one in judge_rows(read_recording(path))]
     findings = look()
+    if not arguments.rows and all(one.level == NOTE for one in findings):
+        raise NoGpuError("; ".join(one.text for one in findings))
     console = TextConsole()
     print_findings(console, findings)
     if arguments.rows:

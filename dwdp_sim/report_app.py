@@ -23,8 +23,8 @@ code, too). It reads and writes no file and changes nothing; for example
   dwdp-report query "select strategy, slice_bytes, prefetch_latency_mean_s from jobs order by 3" results/slices"""
 
 
-_DIFF_HELP = """What moved between two clusters (names or YAML files), two runs' folders, two results folders, two files of
-measured rows or two bundles: by how much, and whether beyond noise. Exit code 0: nothing did; 1: something did."""
+_DIFF_HELP = """What moved between two clusters (names or YAML files), two runs' folders, two results folders, two files
+of measured rows or two bundles: by how much, and whether beyond noise. Exit code 0: nothing did; 1: something did."""
 
 
 def main() -> None:
@@ -141,7 +141,8 @@ def diff(first: str, second: str, readers: Sequence[Reader] = (), *, json: bool 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dwdp-report",
-        description="A page on a sweep, questions to its rows, and what moved. dwdp-report FOLDER is dwdp-report page FOLDER.",
+        description="A page on a sweep, questions to its rows, and what moved between two of anything. "
+        "dwdp-report FOLDER is dwdp-report page FOLDER.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     _add_page(commands.add_parser("page", help="one HTML page on a sweep, without network (the default)"))

@@ -66,7 +66,9 @@ def _constants(bundle: Bundle, refit: bool, told: Callable[[], None]) -> Iterato
     what = "constants follow from the rows"
     rows = fitted_rows_of(bundle)
     named = claimed(bundle.cluster, rows) if rows else {}
-    others = [name for name, c in bundle.cluster.constants.items() if c.provenance == "measured" and c.source != OWN_ROWS]
+    others = [
+        name for name, c in bundle.cluster.constants.items() if c.provenance == "measured" and c.source != OWN_ROWS
+    ]
     if not named:
         yield Claim(what, SKIPPED, "none was fitted on rows of this bundle")
     elif not refit:

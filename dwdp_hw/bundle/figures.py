@@ -82,7 +82,7 @@ def read_report(text: str, path: str) -> Report:
 
 
 def differences(said: Report, found: Report) -> list[str]:
-    """Where a report says something else than its rows and constants do now; predictions may move by the gate's band."""
+    """Where a report differs from what its rows and constants say now; predictions may move by the gate's band."""
     was, now = ({row.place: row for row in one.rows} for one in (said, found))
     lines = [f"{_name(place)}: no such row" for place in was.keys() - now.keys()]
     lines += [f"{_name(place)}: is not in the report" for place in now.keys() - was.keys()]

@@ -123,7 +123,8 @@ def machines_section(spreads: Sequence[Spread]) -> Section:
     machines = list(dict.fromkeys(machine for spread in spreads for machine in spread.values))
     text = (
         "Each bundle's constants fitted alone, by the first digits of its SHA-256. Within: standard deviation of one "
-        "machine's value by its own rows. Between: of machines, beyond what that explains (method of moments)."
+        "machine's value by its own rows, of host costs (issue_…) by all processes that it ran. Between: of machines, "
+        "beyond what that explains (method of moments)."
     )
     rows = [
         [

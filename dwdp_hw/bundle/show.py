@@ -27,7 +27,7 @@ def print_claims(console: Console, bundle: Bundle, claims: Sequence[Claim]) -> N
         say(console, f"{claim.what}: {claim.state} ({claim.why})")
     failed, skipped = (sum(claim.state == state for claim in claims) for state in (FAILS, SKIPPED))
     verdict = f"{failed} claims fail" if failed else "every claim that was checked holds"
-    say(console, f"{verdict}{f', {skipped} were not checked' if skipped else ''}")
+    say(console, f"{verdict}{f'; not checked: {skipped}' if skipped else ''}")
 
 
 def write_report(path: Path, bundle: Bundle, validation: Validation) -> Path:

@@ -26,7 +26,9 @@ from dwdp_sim.plan.program import ISSUE_MODES
 
 _MOST_CASE_GPUS = 16  # of one host; cases of more have numbers
 
-_GPU = re.compile(r"(NVIDIA |Tesla )?(GH|GB|[ABHLTV])\d{2,4}([ -](NVL|PCIe|PCIE|SXM\d?|HBM\d?e?|\d{1,3}GB)){0,4}", re.ASCII)
+_GPU = re.compile(
+    r"(NVIDIA |Tesla )?(GH|GB|[ABHLTV])\d{2,4}([ -](NVL|PCIe|PCIE|SXM\d?|HBM\d?e?|\d{1,3}GB)){0,4}", re.ASCII
+)
 _DRIVER = re.compile(r"\d{3}\.\d{1,3}(\.\d{1,2})?", re.ASCII)
 _VERSION = re.compile(r"\d{1,2}\.\d{1,2}(\.\d{1,2})?", re.ASCII)
 _LINK = re.compile(r"PCIe Gen[3-7] x(4|8|16)", re.ASCII)

@@ -58,7 +58,7 @@ def _row_figures(recordings: Sequence[Recording]) -> Iterator[tuple[str, Figure]
 
     Unstable rows are left out, and of several files the first with a case counts.
     """
-    from dwdp_hw.calibration.observations import relative_noise
+    from dwdp_hw.calibration.observations import relative_noise, spread_noise
 
     known = set()
     for recording in recordings:
@@ -74,5 +74,6 @@ def _row_figures(recordings: Sequence[Recording]) -> Iterator[tuple[str, Figure]
                 continue
             known.add(step.case)
             for rank, median_s in enumerate(step.step_s):
-                below, above = median_s - step.min_s[rank], step.max_s[rank] - median_s
-                yield f"{step.case}, rank {rank}", Figure(median_s, "s", below, above)
+                noise = spread_noise(median_s, step.min_s[rank], step.max_s[rank])
+                half = _HALF_WIDTH * noise * median_s
+                yield f"{step.case}, rank {rank}", Figure(median_s, "s", half, half)

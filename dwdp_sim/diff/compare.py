@@ -92,7 +92,9 @@ def read_side(path: str, readers: Sequence[Reader]) -> Side:
         side = reader(path)
         if side is not None:
             return side
-    allowed = "a results folder, a run's folder, a file of measured rows, a bundle, or a cluster (name or YAML) is wanted"
+    allowed = (
+        "a results folder, a run's folder, a file of measured rows, a bundle, or a cluster (name or YAML) is wanted"
+    )
     raise ConfigError("diff", path, allowed)
 
 
