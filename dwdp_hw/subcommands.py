@@ -28,7 +28,7 @@ def run(words: Sequence[str]) -> None:
     Raises:
         ConfigError: A file cannot be used.
     """
-    arguments = _parser().parse_args(words)
+    arguments = parser().parse_args(words)
     work: dict[str, Callable[[argparse.Namespace], bool]] = {
         "health": _health,
         "bundle": _bundle,
@@ -121,9 +121,10 @@ class _Parser(argparse.ArgumentParser):
         stop(f"{message}; {self.prog} --help explains it")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="dwdp-hw")
-    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+def parser() -> argparse.ArgumentParser:
+    """Reads such a command line."""
+    words = _Parser(prog="dwdp-hw")
+    commands = words.add_subparsers(dest="command", required=True, parser_class=_Parser)
     health = commands.add_parser("health", help="what NVML says of this machine, and whether rates are as expected")
     health.add_argument("rows", nargs="*", help="files of measured rows, to compare with reference rates")
     bundle = commands.add_parser("bundle", help="write rows, constants and figures into one file, without who you are")
@@ -137,4 +138,4 @@ def _parser() -> argparse.ArgumentParser:
     pool.add_argument("bundles", nargs="+", help="of machines of one kind")
     pool.add_argument("--cluster", required=True, help="where the fit starts: a name or a YAML file")
     pool.add_argument("--out", required=True, metavar="NAME.yaml", help="the cluster; a page on it lies beside")
-    return parser
+    return words
