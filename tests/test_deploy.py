@@ -26,7 +26,7 @@ from dwdp_sim.job.hydra_flags import read_command_line
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"
 SCRIPTS = sorted(DEPLOY.glob("*.sh"))
-INSTRUCTIONS = {"FROM", "WORKDIR", "COPY", "RUN", "ENV", "ENTRYPOINT"}
+INSTRUCTIONS = {"FROM", "WORKDIR", "COPY", "RUN", "ENTRYPOINT"}
 RECORDER = """#!{python}
 import json, os, sys
 with open({log!r}, "a") as log:

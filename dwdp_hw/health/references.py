@@ -15,6 +15,7 @@ from dwdp_sim.base.typed_file import Name, convert
 from dwdp_sim.base.user_file import read_yaml
 
 TABLE = Path(__file__).with_name("references.yaml")
+_WITHOUT_SWITCH = {"PCIe", "PCIE", "NVL"}  # cards of the same GPU whose peers are behind a bridge, or PCIe
 _ENDS = {
     "nvlink_switch": "peer",
     "nvlink_direct": "peer",
@@ -76,8 +77,10 @@ class Reference(Struct, forbid_unknown_fields=True):
             gpu: The name that the driver gives the GPU.
             rate: What was measured.
         """
-        same_gpu = self.gpu in re.split(r"[ -]", gpu)
-        return same_gpu and (_ENDS[self.link], self.copy, self.ways) == (rate.ends, rate.copy, rate.ways)
+        words = re.split(r"[ -]", gpu)
+        if self.gpu not in words or (_ENDS[self.link] == "peer" and _WITHOUT_SWITCH & set(words)):
+            return False
+        return (_ENDS[self.link], self.copy, self.ways) == (rate.ends, rate.copy, rate.ways)
 
 
 @functools.cache

@@ -16,6 +16,7 @@ from dwdp_sim.plan.endpoints import HOMES
 MOST_GPUS = 100_000  # of a cluster; tables of a program have a row for each
 MAPPINGS = ("ipc", "vmm_fd", "vmm_fabric")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_USES = ("all", "design", "steps")
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Cluster:
         home: Where the peers' experts are: `peer`, `host` or `local`.
         constants: By name.
         fitted_on: Files of recorded rows that constants were fitted on: `file`, `sha256`, and `use` (`all` rows, or
-            those of the `design`). Where the rows are those of a bundle, `bundle` is its SHA-256.
+            those of the `design`, or nothing but the waits in forward `steps`). Where the rows are those of a bundle,
+            `bundle` is its SHA-256.
     """
 
     name: str
@@ -54,9 +56,12 @@ class Cluster:
             key = f"cluster.constants.{name}.provenance"
             check_choice(key, constant.provenance, PROVENANCES)
         for place, entry in enumerate(self.fitted_on):
-            bundle = entry.get("bundle", "0" * 64)
-            if not _SHA256.fullmatch(bundle):
-                raise ConfigError(f"cluster.fitted_on[{place}].bundle", bundle, "a SHA-256 of 64 hex digits is wanted")
+            key = f"cluster.fitted_on[{place}]"
+            check_choice(f"{key}.use", entry.get("use", "missing"), _USES)
+            for name in ("sha256", *({"bundle"} & set(entry))):
+                said = entry.get(name, "missing")
+                if not _SHA256.fullmatch(said):
+                    raise ConfigError(f"{key}.{name}", said, "a SHA-256 of 64 hex digits is wanted")
         if self.memory_bytes is not None and self.memory_bytes < 1:
             raise ConfigError(_value_key("gpu_memory_bytes"), self.memory_bytes, "at least one byte is wanted")
 

@@ -100,9 +100,28 @@ def test_a_bundle_counts_once_and_must_have_calibration_rows(bundles: list[Bundl
         pool_bundles([bundles[0], open_bundle(str(tmp_path / "v.zip"))], start, name="x")
 
 
-def test_a_cluster_that_names_a_bundle_by_something_else_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"bundle": "mine.zip"}, r"bundle=mine\.zip: a SHA-256 of 64 hex digits is wanted"),
+        ({"sha256": "0" * 63}, r"sha256=0{63}: a SHA-256"),
+        ({"use": "some"}, "use=some: allowed: all, design, steps"),
+    ],
+)
+def test_a_cluster_that_names_its_rows_by_something_else_is_refused(
+    entry: dict[str, str], said: str, tmp_path: Path
+) -> None:
     cluster = yaml.safe_load(CLUSTER.read_text(encoding="utf-8"))
-    cluster["fitted_on"][1]["bundle"] = "mine.zip"
+    cluster["fitted_on"][1] |= entry
     (tmp_path / "cluster.yaml").write_text(json.dumps(cluster), encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"cluster\.fitted_on\[1\]\.bundle=mine\.zip: a SHA-256 of 64 hex digits"):
+    with pytest.raises(ConfigError, match=rf"cluster\.fitted_on\[1\]\.{said}"):
+        load_cluster(tmp_path / "cluster.yaml")
+
+
+@pytest.mark.parametrize("name", ["sha256", "use"])
+def test_a_cluster_that_does_not_say_which_rows_or_how_is_refused(name: str, tmp_path: Path) -> None:
+    cluster = yaml.safe_load(CLUSTER.read_text(encoding="utf-8"))
+    del cluster["fitted_on"][0][name]
+    (tmp_path / "cluster.yaml").write_text(json.dumps(cluster), encoding="utf-8")
+    with pytest.raises(ConfigError, match=rf"cluster\.fitted_on\[0\]\.{name}=missing: "):
         load_cluster(tmp_path / "cluster.yaml")

@@ -79,6 +79,13 @@ def test_gh200_is_no_h200() -> None:
     assert judge("NVIDIA H200", rate).verdict == LOW
 
 
+@pytest.mark.parametrize("gpu", ["NVIDIA H100 PCIe", "NVIDIA H100 NVL", "NVIDIA H200 NVL", "NVIDIA A100-PCIE-40GB"])
+def test_cards_of_a_gpu_that_have_no_switch_are_not_compared_with_those_that_have(gpu: str) -> None:
+    assert judge(gpu, Rate("peer", "pull", "alone", 5e10, "case")).verdict == UNKNOWN
+    if "H100" in gpu:
+        assert judge(gpu, Rate("host", "to_gpu", "alone", 5.5e10, "case")).verdict == OK
+
+
 def test_a_file_without_a_rate_is_judged_in_nothing(tmp_path: Path) -> None:
     empty = Recording("rows.json", "0" * 64, {"gpus": 2, "gpu": "NVIDIA H200"}, "", ())
     assert judge_rows(empty) == []
