@@ -18,6 +18,15 @@ def main() -> None:
 
 
 def _run() -> None:
+    import sys
+
+    from dwdp_hw.subcommands import WORDS
+
+    if sys.argv[1:2] and sys.argv[1] in WORDS:
+        from dwdp_hw.subcommands import run as run_words
+
+        run_words(sys.argv[1:])
+        return
     from dwdp_sim.job.help_page import print_help_if_asked
 
     if not print_help_if_asked("hw"):

@@ -1,4 +1,4 @@
-"""What `dwdp-report` does: read its command line, then draw a page, or answer a question."""
+"""What `dwdp-report` does: read its command line, then draw a page, answer a question, or compare."""
 
 from __future__ import annotations
 
@@ -6,21 +6,33 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dwdp_sim.base.errors import ConfigError, visible
+from dwdp_sim.base.errors import FAILED, ConfigError, visible
 from dwdp_sim.base.one_line_parser import OneLineParser
+
+if TYPE_CHECKING:
+    from dwdp_sim.diff.side import Reader
 
 # What answers is imported when it is asked: help should not wait for DuckDB and pandas.
 # ruff: noqa: PLC0415
 
-_COMMANDS = ("page", "query", "compact", "data-dictionary")
+_COMMANDS = ("page", "query", "compact", "diff", "data-dictionary")
 _QUERY_HELP = """One question in SQL over the views rows (one a rank of a job), jobs (one a job) and every_row (old
 code, too). It reads and writes no file and changes nothing; for example
   dwdp-report query "select strategy, slice_bytes, prefetch_latency_mean_s from jobs order by 3" results/slices"""
 
 
-def run() -> None:
-    """Do what the command line asks for."""
+_DIFF_HELP = """What moved between two clusters (names or YAML files), two runs' folders, two results folders, two files
+of measured rows or two bundles: by how much, and whether beyond noise. Exit code 0: nothing did; 1: something did."""
+
+
+def run(readers: Sequence[Reader] = ()) -> None:
+    """Do what the command line says.
+
+    Args:
+        readers: Of what `diff` compares beside clusters, runs and results folders.
+    """
     arguments = _parser().parse_args(_with_command(sys.argv[1:]))
     match arguments.command:
         case "page":
@@ -29,6 +41,9 @@ def run() -> None:
             query(arguments.sql, arguments.results, arguments.csv)
         case "compact":
             print(visible(f"{arguments.results}: {merge(arguments.results)} files of finished jobs merged into one"))
+        case "diff":
+            if diff(arguments.first, arguments.second, readers, json=arguments.json):
+                sys.exit(FAILED)
         case "data-dictionary":
             from dwdp_sim.sweep.columns import data_dictionary
 
@@ -91,10 +106,38 @@ def query(sql: str, results: Sequence[str], csv: bool) -> None:
         print_table(answer)
 
 
+def diff(first: str, second: str, readers: Sequence[Reader] = (), *, json: bool = False) -> int:
+    """Print what moved from one side to the other, and return how many figures did so beyond noise.
+
+    Args:
+        first, second: Where the sides are.
+        readers: As of `run`.
+        json: Whether to print JSON.
+
+    Raises:
+        ConfigError: A side cannot be read, or they cannot be compared.
+    """
+    from dwdp_sim.base.terminal import TextConsole
+    from dwdp_sim.diff.clusters import read_cluster_side
+    from dwdp_sim.diff.compare import compare, read_side
+    from dwdp_sim.diff.results import read_results_side
+    from dwdp_sim.diff.runs import read_run_side
+    from dwdp_sim.diff.show import print_diff, print_json
+
+    known = (*readers, read_cluster_side, read_results_side, read_run_side)
+    found = compare(read_side(first, known), read_side(second, known))
+    if json:
+        print_json(found)
+    else:
+        print_diff(TextConsole(), found)
+    return len(found.moved)
+
+
 def _parser() -> OneLineParser:
     parser = OneLineParser(
         prog="dwdp-report",
-        description="A page on a sweep, and questions to its rows. dwdp-report FOLDER is dwdp-report page FOLDER.",
+        description="A page on a sweep, questions to its rows, and what moved between two of anything. "
+        "dwdp-report FOLDER is dwdp-report page FOLDER.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     _add_page(commands.add_parser("page", help="one HTML page on a sweep, without network (the default)"))
@@ -107,6 +150,10 @@ def _parser() -> OneLineParser:
     ask.add_argument("--csv", action="store_true", help="comma-separated on a terminal, too")
     merge = commands.add_parser("compact", help="merge the files of finished jobs into one")
     merge.add_argument("results", help="a results folder")
+    two = commands.add_parser("diff", help="what moved between two of anything", description=_DIFF_HELP)
+    two.add_argument("first", help="a cluster, run, results folder, file of rows or bundle")
+    two.add_argument("second", help="another one of the same kind")
+    two.add_argument("--json", action="store_true", help="print JSON")
     commands.add_parser("data-dictionary", help="print every column and its meaning")
     return parser
 

@@ -29,7 +29,8 @@ USES = ("design", "all")
 STEPS_ONLY = "steps"
 """In `Cluster.fitted_on`: a file of which nothing but the waits in its forward steps was used."""
 _SCHEMA = 2
-_KEPT = "; not identified by the latest calibration: kept"
+KEPT = "; not identified by the latest calibration: kept"
+"""At the end of a constant's source."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ def _event(recordings: Sequence[Recording], cluster: Cluster, source: str) -> di
 
 def _marked(constant: Constant) -> Constant:
     """A constant that was kept, and says so once."""
-    return replace(constant, source=constant.source.removesuffix(_KEPT) + _KEPT)
+    return replace(constant, source=constant.source.removesuffix(KEPT) + KEPT)
 
 
 def _interval(estimates: Sequence[Estimate]) -> Any:

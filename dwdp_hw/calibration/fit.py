@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -107,6 +107,25 @@ def fit_identified(
         problem = problem.holding([e.parameter for e in loose])
         solution = _solve(problem, seed)
     return _outcome(problem, solution, rows, kept)
+
+
+def fit_only(
+    cluster: Cluster,
+    rows: Sequence[RecordedRow],
+    options: FabricOptions,
+    names: Collection[str],
+    seed: int = 0,
+    told: Told = nobody,
+) -> Fit:
+    """Fit the parameters of these names, if they change some predicted time, and hold the others.
+
+    Args:
+        cluster, rows, options, seed, told: As of `fit`.
+        names: Of parameters.
+    """
+    problem = Problem(rows, cluster, options, told)
+    problem = problem.holding([parameter for parameter in problem.determined if parameter.name not in names])
+    return _outcome(problem, _solve(problem, seed), rows, {})
 
 
 def _outcome(problem: Problem, solution: _Solution, rows: Sequence[RecordedRow], kept: Mapping[Parameter, str]) -> Fit:

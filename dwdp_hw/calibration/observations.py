@@ -89,6 +89,11 @@ def relative_noise(row: RecordedRow, stream: int) -> float:
     return float(np.linalg.norm([spread, _FLOOR, _HOST_SIGMA * _host_share(row, stream)]))
 
 
+def spread_noise(median_s: float, min_s: float, max_s: float) -> float:
+    """Standard deviation of a time without the host's part, relative: by the range of its runs."""
+    return float(np.linalg.norm([(max_s - min_s) / _RANGE_TO_SIGMA / median_s, _FLOOR]))
+
+
 def _host_share(row: RecordedRow, stream: int) -> float:
     """How much of a device time is the host's."""
     if row.queued:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,6 +15,8 @@ from dwdp_sim.plan.endpoints import HOMES
 
 MOST_GPUS = 100_000  # of a cluster; tables of a program have a row for each
 MAPPINGS = ("ipc", "vmm_fd", "vmm_fabric")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_USES = ("all", "design", "steps")
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class Cluster:
         home: Where the peers' experts are: `peer`, `host` or `local`.
         constants: By name.
         fitted_on: Files of recorded rows that constants were fitted on: `file`, `sha256`, and `use` (`all` rows, or
-            those of the `design`).
+            those of the `design`, or nothing but the waits in forward `steps`). Where the rows are those of a bundle,
+            `bundle` is its SHA-256.
     """
 
     name: str
@@ -51,8 +55,20 @@ class Cluster:
         for name, constant in self.constants.items():
             key = f"cluster.constants.{name}.provenance"
             check_choice(key, constant.provenance, PROVENANCES)
+        for place, entry in enumerate(self.fitted_on):
+            key = f"cluster.fitted_on[{place}]"
+            check_choice(f"{key}.use", entry.get("use", "missing"), _USES)
+            for name in ("sha256", *({"bundle"} & set(entry))):
+                said = entry.get(name, "missing")
+                if not _SHA256.fullmatch(said):
+                    raise ConfigError(f"{key}.{name}", said, "a SHA-256 of 64 hex digits is wanted")
         if self.memory_bytes is not None and self.memory_bytes < 1:
             raise ConfigError(_value_key("gpu_memory_bytes"), self.memory_bytes, "at least one byte is wanted")
+
+    @property
+    def bundles(self) -> tuple[str, ...]:
+        """SHA-256 of each bundle whose rows constants were fitted on, without repeats."""
+        return tuple(dict.fromkeys(entry["bundle"] for entry in self.fitted_on if "bundle" in entry))
 
     @property
     def memory_bytes(self) -> float | None:

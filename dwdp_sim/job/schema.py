@@ -96,7 +96,7 @@ class ClusterConfig:
     constants: dict[str, ConstantConfig] = field(default_factory=dict)
     """Constants of the contention model by name; see `fabric_constants.FabricConstants`."""
     fitted_on: list[dict[str, str]] = field(default_factory=list)
-    """Recorded rows that constants were fitted on: file, sha256, use (all or design)."""
+    """Recorded rows that constants were fitted on: file, sha256, use (all or design), and the bundle they are from."""
 
 
 @dataclass

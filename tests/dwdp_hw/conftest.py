@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dwdp_hw.bundle.make import make_bundle
 from dwdp_hw.cases.case import Case, Labels, Settings
 from dwdp_hw.cases.result import RankResult
 from dwdp_hw.rows.recording import Recording
@@ -21,6 +22,7 @@ from dwdp_sim.model.placement import Placement
 from dwdp_sim.plan.build_plan import build_plan
 from dwdp_sim.plan.kinds import STRATEGIES
 from dwdp_sim.plan.strategy import Strategy
+from tests.dwdp_hw.bundle.recorded import WHOLE
 from tests.dwdp_hw.simulated_machine import rates, record
 
 ON_HOST = Settings(executor="host", start_s=60.0)  # its own deadlines: short ones strike on a busy machine
@@ -80,3 +82,9 @@ def machine(base: Cluster) -> Cluster:
 @pytest.fixture(scope="module")
 def recording(machine: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Recording:
     return record(tmp_path_factory.mktemp("rows") / "rows.json", machine)
+
+
+@pytest.fixture(scope="session")
+def whole() -> bytes:
+    """A bundle of two calibrations of two H200s, a validation, and the constants fitted to the former."""
+    return make_bundle(WHOLE)

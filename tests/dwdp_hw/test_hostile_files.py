@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,10 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 import dwdp_sim as dwdp
+from dwdp_hw.bundle.archive import CONSTANTS, REPORT, pack, unpack
+from dwdp_hw.bundle.check import check_bundle
+from dwdp_hw.bundle.make import Sources, make_bundle
+from dwdp_hw.bundle.opened import open_bundle
 from dwdp_hw.job.schema import HwConfig, register_hw_schemas
 from dwdp_hw.rows.file import measurement_file
 from dwdp_hw.rows.predict import predict_mean_s
@@ -32,6 +37,7 @@ from dwdp_hw.traces.report import run_import
 from dwdp_hw.validation.gate import read_bands
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.base.terminal import TextConsole
+from dwdp_sim.base.user_file import read_data
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.options import FabricOptions
@@ -53,6 +59,7 @@ from tests.hostile_files import as_json, mutated_bytes, mutated_trees, yaml_bomb
 MEASUREMENTS = Path(__file__).resolve().parents[2] / "measurements"
 LONGEST_S = 5
 MOST_GROWTH_BYTES = 400 << 20  # of the process, over all files of a kind
+_ROWS = "rows/validation_1.json"
 PROGRAM = {"streams": [
     {"gpu": 0, "start_s": 0.0, "queued": True, "calls": [
         {"issue": "async", "src": "gpu1", "dst": "gpu0", "bytes": 1048576, "count": 3},
@@ -144,6 +151,40 @@ def _folded() -> dict[str, Any]:
     return json.loads(measurement_file({"gpus": 2, "gpu": "H200", "driver": "1"}, "", [row], []))  # type: ignore[list-item]
 
 
+@cache
+def _bundle() -> dict[str, bytes]:
+    """The parts of a small bundle."""
+    rows = _recording(2, "h200_x2_validation_1.json")
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.json"
+        path.write_text(json.dumps(rows), encoding="utf-8")
+        cluster = str(config_dir() / "cluster" / "h200_x2.yaml")
+        (Path(folder) / "b.zip").write_bytes(make_bundle(Sources((str(path),), cluster)))
+        return unpack(str(Path(folder) / "b.zip"))[2]
+
+
+def _packed(**changed: bytes) -> bytes:
+    """The small bundle, with parts of another content."""
+    machine = json.loads(_bundle()[_ROWS])["machine"]
+    return pack("0.1.0", machine, {name: changed.get(name, data) for name, data in _bundle().items()})
+
+
+def _opened(path: str) -> Any:
+    bundle = open_bundle(path)
+    return bundle, check_bundle(bundle, refit=False)
+
+
+def _opened_with(name: str) -> Callable[[str], Any]:
+    """Open a bundle whose manifest is right and one of whose parts is the file."""
+
+    def use(path: str) -> Any:
+        packed = Path(path).parent / "bundle.zip"
+        packed.write_bytes(_packed(**{name: read_data(path, "bundle", "part")}))
+        return _opened(str(packed))
+
+    return use
+
+
 def _traced(folder: Path, write: Callable[[Path, list[Record]], Path], name: str) -> bytes:
     records = [
         Record(0, 1, 0, 1 << 20, 2_000 + 400_000 * i, 302_000 + 400_000 * i, 3 + i, ("cudaMemcpyAsync", 100, 200))
@@ -190,6 +231,10 @@ def kinds(folder: Path) -> dict[str, Kind]:
         "nvbandwidth, text": Kind(Path(GH200).read_bytes(), lambda path: judge_files([path], [16]), is_tree=False),
         "validation": Kind({"cluster": "h200_x2", "rows": [validation]}, lambda path: read_measured([Path(path)])),
         "predictions": Kind({"one": [expectation]}, read_expectations),
+        "bundle": Kind(_packed(), _opened, "file.zip", is_tree=False),
+        "rows of a bundle": Kind(_bundle()[_ROWS], _opened_with(_ROWS), is_tree=False),
+        "constants of a bundle": Kind(_bundle()[CONSTANTS], _opened_with(CONSTANTS), "file.yaml", is_tree=False),
+        "report of a bundle": Kind(_bundle()[REPORT], _opened_with(REPORT), is_tree=False),
         "bands": Kind({"rows.json": {"cluster": "h200_x2", "errors": {"a": 0.1}}}, read_bands),
         "torch.profiler": Kind(torch, _imported),
         "torch.profiler, gzipped": Kind(_traced(folder, write_torch, "right.json.gz"), _imported, is_tree=False),
@@ -200,7 +245,8 @@ def kinds(folder: Path) -> dict[str, Kind]:
 NAMES = (
     "program", "rows", "rows of format 1", "rows of format 2", "rows of pipelines", "Hugging Face, latent",
     "Hugging Face, grouped", "TensorRT-LLM", "windows", "lengths", "lengths by line", "cluster", "model",
-    "nvbandwidth, JSON", "nvbandwidth, text", "validation", "predictions", "bands", "torch.profiler",
+    "nvbandwidth, JSON", "nvbandwidth, text", "validation", "predictions", "bundle", "rows of a bundle",
+    "constants of a bundle", "report of a bundle", "bands", "torch.profiler",
     "torch.profiler, gzipped", "Nsight Systems",
 )  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""Measured rows and bundles as sides of a comparison."""

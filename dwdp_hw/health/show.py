@@ -1,0 +1,45 @@
+"""Print what is known of a machine's health."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from dwdp_hw.health.judge import Judgement
+from dwdp_hw.health.nvml_facts import FINE, Finding
+from dwdp_sim.base.terminal import plain_console, say
+from dwdp_sim.base.units import format_percent
+
+_GB = 1e9
+
+
+def print_findings(console: Console, findings: Sequence[Finding]) -> None:
+    """Print each finding on a line."""
+    for finding in findings:
+        level = "" if finding.level == FINE else f"{finding.level}: "
+        gpu = "" if finding.gpu is None else f"GPU {finding.gpu}: "
+        say(console, f"{gpu}{level}{finding.text}")
+
+
+def print_judgements(console: Console, judgements: Sequence[Judgement]) -> None:
+    """Print each rate beside what it should be; one line where the rows show none."""
+    if not judgements:
+        say(console, "no stable row is long enough to show a rate")
+        return
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("your card", "copy", "measured", "expected", "verdict", "expected by"):
+        table.add_column(heading, justify="right" if heading in ("measured", "expected") else "left", overflow="fold")
+    for one in judgements:
+        rate, reference = one.rate, one.reference
+        expected = "–"
+        if reference is not None:
+            share = format_percent(reference.tolerance, digits=0)
+            expected = f"{reference.bytes_per_s / _GB:.4g} GB/s − {share}"
+        both = ", both ways" if rate.ways == "both" else ""
+        measured = f"{rate.bytes_per_s / _GB:.4g} GB/s"
+        source = "–" if reference is None else f"{reference.source} ({reference.date})"
+        table.add_row(one.gpu, f"{rate.copy}{both}", measured, expected, one.verdict, source)
+    plain_console(console).print(table)

@@ -1,0 +1,240 @@
+"""What a bundle claims is found out: constants that its rows do not give, figures that do not follow, more texts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dwdp_hw.bundle.archive import CONSTANTS, MANIFEST, REPORT, pack
+from dwdp_hw.bundle.check import FAILS, HOLDS, SKIPPED, check_bundle
+from dwdp_hw.bundle.opened import open_bundle
+from dwdp_hw.bundle.show import write_report
+from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.json_rows import json_rows
+from tests.dwdp_hw.bundle.test_make import texts_of
+
+CONSTANTS_CLAIM, FIGURES_CLAIM = "constants follow from the rows", "figures follow from rows and constants"
+Texts = dict[str, Any]
+
+
+@pytest.fixture
+def altered(whole: bytes, tmp_path: Path) -> Callable[..., str]:
+    """Write the whole bundle with some parts changed, everything about them made right again but what they say."""
+
+    def write(constants: Callable[[Texts], object] | None = None, **changes: Callable[[Texts], object]) -> str:
+        with zipfile.ZipFile(BytesIO(whole)) as archive:
+            parts = {name: archive.read(name) for name in archive.namelist()}
+        manifest = json.loads(parts.pop(MANIFEST))
+        for name, change in changes.items():
+            part = next(each for each in parts if name in each)
+            content = json.loads(parts[part])
+            change(content)
+            parts[part] = json_rows(content).encode()
+        cluster = yaml.safe_load(parts[CONSTANTS])
+        for entry in cluster["fitted_on"]:
+            entry["sha256"] = hashlib.sha256(parts[entry["file"]]).hexdigest()
+        if constants is not None:
+            constants(cluster)
+        parts[CONSTANTS] = yaml.safe_dump(cluster, sort_keys=False, allow_unicode=True, width=120).encode()
+        path = tmp_path / "bundle.zip"
+        path.write_bytes(pack(manifest["toolkit"], manifest["machine"], parts))
+        return str(path)
+
+    return write
+
+
+def states(path: str, **how: bool) -> dict[str, tuple[str, str]]:
+    claims, _ = check_bundle(open_bundle(path), **how)
+    return {claim.what: (claim.state, claim.why) for claim in claims}
+
+
+def test_a_bundle_of_recorded_rows_holds(altered: Callable[..., str]) -> None:
+    found = states(altered())
+    assert {state for state, _ in found.values()} == {HOLDS, SKIPPED}
+    assert found["measured elsewhere"] == (SKIPPED, "barrier_s, event_s")
+    assert found[CONSTANTS_CLAIM][1].startswith("11 fitted again to 54 rows")
+    assert found[FIGURES_CLAIM][0] == HOLDS
+
+
+def test_a_fit_that_is_not_made_is_said(altered: Callable[..., str]) -> None:
+    state, why = states(altered(), refit=False)[CONSTANTS_CLAIM]
+    assert (state, why) == (SKIPPED, "11 were not fitted again, as asked")
+
+
+def shifted(name: str, key: Any, factor: float, *, interval: bool) -> Callable[[Texts], object]:
+    """A constant's value, and perhaps its interval, times a factor; of a rate all three that a fit sets together."""
+
+    def change(cluster: Texts) -> None:
+        group = ("egress", "ingress", "pair") if name == "pair_bytes_per_s" else ()
+        for one in [f"{each}_bytes_per_s" for each in group] or [name]:
+            constant = cluster["constants"][one]
+            if key is None:
+                constant["value"] *= factor
+                span = constant["interval"]
+            else:
+                row = next(row for row in constant["value"] if row[0] == key)
+                row[1] *= factor
+                span = constant["interval"][key]
+            if interval:
+                span[:] = [factor * end for end in span]
+
+    return lambda cluster: _six_digits(cluster, change)
+
+
+def _six_digits(cluster: Texts, change: Callable[[Texts], object]) -> None:
+    change(cluster)
+    cluster["constants"] = {name: _rounded(constant) for name, constant in cluster["constants"].items()}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_rounded(one) for one in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+FORGED = {
+    "a faster link": shifted("pair_bytes_per_s", None, 1.05, interval=False),
+    "a faster link, its interval moved along": shifted("pair_bytes_per_s", None, 1.05, interval=True),
+    "a shorter gap": shifted("peer_gap_s", 2097152, 0.8, interval=False),
+    "a longer gap, its interval moved along": shifted("peer_gap_s", 65536, 1.5, interval=True),
+    "a shorter fixed part": shifted("peer_fixed_s", None, 0.5, interval=True),
+    "a dearer slice": shifted("issue_slice_s", None, 5.0, interval=False),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_constant_that_the_rows_do_not_give_fails(name: str, altered: Callable[..., str]) -> None:
+    state, why = states(altered(FORGED[name]))[CONSTANTS_CLAIM]
+    assert state == FAILS
+    assert "the rows give" in why
+
+
+def test_a_wide_interval_hides_no_wrong_value(altered: Callable[..., str]) -> None:
+    def widen(cluster: Texts) -> None:
+        for name in ("egress_bytes_per_s", "ingress_bytes_per_s", "pair_bytes_per_s"):
+            cluster["constants"][name] |= {"value": 4.2e11, "interval": [1e11, 9e11]}
+
+    state, why = states(altered(widen))[CONSTANTS_CLAIM]
+    assert state == FAILS
+    assert "peer rate is 4.2e+11: the rows give" in why
+
+
+def test_a_constant_that_claims_the_rows_and_has_no_interval_fails(altered: Callable[..., str]) -> None:
+    def claim(cluster: Texts) -> None:
+        cluster["constants"]["barrier_s"]["source"] = "rows of this bundle"
+
+    state, why = states(altered(claim))[CONSTANTS_CLAIM]
+    assert (state, why) == (FAILS, "barrier_s: nothing in these rows was fitted")
+
+
+def test_an_event_s_latency_is_taken_from_the_steps(altered: Callable[..., str]) -> None:
+    def claim(cluster: Texts) -> None:
+        cluster["constants"]["event_s"]["source"] = "rows of this bundle"
+
+    state, why = states(altered(claim))[CONSTANTS_CLAIM]
+    assert (state, why) == (FAILS, "event_s: no forward step shows it")
+
+
+def test_a_figure_that_does_not_follow_fails(altered: Callable[..., str]) -> None:
+    def better(report: Texts) -> None:
+        report["rows"][3]["predicted_s"] = report["rows"][3]["measured_s"] * 1.02
+
+    state, why = states(altered(report=better), refit=False)[FIGURES_CLAIM]
+    assert state == FAILS
+    assert "predicted_s is" in why
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda r: r["rows"][0].update(measured_s=1.0), "measured 1.434e-05 s, the report says 1 s"),
+        (lambda r: r["rows"].pop(), "is not in the report"),
+        (lambda r: r["rows"].append({**r["rows"][0], "case": "more"}), "no such row"),
+        (lambda r: r["rows"].append(r["rows"][0]), "stands in the report twice"),
+    ],
+)
+def test_a_report_that_says_other_rows_fails(
+    change: Callable[[Texts], object], said: str, altered: Callable[..., str]
+) -> None:
+    state, why = states(altered(report=change), refit=False)[FIGURES_CLAIM]
+    assert state == FAILS
+    assert said in why
+
+
+def test_rows_with_other_times_no_longer_give_the_constants(altered: Callable[..., str]) -> None:
+    def slower(rows: Texts) -> None:
+        for row in rows["rows"]:
+            row["device_us"] = [{name: 1.1 * us for name, us in one.items()} for one in row["device_us"]]
+            row["device_us_runs"] = [[1.1 * us for us in runs] for runs in row["device_us_runs"]]
+
+    found = states(altered(calibration_1=slower, calibration_2=slower))
+    assert found[CONSTANTS_CLAIM][0] == FAILS
+    assert found[FIGURES_CLAIM][0] == FAILS
+
+
+TOLD: dict[str, dict[str, Callable[[Texts], object]]] = {
+    "a row that contradicts itself": {"calibration_1": lambda rows: rows["rows"][0]["device_us"][0].update(median=1e9)},
+    "a note on the machine": {"calibration_1": lambda rows: rows["machine"].update(note="alice")},
+    "a machine of another kind": {"calibration_1": lambda rows: rows["machine"].update(gpu="NVIDIA H100")},
+    "a case of one's own": {"calibration_1": lambda rows: rows["rows"][0].update(case="alice")},
+    "a path": {"validation_1": lambda rows: rows["rows"][0].update(path="/home/alice")},
+    "a reason": {"validation_1": lambda rows: rows["rows"][0].update(unstable_reason="alice was here")},
+    "a header": {"validation_1": lambda rows: rows.update(method="alice")},
+    "an unknown field": {"validation_1": lambda rows: rows["rows"][0].update(owner="alice")},
+    "a name": {"constants": lambda cluster: cluster.update(name="alice")},
+    "a description": {"constants": lambda cluster: cluster.update(description="of alice")},
+    "a source": {"constants": lambda cluster: cluster["constants"]["refill"].update(source="alice")},
+    "a constant": {"constants": lambda c: c["constants"].update(alice=dict(c["constants"]["refill"]))},
+    "a base": {"constants": lambda cluster: cluster.update(defaults=["gb200_nvl72"])},
+    "rows that are not there": {"constants": lambda cluster: cluster["fitted_on"][0].update(sha256="0" * 64)},
+    "fewer rows": {"constants": lambda cluster: cluster["fitted_on"].pop()},
+    "a use": {"constants": lambda cluster: cluster["fitted_on"][0].update(use="alice")},
+    "a further word": {"constants": lambda cluster: cluster["fitted_on"][0].update(owner="alice")},
+    "a report with a note": {"report": lambda report: report.update(note="alice")},
+    "a report of text": {"report": lambda report: report["rows"][0].update(measured_s="fast")},
+    "a report of infinity": {"report": lambda report: report["rows"][0].update(measured_s=1e300)},
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_parts_that_say_more_or_something_else_are_refused_when_opened(
+    name: str, altered: Callable[..., str], tmp_path: Path
+) -> None:
+    path = altered(**TOLD[name])
+    with pytest.raises(ConfigError) as refused:
+        open_bundle(path)
+    assert str(refused.value).startswith(f"bundle={path}: ")
+    assert str(refused.value).isprintable()
+    assert [one.name for one in tmp_path.iterdir()] == ["bundle.zip"]
+
+
+@pytest.mark.parametrize("text", ["# alice\n", "\n", "x: &a 1\n"])
+def test_comments_and_other_ways_to_write_the_same_are_refused(text: str, whole: bytes, tmp_path: Path) -> None:
+    with zipfile.ZipFile(BytesIO(whole)) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    manifest = json.loads(parts.pop(MANIFEST))
+    for name in (CONSTANTS, REPORT):
+        changed = {**parts, name: parts[name] + text.encode()}
+        (tmp_path / "b.zip").write_bytes(pack(manifest["toolkit"], manifest["machine"], changed))
+        with pytest.raises(ConfigError):
+            open_bundle(str(tmp_path / "b.zip"))
+
+
+def test_the_page_of_a_bundle_is_made_of_its_data(altered: Callable[..., str], whole: bytes, tmp_path: Path) -> None:
+    bundle = open_bundle(altered())
+    _, validation = check_bundle(bundle, refit=False)
+    page = write_report(tmp_path / "report.html", bundle, validation).read_text(encoding="utf-8")
+    assert "Predicted against measured: measured_h200_x2" in page
+    assert "rows/validation_1.json" in page
+    assert "<script" not in page
+    assert "<" not in texts_of(whole)

@@ -1,0 +1,26 @@
+"""Bundles that machines' owners have added: every claim holds, and clusters name only bundles that are there."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from dwdp_hw.bundle.check import FAILS, check_bundle
+from dwdp_hw.bundle.opened import open_bundle
+from dwdp_sim.api.presets import load_cluster, presets
+
+BUNDLES = sorted((Path(__file__).resolve().parents[1] / "measurements" / "bundles").glob("*.zip"))
+
+
+@pytest.mark.parametrize("path", BUNDLES, ids=lambda path: path.stem)
+def test_what_a_bundle_claims_holds(path: Path) -> None:
+    claims, _ = check_bundle(open_bundle(str(path)))
+    assert [claim for claim in claims if claim.state == FAILS] == []
+
+
+def test_clusters_name_only_bundles_that_are_there() -> None:
+    there = {hashlib.sha256(path.read_bytes()).hexdigest() for path in BUNDLES}
+    named = {sha256 for name in presets("cluster") for sha256 in load_cluster(name).bundles}
+    assert named <= there
