@@ -7,27 +7,29 @@ from pathlib import Path
 
 from dwdp_hw.record.layers import IssuedCall, issued_calls
 from dwdp_hw.record.reading import Record
-from dwdp_hw.record.schema import Profile
+from dwdp_hw.record.schema import Call, Profile
 from dwdp_hw.traces.torch_profiler import read_torch_profiler
-from dwdp_hw.traces.traced_copy import Trace, TracedCopy
+from dwdp_hw.traces.traced_copy import ApiCall, Trace, TracedCopy
+from dwdp_sim.base.errors import ConfigError
 
 _MOST_PASSED_OVER = 10_000  # calls in a profiler's trace that nobody recorded, between two that somebody did
 _BATCH = "Batch"
 Timed = Sequence[TracedCopy]
 
 
-def device_traces(records: Iterable[Record]) -> list[Trace]:
-    """Return the recorded copies that have device times, a trace for each window of each process.
+def device_traces(records: Iterable[Record]) -> tuple[list[Trace], list[str]]:
+    """Return the recorded copies that have device times, a trace for each window of each process, and what is missing.
 
-    Raises:
-        ConfigError: A profiler's file is missing or damaged.
+    A trace that cannot be used is named among what is missing: the record says enough without it.
     """
-    return [
-        _trace(record, number, profile)
-        for number, record in enumerate(records)
-        for profile in record.profiles
-        if profile.file is not None
-    ]
+    traces, notes = [], []
+    for number, record in enumerate(records):
+        for profile in record.profiles:
+            try:
+                traces += [_trace(record, number, profile)] if profile.file is not None else []
+            except ConfigError as error:
+                notes.append(f"no device times: {error}")
+    return [trace for trace in traces if trace.copies], notes
 
 
 def without_times(records: Iterable[Record]) -> list[str]:
@@ -58,8 +60,8 @@ def _trace(record: Record, process: int, profile: Profile) -> Trace:
             continue
         place = match + 1
         merged += len(seen[match]) != len(known.src)
-        copies += _timed(known, seen[match])
-    notes = [*trace.notes]
+        copies += _timed(known, seen[match], _on_wall_clock(call, profile))
+    notes = []
     if missing:
         notes.append(f"{missing} recorded calls in the profiler's window are not in its trace and have no device times")
     if merged:
@@ -67,22 +69,27 @@ def _trace(record: Record, process: int, profile: Profile) -> Trace:
     return Trace(path, "recorder, times by torch.profiler", trace.gpu_names, tuple(copies), tuple(notes))
 
 
+def _on_wall_clock(call: Call, profile: Profile) -> ApiCall:
+    """The recorded call on the clock of the profiler, which may not know the name of a newer function."""
+    later_ns = profile.wall_minus_monotonic_ns
+    return ApiCall(call.name, call.begin_ns + later_ns, call.end_ns + later_ns)
+
+
 def _by_call(copies: Iterable[TracedCopy]) -> list[Timed]:
-    """The trace's copies by the call that issued them, in the order of the calls; copies without a call are out."""
+    """The trace's copies by the call that issued them, in the order in which they ran."""
     groups: dict[int, list[TracedCopy]] = {}
     for copy in copies:
-        if copy.call is not None:
-            groups.setdefault(copy.correlation, []).append(copy)
+        groups.setdefault(copy.correlation, []).append(copy)
     timed = [sorted(group, key=lambda copy: copy.start_ns) for group in groups.values()]
-    return sorted(timed, key=lambda group: group[0].call.start_ns if group[0].call else 0)
+    return sorted(timed, key=lambda group: group[0].start_ns)
 
 
 def _is_this(timed: Timed, size: int, is_batch: bool) -> bool:
     call = timed[0].call
-    return call is not None and call.is_batch == is_batch and sum(copy.bytes for copy in timed) == size
+    return (call is None or call.is_batch == is_batch) and sum(copy.bytes for copy in timed) == size
 
 
-def _timed(issued: IssuedCall, timed: Timed) -> list[TracedCopy]:
+def _timed(issued: IssuedCall, timed: Timed, recorded: ApiCall) -> list[TracedCopy]:
     """The copies of a recorded call with the times of the trace: one to one, or all with those of the whole call."""
     first = timed[0]
     whole = (first.start_ns, max(copy.end_ns for copy in timed))
@@ -100,7 +107,7 @@ def _timed(issued: IssuedCall, timed: Timed) -> list[TracedCopy]:
             start_ns=start_ns,
             end_ns=end_ns,
             correlation=first.correlation,
-            call=first.call,
+            call=first.call or recorded,
         )
         for src, dst, size, (start_ns, end_ns) in zip(issued.src, issued.dst, issued.copies.bytes, times, strict=True)
     ]

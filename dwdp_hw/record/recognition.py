@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -31,7 +32,8 @@ class Issued:
         prefetches: By rank; ranks that were not recorded are missing.
         peers: For each rank, the rank that each memory belongs to.
         size: Ranks of the group, recorded or only read.
-        slice_bytes: Largest copy of a batch; None if there was no batch.
+        slice_bytes: The size by which most bytes of batches move; None if there was no batch. Where the engine cuts
+            nothing, it is the largest pull.
         most_copies: Most copies of a batch.
         most_calls: Most calls of a rank's layer.
     """
@@ -92,7 +94,8 @@ def group_of(prefetches: Sequence[Prefetch], kind: str) -> Issued:
         peers = {0: {memory: number for number, memory in enumerate(own[0].sources, 1)}}
         size = 1 + len(own[0].sources)
     batches = [call.copies.bytes for part in own.values() for call in part.layer if call.is_batch]
-    slice_bytes = max((max(sizes) for sizes in batches), default=None)
+    counts = Counter(size for sizes in batches for size in sizes)
+    slice_bytes = max(counts, key=lambda size: size * counts[size], default=None)
     most_calls = max(len(part.layer) for part in own.values())
     return Issued(own, peers, size, slice_bytes, max(map(len, batches), default=1), most_calls)
 
@@ -181,9 +184,9 @@ def _right(issued: Issued, expected: Orders, found: Orders) -> tuple[int, Differ
 
 
 def _out_of_sequence(issued: Issued) -> Difference | None:
-    """The first whole slice that the next one from the same memory does not continue, if that is so of most of them.
+    """The first whole slice that the next whole one from the same memory does not continue, if most are not continued.
 
-    Of some it always is: of a pull that ends with a whole slice.
+    Some never are: those that end a pull.
     """
     wrong: list[Difference] = []
     slices = 0
@@ -193,7 +196,7 @@ def _out_of_sequence(issued: Issued) -> Difference | None:
         copies = [copy for column in columns for copy in zip(*column, strict=True)]
         for number, (memory, allocation, offset, size) in enumerate(copies):
             last = before.pop(memory, None)
-            if last is not None and last[0] == allocation:
+            if last is not None and last[0] == allocation and size == issued.slice_bytes:
                 slices += 1
                 if last[1] != offset:
                     wrong.append(Difference(rank, number, f"the slice behind copy {last[2]}", "one at another place"))

@@ -20,13 +20,13 @@ from dwdp_hw.record.recognition import Issued, Verdict, by_model, by_structure, 
 from dwdp_hw.record.schema import Call
 from dwdp_hw.traces.importing import ImportJob, job_of_traces, read_import_config, trace_paths
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.fabric.cluster import Cluster
-from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.job.groups import build_cluster, build_model, build_placement
+from dwdp_sim.job.job import ReplayJob
+from dwdp_sim.job.make import make_replay_job
 from dwdp_sim.job.resolve import explicit_keys, resolve
+from dwdp_sim.job.start_times import Starts
 from dwdp_sim.plan.endpoints import HOST, link_kind
-from dwdp_sim.plan.program import Program
 from dwdp_sim.plan.program_file import program_from_dict
 
 
@@ -43,10 +43,9 @@ class RecordJob:
         planned: The same with the plans of the model that the user gave; None without.
         model_name: That model's name.
         gpus: For each GPU of the program, its number in the run.
-        content, program: One layer of each rank, as a replay file has it, and ready to run.
+        content, replay: One layer of each rank, as a replay file has it, and ready to run, started as ranks start.
         device: What has device times; None if nothing has.
         notes: What a reader must know: above all what was not seen.
-        cluster, options, seed: Whose constants and rules predict.
     """
 
     folder: str
@@ -58,12 +57,9 @@ class RecordJob:
     model_name: str
     gpus: tuple[int, ...]
     content: dict[str, Any]
-    program: Program
+    replay: ReplayJob
     device: ImportJob | None
     notes: tuple[str, ...]
-    cluster: Cluster
-    options: FabricOptions
-    seed: int
 
 
 def build_record_job(composed: DictConfig, overrides: Sequence[str]) -> RecordJob:
@@ -87,9 +83,9 @@ def build_record_job(composed: DictConfig, overrides: Sequence[str]) -> RecordJo
     group = group_of(prefetches, cluster.home)
     content = layer_program(prefetches, gpus)
     program = program_from_dict(content, len(gpus), folder)
-    constants_for(cluster, program, options)  # all there?
+    replay = make_replay_job(program, cluster, options, starts=Starts(), seed=config.seed)
     planned = _planned(config, explicit_keys(overrides), group)
-    traces = [trace for trace in device_traces(records) if trace.copies]
+    traces, missing = device_traces(records)
     return RecordJob(
         folder=folder,
         records=records,
@@ -100,12 +96,9 @@ def build_record_job(composed: DictConfig, overrides: Sequence[str]) -> RecordJo
         model_name=str(config.model.name),
         gpus=tuple(gpus),
         content=content,
-        program=program,
+        replay=replay,
         device=job_of_traces(config, traces) if traces else None,
-        notes=(*_not_seen(records, group, cluster.home), *_about(records, prefetches)),
-        cluster=cluster,
-        options=options,
-        seed=config.seed,
+        notes=(*_not_seen(records, group, cluster.home), *_about(records, prefetches), *missing),
     )
 
 

@@ -16,8 +16,7 @@ from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.json_rows import json_rows
 from dwdp_sim.base.terminal import say
 from dwdp_sim.base.units import format_bytes, format_seconds
-from dwdp_sim.fabric.fabric_constants import constants_for
-from dwdp_sim.fabric.simulate import simulate
+from dwdp_sim.results.predict import predict
 
 _SCHEMA = 1
 
@@ -28,9 +27,8 @@ def run_record(job: RecordJob, folder: Path, console: Console) -> list[float]:
     Returns:
         Predicted seconds of each prefetch's layer.
     """
-    constants = constants_for(job.cluster, job.program, job.options)
-    timeline = simulate(job.program, constants, job.options, seed=job.seed)
-    predicted_s = [float(seconds) for seconds in timeline.stream_elapsed_s]
+    _, summary = predict(job.replay, with_range=False)
+    predicted_s = [stream.elapsed_s for stream in summary.streams]
     content = _content(job, predicted_s)
     write_whole(folder / "layer.json", lambda t: t.write_text(json.dumps(job.content) + "\n", encoding="utf-8"))
     write_whole(folder / "record.json", lambda t: t.write_text(json_rows(content), encoding="utf-8"))
@@ -45,7 +43,7 @@ def run_record(job: RecordJob, folder: Path, console: Console) -> list[float]:
 def _content(job: RecordJob, predicted_s: list[float]) -> dict[str, Any]:
     return {
         "schema": _SCHEMA,
-        "cluster": job.cluster.name,
+        "cluster": job.replay.cluster.name,
         "structure": str(job.structure),
         "model": job.model_name if job.planned else None,
         "plan": str(job.planned) if job.planned else None,
@@ -69,7 +67,7 @@ def _content(job: RecordJob, predicted_s: list[float]) -> dict[str, Any]:
 
 
 def _print(console: Console, job: RecordJob, predicted_s: list[float]) -> None:
-    title = f"{len(job.records)} processes; one layer of each rank, predicted on {job.cluster.name}"
+    title = f"{len(job.records)} processes; one layer of each rank, predicted on {job.replay.cluster.name}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("GPU", "stream", "layers", "a step", "calls", "copies", "bytes", "host time", "predicted"):
         table.add_column(heading, justify="right", no_wrap=True)

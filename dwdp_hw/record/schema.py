@@ -16,13 +16,12 @@ Id = Annotated[int, Meta(ge=0, le=10_000_000)]
 
 
 class Process(Struct, tag_field="what", tag="process", forbid_unknown_fields=True):
-    """The first line: which process, of which, and how its clocks differ."""
+    """The first line: which process, and of which."""
 
     format: Annotated[int, Meta(ge=1)]
     process: Number
     parent: Number
     python: Name
-    wall_minus_monotonic_ns: Annotated[int, Meta(ge=-(2**62), le=2**62)]
 
 
 class Watched(Struct, tag_field="what", tag="watched", forbid_unknown_fields=True):
@@ -72,10 +71,11 @@ class Call(Struct, tag_field="what", tag="call", forbid_unknown_fields=True, gc=
 
 
 class Profile(Struct, tag_field="what", tag="profile", forbid_unknown_fields=True):
-    """A window in which torch's profiler recorded, and its file beside the record; or why there is none."""
+    """A window in which torch's profiler recorded, its file beside the record, its clock; or why there is none."""
 
     begin_ns: Number = 0
     end_ns: Number = 0
+    wall_minus_monotonic_ns: Annotated[int, Meta(ge=-(2**62), le=2**62)] = 0
     file: Annotated[str, Meta(pattern=r"^trace-[0-9a-f]{12}\.json$")] | None = None
     missing: Name | None = None
 

@@ -12,13 +12,13 @@ import sys
 def _record() -> None:
     """Import the recorder from where this file lies, without leaving that folder on the engine's path."""
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    before = list(sys.path)
     sys.path.append(root)
     try:
         from dwdp_hw.record.inside.start import start  # noqa: PLC0415  # only now can it be found
-
-        start(os.environ)
     finally:
-        sys.path.remove(root)
+        sys.path[:] = before
+    start(os.environ)
 
 
 def _run_the_next_one() -> None:

@@ -14,6 +14,9 @@ _ATTRIBUTES = {"MEMORY_TYPE": 2, "DEVICE_ORDINAL": 9, "RANGE_START_ADDR": 11, "R
 class Allocations:
     """Allocations seen so far, numbered from 0.
 
+    Attributes:
+        gpus: The GPU of each; −1 of host memory.
+
     The driver's `cuPointerGetAttribute` is asked, not the runtime's `cudaPointerGetAttributes`: in a thread without a
     current GPU the latter may open a context on GPU 0.
     """
@@ -21,7 +24,7 @@ class Allocations:
     def __init__(self, announce: Callable[[dict[str, Any]], None]) -> None:
         """`announce` is given each new allocation, as it stands in a record."""
         self._announce = announce
-        self._count = 0
+        self.gpus: list[int] = []
         self._starts: list[int] = []
         self._ranges: list[tuple[int, int]] = []  # end and number, in the order of the starts
         self._whole: dict[tuple[str, int], int] = {}  # memory whose range nobody knows, by kind and GPU
@@ -51,7 +54,8 @@ class Allocations:
         return number, address - start
 
     def _add(self, kind: str, device: int, size: int) -> int:
-        number, self._count = self._count, self._count + 1
+        number = len(self.gpus)
+        self.gpus.append(device)
         self._announce({"what": "allocation", "id": number, "kind": kind, "device": device, "bytes": size})
         return number
 

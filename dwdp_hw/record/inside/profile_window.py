@@ -31,21 +31,24 @@ class ProfileWindow:
         if self._first_ns is None:
             self._first_ns = begin_ns
 
-    def step(self) -> dict[str, Any] | None:
-        """Start or stop if it is time to; return the line of the record that says what came of it."""
+    def step(self, gpu: int) -> dict[str, Any] | None:
+        """Start or stop if it is time to; return the line of the record that says what came of it.
+
+        Args:
+            gpu: The one that the process copies to; −1 if it is not known.
+        """
         if self._window is None or self._first_ns is None:
             return None
-        elapsed_s = (time.monotonic_ns() - self._first_ns) / 1e9
-        after_s, for_s = self._window
-        if self.is_running:
-            return self.stop() if elapsed_s >= after_s + for_s else None
-        return self._start() if elapsed_s >= after_s else None
+        now_ns, (after_s, for_s) = time.monotonic_ns(), self._window
+        if self.is_running:  # it took a while to start
+            return self.stop() if now_ns - self._begin_ns >= for_s * 1e9 else None
+        return self._start(gpu) if now_ns - self._first_ns >= after_s * 1e9 else None
 
     def stop(self) -> dict[str, Any] | None:
         """Stop, if it runs, and write the profiler's trace beside the record."""
         if not self.is_running:
             return None
-        end_ns = time.monotonic_ns()
+        end_ns, later_ns = time.monotonic_ns(), time.time_ns() - time.monotonic_ns()
         name = f"trace-{secrets.token_hex(6)}.json"
         try:
             self._profile.stop()
@@ -54,13 +57,16 @@ class ProfileWindow:
             return self._missing(type(error).__name__)
         finally:
             self._window = self._profile = None
-        return {"what": "profile", "begin_ns": self._begin_ns, "end_ns": end_ns, "file": name}
+        window = {"begin_ns": self._begin_ns, "end_ns": end_ns, "wall_minus_monotonic_ns": later_ns}
+        return {"what": "profile", **window, "file": name}
 
-    def _start(self) -> dict[str, Any] | None:
+    def _start(self, gpu: int) -> dict[str, Any] | None:
         torch = sys.modules.get("torch")
         if torch is None:
             return self._missing(_NO_TORCH)
         try:
+            if gpu >= 0:
+                torch.cuda.set_device(gpu)  # of this thread: the profiler waits for it, or else for GPU 0
             activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
             profile = torch.profiler.profile(activities=activities)
             profile.start()

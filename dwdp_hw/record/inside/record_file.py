@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import sys
-import time
 from typing import Any
 
 from dwdp_hw.record.inside.call_log import MadeCall
@@ -26,6 +25,7 @@ class RecordFile:
 
     Attributes:
         calls, left_out: How many were written, and were beyond what a file holds.
+        gpu: The last one that was written to; −1 at first.
     """
 
     def __init__(self, folder: str) -> None:
@@ -40,6 +40,7 @@ class RecordFile:
         self._copies_left = MOST_COPIES
         self._highest_order, self._seen = -1, 0
         self.calls = self.left_out = 0
+        self.gpu = -1
 
     def open(self) -> None:
         """Create the file, with its first line."""
@@ -50,7 +51,6 @@ class RecordFile:
             "process": os.getpid(),
             "parent": os.getppid(),
             "python": ".".join(map(str, sys.version_info[:3])),
-            "wall_minus_monotonic_ns": time.time_ns() - time.monotonic_ns(),
         })  # fmt: skip
 
     @property
@@ -132,6 +132,8 @@ class RecordFile:
     def _add_copies(self, key: int, rows: list[tuple[int, ...]]) -> None:
         self._copies[key] = number = len(self._copies)
         self._copies_left -= len(rows)
+        if rows and self._allocations.gpus[rows[-1][2]] >= 0:
+            self.gpu = self._allocations.gpus[rows[-1][2]]
         names = ("src", "src_offset", "dst", "dst_offset", "bytes")
         columns = zip(names, zip(*rows, strict=True), strict=True) if rows else ((name, ()) for name in names)
         self.line({"what": "copies", "id": number, **dict(columns)})

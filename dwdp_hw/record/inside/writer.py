@@ -120,7 +120,7 @@ class Writer:
         self._file.flush()
 
     def _profile_now(self) -> None:
-        said = self._profile.step()
+        said = self._profile.step(self._file.gpu)
         if said is not None:
             self._file.line(said)
 

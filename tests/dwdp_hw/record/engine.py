@@ -162,6 +162,7 @@ def allocate(shape: Shape, rank: int, options: argparse.Namespace, meet: Any) ->
     else:
         own = int(checked(cudart.cudaMalloc(size)))
         fill(shape, rank, options.layers, own, on_host=False)
+        checked(cudart.cudaStreamSynchronize(0))
         handle = checked(cudart.cudaIpcGetMemHandle(own))
         for peer, reserved in enumerate(meet(bytes(handle.reserved))):
             if peer != rank:
@@ -173,9 +174,11 @@ def allocate(shape: Shape, rank: int, options: argparse.Namespace, meet: Any) ->
 
 
 def run_rank(rank: int, options: argparse.Namespace, pipe: Any) -> None:
-    if options.torch:
-        importlib.import_module("torch")
     checked(cudart.cudaSetDevice(rank))
+    if options.torch:
+        torch = importlib.import_module("torch")
+        torch.cuda.set_device(rank)
+        torch.cuda.init()
     shape = Shape(options)
 
     def meet(mine: bytes) -> list[bytes]:

@@ -135,17 +135,15 @@ def test_a_process_that_ignores_the_environment_is_not_recorded(record: Run, tmp
     assert lines_of(tmp_path / "records") == []
 
 
-def test_nothing_but_the_standard_library_comes_into_the_engine_and_nothing_onto_its_path(
-    record: Run, tmp_path: Path
-) -> None:
-    said = (
-        "import sys; print([m for m in sys.modules if m.split('.')[0] not in sys.stdlib_module_names]); print(sys.path)"
-    )
-    ended = record("-S", "-c", f"import sitecustomize; {said}", PYTHONPATH=str(REPOSITORY))
+def test_nothing_but_the_standard_library_comes_into_the_engine_and_its_path_stays_as_it_was(record: Run) -> None:
+    said = "[m for m in sys.modules if m.split('.')[0] not in sys.stdlib_module_names]"
+    script = f"import sitecustomize, sys; print({said}); print(sys.path)"
+    ended = record("-S", "-c", script, PYTHONPATH=f"/first:{REPOSITORY}")
     modules, path = ended.stdout.splitlines()
     others = [name for name in eval(modules) if not name.startswith(("dwdp_hw", "__main__", "sitecustomize"))]
     assert others == []
-    assert eval(path)[1:].count(str(REPOSITORY)) == 1
+    assert eval(path)[1:4] == [str(REPOSITORY / "dwdp_hw/record/hook"), "/first", str(REPOSITORY)]
+    assert str(REPOSITORY) not in eval(path)[4:]
 
 
 def test_a_recorder_that_cannot_write_says_so_and_the_engine_goes_on(
