@@ -32,10 +32,7 @@ class Writer:
 
     def watched(self, module: str, functions: list[str]) -> None:
         """Note that a module's functions are watched now, and begin to write."""
-        self._watched[module] = functions
-        with self._lock:
-            if self._file.is_open:
-                self._file.line({"what": "watched", "module": module, "functions": functions})
+        self._watched[module] = functions  # written later: the module is still being imported, and must not wait
         self._start()
 
     def end(self) -> None:
@@ -51,6 +48,7 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._file = RecordFile(self._folder)
         self._profile = ProfileWindow(self._folder, self._window)
+        self._named: set[str] = set()  # modules that stand in the file
         self._failed = self._finished = False
 
     def _begin_in_child(self) -> None:
@@ -98,8 +96,9 @@ class Writer:
         """Write what has been called so far; the file comes with the first watched module that this process uses."""
         if not self._file.is_open:
             self._file.open()
-            for module, functions in self._watched.items():
-                self._file.line({"what": "watched", "module": module, "functions": functions})
+        for module in [module for module in list(self._watched) if module not in self._named]:
+            self._named.add(module)
+            self._file.line({"what": "watched", "module": module, "functions": self._watched[module]})
         pending, copied = self._log.pending, 0
         for _ in range(len(pending)):
             try:
