@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from dwdp_hw.record.layers import Prefetch
-from dwdp_hw.record.orders import Difference, Order, first_difference, issued_order, orders_of_plan, orders_of_pulls
+from dwdp_hw.record.groups import Issued
+from dwdp_hw.record.orders import Difference, Order, first_difference, orders_of_plan, orders_of_pulls
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.base.units import format_slice
 from dwdp_sim.model.moe import MoEModel
@@ -22,33 +21,6 @@ from dwdp_sim.plan.strategy import Strategy
 
 _SGLANG, _SGLANG_PARAMETERS = "sglang", 2
 Orders = Mapping[int, Order]
-
-
-@dataclass(frozen=True)
-class Issued:
-    """What the ranks of a group issued.
-
-    Attributes:
-        prefetches: By rank; ranks that were not recorded are missing.
-        peers: For each rank, the rank that each memory belongs to.
-        size: Ranks of the group, recorded or only read.
-        slice_bytes: The size by which most bytes of batches move; None if there was no batch. Where the engine cuts
-            nothing, it is the largest pull.
-        most_copies: Most copies of a batch.
-        most_calls: Most calls of a rank's layer.
-    """
-
-    prefetches: Mapping[int, Prefetch]
-    peers: Mapping[int, Mapping[int, int]]
-    size: int
-    slice_bytes: int | None
-    most_copies: int
-    most_calls: int
-
-    @property
-    def orders(self) -> dict[int, Order]:
-        """The order of each rank's layer."""
-        return {rank: issued_order(part, self.peers[rank]) for rank, part in self.prefetches.items()}
 
 
 @dataclass(frozen=True)
@@ -71,38 +43,8 @@ class Verdict:
             others = f" (so does, with the same copies: {'; '.join(self.fits[1:])})" if self.fits[1:] else ""
             return f"{self.fits[0]}{others}"
         if self.nearest is None:
-            return "no known plan: the ranks issued different layers"
+            return "no known plan, and none that could be compared"
         return f"no known plan; nearest: {self.nearest}; first difference: {self.difference}"
-
-
-def group_of(prefetches: Sequence[Prefetch], kind: str) -> Issued:
-    """Return who is which rank.
-
-    Over `peer` links ranks are the GPUs in the order of their numbers. Otherwise the memory of virtual peers is told
-    apart by its allocations, in the order in which they are first read, by a virtual rank 0.
-    """
-    if kind == "peer":
-        gpus = sorted({gpu for part in prefetches for gpu in (part.gpu, *part.sources) if gpu >= 0})
-        ranks = {gpu: rank for rank, gpu in enumerate(gpus)}
-        by_layers = sorted(prefetches, key=lambda part: len(part.layers))  # of several streams the busiest one counts
-        busiest = {ranks[part.gpu]: part for part in by_layers}
-        own = {rank: busiest[rank] for rank in sorted(busiest)}
-        peers = {rank: _numbered(part, ranks) for rank, part in own.items()}
-        size = len(gpus)
-    else:
-        own = {0: max(prefetches, key=lambda part: len(part.layers))}
-        peers = {0: {memory: number for number, memory in enumerate(own[0].sources, 1)}}
-        size = 1 + len(own[0].sources)
-    batches = [call.copies.bytes for part in own.values() for call in part.layer if call.is_batch]
-    counts = Counter(size for sizes in batches for size in sizes)
-    slice_bytes = max(counts, key=lambda size: size * counts[size], default=None)
-    most_calls = max(len(part.layer) for part in own.values())
-    return Issued(own, peers, size, slice_bytes, max(map(len, batches), default=1), most_calls)
-
-
-def _numbered(part: Prefetch, ranks: Mapping[int, int]) -> dict[int, int]:
-    """The rank of each memory: a GPU's own number, or the puller's of anything that is not another GPU's."""
-    return {memory: ranks.get(memory, ranks[part.gpu]) for memory in part.sources}
 
 
 def by_structure(issued: Issued) -> Verdict:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from omegaconf import DictConfig
 
 from dwdp_hw.job.schema import HwConfig
 from dwdp_hw.record.device_times import device_traces, without_times
+from dwdp_hw.record.groups import Issued, groups_of
 from dwdp_hw.record.inside.cuda_calls import FUNCTIONS
 from dwdp_hw.record.inside.torch_copies import NAMES
 from dwdp_hw.record.layer_program import layer_program
 from dwdp_hw.record.layers import IssuedCall, Prefetch, find_prefetches, issued_calls
 from dwdp_hw.record.reading import Record, read_records
-from dwdp_hw.record.recognition import Issued, Verdict, by_model, by_structure, group_of
+from dwdp_hw.record.recognition import Verdict, by_model, by_structure
 from dwdp_hw.record.schema import Call
 from dwdp_hw.traces.importing import ImportJob, job_of_traces, read_import_config, trace_paths
 from dwdp_sim.base.errors import ConfigError
@@ -38,8 +39,8 @@ class RecordJob:
         folder: Where they are.
         records: Of its processes.
         prefetches: What was pulled over the cluster's kind of link.
-        group: Which rank did what.
-        structure: The plan, recognised from the order alone.
+        groups: Which rank did what.
+        structure: The plan of each group, recognised from the order alone.
         planned: The same with the plans of the model that the user gave; None without.
         model_name: That model's name.
         gpus: For each GPU of the program, its number in the run.
@@ -51,9 +52,9 @@ class RecordJob:
     folder: str
     records: tuple[Record, ...]
     prefetches: tuple[Prefetch, ...]
-    group: Issued
-    structure: Verdict
-    planned: Verdict | None
+    groups: tuple[Issued, ...]
+    structure: tuple[Verdict, ...]
+    planned: tuple[Verdict, ...] | None
     model_name: str
     gpus: tuple[int, ...]
     content: dict[str, Any]
@@ -80,44 +81,46 @@ def build_record_job(composed: DictConfig, overrides: Sequence[str]) -> RecordJo
     if len(gpus) > cluster.num_gpus:
         allowed = f"the recorded copies are between {len(gpus)} GPUs; choose a cluster with as many"
         raise ConfigError("cluster.num_gpus", cluster.num_gpus, allowed)
-    group = group_of(prefetches, cluster.home)
+    groups = groups_of(prefetches, cluster.home)
     content = layer_program(prefetches, gpus)
     program = program_from_dict(content, len(gpus), folder)
     replay = make_replay_job(program, cluster, options, starts=Starts(), seed=config.seed)
-    planned = _planned(config, explicit_keys(overrides), group)
+    planned = _planned(config, explicit_keys(overrides), groups)
     traces, missing = device_traces(records)
     return RecordJob(
         folder=folder,
         records=records,
         prefetches=prefetches,
-        group=group,
-        structure=by_structure(group),
+        groups=groups,
+        structure=tuple(map(by_structure, groups)),
         planned=planned,
         model_name=str(config.model.name),
         gpus=tuple(gpus),
         content=content,
         replay=replay,
         device=job_of_traces(config, traces) if traces else None,
-        notes=(*_not_seen(records, group, cluster.home), *_about(records, prefetches), *missing),
+        notes=(*_not_seen(records, groups, cluster.home), *_about(records, prefetches), *missing),
     )
 
 
-def _planned(config: HwConfig, explicit: set[str], group: Issued) -> Verdict | None:
-    """The verdict with a model, if the user gave one."""
+def _planned(config: HwConfig, explicit: set[str], groups: Sequence[Issued]) -> tuple[Verdict, ...] | None:
+    """The verdicts with a model, if the user gave one."""
     if not any(key == "model" or key.startswith("model.") for key in explicit):
         return None
+    size = groups[0].size
     if "dwdp.dwdp_size" not in explicit and "dwdp.trtllm_yaml" not in explicit:
-        config.dwdp.dwdp_size = group.size
+        config = replace(config, dwdp=replace(config.dwdp, dwdp_size=size))
     resolved = resolve(config, explicit)
     model = build_model(resolved.model)
     placement = build_placement(resolved.dwdp, model)
-    if placement.dwdp_size != group.size:
-        allowed = f"{group.size} ranks were recorded or read from; leave it out"
+    wrong = next((group.size for group in groups if group.size != placement.dwdp_size), None)
+    if wrong is not None:
+        allowed = f"a group of {wrong} ranks was recorded or read from; a model is compared with groups of one size"
         raise ConfigError("dwdp.dwdp_size", placement.dwdp_size, allowed)
-    return by_model(group, model, placement)
+    return tuple(by_model(group, model, placement) for group in groups)
 
 
-def _not_seen(records: Sequence[Record], group: Issued, home: str) -> list[str]:
+def _not_seen(records: Sequence[Record], groups: Sequence[Issued], home: str) -> list[str]:
     """Every way of copying that nobody used, and every rank that was not recorded."""
     used = Counter(call.name for record in records for call in record.calls)
     watched = {name for record in records for names in record.watched.values() for name in names}
@@ -126,8 +129,9 @@ def _not_seen(records: Sequence[Record], group: Issued, home: str) -> list[str]:
         notes.append("no process imported cuda.bindings.runtime: copies through it cannot have been made")
     if not any(used[name] for name in NAMES):
         notes.append("no copy of a torch tensor to, from or within a GPU was seen")
-    if home == "peer" and group.size > len(group.prefetches):
-        notes.append(f"{len(group.prefetches)} of {group.size} ranks recorded")
+    recorded, ranks = sum(len(group.prefetches) for group in groups), sum(group.size for group in groups)
+    if home == "peer" and recorded < ranks:
+        notes.append(f"{recorded} of {ranks} ranks recorded")
     return notes
 
 

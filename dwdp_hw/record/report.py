@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from dwdp_hw.record.groups import Issued
+from dwdp_hw.record.recognition import Verdict
 from dwdp_hw.record.record_job import RecordJob
 from dwdp_hw.traces.report import run_import
 from dwdp_sim.base.atomic_file import write_whole
@@ -44,9 +47,9 @@ def _content(job: RecordJob, predicted_s: list[float]) -> dict[str, Any]:
     return {
         "schema": _SCHEMA,
         "cluster": job.replay.cluster.name,
-        "structure": str(job.structure),
+        "structure": _said(job.groups, job.structure),
         "model": job.model_name if job.planned else None,
-        "plan": str(job.planned) if job.planned else None,
+        "plan": _said(job.groups, job.planned) if job.planned else None,
         "notes": list(job.notes),
         "rows": [
             {
@@ -84,8 +87,16 @@ def _print(console: Console, job: RecordJob, predicted_s: list[float]) -> None:
             format_seconds(seconds),
         )
     console.print(table)
-    say(console, f"by structure: {job.structure}")
+    say(console, f"by structure: {_said(job.groups, job.structure)}")
     if job.planned is not None:
-        say(console, f"with {job.model_name}: {job.planned}")
+        say(console, f"with {job.model_name}: {_said(job.groups, job.planned)}")
     for note in job.notes:
         say(console, f"note: {note}")
+
+
+def _said(groups: Sequence[Issued], verdicts: Sequence[Verdict]) -> str:
+    """What is true of all groups, or each group's by its GPUs."""
+    if len({str(verdict) for verdict in verdicts}) == 1:
+        return str(verdicts[0])
+    parts = zip(groups, verdicts, strict=True)
+    return "; ".join(f"GPUs {', '.join(map(str, group.gpus))}: {verdict}" for group, verdict in parts)

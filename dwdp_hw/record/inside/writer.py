@@ -15,7 +15,7 @@ from dwdp_hw.record.inside.record_file import RecordFile
 
 INTERVAL_S = 0.5  # a process that is killed loses at most what it called since the last one
 _YIELD_COPIES = 256  # after so many the engine's threads get the interpreter
-_LAST_WAIT_S = 30.0  # for a profile to be written
+_LAST_WAIT_S = 30.0  # for what is being written when the process ends, a profile above all
 
 
 class Writer:
@@ -39,7 +39,7 @@ class Writer:
         """Write everything that is left; later calls are not recorded."""
         self._ending.set()
         if self._thread is not None and self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._thread.join(_LAST_WAIT_S if self._profile.is_running else 1.0)
+            self._thread.join(_LAST_WAIT_S)
         self._guarded(self._last)
 
     def _begin(self) -> None:

@@ -25,6 +25,8 @@ from typing import Any, NamedTuple
 
 from cuda.bindings import runtime as cudart
 
+LONGEST_S = 100  # for all ranks to meet
+
 
 class Copy(NamedTuple):
     peer: int
@@ -232,10 +234,15 @@ def main() -> None:
         return
     context = multiprocessing.get_context(options.start)
     pipes = [context.Pipe() for _ in range(options.ranks)]
-    ranks = [context.Process(target=run_rank, args=(r, options, pipes[r][1])) for r in range(options.ranks)]
+    ranks = [
+        context.Process(target=run_rank, args=(rank, options, pipes[rank][1]), daemon=True)
+        for rank in range(options.ranks)
+    ]
     for rank in ranks:
         rank.start()
     for _ in range(2):
+        if not all(pipe.poll(LONGEST_S) for pipe, _ in pipes):
+            sys.exit("a rank did not come")
         handles = [pipe.recv() for pipe, _ in pipes]
         for pipe, _ in pipes:
             pipe.send(handles)

@@ -21,7 +21,9 @@ SUCCESS = 0
 
 
 def test_its_calls_are_recorded_with_what_they_return(record: Run, tmp_path: Path) -> None:
-    pytest.importorskip("cuda.bindings.runtime")
+    runtime = pytest.importorskip("cuda.bindings.runtime")
+    if int(runtime.cudaGetDeviceCount()[0]) == SUCCESS:
+        pytest.skip("with a GPU these addresses would be used")
     script = tmp_path / "engine.py"
     script.write_text(SCRIPT)
     path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from dwdp_hw.record.groups import Issued, groups_of
 from dwdp_hw.record.layers import find_prefetches, repeated
 from dwdp_hw.record.reading import read_records
-from dwdp_hw.record.recognition import Issued, by_model, by_structure, describe, group_of
+from dwdp_hw.record.recognition import by_model, by_structure, describe
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.model.placement import Placement
 from dwdp_sim.plan.build_plan import build_plan
@@ -29,7 +30,8 @@ def model_of(experts: int) -> MoEModel:
 def issued_by(plan: CopyPlan, folder: Path, ranks: Any = None) -> Issued:
     for rank in range(plan.placement.dwdp_size) if ranks is None else ranks:
         write_record(folder, rank, lines_of_rank(plan, rank))
-    return group_of(find_prefetches(read_records(str(folder)), "peer"), "peer")
+    (group,) = groups_of(find_prefetches(read_records(str(folder)), "peer"), "peer")
+    return group
 
 
 @given(
@@ -96,7 +98,8 @@ def test_the_first_copy_that_differs_is_named(data: st.DataObject, tmp_path_fact
     for line in copies:
         line[column][place] = 1 - line["src"][place] if column == "src" else line["bytes"][place] + 1
     write_record(folder, 2, lines)
-    verdict = by_model(group_of(find_prefetches(read_records(str(folder)), "peer"), "peer"), model_of(12), placement)
+    (group,) = groups_of(find_prefetches(read_records(str(folder)), "peer"), "peer")
+    verdict = by_model(group, model_of(12), placement)
     assert verdict.fits == ()
     assert verdict.nearest == describe(strategy)
     assert verdict.difference is not None
@@ -146,3 +149,23 @@ def test_nothing_is_a_repeat_if_nothing_comes_twice() -> None:
     assert repeated([1]) is None
     assert repeated([1, 2, 3]) is None
     assert repeated([1, 1]) == (0, 1)
+
+
+def test_groups_that_do_not_read_one_another_are_recognised_apart(tmp_path: Path) -> None:
+    plans = [
+        build_plan(model_of(8), Placement.create(8, 4), Strategy(kind, "trtllm_ipc", 1024))
+        for kind in (DEFAULT, BATCHED)
+    ]
+    for group, plan in enumerate(plans):
+        for rank in range(4):
+            lines = lines_of_rank(plan, rank)
+            for line in lines:
+                if line["what"] == "allocation":
+                    line["device"] += 4 * group
+            write_record(tmp_path / "records", 4 * group + rank, lines)
+    found = groups_of(find_prefetches(read_records(str(tmp_path / "records")), "peer"), "peer")
+    assert [group.gpus for group in found] == [(0, 1, 2, 3), (4, 5, 6, 7)]
+    assert [str(by_structure(group)) for group in found] == [
+        "trtllm_ipc, default, peer-major",
+        "trtllm_ipc, batched, 1 KiB slices, rotated",
+    ]
