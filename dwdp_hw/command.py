@@ -17,6 +17,9 @@ from dwdp_hw.job.measurement_report import print_measurement, write_measurement
 from dwdp_hw.job.schema import HwConfig, Mode, register_hw_schemas
 from dwdp_hw.job.windows import WindowsJob, build_windows_job, measure_windows
 from dwdp_hw.job.windows_report import print_windows, write_expected, write_windows
+from dwdp_hw.record.reading import holds_records
+from dwdp_hw.record.record_job import RecordJob, build_record_job
+from dwdp_hw.record.report import run_record
 from dwdp_hw.run.launch import run_as_rank, run_group, started_by_torchrun
 from dwdp_hw.run.worker import Work
 from dwdp_hw.traces.importing import ImportJob, build_import
@@ -29,7 +32,7 @@ from dwdp_sim.job.config_files import config_folders
 from dwdp_sim.job.hydra_app import one_line_errors, run_app
 from dwdp_sim.job.hydra_flags import read_command_line
 
-Job = Measurement | WindowsJob | CheckJob | ImportJob
+Job = Measurement | WindowsJob | CheckJob | ImportJob | RecordJob
 
 _FAILED_EXIT = 1
 
@@ -45,7 +48,7 @@ def run() -> None:
 
 def _build(composed: DictConfig, overrides: Sequence[str]) -> Job:
     if composed.mode is Mode["import"]:
-        return build_import(composed)
+        return build_record_job(composed, overrides) if holds_records(composed.trace) else build_import(composed)
     if composed.mode is Mode.windows:
         return build_windows_job(composed, overrides)
     if composed.mode is not Mode.measure:
@@ -69,6 +72,8 @@ def _task(job: Job, folder: Path) -> None:
     match job:
         case ImportJob():
             run_import(job, folder, TextConsole())
+        case RecordJob():
+            run_record(job, folder, TextConsole())
         case WindowsJob():
             time_windows(job, folder, TextConsole())
         case CheckJob():

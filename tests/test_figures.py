@@ -59,6 +59,7 @@ ALLOWED: Mapping[str, Collection[str]] = {
     "docs/cluster.md": (),
     "docs/data_dictionary.md": (),
     "docs/python.md": (),
+    "docs/record.md": (),
     "docs/replay.md": (),
     "docs/results.md": (),
     "docs/speed.md": (),

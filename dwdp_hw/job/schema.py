@@ -139,7 +139,8 @@ class HwConfig(SimConfig):
     rows: Any = None
     """File or list of files with recorded rows (source=recorded)."""
     trace: Any = None
-    """Nsight Systems SQLite export or torch.profiler JSON, or a list of the ranks' files (mode=import)."""
+    """Nsight Systems SQLite export or torch.profiler JSON, a list of the ranks' files, or a folder of
+    `python -m dwdp_hw.record` (mode=import)."""
     backend: BackendConfig = field(default_factory=BackendConfig)
     check: CheckConfig = field(default_factory=CheckConfig)
 

@@ -62,13 +62,31 @@ def build_import(composed: DictConfig) -> ImportJob:
     Raises:
         ConfigError: Something in it cannot be used, or the trace lacks what is needed.
     """
+    config = read_import_config(composed)
+    return job_of_traces(config, [read_trace(path, process) for process, path in enumerate(trace_paths(config.trace))])
+
+
+def read_import_config(composed: DictConfig) -> HwConfig:
+    """Return the checked values that an import reads.
+
+    Raises:
+        ConfigError: One cannot be used.
+    """
     config: HwConfig = read_values(composed)
     check_seed(config.seed)
     if not config.check.burst_gap_s > 0:
         raise ConfigError("check.burst_gap_s", config.check.burst_gap_s, "seconds above 0 are wanted, such as 200e-6")
+    return config
+
+
+def job_of_traces(config: HwConfig, traces: Sequence[Trace]) -> ImportJob:
+    """Check that traces can be replayed on the cluster, and find their bursts.
+
+    Raises:
+        ConfigError: They cannot.
+    """
     cluster = build_cluster(config.cluster)
-    paths = _paths(config.trace)
-    traces = tuple(read_trace(path, process) for process, path in enumerate(paths))
+    paths = [trace.path for trace in traces]
     copies = [copy for trace in traces for copy in trace.copies]
     wanted, strange = _replayable(copies, cluster.home)
     if not wanted:
@@ -89,7 +107,7 @@ def build_import(composed: DictConfig) -> ImportJob:
     if strange:
         notes.append(f"{strange} copies between two GPUs other than the stream's own are left out")
     return ImportJob(
-        traces=traces,
+        traces=tuple(traces),
         copies=tuple(copies),
         gpus=tuple(gpus),
         gpu_name=names.get(gpus[0], "not named in the trace"),
@@ -113,7 +131,12 @@ def read_trace(path: str, process: int = 0) -> Trace:
     return read_nsys(path) if start == _SQLITE else read_torch_profiler(path, process)
 
 
-def _paths(trace: Any) -> list[str]:
+def trace_paths(trace: Any) -> list[str]:
+    """Return the files or folders that `trace` names.
+
+    Raises:
+        ConfigError: It names none, or one twice.
+    """
     if not trace:
         raise ConfigError("trace", "missing", "an Nsight Systems SQLite export or a torch.profiler JSON, as trace=FILE")
     paths = [str(path) for path in (trace if isinstance(trace, list) else [trace])]

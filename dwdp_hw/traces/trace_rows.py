@@ -117,9 +117,9 @@ def _stream(part: StreamBurst, zero_ns: int) -> dict[str, Any]:
 
 def _calls(part: StreamBurst) -> list[dict[str, Any]]:
     """Calls as a replay file has them, equal neighbours counted instead of repeated."""
-    return _counted(
+    return counted(
         [
-            {"issue": "batch", "copies": _counted([_ends(copy) for copy in call])}
+            {"issue": "batch", "copies": counted([_ends(copy) for copy in call])}
             if batched
             else {"issue": "async", **_ends(call[0])}
             for call, batched in zip(part.calls, part.is_batched, strict=True)
@@ -127,8 +127,8 @@ def _calls(part: StreamBurst) -> list[dict[str, Any]]:
     )
 
 
-def _counted(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Equal neighbours as one entry with a count; batches have no count."""
+def counted(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return entries of a replay file with equal neighbours as one entry with a count; batches have no count."""
     found: list[dict[str, Any]] = []
     for entry, equal in groupby(entries):
         number = len(list(equal))

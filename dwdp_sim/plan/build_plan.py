@@ -26,12 +26,7 @@ def build_plan(model: MoEModel, placement: Placement, strategy: Strategy) -> Cop
             user's that cannot be used.
     """
     parameters = _parameters(model, strategy)
-    slices = cut(pulls_of(model, placement, strategy), strategy.slice_bytes)
-    call = _call_of(slices, strategy)
-    keys = _ask(strategy, "keys", lambda: [_column(key, slices) for key in strategy.kind.keys(slices, strategy)])
-    order = np.lexsort([*reversed(keys), call, slices.rank])
-    slices, call = slices.take(order), call[order]
-    starts, part = _parts(slices.rank, call, strategy.most_copies)
+    slices, call, starts, part = in_issue_order(pulls_of(model, placement, strategy), strategy)
     first = np.flatnonzero(starts)
     plan = CopyPlan(
         placement=placement,
@@ -50,6 +45,24 @@ def build_plan(model: MoEModel, placement: Placement, strategy: Strategy) -> Cop
     if not plan.is_complete():
         raise ConfigError("strategy", strategy.name, "must pull every remote byte once, from where it is, and does not")
     return plan
+
+
+def in_issue_order(pulls: Slices, strategy: Strategy) -> tuple[Slices, Ints, Bools, Ints]:
+    """Cut pulls into slices and put them in the order in which each rank issues them.
+
+    Returns:
+        The slices, by rank; the number that the strategy gives the call of each; whether a call begins with it; and in
+        which part of its numbered call it is, where the strategy limits the copies of a call.
+
+    Raises:
+        ConfigError: The strategy is a record of the user's that cannot be used.
+    """
+    slices = cut(pulls, strategy.slice_bytes)
+    call = _call_of(slices, strategy)
+    keys = _ask(strategy, "keys", lambda: [_column(key, slices) for key in strategy.kind.keys(slices, strategy)])
+    order = np.lexsort([*reversed(keys), call, slices.rank])
+    slices, call = slices.take(order), call[order]
+    return slices, call, *_parts(slices.rank, call, strategy.most_copies)
 
 
 def pulls_of(model: MoEModel, placement: Placement, strategy: Strategy) -> Slices:

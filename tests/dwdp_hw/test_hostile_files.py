@@ -27,6 +27,7 @@ from dwdp_hw.bundle.check import check_bundle
 from dwdp_hw.bundle.make import Sources, make_bundle
 from dwdp_hw.bundle.opened import open_bundle
 from dwdp_hw.job.schema import HwConfig, register_hw_schemas
+from dwdp_hw.record.reading import read_record
 from dwdp_hw.rows.file import measurement_file
 from dwdp_hw.rows.predict import predict_mean_s
 from dwdp_hw.rows.predict_steps import predict_steps
@@ -47,10 +48,13 @@ from dwdp_sim.job.config_files import config_dir
 from dwdp_sim.job.presets import read_cluster
 from dwdp_sim.job.trtllm_file import read_dwdp_block
 from dwdp_sim.nvbandwidth.judge import judge_files
+from dwdp_sim.plan.build_plan import build_plan
+from dwdp_sim.plan.kinds import DEFAULT
 from dwdp_sim.plan.program_file import program_from_dict, read_program
 from dwdp_sim.steps.requests import RequestLoad, draw_steps, read_lengths
 from dwdp_sim.steps.windows import windows_from_file
 from dwdp_sim.sweep.page.measured_rows import read_measured
+from tests.dwdp_hw.record.record_files import lines_of_rank
 from tests.dwdp_hw.traces.trace_files import Record, write_nsys, write_torch
 from tests.dwdp_sim.model.test_huggingface import FAMILIES
 from tests.dwdp_sim.nvbandwidth.test_judge import GH200
@@ -193,6 +197,13 @@ def _traced(folder: Path, write: Callable[[Path, list[Record]], Path], name: str
     return write(folder / name, records).read_bytes()
 
 
+def _recorded_calls() -> bytes:
+    """A record of the recorder."""
+    strategy = dwdp.Strategy(DEFAULT, "sglang")
+    plan = build_plan(dwdp.MoEModel("m", 64, 48, 4, 1, 2, 2, "nvfp4"), dwdp.Placement.create(4, 2), strategy)
+    return "".join(json.dumps(line) + "\n" for line in lines_of_rank(plan, 0)).encode()
+
+
 def kinds(folder: Path) -> dict[str, Kind]:
     """Every kind of file that comes from outside, but Python, which is what it does."""
     validation = {
@@ -238,6 +249,7 @@ def kinds(folder: Path) -> dict[str, Kind]:
         "bands": Kind({"rows.json": {"cluster": "h200_x2", "errors": {"a": 0.1}}}, read_bands),
         "torch.profiler": Kind(torch, _imported),
         "torch.profiler, gzipped": Kind(_traced(folder, write_torch, "right.json.gz"), _imported, is_tree=False),
+        "record": Kind(_recorded_calls(), read_record, "record-0123456789ab.jsonl", is_tree=False),
         "Nsight Systems": Kind(_traced(folder, write_nsys, "right.sqlite"), _imported, is_tree=False),
     }
 
@@ -247,7 +259,7 @@ NAMES = (
     "Hugging Face, grouped", "TensorRT-LLM", "windows", "lengths", "lengths by line", "cluster", "model",
     "nvbandwidth, JSON", "nvbandwidth, text", "validation", "predictions", "bundle", "rows of a bundle",
     "constants of a bundle", "report of a bundle", "bands", "torch.profiler",
-    "torch.profiler, gzipped", "Nsight Systems",
+    "torch.profiler, gzipped", "record", "Nsight Systems",
 )  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""Write down the copies that an engine really issues, and say which plan they are."""

@@ -1,0 +1,1 @@
+"""Stands in for NVIDIA's library where there is no GPU."""
