@@ -17,9 +17,10 @@ from rows import CAMPAIGNS, ROOT
 
 from dwdp_hw.calibration.calibrate import calibrate, fitted_rows
 from dwdp_hw.rows.recording import Recording, read_recording
+from dwdp_hw.validation.bars import Bars
 from dwdp_hw.validation.comparison import AS_ISSUED, QUEUED
 from dwdp_hw.validation.summary import Summary, summarize
-from dwdp_hw.validation.validate import Bars, validate
+from dwdp_hw.validation.validate import validate
 from dwdp_sim.base.json_rows import json_rows
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.job.presets import read_cluster

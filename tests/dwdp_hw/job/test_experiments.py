@@ -39,7 +39,7 @@ def test_the_incast_experiment_predicts_and_measures_on_a_node_of_h200s_within_i
         ((), "check.cases=incast: needs 3 GPUs or more, and here are 2"),
         (("dwdp.dwdp_size=3", "check.limit_s=0"), "check.limit_s=0.0: seconds above zero are wanted"),
         (("dwdp.dwdp_size=3", "check.cases=all"), "check.cases=all"),
-        (("dwdp.dwdp_size=3", "mode=calibrate"), "backend.executor=host: host memory rehearses mode=validate"),
+        (("dwdp.dwdp_size=3", "check.rounds=2"), "check.rounds=2: must be from 3 to 100"),
         (("dwdp.dwdp_size=3", "backend.wait_s=0"), "backend.wait_s=0.0: seconds above zero are wanted"),
     ],
 )

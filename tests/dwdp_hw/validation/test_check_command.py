@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from dwdp_hw.rows.recording import Recording
+from dwdp_hw.rows.schema import FORMAT
+from dwdp_hw.validation.bars import Bars
 from dwdp_hw.validation.report import Subject, html_report
-from dwdp_hw.validation.validate import Bars, validate
+from dwdp_hw.validation.validate import validate
 from dwdp_sim.fabric.cluster import Cluster
 from tests.dwdp_hw.simulated_machine import OPTIONS
 
@@ -100,8 +102,8 @@ def test_bad_input_to_a_check_is_one_line_and_exit_code_two(
 
 
 def test_a_file_of_a_future_format_is_refused(recording: Recording, tmp_path: Path) -> None:
-    content = json.loads(Path(recording.path).read_text()) | {"format": 5}
+    content = json.loads(Path(recording.path).read_text()) | {"format": FORMAT + 1}
     (tmp_path / "rows.json").write_text(json.dumps(content))
     done = dwdp_hw(tmp_path, "mode=validate", "source=recorded", "rows=rows.json")
     assert done.returncode == 2
-    assert "has format 5; this version reads 1 to 4" in done.stderr
+    assert f"has format {FORMAT + 1}; this version reads 1 to {FORMAT}" in done.stderr
