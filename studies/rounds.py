@@ -16,29 +16,26 @@ import json
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from recorded_rounds import ROOT, Bank, Random
 
 from dwdp_hw.calibration.calibrate import rows_used
 from dwdp_hw.calibration.fit import Estimate
 from dwdp_hw.calibration.moved import FALSE_ALARMS, moved_between
 from dwdp_hw.calibration.observations import HOST_SIGMA, relative_noise
 from dwdp_hw.calibration.problem import Problem
-from dwdp_hw.rows.file import read_measurement_file
 from dwdp_hw.rows.host_costs import HOST_COSTS, measured_host_s
 from dwdp_hw.rows.predict import predict_mean_s
-from dwdp_hw.rows.recording import Recording, read_recording
-from dwdp_hw.rows.row import RecordedRow
+from dwdp_hw.rows.recording import Recording
 from dwdp_hw.rows.stability import why_apart
 from dwdp_hw.validation.bars import Bars
 from dwdp_hw.validation.comparison import QUEUED, ValidationRow, deviation_between
 from dwdp_hw.validation.noise import with_noise
-from dwdp_hw.validation.recorded_noise import deviations_of, what_ran
 from dwdp_hw.validation.validate import validate
 from dwdp_hw.validation.verdict import AGREES, DISAGREES, judge, verdict_of
 from dwdp_sim.base.arrays import Floats
@@ -49,7 +46,6 @@ from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.job.presets import read_cluster
 from dwdp_sim.results.palette import BLUE, GREEN, GREY, VERMILLION
 
-ROOT = Path(__file__).resolve().parents[1]
 DATA, PICTURE = ROOT / "docs/data/rounds.json", ROOT / "docs/images/rounds.png"
 CHANGES = (0.02, 0.03, 0.05)
 SLOW = 0.1  # of a stretch of time in which a shared link is slower
@@ -63,7 +59,6 @@ _REPEATED = ("h200_x2_ordered", "h200_x2_random", "h200_x2_random_again", "h200_
 _RATES = ("egress_bytes_per_s", "ingress_bytes_per_s", "pair_bytes_per_s")
 _95 = 1.96
 _BLOCKS = 4  # of each recorded series of host costs
-Random = np.random.Generator
 
 
 def _rate(cluster: Cluster, change: float) -> Cluster:
@@ -80,55 +75,6 @@ def _host(cluster: Cluster, change: float) -> Cluster:
 
 
 PLANTED: Mapping[str, Callable[[Cluster, float], Cluster]] = {"rate": _rate, "gap": _gap, "host cost": _host}
-
-
-@dataclass(frozen=True)
-class Noise:
-    """How the logarithm of a case's time varies.
-
-    Attributes:
-        between: Deviations of whole measurements from their mean, by measurement and stream.
-        within: Deviations of single runs from their median, by stream and run.
-    """
-
-    between: Floats
-    within: Floats
-
-    def medians(self, rounds: int, random: Random) -> Floats:
-        """Deviations of the medians of so many rounds, shape (rounds, streams); a round's streams go together."""
-        moved = self.between[random.integers(len(self.between), size=rounds)]
-        picked = random.integers(self.within.shape[1], size=(rounds, self.within.shape[1]))
-        medians: Floats = moved + np.median(self.within[:, picked], axis=2).T
-        return medians
-
-
-class Bank:
-    """Recorded measurements of one kind of machine, by what ran."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self.recordings = {name: read_recording(str(ROOT / f"measurements/{name}.json")) for name in names}
-        self._rows: dict[bytes, list[RecordedRow]] = {}
-        self._runs: dict[tuple[str, str], Any] = {}
-        for name, recording in self.recordings.items():
-            for row in recording.rows:
-                self._rows.setdefault(what_ran(row), []).append(row)
-            for raw in read_measurement_file(recording.path).rows:
-                self._runs[name, raw["case"]] = raw.get("device_us_runs")
-
-    def measurements(self, row: RecordedRow) -> list[RecordedRow]:
-        """All measurements of what the row measured."""
-        return [one for one in self._rows[what_ran(row)] if len(one.host_s) == len(row.host_s)]
-
-    def noise(self, name: str, row: RecordedRow) -> Noise:
-        """Of the device times of a row of that file."""
-        runs = np.array(self._runs[name, row.case])
-        return Noise(deviations_of(self.measurements(row)), np.log(runs / np.median(runs, axis=1, keepdims=True)))
-
-    def host_noise(self, row: RecordedRow) -> Floats:
-        """Deviations of its host times, by measurement and stream."""
-        logs = np.log([one.host_s for one in self.measurements(row)])
-        found: Floats = (logs - logs.mean(axis=0)) * math.sqrt(len(logs) / (len(logs) - 1))
-        return found
 
 
 class Calibrations:

@@ -16,7 +16,7 @@ FEWEST_RUNS = 3
 LARGEST_SPREAD = 0.05  # median absolute deviation, scaled to a standard deviation, over the median
 LARGEST_OUTLIER = 1.5  # slowest run over the median
 SMALLEST_SPREAD_S = 2e-6  # the fixed part of any copy scatters that much: not counted as a spread
-FEWEST_ROUNDS = 2  # undisturbed ones, where there was more than one
+FEWEST_ROUNDS = 2  # undisturbed ones, where there was more than one round
 LARGEST_DRIFT = 0.03  # of the reference transfer from its usual time, beyond which a round is disturbed
 LARGEST_BETWEEN = 0.03  # standard deviation between rounds over their median
 _MAD_TO_SIGMA = 1.4826
@@ -89,8 +89,9 @@ def why_apart(medians_s: Sequence[float], rounds: int, *, queued: bool) -> list[
         queued: Whether host time was kept out; where it is not, processes differ by as much as their hosts do, which a
             prediction's range covers.
     """
-    if rounds > 1 and len(medians_s) < FEWEST_ROUNDS:
-        return [f"only {len(medians_s)} of {rounds} rounds were undisturbed; {FEWEST_ROUNDS} are needed"]
+    needed = min(FEWEST_ROUNDS, rounds)
+    if len(medians_s) < needed:
+        return [f"only {len(medians_s)} of {rounds} rounds were undisturbed; needed: {needed}"]
     sigma_s = between_rounds(medians_s)
     middle_s = statistics.median(medians_s)
     if queued and sigma_s > max(LARGEST_BETWEEN * middle_s, SMALLEST_SPREAD_S):

@@ -62,13 +62,13 @@ def run_rounds(
     Returns:
         Number of cases without a row.
     """
-    run = _Run(reference, ranks, settings, expected=rounds * len(cases), limit_s=limit_s)
+    run = _Run(reference, ranks, settings, limit_s)
     draw = random.Random(seed)
     why_not = "too many failures in a row"
     try:
         for number in range(rounds):
-            run.title = f"round {number + 1} of {rounds}"
-            order = draw.sample(list(cases), len(cases))
+            left = run.begin(number, rounds, cases)
+            order = draw.sample(left, len(left))
             run.measure(order)
             for _ in range(_MOST_AGAIN):
                 run.measure(run.disturbed(order))
@@ -85,22 +85,26 @@ class _Run:
     """What has been measured so far.
 
     Attributes:
-        title: Which round it is, for the terminal.
         found: The rounds of each case, by its name.
         failed: Cases that failed, and why.
     """
 
-    def __init__(
-        self, reference: Case, ranks: int, settings: Settings, *, expected: int, limit_s: float | None
-    ) -> None:
+    def __init__(self, reference: Case, ranks: int, settings: Settings, limit_s: float | None) -> None:
         self._reference, self._ranks, self._settings, self._limit_s = reference, ranks, settings, limit_s
-        self._left = expected
         self._began = time.monotonic()
-        self._groups = self._done = self._in_a_row = 0
+        self._title = ""
+        self._groups = self._done = self._left = self._in_a_row = 0
         self._machine: dict[str, Any] = {}
-        self.title = ""
         self.found: dict[str, list[MeasuredRound]] = {}
         self.failed: list[Failure] = []
+
+    def begin(self, number: int, rounds: int, cases: Sequence[Case]) -> list[Case]:
+        """Begin a round and return its cases: those that have not failed."""
+        failed = {failure["case"] for failure in self.failed}
+        left = [case for case in cases if case.name not in failed]
+        self._title = f"round {number + 1} of {rounds}"
+        self._left = (rounds - number) * len(left)
+        return left
 
     def measure(self, cases: Sequence[Case]) -> None:
         """Measure each case once, in this order, in fresh processes.
@@ -108,14 +112,14 @@ class _Run:
         Raises:
             _TimeIsUp: The limit is over.
         """
-        known = {failure["case"] for failure in self.failed}
-        left = [case for case in cases if case.name not in known]
+        left = list(cases)
         while left and self._in_a_row < _MOST_FAILURES:
             try:
                 self._measure_in_one_group(left)
             except (RankFault, ConfigError) as fault:
                 case = left.pop(0)
                 self._in_a_row += 1
+                self._left -= 1
                 self.failed.append({"case": case.name, "why": str(fault)})
                 self.found.pop(case.name, None)  # a case that failed once is not to be compared
                 sys.stdout.write(f"FAILED {case.name}: {fault}\n")
@@ -150,7 +154,7 @@ class _Run:
         elapsed_s = time.monotonic() - self._began
         self.found.setdefault(row["case"], []).append(MeasuredRound(row, self._groups, elapsed_s, reference_s))
         self._in_a_row = 0
-        self._done, self._left = self._done + 1, max(self._left - 1, 0)
+        self._done, self._left = self._done + 1, self._left - 1
         self._say(row, elapsed_s)
         if self._limit_s is not None and elapsed_s > self._limit_s:
             raise _TimeIsUp
@@ -160,7 +164,7 @@ class _Run:
         left_s = elapsed_s / self._done * self._left
         shaky = "" if row["stable"] else f"  UNSTABLE: {row['unstable_reason']}"
         sys.stdout.write(
-            f"{self.title}, {elapsed_s:5.1f} s, about {left_s:3.0f} s left: {row['case']}: {times} µs{shaky}\n"
+            f"{self._title}, {elapsed_s:5.1f} s, about {left_s:3.0f} s left: {row['case']}: {times} µs{shaky}\n"
         )
         sys.stdout.flush()
 
@@ -172,7 +176,7 @@ class _Run:
         found = [case for case in cases if case.name in self.found and self.found[case.name][-1].disturbed(usual_s)]
         self._left += len(found)
         if found:
-            sys.stdout.write(f"{self.title}: the link was disturbed during {len(found)} cases, measured again\n")
+            sys.stdout.write(f"{self._title}: the link was disturbed during {len(found)} cases, measured again\n")
         return found
 
     def _usual_s(self) -> float:

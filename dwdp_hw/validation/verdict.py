@@ -5,8 +5,9 @@ figure computed anew for each draw, and by how much it varies between draws, up 
 it. A bar is missed for sure where even the figure less that is above it, and reached for sure where the figure and that
 on top is not. For the latter, only the noise that all rows of a link share is drawn: what one row scatters by beyond it
 adds to its error, and cannot have lent a pass. Cases that were measured in one round may have been disturbed all the
-while: as many as recorded rows make credible, those with the largest errors, are left out before a bar is called missed.
-They are not before it is called reached, since a disturbance hides an error only where both are equal and opposite.
+while: as many as recorded rows make credible, those with the largest errors, are left out before a bar is called
+missed. They are not before it is called reached, since a disturbance hides an error only where both are equal and
+opposite.
 """
 
 from __future__ import annotations
