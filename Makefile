@@ -71,7 +71,7 @@ notebooks: .venv/dev-ready
 		$(BIN)/jupytext --quiet --to ipynb --execute --run-path notebooks --output build/notebooks/NAME.ipynb notebooks/NAME.py
 
 # Validation reports of recorded rows in build/reports, by the commands that a user has. Two are of constants fitted to a
-# calibration on the same node, the others of the shipped ones. The last validation fails, by copies inside the GPU.
+# calibration on the same node, the others of the shipped ones. The last one cannot tell, by copies inside the GPU.
 RECORDED := $(BIN)/dwdp-hw --config-dir build/reports source=recorded
 reports: .venv/ready
 	rm -rf build/reports && mkdir -p build/reports/cluster
@@ -88,7 +88,7 @@ reports: .venv/ready
 	$(RECORDED) mode=validate cluster=h200_x2 hydra.run.dir=build/reports/h200_x2_other_day \
 		rows=measurements/h200_x2_random.json
 	$(RECORDED) mode=validate cluster=h100_x1_host hydra.run.dir=build/reports/h100_x1_host \
-		rows=measurements/h100_x1_host_experts.json || test -s build/reports/h100_x1_host/report.html
+		rows=measurements/h100_x1_host_experts.json || test $$? = 5
 
 # The documentation site in build/site, with the notebooks' figures; it opens without a server and loads nothing from elsewhere.
 docs: notebooks reports

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dwdp_hw.cases.case import Settings
     from dwdp_hw.group.faults import NoGpuError, RankFault
     from dwdp_hw.traces.trace_rows import program_content
-    from dwdp_hw.validation.validate import Bars
+    from dwdp_hw.validation.bars import Bars
 
 __all__ = [
     "Bars",

@@ -23,7 +23,8 @@ from dwdp_hw.run.worker import Work
 from dwdp_hw.traces import importing
 from dwdp_hw.traces.bursts import Burst, find_bursts
 from dwdp_hw.validation import validate as comparing
-from dwdp_hw.validation.validate import Bars, Validation
+from dwdp_hw.validation.bars import Bars
+from dwdp_hw.validation.validate import Validation
 from dwdp_sim.api.presets import load_cluster
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.options import FabricOptions

@@ -26,6 +26,7 @@ from dwdp_hw.traces.importing import ImportJob, build_import
 from dwdp_hw.traces.report import run_import
 from dwdp_hw.validation.check_job import CheckJob, build_check
 from dwdp_hw.validation.run_check import run_calibration, run_validation
+from dwdp_hw.validation.verdict import AGREES, CANNOT_TELL, DISAGREES
 from dwdp_sim.base.terminal import TextConsole, progress_line
 from dwdp_sim.job.compose import compose
 from dwdp_sim.job.config_files import config_folders
@@ -34,7 +35,8 @@ from dwdp_sim.job.hydra_flags import read_command_line
 
 Job = Measurement | WindowsJob | CheckJob | ImportJob | RecordJob
 
-_FAILED_EXIT = 1
+VERDICT_EXITS = {AGREES: 0, DISAGREES: 1, CANNOT_TELL: 5}
+"""Exit code of a validation by its verdict; 2, 3 and 4 are of errors."""
 
 
 def run() -> None:
@@ -83,11 +85,13 @@ def _task(job: Job, folder: Path) -> None:
 
 
 def check(job: CheckJob, folder: Path, console: Console) -> None:
-    """Calibrate or validate; a validation that fails ends the process with exit code 1."""
+    """Calibrate or validate; a validation that does not agree ends the process with the exit code of its verdict."""
     if job.mode is Mode.calibrate:
         run_calibration(job, folder, console)
-    elif not run_validation(job, folder, console).passed:
-        sys.exit(_FAILED_EXIT)
+        return
+    code = VERDICT_EXITS[run_validation(job, folder, console).verdict]
+    if code:
+        sys.exit(code)
 
 
 def time_windows(job: WindowsJob, folder: Path, console: Console) -> None:

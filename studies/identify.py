@@ -34,8 +34,9 @@ from dwdp_hw.rows.recording import read_recording
 from dwdp_hw.rows.schema import MeasuredRow
 from dwdp_hw.rows.streams_codec import fold_streams
 from dwdp_hw.run.expectations import Expectation, expect_all
+from dwdp_hw.validation.bars import Bars
 from dwdp_hw.validation.rule_scores import place_of, score_hypotheses
-from dwdp_hw.validation.validate import Bars, validate
+from dwdp_hw.validation.validate import validate
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.fabric.cluster import Cluster

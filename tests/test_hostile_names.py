@@ -90,7 +90,7 @@ def test_a_report_of_hostile_rows_shows_their_names_and_runs_none(tmp_path: Path
     figure = gain_figure([Ranking(HOSTILE, "b", 0.1, 0.01, 0.1)])
     sections = [Section(HOSTILE, HOSTILE, [HOSTILE, HOSTILE], [[HOSTILE, HOSTILE]], figure)]
     path = tmp_path / "report.html"
-    path.write_text(verdict_page(HOSTILE, [HOSTILE, HOSTILE], sections, passed=False), encoding="utf-8")
+    path.write_text(verdict_page(HOSTILE, [HOSTILE, HOSTILE], sections, state="disagrees"), encoding="utf-8")
     complaints: list[str] = []
     page = browser.new_page()
     page.on("console", lambda message: complaints.append(message.text))

@@ -63,8 +63,8 @@ def test_every_page_has_a_place_in_the_navigation() -> None:
 
 def test_a_report_is_listed_with_its_verdict(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "validation.json").write_text('{"passed": false}')
-    assert "- [mine](mine.html): failed\n" in hooks.reports_page([tmp_path / "mine" / "report.html"])
+    (tmp_path / "mine" / "validation.json").write_text('{"verdict": "cannot tell"}')
+    assert "- [mine](mine.html): cannot tell\n" in hooks.reports_page([tmp_path / "mine" / "report.html"])
 
 
 def test_a_notebook_becomes_text_code_pictures_and_tables() -> None:

@@ -24,6 +24,7 @@ import host_time
 import kernel_steps
 import main_job
 import odd_allocations
+import power
 import published
 import speed
 import telling
@@ -43,6 +44,7 @@ _TOPICS = (
     host_time,
     odd_allocations,
     kernel_steps,
+    power,
     published,
     speed,
     telling,

@@ -17,9 +17,10 @@ from rows import CAMPAIGNS, ROOT
 
 from dwdp_hw.calibration.calibrate import calibrate, fitted_rows
 from dwdp_hw.rows.recording import Recording, read_recording
+from dwdp_hw.validation.bars import Bars
 from dwdp_hw.validation.comparison import AS_ISSUED, QUEUED
 from dwdp_hw.validation.summary import Summary, summarize
-from dwdp_hw.validation.validate import Bars, validate
+from dwdp_hw.validation.validate import validate
 from dwdp_sim.base.json_rows import json_rows
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.job.presets import read_cluster
@@ -61,10 +62,10 @@ def outcome(name: str) -> dict[str, Any]:
     """What a validation says of a set, in fractions.
 
     Returns:
-        `sources`; the summary of either issue mode, and of the rows as issued that were not handed over as Python
-        lists; the widest predicted range; the cases with the largest errors; the errors of trains that did not fit
-        their queue; the pairs of strategies that the measurement tells apart, and in how many of them the prediction
-        was right.
+        `sources`; the verdict; the summary of either issue mode, and of the rows as issued that were not handed over as
+        Python lists; the widest predicted range; the cases with the largest errors; the errors of trains that did not
+        fit their queue; the pairs of strategies that the measurement tells apart, and in how many of them the
+        prediction was right.
     """
     cluster = read_cluster(_machine(name))
     if name in REFITTED:
@@ -78,6 +79,7 @@ def outcome(name: str) -> dict[str, Any]:
     decided = [ranking for ranking in found.rankings if ranking.decided]
     return {
         "sources": sources(name),
+        "verdict": found.verdict,
         **{mode: _plain(summarize(found.rows, mode)) for mode in _MODES},
         "as_issued_from_arrays": _plain(summarize(arrays, AS_ISSUED)),
         "widest": round(max(row.width for row in counted[AS_ISSUED]), 6),

@@ -18,7 +18,7 @@ def figures() -> dict[str, str]:
     """The figures of this topic by name."""
     every: dict[str, Outcome] = json.loads((ROOT / "docs/data/validations.json").read_text(encoding="utf-8"))
     outcomes = {name: outcome for name, outcome in every.items() if not name.endswith(_REFITTED)}
-    found = {f"queued_{name}": _queued(outcome["queued"]) for name, outcome in outcomes.items()}
+    found = {f"queued_{name}": _queued(outcome["queued"], outcome["verdict"]) for name, outcome in outcomes.items()}
     found |= {f"as_issued_{name}": _as_issued(outcome["as_issued"]) for name, outcome in outcomes.items()}
     found |= {name: _live(outcome) for name, outcome in every.items() if name.endswith(_REFITTED)}
     campaigns = [outcomes[name.removeprefix("h200_x2_")] for name in CAMPAIGNS]
@@ -67,12 +67,13 @@ def _trains(outcomes: dict[str, Outcome]) -> dict[str, str]:
     return {"beyond_queue": f"{between((100 * error for error in errors), 1)} %"}
 
 
-def _queued(summary: dict[str, float]) -> str:
+def _queued(summary: dict[str, float], verdict: str) -> str:
     return cells(
         f"{summary['n']}",
         percent(summary["p95_abs_error"], 2),
         percent(summary["median_abs_error"], 2),
         percent(summary["max_abs_error"], 2),
+        verdict,
     )
 
 

@@ -56,6 +56,6 @@ def reports_page(reports: list[Path]) -> str:
     """A list of the reports with their verdicts."""
     lines = ["# Validation reports", "", "Of recorded rows; `measurements/README.md` says which.", ""]
     for path in reports:
-        passed = json.loads((path.parent / "validation.json").read_text(encoding="utf-8"))["passed"]
-        lines.append(f"- [{path.parent.name}]({path.parent.name}.html): {'passed' if passed else 'failed'}")
+        verdict = json.loads((path.parent / "validation.json").read_text(encoding="utf-8"))["verdict"]
+        lines.append(f"- [{path.parent.name}]({path.parent.name}.html): {verdict}")
     return "\n".join(lines) + "\n"

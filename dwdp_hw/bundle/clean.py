@@ -10,7 +10,8 @@ import yaml
 
 from dwdp_hw.bundle.vocabulary import MACHINE, OWN_ROWS, ROWS, case_names, constant_names, constant_texts, row_keys
 from dwdp_hw.calibration.calibrate import KEPT
-from dwdp_hw.rows.schema import FileContent, MeasuredRow, upgraded
+from dwdp_hw.rows.schema import FileContent, MeasuredRow
+from dwdp_hw.rows.upgrade import upgraded
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.base.json_rows import json_rows
 from dwdp_sim.base.typed_file import convert

@@ -10,8 +10,9 @@ from msgspec import Meta, Struct
 
 from dwdp_hw.calibration.calibrate import fitted_rows
 from dwdp_hw.rows.recording import Recording
+from dwdp_hw.validation.bars import Bars
 from dwdp_hw.validation.gate import BAND
-from dwdp_hw.validation.validate import Bars, Validation, validate
+from dwdp_hw.validation.validate import Validation, validate
 from dwdp_sim.base.json_rows import json_rows
 from dwdp_sim.base.typed_file import Name, convert
 from dwdp_sim.base.user_file import parse_json

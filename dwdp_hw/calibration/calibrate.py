@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import yaml
 
 from dwdp_hw.calibration.design import calibration_rows, is_smooth, rule_rows
 from dwdp_hw.calibration.fit import Estimate, Fit, fit_identified
+from dwdp_hw.calibration.moved import Moved, moved_constants
 from dwdp_hw.calibration.observations import Told, nobody
 from dwdp_hw.calibration.rules import evidence
 from dwdp_hw.calibration.waits import event_waits_s
@@ -28,7 +29,7 @@ from dwdp_sim.fabric.options import FabricOptions
 USES = ("design", "all")
 STEPS_ONLY = "steps"
 """In `Cluster.fitted_on`: a file of which nothing but the waits in its forward steps was used."""
-_SCHEMA = 2
+_SCHEMA = 3
 KEPT = "; not identified by the latest calibration: kept"
 """At the end of a constant's source."""
 
@@ -43,6 +44,8 @@ class Calibration:
         rows: The rows it was fitted on, by the contents (sha256) of their file.
         apart: Rows that were left out because peer memory was mapped in another way than the cluster's, by mapping.
         evidence: For each alternative rule, its log likelihood less that of the rule in use, each after its own fit.
+        before: Name of the cluster that it started from.
+        moved: Constants that differ from that cluster's by more than both intervals explain.
     """
 
     fit: Fit
@@ -50,6 +53,8 @@ class Calibration:
     rows: dict[str, list[RecordedRow]]
     apart: dict[str, int]
     evidence: dict[str, float]
+    before: str
+    moved: list[Moved]
 
     def as_dict(self) -> dict[str, Any]:
         """The content of `calibration.json`."""
@@ -65,6 +70,8 @@ class Calibration:
                 for parameter, reason in fit.kept.items()
             ],
             "not_told_apart": fit.not_apart,
+            "before": self.before,
+            "moved": [asdict(one) for one in self.moved],
             "noise": fit.noise,
             "log_likelihood_of_alternatives": self.evidence,
             "kept_apart_by_mapping": self.apart,
@@ -112,7 +119,8 @@ def calibrate(
     unfitted = rule_rows([row for recording in recordings for row in recording.rows])
     by_mapping = {str(mapping): count for mapping, count in apart.items()}
     gains = evidence(used, unfitted, found.cluster, options, told)
-    return Calibration(found, fitted, rows, by_mapping, gains)
+    moved = moved_constants(cluster, found.estimates)
+    return Calibration(found, fitted, rows, by_mapping, gains, cluster.name, moved)
 
 
 def rows_used(recording: Recording, use: str, mapping: str) -> list[RecordedRow]:

@@ -9,13 +9,15 @@ import numpy as np
 from dwdp_hw.rows.host_costs import measured_host_s, predicted_host_s
 from dwdp_hw.rows.predict import PreparedRow
 from dwdp_hw.rows.row import RecordedRow
+from dwdp_hw.rows.stability import between_rounds, error_of_median
 from dwdp_sim.base.arrays import Bools, Floats, Ints
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.options import FabricOptions
 
 _RANGE_TO_SIGMA = 2.5  # the range of five to seven normal draws, in standard deviations
+_FIXED_S = 1.5e-6  # scatter of the fixed part of a copy between rounds (docs/checking.md: 1 to 2 µs)
 _FLOOR = 0.003  # relative; nothing is trusted better than this
-_HOST_SIGMA = 0.3  # noise of host times: processes issue at two speeds, a factor of two apart
+HOST_SIGMA = 0.3  # noise of host times: processes issue at two speeds, a factor of two apart
 _HOST_SHARE = 0.2  # share of the host in a device time that includes it, if its own was not recorded
 PREDICTIONS = 100  # of each row that a fit makes, at least
 
@@ -57,7 +59,7 @@ class Observations:
             device += [True] * len(row.median_s)
             host = measured_host_s(row)
             logs += [float(np.log(seconds)) for seconds in host]
-            sigmas += [_HOST_SIGMA] * len(host)
+            sigmas += [HOST_SIGMA] * len(host)
             device += [False] * len(host)
             numbers += [number] * (len(row.median_s) + len(host))
         self.measured: Floats = np.array(logs)
@@ -84,9 +86,20 @@ class Observations:
 
 def relative_noise(row: RecordedRow, stream: int) -> float:
     """Standard deviation of a device time, relative: its own spread, and its host's where that is in the figure."""
-    median = row.median_s[stream]
-    spread = (row.max_s[stream] - row.min_s[stream]) / _RANGE_TO_SIGMA / median
-    return float(np.linalg.norm([spread, _FLOOR, _HOST_SIGMA * _host_share(row, stream)]))
+    spread = spread_of(row, stream) / row.median_s[stream]
+    return float(np.linalg.norm([spread, _FLOOR, HOST_SIGMA * _host_share(row, stream)]))
+
+
+def spread_of(row: RecordedRow, stream: int) -> float:
+    """Standard error of a device time as the row itself shows it, in seconds.
+
+    A few rounds may lie close together by chance, which would make a short row worth more than any: at least the
+    scatter of the fixed part counts.
+    """
+    if not row.rounds_s:
+        return (row.max_s[stream] - row.min_s[stream]) / _RANGE_TO_SIGMA
+    medians_s = row.rounds_s[stream]
+    return error_of_median(max(between_rounds(medians_s), _FIXED_S), len(medians_s))
 
 
 def spread_noise(median_s: float, min_s: float, max_s: float) -> float:

@@ -10,12 +10,11 @@ import numpy as np
 
 from dwdp_hw.calibration.design import is_train
 from dwdp_hw.rows.host_costs import HOST_COSTS
-from dwdp_hw.rows.row import RecordedRow
+from dwdp_hw.rows.row import RecordedRow, link_of
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.hypotheses import INCAST
 from dwdp_sim.fabric.resources import most_readers
-from dwdp_sim.plan.endpoints import link_kind
 
 _RATES = {
     "peer": ("egress_bytes_per_s", "ingress_bytes_per_s", "pair_bytes_per_s"),
@@ -49,7 +48,7 @@ class Parameter:
 
 def parameters_for(cluster: Cluster, rows: Sequence[RecordedRow]) -> tuple[Cluster, list[Parameter]]:
     """Return the parameters that `rows` may determine, and the cluster with the measured sizes in its gap table."""
-    kinds = sorted({_link_kind(row) for row in rows})
+    kinds = sorted({link_of(row.program) for row in rows})
     found = []
     for kind in kinds:
         cluster = _with_measured_sizes(cluster, kind, rows)
@@ -94,7 +93,7 @@ def _placed(old: Any, key: float | str | None, value: float) -> Any:
 
 
 def _with_measured_sizes(cluster: Cluster, kind: str, rows: Sequence[RecordedRow]) -> Cluster:
-    trains = [row for row in rows if is_train(row) and _link_kind(row) == kind]
+    trains = [row for row in rows if is_train(row) and link_of(row.program) == kind]
     sizes = sorted({int(row.program.copy_bytes[0]) for row in trains})
     name = f"{kind}_gap_s"
     if not sizes:
@@ -102,7 +101,3 @@ def _with_measured_sizes(cluster: Cluster, kind: str, rows: Sequence[RecordedRow
     table = cluster.gap_table(name)
     gaps = np.interp(np.log(sizes), [np.log(size) for size, _ in table], [gap for _, gap in table])
     return cluster.with_values({name: [[size, float(gap)] for size, gap in zip(sizes, gaps, strict=True)]})
-
-
-def _link_kind(row: RecordedRow) -> str:
-    return link_kind(int(row.program.copy_src[0]), int(row.program.copy_dst[0]))

@@ -9,13 +9,12 @@ from itertools import product
 import numpy as np
 
 from dwdp_hw.cases.case import Case, Pipeline
-from dwdp_hw.cases.shapes import GPT_OSS, KIB, MIB, R1, V3_LITE, model_case, pulls_case
+from dwdp_hw.cases.shapes import GPT_OSS, KIB, MIB, R1, V3_LITE, model_case, pulls_case, shrunken
 from dwdp_sim.plan.copy_plan import ASYNC, BATCH
 from dwdp_sim.plan.kinds import BATCHED, BATCHED_PER_ROUND, DEFAULT, RING, WAVES
 from dwdp_sim.plan.strategy import Strategy
 
 FEWEST_GPUS = 3
-SHRINK_ON_HOST = 256
 SIZES = (256 * KIB, 2 * MIB, 16 * MIB, 256 * MIB)
 SKEWS_S = (50e-6, 150e-6, 500e-6)
 _ISSUES = {"single": ASYNC, "batch": BATCH}
@@ -51,7 +50,6 @@ _PEER_BYTES_PER_S = 370e9  # only to choose compute windows near the prefetch ti
 _LAYERS = 6
 _WINDOWS = (0.8, 1.0, 1.3)
 _VARIATIONS = (0.0, 0.2)
-_SHRUNK_SIDE = 16  # its square is SHRINK_ON_HOST
 
 
 def incast_cases(gpus: int, shrink: int = 1) -> list[list[Case]]:
@@ -59,7 +57,7 @@ def incast_cases(gpus: int, shrink: int = 1) -> list[list[Case]]:
 
     Args:
         gpus: Of the node; every one is a rank.
-        shrink: What all sizes are divided by: 1, or `SHRINK_ON_HOST` for machines without GPUs.
+        shrink: What all sizes are divided by: 1, or `shapes.SHRINK_ON_HOST` for machines without GPUs.
     """
     telling, others = _busy(gpus, shrink)
     blocks = (_readers(gpus, shrink), _layers(gpus, shrink), _together(gpus, shrink), _sources(gpus, shrink))
@@ -67,9 +65,9 @@ def incast_cases(gpus: int, shrink: int = 1) -> list[list[Case]]:
     return [[*_alone(gpus, shrink), *telling], others, *rest]
 
 
-def telling_cases(gpus: int) -> list[Case]:
+def telling_cases(gpus: int, shrink: int = 1) -> list[Case]:
     """Return the cases of the first block of `incast_cases` that tell hypotheses apart."""
-    return _busy(gpus, 1)[0]
+    return _busy(gpus, shrink)[0]
 
 
 def _alone(gpus: int, shrink: int) -> Iterator[Case]:
@@ -176,17 +174,9 @@ def _together(gpus: int, shrink: int) -> Iterator[Case]:
 def _layer(label: str, way: str, strategy: Strategy, gpus: int, shrink: int) -> Case:
     """A layer of the model of which each rank holds its share, all ranks pulling."""
     shape, experts = next((shape, experts) for name, shape, experts in _MODELS if name == label)
-    if shrink > 1:
-        name, hidden, inner, weight_format = shape
-        shape = (name, _shrunk(hidden), _shrunk(inner), weight_format)
-        strategy = replace(strategy, slice_bytes=(strategy.slice_bytes or 0) // shrink or None)
+    shape, strategy = shrunken(shape, strategy, shrink)
     case = model_case(shape, experts // gpus, gpus, strategy)
     return replace(case, name=f"{label}_{way}", labels={**case.labels, "strategy": way})
-
-
-def _shrunk(side: int) -> int:
-    """A side of an expert, such that every weight format can hold it."""
-    return side // _SHRUNK_SIDE // 32 * 32
 
 
 def _layers(gpus: int, shrink: int) -> Iterator[Case]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -18,9 +19,26 @@ KIB, MIB = 1 << 10, 1 << 20
 R1 = ("deepseek_r1_nvfp4", 7168, 2048, "nvfp4")
 V3_LITE = ("deepseek_v3_lite_nvfp4", 2560, 1536, "nvfp4")
 GPT_OSS = ("gpt_oss_120b_mxfp4", 2880, 2880, "mxfp4")
+SHRINK_ON_HOST = 256
+"""What all sizes are divided by on host memory."""
+_SHRUNK_SIDE = 16  # its square is SHRINK_ON_HOST
+
+Shape = tuple[str, int, int, str]
+"""A model's name, hidden size, intermediate size and weight format."""
 
 
-def model_case(shape: tuple[str, int, int, str], pulled: int, ranks: int, strategy: Strategy) -> Case:
+def shrunken(shape: Shape, strategy: Strategy, shrink: int) -> tuple[Shape, Strategy]:
+    """The shape and the strategy with all bytes divided by `shrink`: 1, or `SHRINK_ON_HOST` on host memory."""
+    if shrink == 1:
+        return shape, strategy
+    name, hidden, inner, weight_format = shape
+    sides = [side // _SHRUNK_SIDE // 32 * 32 for side in (hidden, inner)]  # so that every format can hold them
+    return (name, sides[0], sides[1], weight_format), replace(
+        strategy, slice_bytes=(strategy.slice_bytes or 0) // shrink or None
+    )
+
+
+def model_case(shape: Shape, pulled: int, ranks: int, strategy: Strategy) -> Case:
     """A layer of that shape of which each of `ranks` ranks holds `pulled` experts."""
     name, hidden, inner, weight_format = shape
     include = ("weight",) if weight_format == "mxfp4" else ("weight", "scale", "alpha")

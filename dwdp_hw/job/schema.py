@@ -109,11 +109,12 @@ class CheckConfig:
     cases: Cases = Cases.validation
     """What a live validation measures: validation (layers) or incast (several readers and sources; three GPUs)."""
     limit_s: float | None = None
-    """A live validation ends after so many seconds and lists what did not run; unset: no limit."""
+    """Measuring live rows ends after so many seconds and lists what did not run; unset: no limit."""
     use: str = "design"
     """Recorded rows a calibration takes: design (the fewest that identify every constant) or all."""
     rounds: int = 3
-    """Most rounds of a live calibration; it ends early when the rates are known to 2 %."""
+    """Rounds of a live calibration or validation, each in fresh processes and an order of its own; three at least
+    (cases=incast: one)."""
     p95: float = 0.03
     """95th percentile of the absolute error that a validation must reach; as issued, of the distance from the range."""
     median: float = 0.015

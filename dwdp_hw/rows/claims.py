@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 
 from dwdp_hw.rows.schema import MeasuredRow
-from dwdp_hw.rows.stability import why_spread
+from dwdp_hw.rows.stability import why_apart, why_spread
 from dwdp_sim.base.errors import shorten
 from dwdp_sim.plan.program import Program
 
@@ -19,7 +20,7 @@ _BY_STREAM = ("device_us", "host_us", "device_us_runs", "host_us_runs", "calls",
 
 def contradiction(row: MeasuredRow, program: Program) -> str | None:
     """What cannot be true of a row that ran this program; None if nothing is known to be wrong."""
-    return next(_contradictions(row, program), None)
+    return next(chain(_contradictions(row, program), _round_contradictions(row, len(program.stream_gpu))), None)
 
 
 def why_doubted(row: MeasuredRow, program: Program) -> str | None:
@@ -30,12 +31,22 @@ def why_doubted(row: MeasuredRow, program: Program) -> str | None:
         spread = why_spread([us * 1e-6 for us in runs_us])
         if spread:
             return f"stream {number}: {spread[0]}"
+    for number, medians in enumerate(round_medians(row) or [()] * bool(row.get("rounds"))):
+        apart = why_apart([us * 1e-6 for us in medians], len(row["rounds"]), queued=row["queued_behind_gate"])
+        if apart:
+            return f"stream {number}: {apart[0]}"
     streams = program.call_stream[program.copy_call]
     moved = np.bincount(streams, weights=program.copy_bytes, minlength=len(program.stream_gpu)).tolist()
     for recorded, wanted in zip(row.get("cupti") or (), moved, strict=False):
         if recorded.get("bytes", wanted) != wanted:
             return f"CUPTI recorded {recorded['bytes']} bytes, the copies have {wanted:.0f}"
     return None
+
+
+def round_medians(row: MeasuredRow) -> list[tuple[float, ...]]:
+    """For each stream the medians of its undisturbed rounds, in microseconds; nothing of a row without rounds."""
+    calm = [one["device_us_runs"] for one in row.get("rounds", ()) if not one["disturbed"]]
+    return list(zip(*([statistics.median(runs) for runs in streams] for streams in calm), strict=True))
 
 
 def _contradictions(row: MeasuredRow, program: Program) -> Iterator[str]:
@@ -63,3 +74,15 @@ def _contradictions(row: MeasuredRow, program: Program) -> Iterator[str]:
     runs_of = row.get("start_us_runs")
     if runs_of and len({len(starts) for starts in runs_of}) > 1:
         yield "start_us_runs has not as many runs for every stream"
+
+
+def _round_contradictions(row: MeasuredRow, streams: int) -> Iterator[str]:
+    """What cannot be true of the rounds of a row; its times are over those undisturbed."""
+    for one in row.get("rounds", ()):
+        if len(one["device_us_runs"]) != streams or not all(one["device_us_runs"]):
+            yield f"a round has runs of {len(one['device_us_runs'])} streams for {streams} streams, or none of a stream"
+            return
+    for time, medians in zip(row["device_us"], round_medians(row), strict=False):
+        said, own = (time["median"], time["min"], time["max"]), (statistics.median(medians), min(medians), max(medians))
+        if any(abs(us - other) > _ROUNDED_US for us, other in zip(said, own, strict=True)):
+            yield f"device_us says {time}, the medians of its rounds {medians[:9]}"

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dwdp_hw.rows.schema import FIELDS, FORMAT, Failure, FileContent, MeasuredRow, upgraded
+from dwdp_hw.rows.schema import FIELDS, FORMAT, Failure, FileContent, MeasuredRow
+from dwdp_hw.rows.upgrade import upgraded
 from dwdp_hw.rows.write import METHOD
 from dwdp_sim.base.json_rows import json_rows
 from dwdp_sim.base.typed_file import convert

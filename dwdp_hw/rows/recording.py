@@ -68,7 +68,7 @@ def pool(recordings: Sequence[Recording]) -> tuple[RecordedRow, ...]:
             said, wanted = (one.machine.get(key, "not recorded") for one in (recording, first))
             if said != wanted:
                 raise ConfigError("rows", recording.path, f"{key} is {said}, but {wanted} in {first.path}")
-        if recording.machine["gpus"] > 1 and _ONE_PROCESS.match(recording.mapping):
+        if in_one_process(recording):
             raise ConfigError(
                 "rows",
                 recording.path,
@@ -76,6 +76,11 @@ def pool(recordings: Sequence[Recording]) -> tuple[RecordedRow, ...]:
                 "process a GPU are wanted",
             )
     return tuple(row for recording in recordings for row in recording.rows)
+
+
+def in_one_process(recording: Recording) -> bool:
+    """Whether one process held all GPUs of a file's machine."""
+    return recording.machine["gpus"] > 1 and _ONE_PROCESS.match(recording.mapping) is not None
 
 
 def _times_copies(row: MeasuredRow) -> bool:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dwdp_hw.rows.claims import contradiction, why_doubted
+from dwdp_hw.rows.claims import contradiction, round_medians, why_doubted
 from dwdp_hw.rows.schema import Job, MeasuredRow
 from dwdp_hw.rows.streams_codec import unfold_pieces, unfold_streams
 from dwdp_sim.base.errors import ConfigError, check_choice, shorten
 from dwdp_sim.fabric.cluster import MAPPINGS
 from dwdp_sim.plan.copy_plan import ASYNC
-from dwdp_sim.plan.endpoints import HOMES, HOST, endpoint_key
+from dwdp_sim.plan.endpoints import HOMES, HOST, endpoint_key, link_kind
 from dwdp_sim.plan.program import Program
 from dwdp_sim.plan.program_file import program_from_dict
 
@@ -32,7 +32,8 @@ class RecordedRow:
         queued: Whether host time was kept out of the figures.
         issue: `async` or `batch`.
         strategy: Strategy and slice size where the row names them, else the way of issuing.
-        median_s, min_s, max_s: Device time of each stream, in seconds.
+        median_s, min_s, max_s: Device time of each stream, in seconds; of a row with rounds, over their medians.
+        rounds_s: The medians of each undisturbed round, by stream, in seconds; empty of a row without rounds.
         host_s: Host time of each stream's calls, in seconds; empty if not recorded.
         skew_s: Median difference between the ranks' starts, in seconds; None if not recorded.
         mapping: How peer memory was mapped, one of `cluster.MAPPINGS`; None if not recorded.
@@ -61,6 +62,7 @@ class RecordedRow:
     arrival_s: tuple[tuple[float, ...], ...] | None = None
     starts_s: tuple[tuple[float, ...], ...] = ()
     clock_error_s: float = 0.0
+    rounds_s: tuple[tuple[float, ...], ...] = ()
 
 
 def row_from_dict(row: MeasuredRow, gpus: int, path: str) -> RecordedRow:
@@ -97,6 +99,7 @@ def row_from_dict(row: MeasuredRow, gpus: int, path: str) -> RecordedRow:
             tuple(later * 1e-6 for later in run) for run in zip(*row.get("start_us_runs") or (), strict=True)
         ),
         clock_error_s=(row.get("clock_uncertainty_us") or 0.0) * 1e-6,
+        rounds_s=tuple(tuple(us * 1e-6 for us in medians) for medians in round_medians(row)),
     )
 
 
@@ -178,6 +181,11 @@ def _unstable(row: MeasuredRow, program: Program, median: Sequence[float]) -> st
     if min(median) < _SHORTEST_S:
         return "below 25 µs: the fixed part scatters by 1–2 µs from run to run"
     return why_doubted(row, program)
+
+
+def link_of(program: Program) -> str:
+    """The kind of link that a program's first copy crosses: `peer`, `host` or `local`."""
+    return link_kind(int(program.copy_src[0]), int(program.copy_dst[0]))
 
 
 RowKey = tuple[str, str]

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from msgspec import Meta
 
-from dwdp_hw.rows.streams_codec import FoldedStream, Pieces, unfold_pieces
-from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.base.typed_file import Name, convert
+from dwdp_hw.rows.streams_codec import FoldedStream, Pieces
+from dwdp_sim.base.typed_file import Name
 from dwdp_sim.plan.program_file import Count
 
-FORMAT = 4
+FORMAT = 5
 MOST_GPUS = 1024  # of a machine
 
 Us = Annotated[float, Meta(ge=0, le=1e12)]
@@ -23,9 +20,8 @@ Later = Annotated[float, Meta(ge=-1e12, le=1e12)]
 """Microseconds between two moments, either of which may be the first."""
 
 _Said = str | int | float | bool | None
-_Gpu = Annotated[int, Meta(ge=0, lt=MOST_GPUS)]
+Gpu = Annotated[int, Meta(ge=0, lt=MOST_GPUS)]
 _Number = Annotated[int, Meta(ge=0, le=2**53)]
-_LARGEST_SPREAD = 0.10  # (max − min) ÷ median, for rows that do not say themselves whether they are stable
 
 
 FIELDS = {
@@ -36,7 +32,7 @@ FIELDS = {
     "ranks_pulling": "how many ranks pull at once; with 1, rank 0 where streams do not say otherwise",
     "streams": "with three ranks and more, for each pulling rank: its GPU, its planned start, pulls as [n, [[source, "
     "bytes], …]] (n times these in this order), calls as [n, copies]; barriers: each call waits for every rank's last",
-    "device_us": "for each pulling rank, over the repeats",
+    "device_us": "for each pulling rank, over the repeats; of a row with rounds, over the medians of those undisturbed",
     "host_us": "for each pulling rank, the median time its thread spent in the calls",
     "queued_calls": "calls complete when the clock started; fewer than calls where they do not fit the stream's queue",
     "start_skew_us": "how far apart the ranks started beyond their planned starts; null with one rank",
@@ -55,7 +51,11 @@ FIELDS = {
     "requests": "pipelines whose windows are a model's kernels: for each rank, the lengths of the step's requests",
     "issue_cost_us_a_slice": "host time of the calls over their copies, for each way of issuing; queued: the stream is "
     "held by a gate, as_issued: it is idle",
-    "device_us_runs": "every timed run, in order; of pipelines the whole step",
+    "device_us_runs": "every timed run, in order; of pipelines the whole step; of a row with rounds they stand there",
+    "rounds": "each time that the case was measured: group (which group of processes, counted from 0, that lived one "
+    "after another), at_s (seconds since the run began, at its end), every timed run of each pulling rank, host times "
+    "of its calls likewise, reference_us (a fixed transfer over the same link before and after the case: median), "
+    "disturbed (the reference was off by more than its bound: the round does not count), unstable_reason (of it alone)",
 }
 """What the header of a file says of its fields."""
 
@@ -86,7 +86,7 @@ class _JobWhereKnown(TypedDict, total=False):
 class Job(_JobWhereKnown):
     """One stream that a trace saw; `calls` as in a replay file (docs/replay.md)."""
 
-    gpu: _Gpu
+    gpu: Gpu
     issue: str
     calls: list[dict[str, Any]]  # `program_file` knows what they are
 
@@ -129,6 +129,18 @@ class Recorded(TypedDict, total=False):
     names: list[str]
 
 
+class Round(TypedDict):
+    """One of several times that a case was measured in a run; lists are by pulling rank, then by timed run."""
+
+    group: _Number
+    at_s: Annotated[float, Meta(ge=0, le=1e9)]
+    device_us_runs: list[list[Us]]
+    host_us_runs: list[list[Us]]
+    reference_us: Annotated[list[Us], Meta(min_length=2, max_length=2)]
+    disturbed: bool
+    unstable_reason: str | None
+
+
 class _WhereKnown(TypedDict, total=False):
     """Fields of a `MeasuredRow` that need not be there."""
 
@@ -168,6 +180,7 @@ class _WhereKnown(TypedDict, total=False):
     host_us: list[Us]
     device_us_runs: list[list[Us]]
     host_us_runs: list[list[Us]]
+    rounds: list[Round]
     start_us_runs: list[list[Us]] | None
     clock_uncertainty_us: Us
     arrival_us: list[Arrivals]
@@ -199,7 +212,7 @@ class MeasuredRow(_WhereKnown):
         model, strategy, implementation, slice_bytes: As in `case.Labels`.
         dwdp_size, held, pulled: Ranks of the group, experts that each holds, and experts that it pulls from each peer.
         layers, window, window_factors: Of a pipeline, as in `case.Case` and `case.Pipeline`.
-        repeats: Timed runs.
+        repeats: Timed runs, of each round.
         calls: Driver calls.
         bursts: Numbers of a trace's bursts that are the repeats of this row.
         host_us_runs: Time in the calls, of every timed run.
@@ -233,54 +246,3 @@ class FileContent(TypedDict):
     fields: NotRequired[dict[str, str]]
     failed: NotRequired[list[Failure]]
     rows: list[dict[str, Any]]
-
-
-def upgraded(rows: Sequence[dict[str, Any]], number: int, path: str) -> list[MeasuredRow]:
-    """Convert rows of the file `path`, which has format `number`, to the present format.
-
-    Raises:
-        ConfigError: The format is from the future, or a row is not as its format has it.
-    """
-    if not 1 <= number <= FORMAT:
-        raise ConfigError("rows", path, f"has format {number}; this version reads 1 to {FORMAT}")
-    if number == 1:
-        timed = [(place, row) for place, row in enumerate(rows) if row.get("device_us")]  # others time no copies
-        rows = [_from_1(row, path, f"rows[{place}]") for place, row in timed]
-    return convert(list(rows), list[MeasuredRow], path, "rows", at="rows")  # formats 3 and 4 add what may be missing
-
-
-class _TimedOf1(TypedDict):
-    """What format 2 learns of a row of format 1."""
-
-    device_us: list[Spread]
-    jobs: NotRequired[list[_JobOf1]]
-
-
-class _JobOf1(TypedDict):
-    gpu: _Gpu
-    peer: _Gpu
-    kind: Literal["pull", "push"]
-    issue: str
-    copies_bytes: list[Pieces]
-
-
-def _from_1(row: dict[str, Any], path: str, at: str) -> dict[str, Any]:
-    """Format 2 says what a row measures and whether it is stable, and gives the calls of jobs; it times copies only."""
-    known = {name: value for name, value in row.items() if name in MeasuredRow.__annotations__}
-    timed = {name: row[name] for name in ("device_us", "jobs") if name in row}
-    old = convert(timed, _TimedOf1, path, "rows", at=at)
-    if "stable" not in row:
-        spread = max((t["max"] - t["min"]) / t["median"] if t["median"] > 0.0 else math.inf for t in old["device_us"])
-        wide = spread > _LARGEST_SPREAD
-        said = f"(max − min) ÷ median is {spread:.0%}, above {_LARGEST_SPREAD:.0%}" if wide else None
-        known |= {"stable": not wide, "unstable_reason": said}
-    if "jobs" in old:
-        known["jobs"] = [_with_calls(job) for job in old["jobs"]]
-    return {"measure": "layer", "start_skew_us": None, "unstable_reason": None, **known}
-
-
-def _with_calls(job: _JobOf1) -> Job:
-    own, peer = f"gpu{job['gpu']}", f"gpu{job['peer']}"
-    src, dst = (peer, own) if job["kind"] == "pull" else (own, peer)
-    calls = unfold_pieces(job["copies_bytes"], job["issue"], src, dst)
-    return {"gpu": job["gpu"], "issue": job["issue"], "calls": calls}

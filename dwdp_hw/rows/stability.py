@@ -1,7 +1,12 @@
-"""Decide whether a measured row may be trusted; the outcome stands in every row."""
+"""Decide whether a measured row may be trusted; the outcome stands in every row.
+
+A round is unstable by its own runs (`why_unstable`) and disturbed by the reference transfer around it (`is_disturbed`);
+a row is so by what its rounds say together (`why_apart`). docs/checking.md states these rules.
+"""
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 
@@ -11,7 +16,13 @@ FEWEST_RUNS = 3
 LARGEST_SPREAD = 0.05  # median absolute deviation, scaled to a standard deviation, over the median
 LARGEST_OUTLIER = 1.5  # slowest run over the median
 SMALLEST_SPREAD_S = 2e-6  # the fixed part of any copy scatters that much: not counted as a spread
+FEWEST_ROUNDS = 2  # undisturbed ones, where there was more than one round
+LARGEST_DRIFT = 0.03  # of the reference transfer from its usual time, beyond which a round is disturbed
+LARGEST_BETWEEN = 0.03  # standard deviation between rounds over their median
 _MAD_TO_SIGMA = 1.4826
+_MEDIAN_TO_MEAN = math.sqrt(math.pi / 2)  # standard error of a median in those of a mean, of many normal values
+# Mean range of n normal draws in standard deviations (the control charts' d2).
+_RANGE_TO_SIGMA = (0.0, 0.0, 1.128, 1.693, 2.059, 2.326, 2.534, 2.704, 2.847, 2.970, 3.078)
 _AGREEMENT = 0.05  # relative difference between the counters and the plan's bytes that still counts as agreement
 _FEWEST_BYTES = 1 << 20  # the counters count in KiB and now and then see a few that are not ours
 
@@ -50,6 +61,42 @@ def why_spread(runs: Sequence[float]) -> list[str]:
     if max(runs) > LARGEST_OUTLIER * median:
         reasons.append(f"slowest run {max(runs) / median:.2f} × the median is above {LARGEST_OUTLIER}")
     return reasons
+
+
+def is_disturbed(reference_s: Sequence[float], usual_s: float) -> bool:
+    """Whether the reference transfer around a round, in seconds, was off its usual time: the link was not as always."""
+    furthest_s = max(abs(seconds - usual_s) for seconds in reference_s)
+    return furthest_s > max(LARGEST_DRIFT * usual_s, SMALLEST_SPREAD_S)
+
+
+def between_rounds(medians: Sequence[float]) -> float:
+    """Estimate the standard deviation between rounds from the range of their medians, in its unit; 0 of one round."""
+    n = len(medians)
+    return (max(medians) - min(medians)) / _RANGE_TO_SIGMA[min(n, len(_RANGE_TO_SIGMA) - 1)] if n > 1 else 0.0
+
+
+def error_of_median(deviation: float, rounds: int) -> float:
+    """The standard error of the median of so many rounds, which scatter by `deviation`; in its unit."""
+    return _MEDIAN_TO_MEAN * deviation / math.sqrt(rounds)
+
+
+def why_apart(medians_s: Sequence[float], rounds: int, *, queued: bool) -> list[str]:
+    """The reasons for which rounds together say nothing; empty if there are none.
+
+    Args:
+        medians_s: Of a stream's runs in each undisturbed round, in seconds.
+        rounds: How many there were with those disturbed.
+        queued: Whether host time was kept out; where it is not, processes differ by as much as their hosts do, which a
+            prediction's range covers.
+    """
+    needed = min(FEWEST_ROUNDS, rounds)
+    if len(medians_s) < needed:
+        return [f"only {len(medians_s)} of {rounds} rounds were undisturbed; needed: {needed}"]
+    sigma_s = between_rounds(medians_s)
+    middle_s = statistics.median(medians_s)
+    if queued and sigma_s > max(LARGEST_BETWEEN * middle_s, SMALLEST_SPREAD_S):
+        return [f"spread between rounds {sigma_s / middle_s:.1%} is above {LARGEST_BETWEEN:.0%} and 2 µs"]
+    return []
 
 
 def over_nvlink(before: Reading, after: Reading, pulled_bytes: int) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dwdp_hw.rows.predict import predict
 from dwdp_hw.rows.predict_steps import predict_steps
-from dwdp_hw.rows.row import RecordedRow
+from dwdp_hw.rows.row import RecordedRow, link_of
+from dwdp_hw.rows.stability import between_rounds
 from dwdp_hw.rows.steps import RecordedSteps
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.options import FabricOptions
@@ -39,6 +41,12 @@ class ValidationRow:
         fitted: Whether the constants were fitted on it.
         setting: What else two rows that are compared as strategies must share: planned starts.
         counts: Whether it enters the summary: stable and out of sample; where no row is out of sample, stable.
+        link: Kind of link that it crosses, `peer`, `host` or `local`.
+        rounds: Undisturbed rounds that it was measured in; 1 where it was measured once.
+        between: Standard deviation between these, relative (`deviation_between`); 0 of one.
+        noise: Standard deviation of `measured_s`, relative (`noise.with_noise`).
+        link_noise: That part of it which all rows of the link share.
+        doubt: Chance, at most, that something disturbed all of its measuring and nothing tells.
     """
 
     file: str
@@ -63,6 +71,12 @@ class ValidationRow:
     fitted: bool
     setting: tuple[float, ...] = ()
     counts: bool = False
+    link: str = "peer"
+    rounds: int = 1
+    between: float = 0.0
+    noise: float = 0.0
+    link_noise: float = 0.0
+    doubt: float = 0.0
 
     @property
     def mode(self) -> str:
@@ -111,6 +125,11 @@ def compare(
             unstable_reason=row.unstable,
             fitted=fitted,
             setting=tuple(row.program.stream_start_s.tolist()),
+            link=link_of(row.program),
+            rounds=len(row.rounds_s[rank]) if row.rounds_s else 1,
+            between=deviation_between(
+                row.rounds_s[rank] if row.rounds_s else (), float(predicted.low_s[rank]), float(predicted.high_s[rank])
+            ),
         )
 
 
@@ -145,4 +164,15 @@ def compare_steps(
             stable=unstable is None,
             unstable_reason=unstable,
             fitted=fitted,
+            link=link_of(steps.program),
         )
+
+
+def deviation_between(medians_s: Sequence[float], low_s: float, high_s: float) -> float:
+    """Standard deviation between the medians of rounds, relative, of what lies outside the predicted range.
+
+    Where the range is one value this is their own. Where it covers the host's speed, what rounds differ by inside it is
+    no noise of the distance that is judged.
+    """
+    nearer_s = [min(max(median_s, low_s), high_s) for median_s in medians_s]
+    return between_rounds([math.log(own / near) for own, near in zip(medians_s, nearer_s, strict=True)])

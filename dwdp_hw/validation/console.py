@@ -31,6 +31,8 @@ def print_calibration(console: Console, found: Calibration, path: Path) -> None:
         say(console, f"cannot be told apart by these rows: {first} and {second}")
     for parameter, reason in found.fit.kept.items():
         say(console, f"not identified by these rows ({reason}): kept {parameter.name} = {parameter.start:.5g}")
+    for moved in found.moved:
+        say(console, moved.text(found.before))
     for mapping, rows in found.apart.items():
         own = found.cluster.mapping
         say(console, f"kept apart: {rows} rows with peer memory mapped as {mapping} (cluster.mapping={own})")
@@ -48,11 +50,12 @@ def print_validation(console: Console, validation: Validation, suspects: Sequenc
     right = sum(ranking.right for ranking in decided)
     say(console, f"order of strategies right in {right} of {len(decided)} decided pairs")
     for failure in validation.failures:
-        say(console, f"FAILED: {failure}")
+        say(console, f"missed: {failure}")
     for suspect in suspects:
         say(console, f"no longer fits: {suspect.text}")
-    if validation.passed:
-        say(console, "passed")
+    say(console, f"verdict: {validation.verdict}")
+    for step in validation.next_steps:
+        say(console, f"  {step}")
     say(console, f"report: {report}", dim=True)
 
 

@@ -46,7 +46,7 @@ class Subject:
 def html_report(validation: Validation, subject: Subject) -> str:
     """Return one HTML page: verdict, suspects, summary, errors, ranking, constants, machine, what was not tested."""
     sections = _sections(validation, subject, figures=True)
-    return verdict_page(_title(subject), _verdict(validation), sections, passed=validation.passed)
+    return verdict_page(_title(subject), _verdict(validation), sections, state=validation.verdict)
 
 
 def markdown_report(validation: Validation, subject: Subject) -> str:
@@ -61,7 +61,8 @@ def _title(subject: Subject) -> str:
 def _verdict(validation: Validation) -> list[str]:
     """The verdict, then what it rests on, a line each."""
     judged = [validation.judged(mode) for mode in MODES]
-    return ["Passed", *judged] if validation.passed else ["Failed", *validation.failures, *judged]
+    missed = [f"missed: {failure}" for failure in validation.failures]
+    return [validation.verdict.capitalize(), *missed, *validation.next_steps, *judged]
 
 
 def _sections(validation: Validation, subject: Subject, *, figures: bool) -> list[Section]:
@@ -70,7 +71,7 @@ def _sections(validation: Validation, subject: Subject, *, figures: bool) -> lis
     if subject.suspects:
         listed = [[suspect.text] for suspect in subject.suspects]
         found.append(Section("What no longer fits", "", ["constant or rule"], listed))
-    elif not validation.passed and any(row.counts for row in rows):
+    elif validation.failures and any(row.counts for row in rows):
         found.append(Section("What no longer fits", "No single constant or rule explains it: look at the rows below."))
     found += [_queued_section(rows), _as_issued_section(rows), _steps_section(rows)]
     found.append(_ranking_section(validation.rankings, figures))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from dwdp_hw.calibration.calibrate import Calibration, calibrate, fitted_rows, write_cluster
-from dwdp_hw.cases.incast import SHRINK_ON_HOST, incast_cases
+from dwdp_hw.cases.incast import incast_cases
 from dwdp_hw.job.schema import Cases
 from dwdp_hw.rows.recording import Recording, pool
 from dwdp_hw.run.expectations import expect_all
@@ -23,7 +22,7 @@ from dwdp_hw.validation.check_job import CheckJob
 from dwdp_hw.validation.comparison import LAYER
 from dwdp_hw.validation.console import print_calibration, print_rules, print_validation
 from dwdp_hw.validation.incast_sections import incast_sections
-from dwdp_hw.validation.live import calibration_cases, measure, validation_cases
+from dwdp_hw.validation.live import calibration_cases, measure, measure_rounds, shrink_of, validation_cases
 from dwdp_hw.validation.report import Subject, html_report, markdown_report
 from dwdp_hw.validation.rule_scores import read_outcome
 from dwdp_hw.validation.suspects import find_suspects
@@ -33,7 +32,6 @@ from dwdp_sim.base.json_rows import json_rows
 from dwdp_sim.base.terminal import progress_line
 
 PREDICTIONS = "predictions.json"
-_TIGHT = 0.02  # relative half width of the intervals of rates at which a live calibration stops
 
 
 def run_calibration(job: CheckJob, folder: Path, console: Console) -> Calibration:
@@ -41,7 +39,7 @@ def run_calibration(job: CheckJob, folder: Path, console: Console) -> Calibratio
     if job.recordings:
         found = _calibrate(job.recordings, job, job.use, console)
     else:
-        found = _calibrate_live(job, folder, console)
+        found = _calibrate([_measure_calibration(job, folder)], job, "all", console)
     path = write_cluster(job.out or folder / f"{job.name}.yaml", found)
     write_whole(folder / "calibration.json", lambda t: t.write_text(json_rows(found.as_dict()), encoding="utf-8"))
     print_calibration(console, found, path)
@@ -57,21 +55,13 @@ def _calibrate(recordings: Sequence[Recording], job: CheckJob, use: str, console
         )
 
 
-def _calibrate_live(job: CheckJob, folder: Path, console: Console) -> Calibration:
-    """Rounds of the design until the rates are known well enough."""
-    recordings: list[Recording] = []
-    for number in range(job.rounds):
-        path = folder / f"calibration_rows_{number}.json"
-        cases = [calibration_cases(job.gpus)]
-        seed = job.seed + number
-        recordings.append(measure(cases, job.gpus, job.settings, path, seed=seed, note="calibration"))
-        found = _calibrate(recordings, job, "all", console)
-        widths = [(e.high - e.low) / 2 / e.value for e in found.fit.estimates if e.parameter.name.endswith("rate")]
-        widest = max(widths, default=math.inf)
-        console.print(f"round {number + 1}: rate known to ± {widest:.1%}", highlight=False)
-        if widest <= _TIGHT:
-            break
-    return found
+def _measure_calibration(job: CheckJob, folder: Path) -> Recording:
+    """Measure the rows of a live calibration."""
+    cases = calibration_cases(job.gpus, shrink_of(job.settings))
+    path = folder / "calibration_rows.json"
+    return measure_rounds(
+        cases, job.gpus, job.settings, path, rounds=job.rounds, seed=job.seed, note="calibration", limit_s=job.limit_s
+    )
 
 
 def run_validation(job: CheckJob, folder: Path, console: Console) -> Validation:
@@ -110,20 +100,21 @@ def run_validation(job: CheckJob, folder: Path, console: Console) -> Validation:
 
 def _measure_live(job: CheckJob, folder: Path) -> Recording:
     """Write what is expected, then measure."""
-    if job.cases is Cases.incast:
-        shrink = 1 if job.settings.executor == "cuda" else SHRINK_ON_HOST
-        blocks = incast_cases(job.gpus, shrink)
-    else:
-        blocks = [validation_cases(job.gpus)]
+    incast, shrink = job.cases is Cases.incast, shrink_of(job.settings)
+    blocks = incast_cases(job.gpus, shrink) if incast else [validation_cases(job.gpus, shrink)]
     cases = [case for block in blocks for case in block]
-    every = job.cases is Cases.incast and job.every_rule
+    every = incast and job.every_rule
     expected = expect_all(cases, job.cluster, job.options, every=every, processes=job.workers if every else 1)
     found = {case: [one.as_dict() for one in under] for case, under in expected.items()}
     text = json_rows(found, levels=1)
     write_whole(folder / PREDICTIONS, lambda t: t.write_text(text, encoding="utf-8"))
     path = folder / "validation_rows.json"
     note = job.cases.value
-    return measure(blocks, job.gpus, job.settings, path, seed=job.seed, note=note, limit_s=job.limit_s)
+    if incast:  # its limit is for one pass over many cases
+        return measure(blocks, job.gpus, job.settings, path, seed=job.seed, note=note, limit_s=job.limit_s)
+    return measure_rounds(
+        cases, job.gpus, job.settings, path, rounds=job.rounds, seed=job.seed, note=note, limit_s=job.limit_s
+    )
 
 
 def _versions() -> dict[str, str]:

@@ -10,39 +10,18 @@ import numpy as np
 
 from dwdp_hw.rows.recording import Recording
 from dwdp_hw.rows.row import RowKey
+from dwdp_hw.validation.bars import Bars
 from dwdp_hw.validation.comparison import AS_ISSUED, LAYER, MODES, QUEUED, STEPS, ValidationRow, compare, compare_steps
+from dwdp_hw.validation.noise import with_noise
 from dwdp_hw.validation.ranking import Ranking, rank_strategies
 from dwdp_hw.validation.summary import groups_of, percent, summarize
+from dwdp_hw.validation.verdict import CANNOT_TELL, Judgement, judge, shaky_modes, undecided_rows, verdict_of
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.options import FabricOptions
 
-_SCHEMA = 3
-
-"""sha256 of a row's file, and its case."""
-
-
-@dataclass(frozen=True)
-class Bars:
-    """The largest errors that rows which count may have, as fractions.
-
-    What is judged is the distance of the measured time from the predicted range, 0 within it. Of queued rows that is
-    the range over draws of the ranks' starts, and where these do not matter the error of the one prediction; of rows
-    with host time it covers the host's costs, too, since processes differ in host time by a factor of two. Of forward
-    steps, in which copies and host hide behind compute, it is the absolute error.
-
-    Attributes:
-        p95: 95th percentile, in each issue mode.
-        median: Median, of queued rows.
-        largest: Largest, in each issue mode.
-        step_median: Median, of forward steps.
-        step_largest: Largest, of forward steps.
-    """
-
-    p95: float = 0.03
-    median: float = 0.015
-    largest: float = 0.08
-    step_median: float = 0.005
-    step_largest: float = 0.02
+_SCHEMA = 4
+_ROUNDS = 3  # that a live validation has unless told otherwise
+_MOST_NAMED = 6  # rows in a sentence
 
 
 @dataclass(frozen=True)
@@ -56,7 +35,9 @@ class Validation:
             model can fit, not how well it predicts. Steps count only out of sample.
         rankings: Of strategies.
         bars: What was asked.
-        failures: Which bars were missed, in words; empty if it passed.
+        failures: Which bars were missed, in words; empty if none was.
+        judgements: What noise leaves of each figure that has a bar.
+        verdict: One of `verdict.VERDICTS`.
     """
 
     cluster: str
@@ -65,11 +46,28 @@ class Validation:
     rankings: list[Ranking]
     bars: Bars
     failures: list[str]
+    judgements: list[Judgement]
+    verdict: str
 
     @property
     def passed(self) -> bool:
-        """Whether there was something to judge and every bar was reached."""
+        """Whether there was something to judge and every bar was reached, by the figures as they were measured."""
         return not self.failures
+
+    @property
+    def next_steps(self) -> list[str]:
+        """What to do where the verdict is open: why it is, which rows to measure again, and the command that does."""
+        if self.verdict != CANNOT_TELL:
+            return []
+        why = [judgement.text for judgement in self.judgements if judgement.verdict == CANNOT_TELL]
+        why += [f"{mode}: most rows are unstable" for mode in shaky_modes(self.rows)]
+        why += [] if self.judgements else list(self.failures)
+        cases = undecided_rows(self.judgements, self.rows)
+        more = f" and {len(cases) - _MOST_NAMED} more" if len(cases) > _MOST_NAMED else ""
+        again = [f"rows to measure again: {', '.join(cases[:_MOST_NAMED])}{more}"] if cases else []
+        rounds = max((row.rounds for row in self.rows), default=1)
+        wanted = f" check.rounds={2 * max(rounds, _ROUNDS)}" if rounds > 1 else ""
+        return [*why, *again, f"on that machine: dwdp-hw mode=validate cluster={self.cluster}{wanted}"]
 
     def judged(self, mode: str) -> str:
         """One line: the figures of a mode, each with its bar."""
@@ -108,9 +106,12 @@ class Validation:
         return {
             "schema": _SCHEMA,
             "cluster": self.cluster,
+            "verdict": self.verdict,
             "passed": self.passed,
             "in_sample": self.in_sample,
             "failures": self.failures,
+            "judgements": [{**asdict(one), "verdict": one.verdict} for one in self.judgements],
+            "next_steps": self.next_steps,
             "bars": asdict(self.bars),
             "summary": {mode: _plain_summary(self.rows, mode) for mode in MODES},
             "groups": {
@@ -151,7 +152,18 @@ def validate(
     compared = [
         replace(row, counts=row.stable and (not row.fitted or (in_sample and row.measure == LAYER))) for row in compared
     ]
-    return Validation(cluster.name, compared, in_sample, rank_strategies(compared), bars, _failures(compared, bars))
+    compared = with_noise(compared, recordings)
+    judgements = judge(compared, bars)
+    return Validation(
+        cluster=cluster.name,
+        rows=compared,
+        in_sample=in_sample,
+        rankings=rank_strategies(compared),
+        bars=bars,
+        failures=_failures(compared, bars),
+        judgements=judgements,
+        verdict=verdict_of(judgements, compared),
+    )
 
 
 def name_of(mode: str) -> str:

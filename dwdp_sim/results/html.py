@@ -98,13 +98,20 @@ def cell(text: str, style: str = "", key: float | None = None) -> str:
     return f"<td{_class(style)}{'' if key is None else f' data-key={key:.6g}'}>{escape(text)}</td>"
 
 
-def verdict_page(title: str, verdict: Sequence[str], sections: Sequence[Section], *, passed: bool) -> str:
-    """Return a page headed by a verdict: its first line is one word, the others say what it rests on."""
-    state = "passed" if passed else "failed"
+def verdict_page(title: str, verdict: Sequence[str], sections: Sequence[Section], *, state: str) -> str:
+    """Return a page headed by a verdict: its first line is a word or two, the others say what it rests on.
+
+    Args:
+        title: Of the page.
+        verdict: The lines.
+        sections: What follows.
+        state: The verdict as the page's title names it: `agrees`, `disagrees` or `cannot tell`, which are coloured.
+    """
     reasons = "".join(f"<li>{escape(line)}</li>" for line in verdict[1:])
+    style = state.replace(" ", "-")
     body = [
         f"<h1>{escape(title)}</h1>",
-        f'<div class="verdict {state}" role="status"><strong>{escape(verdict[0])}</strong><ul>{reasons}</ul></div>',
+        f'<div class="verdict {style}" role="status"><strong>{escape(verdict[0])}</strong><ul>{reasons}</ul></div>',
         *(section.html() for section in sections),
     ]
     return page(f"{title}: {state}", "\n".join(body))

@@ -16,12 +16,13 @@ from dwdp_hw.calibration.design import calibration_rows
 from dwdp_hw.calibration.fit import Estimate
 from dwdp_hw.calibration.parameters import Parameter
 from dwdp_hw.rows.recording import Recording, read_recording
+from dwdp_hw.validation.bars import Bars
 from dwdp_hw.validation.comparison import QUEUED
 from dwdp_hw.validation.console import print_calibration
 from dwdp_hw.validation.report import Subject, html_report, markdown_report
 from dwdp_hw.validation.summary import summarize
 from dwdp_hw.validation.suspects import find_suspects
-from dwdp_hw.validation.validate import Bars, validate
+from dwdp_hw.validation.validate import validate
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.constant import Constant
 from dwdp_sim.fabric.options import FabricOptions

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from dwdp_hw.cases.case import Case, Pipeline
-from dwdp_hw.cases.incast import SHRINK_ON_HOST, incast_cases, telling_cases
+from dwdp_hw.cases.incast import incast_cases, telling_cases
 from dwdp_hw.cases.program import case_program
-from dwdp_hw.cases.shapes import pulls_case
+from dwdp_hw.cases.shapes import SHRINK_ON_HOST, pulls_case
 from dwdp_hw.cases.start_offsets import LATEST_S
 from dwdp_hw.executors.expected import expected_regions
 from dwdp_hw.executors.layout import Layout, rank_copies

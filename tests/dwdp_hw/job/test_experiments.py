@@ -39,7 +39,7 @@ def test_the_incast_experiment_predicts_and_measures_on_a_node_of_h200s_within_i
         ((), "check.cases=incast: needs 3 GPUs or more, and here are 2"),
         (("dwdp.dwdp_size=3", "check.limit_s=0"), "check.limit_s=0.0: seconds above zero are wanted"),
         (("dwdp.dwdp_size=3", "check.cases=all"), "check.cases=all"),
-        (("dwdp.dwdp_size=3", "mode=calibrate"), "backend.executor=host: host memory rehearses mode=validate"),
+        (("dwdp.dwdp_size=3", "check.rounds=2"), "check.rounds=2: must be from 3 to 100"),
         (("dwdp.dwdp_size=3", "backend.wait_s=0"), "backend.wait_s=0.0: seconds above zero are wanted"),
     ],
 )
@@ -58,7 +58,7 @@ def test_what_does_not_fit_into_the_limit_is_listed_in_rows_and_report(tmp_path:
     pytest.importorskip("torch", reason="the ranks meet through torch's TCPStore")
     small = ("backend=host", "dwdp.dwdp_size=3", "workload.range=false", "check.limit_s=0.001", "hydra.run.dir=out")
     done = dwdp_hw(tmp_path, "+experiment=incast_h200", *small)
-    assert done.returncode == 1, done.stderr  # host memory is not the cluster that was predicted
+    assert done.returncode == 5, done.stderr  # host memory is another cluster, but one row of one round decides nothing
     out = tmp_path / "out"
     names = [case.name for block in incast_cases(3, 256) for case in block]
     assert list(json.loads((out / "predictions.json").read_text())) == names

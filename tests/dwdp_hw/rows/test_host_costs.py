@@ -14,9 +14,10 @@ from dwdp_hw.calibration.calibrate import calibrate
 from dwdp_hw.rows.host_costs import HOST_COSTS, at_bound, measured_host_s
 from dwdp_hw.rows.predict import predict, predict_mean_s
 from dwdp_hw.rows.recording import Recording, read_recording
+from dwdp_hw.validation.bars import Bars
 from dwdp_hw.validation.comparison import AS_ISSUED
 from dwdp_hw.validation.summary import summarize
-from dwdp_hw.validation.validate import Bars, validate
+from dwdp_hw.validation.validate import validate
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.job.presets import read_cluster
 from tests.dwdp_hw.simulated_machine import CASES, KIB, OPTIONS, PULL, Case, job, record

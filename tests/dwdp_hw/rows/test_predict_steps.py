@@ -12,10 +12,11 @@ from dwdp_hw.calibration.calibrate import fitted_rows
 from dwdp_hw.calibration.waits import event_waits_s
 from dwdp_hw.rows.predict_steps import predict_steps
 from dwdp_hw.rows.recording import Recording, read_recording
+from dwdp_hw.validation.bars import Bars
 from dwdp_hw.validation.comparison import STEPS
 from dwdp_hw.validation.report import Subject, markdown_report
 from dwdp_hw.validation.summary import Summary, summarize
-from dwdp_hw.validation.validate import Bars, Validation, validate
+from dwdp_hw.validation.validate import Validation, validate
 from dwdp_sim.base.arrays import Floats
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.options import FabricOptions

@@ -13,7 +13,8 @@ from dwdp_hw.cases.case import Case, Pipeline
 from dwdp_hw.cases.result import Detail, LayerTimes, Witness
 from dwdp_hw.rows.file import measurement_file, read_measurement_file
 from dwdp_hw.rows.recording import read_recording
-from dwdp_hw.rows.schema import FIELDS, FORMAT, MeasuredRow, upgraded
+from dwdp_hw.rows.schema import FIELDS, FORMAT, MeasuredRow
+from dwdp_hw.rows.upgrade import upgraded
 from dwdp_hw.rows.write import measured_row
 from dwdp_sim.base.errors import ConfigError
 from tests.dwdp_hw.rows.test_write import result
@@ -80,7 +81,7 @@ def test_jobs_of_format_1_are_given_their_calls() -> None:
     assert row["jobs"][0]["calls"] == [{"issue": "batch", "copies": copies}]
 
 
-@pytest.mark.parametrize("number", [2, 3, FORMAT])
+@pytest.mark.parametrize("number", [2, 3, 4, FORMAT])
 def test_rows_of_later_formats_are_rows_of_this_one(number: int) -> None:
     (new,) = upgraded([OLD], 1, "f")
     assert upgraded([dict(new)], number, "f") == [new]

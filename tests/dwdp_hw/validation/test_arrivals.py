@@ -23,9 +23,10 @@ from dwdp_hw.validation.arrivals import (
     one_of_each_strategy,
     timelines_trace,
 )
+from dwdp_hw.validation.bars import Bars
 from dwdp_hw.validation.figures import timeline_figure
 from dwdp_hw.validation.report import Subject, html_report, markdown_report
-from dwdp_hw.validation.validate import Bars, validate
+from dwdp_hw.validation.validate import validate
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.options import FabricOptions

@@ -12,9 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from dwdp_hw.command import VERDICT_EXITS
 from dwdp_hw.rows.recording import Recording
+from dwdp_hw.rows.schema import FORMAT
+from dwdp_hw.validation.bars import Bars
+from dwdp_hw.validation.live import calibration_cases, validation_cases
 from dwdp_hw.validation.report import Subject, html_report
-from dwdp_hw.validation.validate import Bars, validate
+from dwdp_hw.validation.validate import validate
 from dwdp_sim.fabric.cluster import Cluster
 from tests.dwdp_hw.simulated_machine import OPTIONS
 
@@ -37,7 +41,7 @@ def test_recorded_rows_are_calibrated_and_validated_from_the_command_line(record
     assert "peer rate" in done.stdout
     done = dwdp_hw(tmp_path, f"--config-dir={tmp_path}", "mode=validate", *common, "cluster=mine", "hydra.run.dir=val")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "passed" in done.stdout
+    assert "verdict: agrees" in done.stdout
     assert "queued rows: 7 figures out of sample" in done.stdout
     assert "as_issued rows: nothing judged" in done.stdout
     assert {"report.html", "report.md", "validation.json"} <= {path.name for path in (tmp_path / "val").iterdir()}
@@ -46,8 +50,27 @@ def test_recorded_rows_are_calibrated_and_validated_from_the_command_line(record
     # another machine's constants do not pass, and say why in the exit code
     done = dwdp_hw(tmp_path, "mode=validate", *common, "cluster=h200_x2", "hydra.run.dir=bad")
     assert done.returncode == 1
-    assert "FAILED" in done.stdout
+    assert "verdict: disagrees" in done.stdout
     assert "no longer fits: peer rate" in done.stdout
+
+
+@pytest.mark.long
+def test_host_memory_rehearses_a_calibration_and_a_validation_in_rounds(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="the ranks meet through torch's TCPStore")
+    done = dwdp_hw(tmp_path, "mode=calibrate", "backend=host", "check.name=mine", "hydra.run.dir=cal")
+    assert done.returncode == 0, done.stderr
+    assert "round 3 of 3" in done.stdout
+    rows = json.loads((tmp_path / "cal" / "calibration_rows.json").read_text())["rows"]
+    assert {row["case"] for row in rows} == {case.name for case in calibration_cases(2)}
+    assert all(len({one["group"] for one in row["rounds"]}) >= 3 for row in rows)
+    assert (tmp_path / "cal" / "mine.yaml").is_file()
+    done = dwdp_hw(tmp_path, "--config-dir=cal", "mode=validate", "backend=host", "hydra.run.dir=val")
+    assert done.returncode in VERDICT_EXITS.values(), done.stderr
+    content = json.loads((tmp_path / "val" / "validation.json").read_text())
+    assert VERDICT_EXITS[content["verdict"]] == done.returncode
+    assert len(content["rows"]) == 2 * len(validation_cases(2))
+    assert f"verdict: {content['verdict']}" in done.stdout
+    assert all(step in done.stdout for step in content["next_steps"])
 
 
 def test_a_browser_shows_the_report_without_complaint(base: Cluster, recording: Recording, tmp_path: Path) -> None:
@@ -105,8 +128,8 @@ def test_bad_input_to_a_check_is_one_line_and_exit_code_two(
 
 
 def test_a_file_of_a_future_format_is_refused(recording: Recording, tmp_path: Path) -> None:
-    content = json.loads(Path(recording.path).read_text()) | {"format": 5}
+    content = json.loads(Path(recording.path).read_text()) | {"format": FORMAT + 1}
     (tmp_path / "rows.json").write_text(json.dumps(content))
     done = dwdp_hw(tmp_path, "mode=validate", "source=recorded", "rows=rows.json")
     assert done.returncode == 2
-    assert "has format 5; this version reads 1 to 4" in done.stderr
+    assert f"has format {FORMAT + 1}; this version reads 1 to {FORMAT}" in done.stderr

@@ -21,9 +21,10 @@ from dwdp_hw.rows.host_costs import HOST_COSTS
 from dwdp_hw.rows.predict import predict
 from dwdp_hw.rows.recording import Recording, read_recording
 from dwdp_hw.rows.row import RecordedRow
+from dwdp_hw.validation.bars import Bars
 from dwdp_hw.validation.comparison import AS_ISSUED, QUEUED
 from dwdp_hw.validation.summary import summarize
-from dwdp_hw.validation.validate import Bars, Validation, validate
+from dwdp_hw.validation.validate import Validation, validate
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.job.presets import read_cluster

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from dwdp_hw.rows.recording import Recording
+from dwdp_hw.validation.bars import Bars
 from dwdp_hw.validation.comparison import AS_ISSUED, QUEUED
 from dwdp_hw.validation.gate import moved
 from dwdp_hw.validation.report import Subject, html_report, markdown_report
 from dwdp_hw.validation.summary import summarize
-from dwdp_hw.validation.validate import Bars, Validation, validate
+from dwdp_hw.validation.validate import Validation, validate
 from dwdp_sim.fabric.cluster import Cluster
 from tests.dwdp_hw.simulated_machine import CASES, OPTIONS, rates, record
 

@@ -9,7 +9,7 @@ EVIL = '<b title="x">&|'
 
 def test_text_is_never_markup() -> None:
     section = Section(EVIL, EVIL, [EVIL, "b"], [[EVIL, EVIL]])
-    page = verdict_page(EVIL, [EVIL, EVIL], [section], passed=True)
+    page = verdict_page(EVIL, [EVIL, EVIL], [section], state="agrees")
     pieces = (page, cell(EVIL, EVIL), sorting_heading(EVIL, EVIL))
     assert all("<b " not in text and '="x"' not in text for text in pieces)
     assert page.count("&lt;b title=&quot;x&quot;&gt;&amp;|") == 10  # twice as a heading, once as a table's name
