@@ -118,7 +118,7 @@ def _pool(arguments: argparse.Namespace) -> bool:
 
 def parser() -> OneLineParser:
     """Reads such a command line."""
-    words = OneLineParser(prog="dwdp-hw", hint="dwdp-hw --help explains it")
+    words = OneLineParser(prog="dwdp-hw")
     commands = words.add_subparsers(dest="command", required=True)
     health = commands.add_parser("health", help="what NVML says of this machine, and whether rates are as expected")
     health.add_argument("rows", nargs="*", help="files of measured rows, to compare with reference rates")
