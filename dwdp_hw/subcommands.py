@@ -1,4 +1,4 @@
-"""What `dwdp-hw` does with files instead of a configuration: health, bundle, check and pool."""
+"""What `dwdp-hw` does without a configuration of its own: node, health, bundle, check and pool."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dwdp_sim.base.one_line_parser import OneLineParser
 # What answers is imported when it is asked: a mistake in the words should not wait for SciPy.
 # ruff: noqa: PLC0415
 
-WORDS = ("health", "bundle", "check", "pool")
+WORDS = ("node", "health", "bundle", "check", "pool")
 """First words of a command line that is not Hydra's, where every word has an `=` or begins with a sign."""
 
 
@@ -30,6 +30,7 @@ def run(words: Sequence[str]) -> None:
     """
     arguments = parser().parse_args(words)
     work: dict[str, Callable[[argparse.Namespace], bool]] = {
+        "node": _node,
         "health": _health,
         "bundle": _bundle,
         "check": _check,
@@ -37,6 +38,32 @@ def run(words: Sequence[str]) -> None:
     }
     if not work[arguments.command](arguments):
         sys.exit(FAILED)
+
+
+def _node(arguments: argparse.Namespace) -> bool:
+    """Whether the node is good; where noise does not let it be told, the process ends with a code of its own.
+
+    Raises:
+        NoGpuError: There is no GPU.
+        ConfigError: A part is unknown, or the kind of GPU.
+    """
+    from dwdp_hw.node.examine import examine
+    from dwdp_hw.node.machine import find_machine
+    from dwdp_hw.node.outcome import exit_code, verdict_of
+    from dwdp_hw.node.parts import NAMES, parts_of
+    from dwdp_sim.base.errors import check_choice
+    from dwdp_sim.base.terminal import TextConsole
+
+    only = arguments.only.split(",") if arguments.only else NAMES
+    for name in only:
+        check_choice("--only", name, NAMES)
+    machine, folder = find_machine(), Path(arguments.out).absolute()
+    parts = parts_of(machine, folder, arguments.model or [machine.model], arguments.isl)
+    title = f"{machine.gpus} × {machine.kind}"
+    code = exit_code(verdict_of(examine(parts, only, folder, title, TextConsole())))
+    if code > FAILED:
+        sys.exit(code)
+    return code == 0
 
 
 def _health(arguments: argparse.Namespace) -> bool:
@@ -48,11 +75,12 @@ def _health(arguments: argparse.Namespace) -> bool:
     from dwdp_hw.group.faults import NoGpuError
     from dwdp_hw.health.judge import LOW, judge_rows
     from dwdp_hw.health.nvml_facts import NOTE, WARNING, look
-    from dwdp_hw.health.show import print_findings, print_judgements
+    from dwdp_hw.health.show import print_findings, print_judgements, summary
     from dwdp_hw.rows.recording import read_recording
-    from dwdp_sim.base.terminal import TextConsole
+    from dwdp_sim.base.terminal import TextConsole, say
 
-    judged = [one for path in arguments.rows for one in judge_rows(read_recording(path))]
+    paths = [found for path in arguments.rows for found in _row_files(path)]
+    judged = [one for path in paths for one in judge_rows(read_recording(path))]
     findings = look()
     if not arguments.rows and all(one.level == NOTE for one in findings):
         raise NoGpuError("; ".join(one.text for one in findings))
@@ -60,7 +88,15 @@ def _health(arguments: argparse.Namespace) -> bool:
     print_findings(console, findings)
     if arguments.rows:
         print_judgements(console, judged)
+    say(console, summary(findings, judged))
     return not any(one.verdict == LOW for one in judged) and not any(one.level == WARNING for one in findings)
+
+
+def _row_files(path: str) -> list[str]:
+    """The files of measured rows in a folder; of a file, itself."""
+    from dwdp_hw.bundle.make import rows_in
+
+    return rows_in(Path(path)) if Path(path).is_dir() else [path]
 
 
 def _bundle(arguments: argparse.Namespace) -> bool:
@@ -120,8 +156,13 @@ def parser() -> OneLineParser:
     """Reads such a command line."""
     words = OneLineParser(prog="dwdp-hw")
     commands = words.add_subparsers(dest="command", required=True)
+    node = commands.add_parser("node", help="is this machine healthy, does the model predict it, what should be set")
+    node.add_argument("--out", default="outputs/node", metavar="FOLDER", help="of the page and all files (%(default)s)")
+    node.add_argument("--model", action="append", help="to advise on; may be given again (one that fits the GPU)")
+    node.add_argument("--isl", type=int, help="input length of its requests, in tokens")
+    node.add_argument("--only", metavar="PART,…", help="health, incast, calibrate, rates, validate, advise, bundle")
     health = commands.add_parser("health", help="what NVML says of this machine, and whether rates are as expected")
-    health.add_argument("rows", nargs="*", help="files of measured rows, to compare with reference rates")
+    health.add_argument("rows", nargs="*", help="files or folders of measured rows, to compare with reference rates")
     bundle = commands.add_parser("bundle", help="write rows, constants and figures into one file, without who you are")
     bundle.add_argument("paths", nargs="+", help="folders of mode=calibrate and mode=validate, or their files")
     bundle.add_argument("--out", required=True, metavar="FILE", help="the bundle")

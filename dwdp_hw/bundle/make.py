@@ -50,7 +50,7 @@ def find_sources(paths: Iterable[str]) -> Sources:
     rows, clusters = list[str](), list[str]()
     for path in map(Path, paths):
         if path.is_dir():
-            rows += [str(file) for pattern in _ROWS_OF_A_FOLDER for file in sorted(path.glob(pattern))]
+            rows += rows_in(path)
             clusters += [str(file) for file in sorted(path.glob("*.yaml")) if file.name != _CONFIG]
         else:
             (clusters if path.suffix in (".yaml", ".yml") else rows).append(str(path))
@@ -60,6 +60,11 @@ def find_sources(paths: Iterable[str]) -> Sources:
     if len(clusters) != 1:
         raise ConfigError("bundle", ", ".join(clusters) or "no cluster", "one cluster file (.yaml) is wanted")
     return Sources(tuple(rows), clusters[0])
+
+
+def rows_in(folder: Path) -> list[str]:
+    """Return the files of rows that `mode=calibrate` and `mode=validate` have written into a folder."""
+    return [str(file) for pattern in _ROWS_OF_A_FOLDER for file in sorted(folder.glob(pattern))]
 
 
 def make_bundle(sources: Sources) -> bytes:

@@ -8,8 +8,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from dwdp_hw.health.judge import Judgement
-from dwdp_hw.health.nvml_facts import FINE, Finding
+from dwdp_hw.health.judge import LOW, OK, Judgement
+from dwdp_hw.health.nvml_facts import FINE, WARNING, Finding
 from dwdp_sim.base.terminal import plain_console, say
 from dwdp_sim.base.units import format_percent
 
@@ -22,6 +22,16 @@ def print_findings(console: Console, findings: Sequence[Finding]) -> None:
         level = "" if finding.level == FINE else f"{finding.level}: "
         gpu = "" if finding.gpu is None else f"GPU {finding.gpu}: "
         say(console, f"{gpu}{level}{finding.text}")
+
+
+def summary(findings: Sequence[Finding], judgements: Sequence[Judgement]) -> str:
+    """Return the verdict on a machine, in one line."""
+    warnings = [one.text for one in findings if one.level == WARNING]
+    low = [f"{one.rate.copy} is low" for one in judgements if one.verdict == LOW]
+    if warnings or low:
+        return f"not healthy: {'; '.join([*low, *warnings])}"
+    known = sum(one.verdict == OK for one in judgements)
+    return f"healthy: {known} rates as expected" if judgements else "healthy: NVML reports nothing that slows a copy"
 
 
 def print_judgements(console: Console, judgements: Sequence[Judgement]) -> None:
