@@ -58,7 +58,7 @@ def _node(arguments: argparse.Namespace) -> bool:
     for name in only:
         check_choice("--only", name, NAMES)
     machine, folder = find_machine(), Path(arguments.out).absolute()
-    parts = parts_of(machine, folder, arguments.model or [machine.model], arguments.isl)
+    parts = parts_of(machine, arguments.model or [machine.model], arguments.isl)
     title = f"{machine.gpus} × {machine.kind}"
     code = exit_code(verdict_of(examine(parts, only, folder, title, TextConsole())))
     if code > FAILED:

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from dwdp_hw.node.outcome import GOOD, OPEN, SKIPPED, Outcome, verdict_of
 from dwdp_hw.node.page import node_page
-from dwdp_hw.node.parts import Part
+from dwdp_hw.node.parts import FITTED, WITH_PEERS, Part
+from dwdp_hw.node.peers import write_peers
 from dwdp_hw.node.run_part import run_part
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.terminal import progress_line, say
@@ -50,6 +51,9 @@ def _run_or_skip(part: Part, before: Sequence[Outcome], folder: Path) -> Outcome
     for name in part.needs:
         if ran.get(name, GOOD) not in (GOOD, OPEN) or not (folder / name).is_dir():
             return Outcome(part, SKIPPED, f"needs what {name} finds")
+    if part.peers:
+        clusters = folder / "cluster"
+        write_peers(part.peers, clusters / f"{FITTED}.yaml", clusters / f"{WITH_PEERS}.yaml")
     return run_part(part, folder)
 
 

@@ -17,7 +17,7 @@ _STYLE = "pre{overflow-x:auto;font-size:.8rem;line-height:1.25}td code{overflow-
 def node_page(title: str, summary: str, outcomes: Sequence[Outcome], folder: Path) -> str:
     """Return the page; it links to the parts' own files by their place below `folder`."""
     state = "passed" if verdict_of(outcomes) == GOOD else "failed"
-    head = [heading(text) for text in ("part", "verdict", "found", "took, s")]
+    head = [heading(text) for text in ("part", "verdict", "found", "seconds")]
     rows = [
         [cell(one.part.name), cell(one.verdict), cell(one.said, "long"), cell(f"{one.took_s:.0f}")] for one in outcomes
     ]
@@ -25,6 +25,7 @@ def node_page(title: str, summary: str, outcomes: Sequence[Outcome], folder: Pat
         f"<h1>{escape(title)}</h1>",
         f'<div class="verdict {state}" role="status"><strong>{escape(summary)}</strong></div>',
         table_of_cells(head, rows, "parts of the examination"),
+        "<p>Each part is a command, which ran in the folder of this page.</p>",
         *(_section(one, folder) for one in outcomes),
     ]
     return page(f"{title}: {verdict_of(outcomes)}", "\n".join(body), style=_STYLE)

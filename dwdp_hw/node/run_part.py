@@ -8,6 +8,7 @@ import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from dwdp_hw.node.outcome import BAD, GOOD, OPEN, Outcome
 from dwdp_hw.node.parts import Part
@@ -21,7 +22,7 @@ _ENDS_S = 5.0  # that a part has to end its ranks and to say how
 
 
 def run_part(part: Part, folder: Path) -> Outcome:
-    """Run `part`, whose output goes to a log in `folder`.
+    """Run `part` in `folder`, with a log of its output there.
 
     Returns:
         What came of it; a part that could not be run, failed or took too long is bad.
@@ -29,7 +30,7 @@ def run_part(part: Part, folder: Path) -> Outcome:
     log = folder / f"{part.folder or part.name}.log"
     began = time.monotonic()
     with log.open("wb") as output:
-        code = _run(part, output.fileno())
+        code = _run(part, folder, output.fileno())
     took_s = time.monotonic() - began
     words = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     last = words[-1].strip() if words else "it said nothing"
@@ -42,10 +43,11 @@ def run_part(part: Part, folder: Path) -> Outcome:
     return Outcome(part, GOOD if code == 0 else BAD, said(part, folder) or last, took_s)
 
 
-def _run(part: Part, output: int) -> int | None:
+def _run(part: Part, folder: Path, output: int) -> int | None:
     """The exit code; None if the time was over."""
     module = _MODULES[part.program]
-    with start_child(module, *part.words, stdout=output, stderr=subprocess.STDOUT, process_group=0) as child:
+    how: dict[str, Any] = {"stdout": output, "stderr": subprocess.STDOUT, "process_group": 0, "cwd": folder}
+    with start_child(module, *part.words, **how) as child:
         try:
             ends_at = time.monotonic() + part.limit_s
             while child.poll() is None:  # wait() would wait longer once a signal has come

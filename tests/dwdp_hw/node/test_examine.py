@@ -29,28 +29,21 @@ ENDLESS = ("backend=host", "backend.repeats=100000", LITE)
 
 def recorded_parts(folder: Path) -> list[Part]:
     """The parts of two H200s, on rows that were measured on some."""
-    fitted = folder / "cluster" / "this_node.yaml"
-    fitted.parent.mkdir()
+    fitted = "cluster/this_node.yaml"
+    (folder / "cluster").mkdir()
 
     def words(mode: str, rows: str, *more: str) -> tuple[str, ...]:
-        return (
-            "--config-dir",
-            str(folder),
-            f"mode={mode}",
-            "source=recorded",
-            f"rows={MEASURED / rows}",
-            f"hydra.run.dir={folder / mode}",
-            *more,
-        )
+        own = ("--config-dir", ".", f"hydra.run.dir={mode}")
+        return (*own, f"mode={mode}", "source=recorded", f"rows={MEASURED / rows}", *more)
 
     calibrate = words(
         "calibrate", "h200_x2_live_calibration.json", "check.use=all", "cluster=h200_x2", f"check.out={fitted}",
         "check.name=this_node",
     )  # fmt: skip
     validate = words("validate", "h200_x2_live_validation.json", "cluster=this_node")
-    advise = ("--config-dir", str(folder), "cluster=this_node", *SMALL, f"hydra.run.dir={folder / 'advise_lite'}")
+    advise = ("--config-dir", ".", "cluster=this_node", *SMALL, "hydra.run.dir=advise_lite")
     rows = tuple(str(MEASURED / f"h200_x2_live_{name}.json") for name in ("calibration", "validation"))
-    bundle = ("bundle", *rows, str(fitted), "--out", str(folder / "bundle.zip"))
+    bundle = ("bundle", *rows, fitted, "--out", "bundle.zip")
     return [
         Part(CALIBRATE, "dwdp-hw", calibrate, CALIBRATE, 120, 10),
         Part(RATES, "dwdp-hw", ("health", rows[0]), "", 60, 1, (CALIBRATE,)),
