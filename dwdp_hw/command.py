@@ -27,6 +27,7 @@ from dwdp_hw.traces.report import run_import
 from dwdp_hw.validation.check_job import CheckJob, build_check
 from dwdp_hw.validation.run_check import run_calibration, run_validation
 from dwdp_hw.validation.verdict import AGREES, CANNOT_TELL, DISAGREES
+from dwdp_sim.base.errors import FAILED, UNDECIDED
 from dwdp_sim.base.terminal import TextConsole, progress_line
 from dwdp_sim.job.compose import compose
 from dwdp_sim.job.config_files import config_folders
@@ -35,7 +36,7 @@ from dwdp_sim.job.hydra_flags import read_command_line
 
 Job = Measurement | WindowsJob | CheckJob | ImportJob | RecordJob
 
-VERDICT_EXITS = {AGREES: 0, DISAGREES: 1, CANNOT_TELL: 5}
+VERDICT_EXITS = {AGREES: 0, DISAGREES: FAILED, CANNOT_TELL: UNDECIDED}
 """Exit code of a validation by its verdict; 2, 3 and 4 are of errors."""
 
 

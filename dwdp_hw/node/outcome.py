@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dwdp_hw.node.parts import Part
-from dwdp_sim.base.errors import CANNOT_TELL, FAILED
+from dwdp_sim.base.errors import FAILED, UNDECIDED
 
 GOOD, BAD, OPEN, SKIPPED = "good", "bad", "cannot tell", "skipped"
 
@@ -47,4 +47,4 @@ def verdict_of(outcomes: Sequence[Outcome]) -> str:
 
 def exit_code(verdict: str) -> int:
     """Return the exit code of a node's verdict."""
-    return {BAD: FAILED, SKIPPED: FAILED, OPEN: CANNOT_TELL, GOOD: 0}[verdict]
+    return {BAD: FAILED, SKIPPED: FAILED, OPEN: UNDECIDED, GOOD: 0}[verdict]

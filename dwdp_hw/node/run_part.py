@@ -14,7 +14,7 @@ from dwdp_hw.node.outcome import BAD, GOOD, OPEN, Outcome
 from dwdp_hw.node.parts import Part
 from dwdp_hw.node.said import said
 from dwdp_sim.base.child_process import start_child
-from dwdp_sim.base.errors import CANNOT_TELL
+from dwdp_sim.base.errors import UNDECIDED
 
 _MODULES = {"dwdp-hw": "dwdp_hw.app", "dwdp-advise": "dwdp_sim.advice.app"}
 _POLL_S = 0.02
@@ -36,7 +36,7 @@ def run_part(part: Part, folder: Path) -> Outcome:
     last = words[-1].strip() if words else "it said nothing"
     if code is None:
         return Outcome(part, BAD, f"took longer than {part.limit_s:g} s and was ended; {last}", took_s)
-    if code == CANNOT_TELL:
+    if code == UNDECIDED:
         return Outcome(part, OPEN, said(part, folder) or last, took_s)
     if code < 0:
         return Outcome(part, BAD, f"was ended by {signal.Signals(-code).name}; {last}", took_s)

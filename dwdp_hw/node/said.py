@@ -32,8 +32,8 @@ def said(part: Part, folder: Path) -> str:
 
 
 def _of_validation(found: Any) -> str:
-    failures = found["failures"]
-    return f"the model {found['verdict']}{': ' if failures else ''}{'; '.join(failures)}"
+    steps = found["failures"] or found["next_steps"]
+    return f"the prediction {found['verdict']}{': ' if steps else ''}{'; '.join(steps)}"
 
 
 def _of_calibration(found: Any) -> str:

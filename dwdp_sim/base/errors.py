@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any, ClassVar, NoReturn
 
-FAILED, BAD_INPUT, CANNOT_TELL = 1, 2, 5
+FAILED, BAD_INPUT, UNDECIDED = 1, 2, 5
 _MOST_CHARACTERS = 200  # characters of a value in a message
 
 

@@ -17,7 +17,7 @@ from dwdp_hw.node.examine import examine
 from dwdp_hw.node.outcome import BAD, GOOD, OPEN, SKIPPED, Outcome, exit_code, verdict_of
 from dwdp_hw.node.parts import ADVISE, BUNDLE, CALIBRATE, HEALTH, NAMES, RATES, VALIDATE, Part
 from dwdp_hw.node.run_part import run_part
-from dwdp_sim.base.errors import CANNOT_TELL, FAILED
+from dwdp_sim.base.errors import FAILED, UNDECIDED
 from dwdp_sim.base.terminal import TextConsole
 
 ROOT = Path(__file__).parents[3]
@@ -121,7 +121,7 @@ run_command(lambda: examine([part], ["health"], Path({str(tmp_path)!r}), "a node
     ("verdicts", "worst", "code"),
     [
         ((GOOD, GOOD), GOOD, 0),
-        ((GOOD, OPEN), OPEN, CANNOT_TELL),
+        ((GOOD, OPEN), OPEN, UNDECIDED),
         ((OPEN, BAD, SKIPPED), BAD, FAILED),
         ((GOOD, SKIPPED), GOOD, 0),
         ((), SKIPPED, FAILED),
