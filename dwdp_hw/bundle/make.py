@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from dwdp_hw.bundle.archive import CALIBRATION, CONSTANTS, REPORT, VALIDATION, pack
+from dwdp_hw.bundle.archive import CALIBRATION, CONSTANTS, REPORT, ROWS_OF_A_FOLDER, VALIDATION, pack
 from dwdp_hw.bundle.clean import clean_cluster, clean_machine, clean_rows
 from dwdp_hw.bundle.figures import report_of, report_text, validated
 from dwdp_hw.bundle.opened import read_parts
@@ -20,7 +20,6 @@ from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.base.user_file import decoded, read_data
 from dwdp_sim.fabric.cluster import Cluster
 
-_ROWS_OF_A_FOLDER = ("calibration_rows_*.json", "validation_rows.json")
 _CONFIG = "config.yaml"  # of a run; every other YAML file in its folder is a cluster
 _MOST_FILES = 99  # that are called alike
 
@@ -50,7 +49,7 @@ def find_sources(paths: Iterable[str]) -> Sources:
     rows, clusters = list[str](), list[str]()
     for path in map(Path, paths):
         if path.is_dir():
-            rows += [str(file) for pattern in _ROWS_OF_A_FOLDER for file in sorted(path.glob(pattern))]
+            rows += [str(file) for pattern in ROWS_OF_A_FOLDER for file in sorted(path.glob(pattern))]
             clusters += [str(file) for file in sorted(path.glob("*.yaml")) if file.name != _CONFIG]
         else:
             (clusters if path.suffix in (".yaml", ".yml") else rows).append(str(path))
