@@ -20,12 +20,10 @@ def main() -> None:
 def _run() -> None:
     import sys
 
-    from dwdp_hw.subcommands import WORDS
+    from dwdp_hw import subcommands
 
-    if sys.argv[1:2] and sys.argv[1] in WORDS:
-        from dwdp_hw.subcommands import run as run_words
-
-        run_words(sys.argv[1:])
+    if len(sys.argv) > 1 and sys.argv[1] in subcommands.WORDS:
+        subcommands.run(sys.argv[1:])
         return
     from dwdp_sim.job.help_page import print_help_if_asked
 

@@ -20,6 +20,8 @@ from dwdp_sim.base.user_file import parse_json, read_data
 
 FORMAT = 1
 MANIFEST, CONSTANTS, REPORT = "manifest.json", "constants.yaml", "report.json"
+ROWS_OF_A_FOLDER = ("calibration_rows_*.json", "validation_rows.json")
+"""Files of rows that live calibrations and validations leave in their folders."""
 CALIBRATION, VALIDATION = "calibration", "validation"
 _ROWS = re.compile(rf"rows/({CALIBRATION}|{VALIDATION})_[1-9]\d?\.json", re.ASCII)
 _MOST_ENTRIES = 64

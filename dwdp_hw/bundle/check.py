@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from dwdp_hw.calibration.waits import event_waits_s
 from dwdp_hw.rows.row import RecordedRow
 from dwdp_hw.validation.validate import Validation
 from dwdp_sim.fabric.cluster import Cluster
+from dwdp_sim.fabric.constant import read_interval
 from dwdp_sim.fabric.options import FabricOptions
 
 HOLDS, FAILS, SKIPPED = "holds", "FAILS", "skipped"
@@ -99,14 +99,10 @@ def claimed(cluster: Cluster, rows: list[RecordedRow]) -> dict[Parameter, tuple[
     found = {}
     for parameter in parameters:
         constant = cluster.constants[parameter.constants[0]]
-        interval = constant.interval if parameter.key is None else _at(constant.interval, parameter.key)
-        if constant.source == OWN_ROWS and isinstance(interval, list | tuple):
-            found[parameter] = (float(interval[0]), float(interval[1]))
+        interval = read_interval(constant.interval, parameter.key)
+        if constant.source == OWN_ROWS and interval is not None:
+            found[parameter] = interval
     return found
-
-
-def _at(interval: Any, key: object) -> Any:
-    return interval.get(key) if isinstance(interval, dict) else None
 
 
 def _contradicted(named: dict[Parameter, tuple[float, float]], found: dict[str, Estimate]) -> Iterator[str]:
@@ -141,8 +137,9 @@ def _event(bundle: Bundle) -> list[str]:
     if not len(waits_s):
         return [f"{_EVENT}: no forward step shows it"]
     median_s = float(np.median(waits_s))
-    same = abs(median_s / float(constant.value) - 1) <= _SAME
-    return [] if same else [f"{_EVENT} is {constant.value:.5g}: the rows give {median_s:.5g}"]
+    said_s = bundle.cluster.seconds(_EVENT)
+    same = abs(said_s - median_s) <= _SAME * median_s
+    return [] if same else [f"{_EVENT} is {said_s:.5g}: the rows give {median_s:.5g}"]
 
 
 def _figures(bundle: Bundle, validation: Validation) -> Claim:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import yaml
 
-from dwdp_hw.bundle.vocabulary import MACHINE, OWN_ROWS, ROWS, case_names, constant_names, constant_texts, row_keys
+from dwdp_hw.bundle.vocabulary import MACHINE, OWN_ROWS, case_names, constant_names, constant_texts, row_keys, row_words
 from dwdp_hw.calibration.calibrate import KEPT
 from dwdp_hw.rows.schema import FileContent, MeasuredRow
 from dwdp_hw.rows.upgrade import upgraded
@@ -79,7 +79,7 @@ _LEFT_OUT = object()
 def _clean(value: Any, field: str) -> Any:
     """The value without what the vocabulary of its field lacks; `_LEFT_OUT` if nothing is left."""
     if isinstance(value, str):
-        kept = [text for text in (value, value.partition(":")[0]) if text in ROWS.get(field, ())]
+        kept = [text for text in (value, value.partition(":")[0]) if text in row_words().get(field, ())]
         return kept[0] if kept else _LEFT_OUT
     if isinstance(value, Mapping):
         cleaned = {name: _clean(one, name) for name, one in value.items() if name in row_keys()}

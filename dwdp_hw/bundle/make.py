@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from dwdp_hw.bundle.archive import CALIBRATION, CONSTANTS, REPORT, VALIDATION, pack
+from dwdp_hw.bundle.archive import CALIBRATION, CONSTANTS, REPORT, ROWS_OF_A_FOLDER, VALIDATION, pack
 from dwdp_hw.bundle.clean import clean_cluster, clean_machine, clean_rows
 from dwdp_hw.bundle.figures import report_of, report_text, validated
 from dwdp_hw.bundle.opened import read_parts
@@ -20,7 +20,6 @@ from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.base.user_file import decoded, read_data
 from dwdp_sim.fabric.cluster import Cluster
 
-_ROWS_OF_A_FOLDER = ("calibration_rows_*.json", "validation_rows.json")
 _CONFIG = "config.yaml"  # of a run; every other YAML file in its folder is a cluster
 _MOST_FILES = 99  # that are called alike
 
@@ -64,7 +63,7 @@ def find_sources(paths: Iterable[str]) -> Sources:
 
 def rows_in(folder: Path) -> list[str]:
     """Return the files of rows that `mode=calibrate` and `mode=validate` have written into a folder."""
-    return [str(file) for pattern in _ROWS_OF_A_FOLDER for file in sorted(folder.glob(pattern))]
+    return [str(file) for pattern in ROWS_OF_A_FOLDER for file in sorted(folder.glob(pattern))]
 
 
 def make_bundle(sources: Sources) -> bytes:

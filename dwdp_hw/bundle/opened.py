@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from dwdp_hw.bundle.archive import CALIBRATION, CONSTANTS, REPORT, Manifest, unpack
+from dwdp_hw.bundle.archive import CALIBRATION, CONSTANTS, MANIFEST, REPORT, Manifest, unpack
 from dwdp_hw.bundle.clean import clean_cluster, clean_machine, clean_rows
 from dwdp_hw.bundle.figures import Report, read_report, report_text
 from dwdp_hw.calibration.calibrate import STEPS_ONLY, USES
@@ -58,18 +58,15 @@ def open_bundle(path: str) -> Bundle:
     recordings, cluster = read_parts(texts, path)
     _check_fitted(cluster, recordings, path)
     machine = clean_machine(manifest.machine, path)
-    of_rows = [clean_machine(recording.machine, path) for recording in recordings]
-    for name, kept, found in (
-        ("manifest.json", [*manifest.machine.items()], [*machine.items()]),
-        ("machines", [*machine.items()], [*of_rows[0].items()]),
-        (CONSTANTS, texts[CONSTANTS], clean_cluster(cluster, machine, cluster.fitted_on)),
-        *((name, texts[name], _within(path, name, clean_rows, texts[name], path)) for name in _row_names(texts)),
-    ):
-        if kept != found:
-            raise ConfigError("bundle", path, f"{name} says something that a bundle does not hold")
     report = _within(path, REPORT, read_report, texts[REPORT], path)
-    if report_text(report) != texts[REPORT]:
-        raise ConfigError("bundle", path, f"{REPORT} is not written as dwdp-hw bundle writes it")
+    cleaned = {CONSTANTS: clean_cluster(cluster, machine, cluster.fitted_on), REPORT: report_text(report)}
+    cleaned |= {name: _within(path, name, clean_rows, texts[name], path) for name in _row_names(texts)}
+    wrong = [name for name, text in cleaned.items() if text != texts[name]]
+    of_rows = clean_machine(recordings[0].machine, path)
+    if not [*manifest.machine.items()] == [*machine.items()] == [*of_rows.items()]:
+        wrong.append(MANIFEST)
+    if wrong:
+        raise ConfigError("bundle", path, f"{wrong[0]} says something that a bundle does not hold, or in another way")
     return Bundle(path, sha256, manifest, recordings, cluster, report)
 
 

@@ -56,25 +56,28 @@ MACHINE: Mapping[str, Callable[[Any], bool]] = {
 }
 """The metadata of a machine that a bundle keeps, and what each may be. Whatever else a file says of it is left out."""
 
-ROWS: Mapping[str, Collection[str]] = {
-    "measure": MEASURES,
-    "home": HOMES,
-    "mapping": MAPPINGS,
-    "issue_mode": ISSUE_MODES,
-    "issue": ("async", "batch"),
-    "issued_as": ISSUES,
-    "path": ("cudaMemcpyAsync", "cuMemcpyBatchAsync, C arrays", "cudaMemcpyBatchAsync, Python lists"),
-    "window": WINDOWS,
-    "strategy": tuple(STRATEGIES),
-    "implementation": tuple(IMPLEMENTATIONS),
-    "model": tuple(presets("model")),
-    "over_nvlink": ("yes", "not over NVLink", "unknown"),
-    "slowdowns": tuple(SLOWDOWNS.values()),
-}
-"""The texts that a field of a row may hold, but for its case. Of a longer text what stands before a colon is kept."""
-
 OWN_ROWS = "rows of this bundle"
 """The source of a constant that was fitted on them."""
+
+
+@functools.cache
+def row_words() -> Mapping[str, Collection[str]]:
+    """The texts that a field of a row may hold, but for its case; of a longer one the part before a colon is kept."""
+    return {
+        "measure": MEASURES,
+        "home": HOMES,
+        "mapping": MAPPINGS,
+        "issue_mode": ISSUE_MODES,
+        "issue": ("async", "batch"),
+        "issued_as": ISSUES,
+        "path": ("cudaMemcpyAsync", "cuMemcpyBatchAsync, C arrays", "cudaMemcpyBatchAsync, Python lists"),
+        "window": WINDOWS,
+        "strategy": tuple(STRATEGIES),
+        "implementation": tuple(IMPLEMENTATIONS),
+        "model": tuple(presets("model")),
+        "over_nvlink": ("yes", "not over NVLink", "unknown"),
+        "slowdowns": tuple(SLOWDOWNS.values()),
+    }
 
 
 @functools.cache

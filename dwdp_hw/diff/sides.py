@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dwdp_hw.bundle.archive import ROWS_OF_A_FOLDER
 from dwdp_sim.diff.side import Figure, Side
 
 if TYPE_CHECKING:
@@ -20,17 +21,21 @@ _HALF_WIDTH = 1.959964  # half of a 95 % interval, in standard deviations
 
 
 def read_rows_side(path: str) -> Side | None:
-    """A file of measured rows: the median of every rank of every stable case.
+    """Measured rows, of a file or a folder of a calibration or validation: medians of each rank of stable cases.
 
     Raises:
-        ConfigError: The file is damaged, or a row contradicts itself.
+        ConfigError: A file is damaged, or a row contradicts itself.
     """
-    if Path(path).suffix != ".json":
+    found = Path(path)
+    files = (
+        [file for pattern in ROWS_OF_A_FOLDER for file in sorted(found.glob(pattern))] if found.is_dir() else [found]
+    )
+    if not files or files[0].suffix != ".json":
         return None
     from dwdp_hw.rows.recording import read_recording
 
-    recording = read_recording(path)
-    return Side(path, ROWS, _settings(recording), dict(_row_figures([recording])))
+    recordings = [read_recording(str(file)) for file in files]
+    return Side(path, ROWS, _settings(recordings[0]), dict(_row_figures(recordings)))
 
 
 def read_bundle_side(path: str) -> Side | None:

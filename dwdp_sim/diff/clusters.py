@@ -9,7 +9,7 @@ from typing import Any
 from dwdp_sim.api.presets import load_cluster, presets
 from dwdp_sim.diff.side import Figure, Side
 from dwdp_sim.fabric.cluster import Cluster
-from dwdp_sim.fabric.constant import Constant
+from dwdp_sim.fabric.constant import Constant, read_gap_table, read_interval
 
 CLUSTERS = "clusters"
 
@@ -37,25 +37,20 @@ def constant_figures(cluster: Cluster) -> dict[str, Figure]:
 def _figures(key: str, constant: Constant) -> Iterator[tuple[str, Figure]]:
     """One figure of a plain constant, one a row of a table, one a kind of copy."""
     value, interval = constant.value, constant.interval
+    rows: list[tuple[str, Any, tuple[float, float] | None]] = [("", value, read_interval(interval))]
     if isinstance(value, Mapping):
-        rows = [(str(name), one, _of(interval, name)) for name, one in value.items()]
+        rows = [(str(name), one, read_interval(interval, name)) for name, one in value.items()]
     elif isinstance(value, list | tuple):
-        rows = [(f"{size:.0f} B", one, _of(interval, size)) for size, one in value]
-    else:
-        rows = [("", value, interval)]
+        table = read_gap_table(f"cluster.constants.{key}.value", value)
+        rows = [(f"{size:.0f} B", one, read_interval(interval, size)) for size, one in table]
     unit = constant.unit.removeprefix("bytes, ")
-    for name, one, span in rows:
+    for name, one, ends in rows:
         if one is not None:
-            yield f"{key} {name}".strip(), _figure(one, unit, span)
+            yield f"{key} {name}".strip(), _figure(one, unit, ends)
 
 
-def _of(interval: Any, key: Any) -> Any:
-    """The interval of one row of a constant; None if it has none."""
-    return interval.get(key) if isinstance(interval, Mapping) else None
-
-
-def _figure(value: Any, unit: str, interval: Any) -> Figure:
+def _figure(value: Any, unit: str, ends: tuple[float, float] | None) -> Figure:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return Figure(str(value), unit)
-    low, high = interval if isinstance(interval, list | tuple) else (value, value)
+    low, high = ends or (value, value)
     return Figure(float(value), unit, below=max(float(value - low), 0.0), above=max(float(high - value), 0.0))

@@ -91,6 +91,21 @@ def read_gap_table(key: str, value: Any) -> tuple[tuple[float, float], ...]:
     return table
 
 
+def read_interval(interval: Any, key: Any = None) -> tuple[float, float] | None:
+    """Both ends of a constant's interval; None if it has none, or one that is no pair of rising numbers.
+
+    Args:
+        interval: Of the whole constant.
+        key: A row of a table (bytes) or kind of copy, where the constant holds several numbers.
+    """
+    ends = interval if key is None else interval.get(key) if isinstance(interval, Mapping) else None
+    if not isinstance(ends, list | tuple) or len(ends) != 2:
+        return None
+    if not all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends) or ends[0] > ends[1]:
+        return None
+    return float(ends[0]), float(ends[1])
+
+
 def read_by_kind(key: str, value: Any) -> dict[str, float]:
     """A value as factors in (0, 1] for `pull` and `push`.
 

@@ -39,6 +39,9 @@ from dwdp_hw.validation.gate import read_bands
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.base.terminal import TextConsole
 from dwdp_sim.base.user_file import read_data
+from dwdp_sim.diff.clusters import read_cluster_side
+from dwdp_sim.diff.compare import compare
+from dwdp_sim.diff.runs import read_run_side
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.options import FabricOptions
@@ -63,6 +66,11 @@ from tests.hostile_files import as_json, mutated_bytes, mutated_trees, yaml_bomb
 MEASUREMENTS = Path(__file__).resolve().parents[2] / "measurements"
 LONGEST_S = 5
 MOST_GROWTH_BYTES = 400 << 20  # of the process, over all files of a kind
+SUMMARY = {
+    "model": "m", "prefetch_latency_s": {"mean": 0.01, "p95": 0.02}, "draw_spread": 0.1, "lower_bound_s": 0.005,
+    "ranks": [{"rank": 0, "prefetch_latency_s": 0.01, "min_s": 0.009, "max_s": 0.011}], "streams": [{"elapsed_s": 0.5}],
+    "figures": {"iteration_s": {"mean": 0.1, "half_width": 0.01}},
+}  # fmt: skip
 _ROWS = "rows/validation_1.json"
 PROGRAM = {"streams": [
     {"gpu": 0, "start_s": 0.0, "queued": True, "calls": [
@@ -116,6 +124,19 @@ def _requested(path: str) -> Any:
 def _used_cluster(path: str) -> Any:
     cluster, program = dwdp.load_cluster(path), program_from_dict(PROGRAM, 2)
     return simulate(program, constants_for(cluster, program, FabricOptions())).stream_elapsed_s
+
+
+def _compared_cluster(path: str) -> Any:
+    side = read_cluster_side(path)
+    assert side is not None
+    return compare(side, side)
+
+
+def _compared_run(path: str) -> Any:
+    side = read_run_side(str(Path(path).parent))
+    if side is None:
+        raise ConfigError("diff", path, "no run")
+    return compare(side, side)
 
 
 @cache
@@ -235,6 +256,8 @@ def kinds(folder: Path) -> dict[str, Kind]:
         "lengths": Kind([12, 8000, 3], _requested),
         "lengths by line": Kind(b"12\n8000\n3\n", _requested, is_tree=False),
         "cluster": Kind(cluster, _used_cluster, "file.yaml"),
+        "compared cluster": Kind(cluster, _compared_cluster, "file.yaml"),
+        "compared run": Kind(SUMMARY, _compared_run, "summary.json"),
         "model": Kind(model, dwdp.load_model, "file.yaml"),
         "nvbandwidth, JSON": Kind(
             {"nvbandwidth": {"testcases": [pairs, sums]}}, lambda path: judge_files([path], [16])
@@ -256,7 +279,8 @@ def kinds(folder: Path) -> dict[str, Kind]:
 
 NAMES = (
     "program", "rows", "rows of format 1", "rows of format 2", "rows of pipelines", "Hugging Face, latent",
-    "Hugging Face, grouped", "TensorRT-LLM", "windows", "lengths", "lengths by line", "cluster", "model",
+    "Hugging Face, grouped", "TensorRT-LLM", "windows", "lengths", "lengths by line", "cluster", "compared cluster",
+    "compared run", "model",
     "nvbandwidth, JSON", "nvbandwidth, text", "validation", "predictions", "bundle", "rows of a bundle",
     "constants of a bundle", "report of a bundle", "bands", "torch.profiler",
     "torch.profiler, gzipped", "record", "Nsight Systems",

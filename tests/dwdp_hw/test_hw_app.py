@@ -148,7 +148,7 @@ for path in sorted(pathlib.Path("dwdp_hw").rglob("*.py")):
 
 
 def test_a_calibration_that_could_not_be_kept_is_not_begun(dwdp_hw: Run, tmp_path: Path) -> None:
-    for out, reason in (("/proc/q.yaml", "No such file or directory"), (str(tmp_path), "Is a directory")):
+    for out, reason in (("/proc/q.yaml", "No such file or directory"), (str(tmp_path), "not a regular file")):
         ended = dwdp_hw("mode=calibrate", f"check.out={out}")
         assert ended.returncode == 2
         assert ended.stderr == f"app.py: check.out={out}: cannot be written: {reason}\n"

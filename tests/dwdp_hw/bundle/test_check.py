@@ -102,19 +102,19 @@ def _rounded(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-FORGED = {
-    "a faster link": shifted("pair_bytes_per_s", None, 1.05, interval=False),
-    "a faster link, its interval moved along": shifted("pair_bytes_per_s", None, 1.05, interval=True),
-    "a shorter gap": shifted("peer_gap_s", 2097152, 0.8, interval=False),
-    "a longer gap, its interval moved along": shifted("peer_gap_s", 65536, 1.5, interval=True),
-    "a shorter fixed part": shifted("peer_fixed_s", None, 0.5, interval=True),
-    "a dearer slice": shifted("issue_slice_s", None, 5.0, interval=False),
+SHIFTS = {
+    "a faster link": ("pair_bytes_per_s", None, 1.05),
+    "a shorter gap": ("peer_gap_s", 2097152, 0.8),
+    "a longer gap": ("peer_gap_s", 65536, 1.2),
+    "a shorter fixed part": ("peer_fixed_s", None, 0.5),
+    "a dearer slice": ("issue_slice_s", None, 5.0),
 }
 
 
-@pytest.mark.parametrize("name", FORGED)
-def test_a_constant_that_the_rows_do_not_give_fails(name: str, altered: Callable[..., str]) -> None:
-    state, why = states(altered(FORGED[name]))[CONSTANTS_CLAIM]
+@pytest.mark.parametrize("name", SHIFTS)
+@pytest.mark.parametrize("interval", [False, True], ids=["its interval left", "its interval moved along"])
+def test_a_constant_that_the_rows_do_not_give_fails(name: str, interval: bool, altered: Callable[..., str]) -> None:
+    state, why = states(altered(shifted(*SHIFTS[name], interval=interval)))[CONSTANTS_CLAIM]
     assert state == FAILS
     assert "the rows give" in why
 
@@ -135,6 +135,15 @@ def test_a_constant_that_claims_the_rows_and_has_no_interval_fails(altered: Call
 
     state, why = states(altered(claim))[CONSTANTS_CLAIM]
     assert (state, why) == (FAILS, "barrier_s: nothing in these rows was fitted")
+
+
+@pytest.mark.parametrize("interval", [["oldest", "oldest"], [1.0], [2.0, 1.0], {"pull": [0.1, 0.2]}])
+def test_an_interval_that_is_no_pair_of_numbers_claims_nothing(interval: object, altered: Callable[..., str]) -> None:
+    def claim(cluster: Texts) -> None:
+        cluster["constants"]["peer_fixed_s"]["interval"] = interval
+
+    state, why = states(altered(claim))[CONSTANTS_CLAIM]
+    assert (state, why) == (FAILS, "peer_fixed_s: nothing in these rows was fitted")
 
 
 def test_an_event_s_latency_is_taken_from_the_steps(altered: Callable[..., str]) -> None:

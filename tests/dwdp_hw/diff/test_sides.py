@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,16 @@ def test_a_bundle_has_figures_of_its_rows_and_of_its_constants(tmp_path: Path) -
     )
     with pytest.raises(ConfigError, match=f"is one of the {ROWS}, but .* of the {BUNDLES}"):
         compare(side, rows("h200_x2_validation_1"))
+
+
+def test_the_folder_of_a_validation_has_its_rows(tmp_path: Path) -> None:
+    shutil.copy(MEASUREMENTS / "h200_x2_validation_1.json", tmp_path / "validation_rows.json")
+    side = read_rows_side(str(tmp_path))
+    assert side is not None
+    assert compare(side, rows("h200_x2_validation_1")).moved == []
+    assert dict(side.figures) == dict(rows("h200_x2_validation_1").figures)
+    (tmp_path / "empty").mkdir()
+    assert read_rows_side(str(tmp_path / "empty")) is None
 
 
 def test_other_paths_are_of_another_kind() -> None:

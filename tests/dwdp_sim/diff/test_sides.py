@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.diff.clusters import read_cluster_side
@@ -54,6 +55,26 @@ def test_a_constant_has_the_interval_that_it_was_fitted_with() -> None:
     assert figures["both_ways_egress pull"].below == pytest.approx(0.941444 - 0.936431)
     assert figures["both_ways_egress push"].below == 0.0
     assert figures["refill"].value == "oldest"
+
+
+@pytest.mark.parametrize(
+    "interval", [7, "wide", [1], [1, 2, 3], ["a", "b"], [2, 1], [True, False], {"pull": [1, 2]}, [None, None]]
+)
+def test_an_interval_that_is_none_counts_as_none(interval: object, tmp_path: Path) -> None:
+    content = yaml.safe_load((CLUSTERS / "h200_x2.yaml").read_text(encoding="utf-8"))
+    content["constants"]["peer_fixed_s"]["interval"] = interval
+    (tmp_path / "mine.yaml").write_text(json.dumps(content), encoding="utf-8")
+    figure = known(read_cluster_side(str(tmp_path / "mine.yaml"))).figures["peer_fixed_s"]
+    assert (figure.value, figure.below, figure.above) == (1.12385e-05, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("table", [[1, 2], [["a", "b"]], [[2, 1e-6], [1, 1e-6]], [[1]]])
+def test_a_table_that_is_none_is_refused(table: object, tmp_path: Path) -> None:
+    content = yaml.safe_load((CLUSTERS / "h200_x2.yaml").read_text(encoding="utf-8"))
+    content["constants"]["peer_gap_s"]["value"] = table
+    (tmp_path / "mine.yaml").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"cluster\.constants\.peer_gap_s\.value"):
+        read_cluster_side(str(tmp_path / "mine.yaml"))
 
 
 def test_other_machines_constants_have_moved() -> None:
