@@ -57,7 +57,7 @@ def _node(arguments: argparse.Namespace) -> bool:
     only = arguments.only.split(",") if arguments.only else NAMES
     for name in only:
         check_choice("--only", name, NAMES)
-    machine, folder = find_machine(), Path(arguments.out).absolute()
+    machine, folder = find_machine(arguments.cluster), Path(arguments.out).absolute()
     parts = parts_of(machine, arguments.model or [machine.model], arguments.isl)
     title = f"{machine.gpus} × {machine.kind}"
     code = exit_code(verdict_of(examine(parts, only, folder, title, TextConsole())))
@@ -160,6 +160,7 @@ def parser() -> OneLineParser:
     node.add_argument("--out", default="outputs/node", metavar="FOLDER", help="of the page and all files (%(default)s)")
     node.add_argument("--model", action="append", help="to advise on; may be given again (one that fits the GPU)")
     node.add_argument("--isl", type=int, help="input length of its requests, in tokens")
+    node.add_argument("--cluster", metavar="NAME", help="to start from; unset: the shipped one of its kind of GPU")
     node.add_argument("--only", metavar="PART,…", help="health, incast, calibrate, rates, validate, advise, bundle")
     health = commands.add_parser("health", help="what NVML says of this machine, and whether rates are as expected")
     health.add_argument("rows", nargs="*", help="files or folders of measured rows, to compare with reference rates")

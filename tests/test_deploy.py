@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 import yaml
 
-from dwdp_hw.executors.cuda.gpu import count_gpus
-from dwdp_hw.group.faults import NoGpuError
 from dwdp_hw.job.schema import HwConfig, Mode, register_hw_schemas
+from dwdp_hw.node.machine import machine_of
+from dwdp_hw.node.parts import parts_of
 from dwdp_hw.subcommands import WORDS, parser
+from dwdp_sim.advice.config import AdviseTree, register_advise_schemas
 from dwdp_sim.job.compose import compose
 from dwdp_sim.job.config_files import config_folders
 from dwdp_sim.job.hydra_flags import read_command_line
@@ -31,7 +32,6 @@ RECORDER = """#!{python}
 import json, os, sys
 with open({log!r}, "a") as log:
     log.write(json.dumps([os.path.basename(sys.argv[0]), *sys.argv[1:]]) + "\\n")
-sys.exit(int(os.environ.get("VERDICT", 0)) if "mode=validate" in sys.argv else 0)
 """
 
 
@@ -52,7 +52,7 @@ def recorded(tmp_path: Path) -> Any:
     log = tmp_path / "log"
     commands = tmp_path / "bin"
     commands.mkdir()
-    for name in ("dwdp-hw", "python", "srun"):
+    for name in ("dwdp-hw", "srun"):
         (commands / name).write_text(RECORDER.format(python=sys.executable, log=str(log)), encoding="utf-8")
         (commands / name).chmod(0o755)
 
@@ -83,6 +83,13 @@ def check_command(words: Sequence[str]) -> str:
     return config.mode.name
 
 
+def check_advice(words: Sequence[str]) -> str:
+    """Read a command line of `dwdp-advise` as the command itself does; returns its model."""
+    register_advise_schemas()
+    line = read_command_line(words)
+    return str(compose("advise", AdviseTree, line.overrides, config_folders(line)).model.name)
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_a_shell_reads_every_script(script: Path) -> None:
     read = subprocess.run(["bash", "-n", str(script)], capture_output=True, text=True, check=False)
@@ -97,78 +104,32 @@ def test_shellcheck_has_nothing_to_say(script: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_a_node_is_tested_calibrated_validated_and_bundled_by_commands_that_exist(
-    recorded: Any, tmp_path: Path
+@pytest.mark.parametrize("gpus", [1, 2, 8])
+def test_each_part_of_a_node_is_a_command_that_exists(
+    gpus: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "with a blank" / "results"
-    (folder / "conf" / "cluster").mkdir(parents=True)
-    shutil.copy(ROOT / "conf" / "cluster" / "h200_x2.yaml", folder / "conf" / "cluster" / "node.yaml")
-    calls = recorded("measure.sh", "h200_x2", str(folder))
-    ours = [words[1:] for words in calls if words[0] == "dwdp-hw"]
-    done = [check_command(words) for words in ours]
-    assert done == ["health", "calibrate", "validate", "health", "bundle", "check"]
-    (tests,) = [words[1:] for words in calls if words[0] == "python"]
-    assert tests == ["-m", "pytest", "-m", "gpu", f"{DEPLOY}/../tests/dwdp_hw"] or tests[-1] == str(
-        ROOT / "tests/dwdp_hw"
-    )
-    bundle = parser().parse_args(ours[-2])
-    assert bundle.paths == [f"{folder}/{name}" for name in ("calibration", "validation", "conf/cluster/node.yaml")]
-
-
-def test_the_calibration_and_the_validation_are_two_neighbouring_lines_that_one_command_may_replace() -> None:
-    lines = logical_lines((DEPLOY / "measure.sh").read_text(encoding="utf-8"))
-    calibrate, validate = (
-        next(n for n, line in enumerate(lines) if f"mode={m}" in line) for m in ("calibrate", "validate")
-    )
-    assert validate == calibrate + 1
-
-
-@pytest.mark.parametrize("verdict", [0, 1])
-def test_a_validation_that_fails_is_bundled_all_the_same_and_ends_with_its_exit_code(
-    verdict: int, recorded: Any, tmp_path: Path
-) -> None:
-    calls = recorded("measure.sh", "h200_x2", str(tmp_path / "out"), code=verdict, VERDICT=str(verdict))
-    assert calls[-1][:2] == ["dwdp-hw", "check"]
-
-
-@pytest.mark.parametrize("verdict", [2, 4, 143])
-def test_a_validation_that_breaks_ends_everything(verdict: int, recorded: Any, tmp_path: Path) -> None:
-    calls = recorded("measure.sh", "h200_x2", str(tmp_path / "out"), code=verdict, VERDICT=str(verdict))
-    assert "mode=validate" in calls[-1]
-
-
-def test_without_a_gpu_nothing_is_begun(tmp_path: Path) -> None:
-    try:
-        count_gpus()
-    except NoGpuError:
-        commands = tmp_path / "bin"
-        commands.mkdir()
-        for name, module in {"dwdp-hw": "dwdp_hw.app", "python": "none"}.items():
-            (commands / name).write_text(f'#!/bin/sh\nexec {sys.executable} -m {module} "$@"\n', encoding="utf-8")
-            (commands / name).chmod(0o755)
-        path = f"{commands}{os.pathsep}{os.environ['PATH']}"
-        ended = shell(DEPLOY / "measure.sh", "h200_x2", str(tmp_path / "out"), PATH=path, PYTHONPATH=str(ROOT))
-        assert ended.returncode == 3
-        assert "no GPU can be asked here" in ended.stderr
-        assert list((tmp_path / "out").iterdir()) == []
-    else:
-        pytest.skip("this machine has a GPU")
-
-
-@pytest.mark.parametrize("script", ["measure.sh", "slurm.sh"])
-def test_a_script_without_a_cluster_says_what_is_wanted(script: str) -> None:
-    ended = shell(DEPLOY / script)
-    assert ended.returncode != 0
-    assert "a cluster to start from is wanted" in ended.stderr
+    machine = machine_of(gpus, "NVIDIA H200")
+    (tmp_path / "cluster").mkdir()
+    for name in ("this_node", "this_node_with_peers"):
+        shutil.copy(ROOT / "conf" / "cluster" / f"{machine.start}.yaml", tmp_path / "cluster" / f"{name}.yaml")
+    monkeypatch.chdir(tmp_path)
+    parts = parts_of(machine, ["deepseek_r1_fp8", "gpt_oss_120b_mxfp4"], 4096)
+    ours = [check_command(part.words) for part in parts if part.program == "dwdp-hw"]
+    assert ours == [*["health"], *["validate"] * (gpus > 2), "calibrate", "health", "validate", "bundle"]
+    advice = [check_advice(part.words) for part in parts if part.program == "dwdp-advise"]
+    assert advice == ["deepseek_r1_fp8", "gpt_oss_120b_mxfp4"]
 
 
 def test_slurm_starts_one_task_with_an_image_or_without(recorded: Any, tmp_path: Path) -> None:
     job = {"SLURM_SUBMIT_DIR": str(tmp_path), "SLURM_JOB_ID": "7"}
-    (plain,) = recorded("slurm.sh", "h200_x2", **job)
-    assert plain == ["srun", "bash", f"{tmp_path}/deploy/measure.sh", "h200_x2", f"{tmp_path}/dwdp-measure-7"]
-    (boxed,) = recorded("slurm.sh", "h200_x2", str(tmp_path / "mine"), DWDP_IMAGE="dwdp.sqsh", **job)
-    assert boxed[1:3] == ["--container-image=dwdp.sqsh", f"--container-mounts={tmp_path / 'mine'}:/results"]
-    assert boxed[3:] == ["bash", "/opt/dwdp/deploy/measure.sh", "h200_x2", "/results"]
+    (plain,) = recorded("slurm.sh", **job)
+    assert plain == ["srun", "dwdp-hw", "node", "--out", f"{tmp_path}/dwdp-node-7"]
+    mine = tmp_path / "my own"
+    (boxed,) = recorded("slurm.sh", str(mine), "--model", "deepseek_r1_fp8", DWDP_IMAGE="dwdp.sqsh", **job)
+    assert boxed[1:3] == ["--container-image=dwdp.sqsh", f"--container-mounts={mine}:/results"]
+    assert boxed[3:] == ["dwdp-hw", "node", "--out", "/results", "--model", "deepseek_r1_fp8"]
+    for words in (plain[2:], boxed[4:]):
+        assert check_command(words) == "node"
 
 
 def test_slurm_is_told_that_the_node_is_the_job_s_alone() -> None:
@@ -178,7 +139,7 @@ def test_slurm_is_told_that_the_node_is_the_job_s_alone() -> None:
     assert lines.index("set -euo pipefail") > max(n for n, line in enumerate(lines) if line.startswith("#SBATCH"))
 
 
-def test_the_image_is_built_of_files_that_exist_and_runs_the_same_script() -> None:
+def test_the_image_is_built_of_files_that_exist_and_examines_the_node() -> None:
     lines = logical_lines((DEPLOY / "Containerfile").read_text(encoding="utf-8"))
     steps = [line.partition(" ")[::2] for line in lines]
     assert {name for name, _ in steps} == INSTRUCTIONS
@@ -192,14 +153,13 @@ def test_the_image_is_built_of_files_that_exist_and_runs_the_same_script() -> No
         "dwdp_sim",
         "dwdp_hw",
         "tests",
-        "deploy",
         "requirements",
     } <= copied
     for name, rest in steps:
         if name == "RUN":
             assert subprocess.run(["bash", "-n", "-c", rest], check=False).returncode == 0
     (entry,) = [json.loads(rest) for name, rest in steps if name == "ENTRYPOINT"]
-    assert entry == ["bash", "/opt/dwdp/deploy/measure.sh"]
+    assert entry == ["dwdp-hw", "node", "--out", "/results"]
 
 
 def test_the_image_installs_the_extra_that_measures_and_what_the_tests_import() -> None:
@@ -234,9 +194,8 @@ def test_kubernetes_is_asked_for_gpus_shared_memory_and_one_run() -> None:
     assert pod["restartPolicy"] == "Never"
     (container,) = pod["containers"]
     assert container["resources"]["limits"]["nvidia.com/gpu"] >= 2
-    assert container["command"] == ["bash", "/opt/dwdp/deploy/measure.sh"]
-    cluster, results = container["args"]
-    assert (ROOT / "conf" / "cluster" / f"{cluster}.yaml").is_file()
+    *command, results = container["command"]
+    assert command == ["dwdp-hw", "node", "--out"]
     mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
     volumes = {volume.pop("name"): volume for volume in pod["volumes"]}
     assert set(mounts) == {"/dev/shm", results}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dwdp_hw.executors.cuda.gpu import count_gpus
 from dwdp_hw.executors.cuda.nvml import Nvml
+from dwdp_sim.api.presets import load_cluster
 from dwdp_sim.base.errors import ConfigError
 
 # The longest name that fits counts: a GB200 is no B200.
@@ -47,25 +48,32 @@ class Machine:
         return "deepseek_r1_nvfp4" if self.kind in _BLACKWELL else "deepseek_r1_fp8"
 
 
-def find_machine() -> Machine:
+def find_machine(cluster: str | None = None) -> Machine:
     """Return what this machine is.
+
+    Args:
+        cluster: The shipped cluster to take; None for that of its kind of GPU.
 
     Raises:
         NoGpuError: It has no GPU.
-        ConfigError: No shipped cluster is of its kind of GPU.
+        ConfigError: No shipped cluster is of its kind of GPU, or of that name.
     """
     gpus, nvml = count_gpus(), Nvml()
     handle = nvml.ask("nvmlDeviceGetHandleByIndex", 0)
-    return machine_of(gpus, str(nvml.ask("nvmlDeviceGetName", handle) or nvml.missing or "a GPU without a name"))
+    return machine_of(
+        gpus, str(nvml.ask("nvmlDeviceGetName", handle) or nvml.missing or "a GPU without a name"), cluster
+    )
 
 
-def machine_of(gpus: int, name: str) -> Machine:
-    """Return the machine with so many GPUs of this name.
+def machine_of(gpus: int, name: str, cluster: str | None = None) -> Machine:
+    """Return the machine with so many GPUs of this name; `cluster` as of `find_machine`.
 
     Raises:
-        ConfigError: No shipped cluster is of its kind.
+        ConfigError: No shipped cluster is of its kind, or of that name.
     """
-    for kind, cluster in _SHIPPED.items():
+    if cluster is not None:
+        return Machine(gpus, load_cluster(cluster).gpu, cluster)
+    for kind, shipped in _SHIPPED.items():
         if kind in name.upper().replace(" ", ""):
-            return Machine(gpus, kind, cluster)
-    raise ConfigError("GPU", name, f"is of no kind that a cluster ships for: {', '.join(_SHIPPED)}")
+            return Machine(gpus, kind, shipped)
+    raise ConfigError("GPU", name, f"no cluster ships for it, only for {', '.join(_SHIPPED)}; --cluster names one")

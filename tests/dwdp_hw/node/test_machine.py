@@ -35,8 +35,11 @@ def test_a_gpu_is_known_by_its_drivers_name(name: str, kind: str) -> None:
 
 
 def test_an_unknown_gpu_is_refused_in_one_line() -> None:
-    with pytest.raises(ConfigError, match=r"^GPU=NVIDIA A100: is of no kind that a cluster ships for: GB300, GB200"):
+    with pytest.raises(ConfigError, match=r"^GPU=NVIDIA A100: no cluster ships for it, only for GB300, GB200"):
         machine_of(8, "NVIDIA A100")
+    assert machine_of(8, "NVIDIA A100", "hgx_h200").start == "hgx_h200"
+    with pytest.raises(ConfigError, match=r"^cluster=nope: "):
+        machine_of(8, "NVIDIA H200", "nope")
 
 
 def names_of(parts: list[Part]) -> list[str]:
