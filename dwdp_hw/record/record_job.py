@@ -15,7 +15,7 @@ from dwdp_hw.record.groups import Issued, groups_of
 from dwdp_hw.record.inside.cuda_calls import FUNCTIONS
 from dwdp_hw.record.inside.torch_copies import NAMES
 from dwdp_hw.record.layer_program import layer_program
-from dwdp_hw.record.layers import IssuedCall, Prefetch, find_prefetches, issued_calls
+from dwdp_hw.record.layers import IssuedCall, Prefetch, find_prefetches, is_batch, issued_calls
 from dwdp_hw.record.reading import Record, read_records
 from dwdp_hw.record.recognition import Verdict, by_model, by_structure
 from dwdp_hw.record.schema import Call
@@ -179,4 +179,4 @@ def _with_memory(record: Record) -> Iterator[tuple[IssuedCall | None, Call]]:
     """Each call, and what an executor sees of it; None where its memory is not known."""
     known = issued_calls(record)
     for call in record.calls:
-        yield known.get((call.copies, "Batch" in call.name)), call
+        yield known.get((call.copies, is_batch(call))), call
