@@ -15,8 +15,11 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
     """Let `write` fill a temporary file beside `path`, flush it to disk, and rename it.
 
     Raises:
-        OSError: It cannot be written; `filename` is `path`.
+        OSError: It cannot be written, or is there and no regular file, such as a device, which a file would replace;
+            `filename` is `path`.
     """
+    if path.exists() and not path.is_file():
+        raise OSError(None, "cannot be written: not a regular file", str(path))
     try:
         return _write_whole(path, write)
     except OSError as error:  # a full disk names no file, a missing folder the temporary one

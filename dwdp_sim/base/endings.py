@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import gc
 import os
 import signal
 import sys
@@ -26,6 +27,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _GRACE_S = 1.0
 _READER_GONE = 128 + signal.SIGPIPE
 _SHOW_CURSOR = "\x1b[?25h"
+_OBJECTS_BETWEEN_COLLECTIONS = 50_000  # Python's own 700 (or 2,000) cost a short command a tenth of its time
 
 
 class Ended(KeyboardInterrupt):
@@ -51,6 +53,7 @@ def run_command(work: Callable[[], object], *, silent: bool = False) -> None:
     if threading.current_thread() is not threading.main_thread():
         work()
         return
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     ending = _Ending(silent)
     with ending.listening():
         try:

@@ -10,7 +10,6 @@ from omegaconf import DictConfig
 from dwdp_sim.base.errors import ConfigError, check_choice
 from dwdp_sim.fabric.engine_choice import ENGINES
 from dwdp_sim.fabric.options import FabricOptions
-from dwdp_sim.job.build_steps import build_steps_job
 from dwdp_sim.job.config_values import check_values, read_values
 from dwdp_sim.job.fingerprint import hash_config
 from dwdp_sim.job.groups import build_cluster, build_model, build_placement, build_starts, build_strategy
@@ -72,6 +71,8 @@ def build_job(config: SimConfig) -> Job:
         case "layer" | "published":
             return build_layer_job(config)
         case "iteration":
+            from dwdp_sim.job.build_steps import build_steps_job  # noqa: PLC0415 - kernel times, which a layer needs not
+
             return build_steps_job(config)
         case _:
             raise ConfigError("workload.kind", workload.kind, "allowed: layer, iteration, replay, published")

@@ -28,7 +28,7 @@ _HOST_COLOUR = "#444444"
 _LEAST_BINS, _MOST_BINS = 24, 600
 _ROUNDS_PER_BIN = 4  # of one slice from each peer; finer bins would show single slices as flicker
 _MOST_LANES = 16
-_LANE_INCHES, _ROW_INCHES = 0.75, 0.3
+_WIDTH_INCHES, _LANE_INCHES, _ROW_INCHES = 11, 0.75, 0.3
 _ROW_FILL = 0.85  # of a source's row, at the highest rate
 _PUSH_HATCH = "////"
 _TIME_UNITS = ((1.0, "s"), (1e3, "ms"), (1e6, "µs"))
@@ -110,16 +110,36 @@ def timeline_figure(timeline: Timeline, picture: Picture, links: LinkRates | Non
     scene = _Scene(timeline, links, first_s, last_s, scale, colours, _bins(timeline))
     ranks, sources = _evenly(program.stream_gpu), _evenly(program.copy_src)
     heights = [_LANE_INCHES] * len(ranks) + [_ROW_INCHES * len(sources) + 0.1]
-    figure = Figure(figsize=(11, 1.8 + sum(heights)), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
+    figure, axes = _panels(heights, picture.title.count("\n") + 1)
     shown = set().union(*(_draw_lane(axis, scene, picture, rank) for axis, rank in zip(axes, ranks, strict=False)))
     _draw_sources(axes[-1], scene, sources)
     axes[-1].set_xlabel(f"time since the first start ({unit})")
     axes[-1].set_xlim(0, scene.x(last_s) * 1.02)
-    figure.suptitle(picture.title, x=0.01, ha="left", fontsize=11, parse_math=False)
+    figure.suptitle(picture.title, x=0.01, y=1 - 0.1 / figure.get_figheight(), ha="left", fontsize=11, parse_math=False)
     _legend(figure, colours, sorted({*shown, *sources}), bool(scene.pushed.any()))
     return figure
+
+
+def _panels(heights: list[float], title_lines: int) -> tuple[Figure, Any]:
+    """A figure and its axes, one below the other; Matplotlib's own layouts would draw all of it once more, to measure.
+
+    Args:
+        heights: Of the axes, in inches.
+        title_lines: For which there is to be room.
+    """
+    left, right, top, bottom, between = 0.85, 0.15, 0.22 + 0.19 * title_lines, 0.75, 0.14
+    figure = Figure(figsize=(_WIDTH_INCHES, top + bottom + sum(heights) + between * (len(heights) - 1)))
+    FigureCanvasAgg(figure)
+    height = figure.get_figheight()
+    place = {
+        "left": left / _WIDTH_INCHES,
+        "right": 1 - right / _WIDTH_INCHES,
+        "top": 1 - top / height,
+        "bottom": bottom / height,
+        "hspace": between * len(heights) / sum(heights),
+    }
+    axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False, gridspec_kw=place)
+    return figure, axes[:, 0]
 
 
 def _bins(timeline: Timeline) -> int:
@@ -226,7 +246,7 @@ def _legend(figure: Figure, colours: Mapping[int, Any], used: list[int], pushed:
         patches.append(Patch(facecolor="white", edgecolor="black", hatch=_PUSH_HATCH, label="hatched: pushed to it"))
     figure.legend(
         handles=[Patch(alpha=0, label="bytes from"), *patches],
-        loc="outside lower right",
+        loc="lower right",
         ncols=len(patches) + 1,
         fontsize=8,
         frameon=False,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from dwdp_sim.base.arrays import Floats, Ints
 from dwdp_sim.fabric.compiled import columns as c
 from dwdp_sim.fabric.compiled.changes import note_ends
@@ -41,9 +43,7 @@ def move_bytes(left: Floats, rate: Floats, elapsed: float, count: int) -> None:
 @compiled
 def clock_step(now_s: float) -> float:
     """Return the unit in the clock's last place, as `math.ulp`."""
-    if now_s < 2.3e-308:
-        return 5e-324
-    return math.ldexp(1.0, math.frexp(now_s)[1] - 53)
+    return np.int64(np.float64(now_s).view(np.int64) + 1).view(np.float64) - now_s
 
 
 @compiled

@@ -11,10 +11,9 @@ from dwdp_sim.base.arrays import Floats, Ints
 from dwdp_sim.fabric.compiled.constant_tables import set_constants
 from dwdp_sim.fabric.compiled.plan_tables import plan_tables
 from dwdp_sim.fabric.compiled.run import check_outcome, run_tables, timeline_of
-from dwdp_sim.fabric.compiled.state import State
+from dwdp_sim.fabric.compiled.state import State, addresses
 from dwdp_sim.fabric.compiled.step_input import StepInput
 from dwdp_sim.fabric.compiled.tables import empty_state, set_starts, set_steps
-from dwdp_sim.fabric.compiled.views import addresses
 from dwdp_sim.fabric.fabric_constants import FabricConstants
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.timeline import SimulatedTimeline
@@ -77,7 +76,7 @@ class PreparedSteps:
         return self._shape == steps.moe_s.shape and np.array_equal(order, self._order)
 
     def run(self, steps: StepInput) -> tuple[int, State]:
-        """Return why the loop has ended, as `loop_for` says, and the state, which holds until the next run."""
+        """Return why the loop has ended, as `run_events` says, and the state, which holds until the next run."""
         state = self._tables.as_at_first()
         set_steps(state, steps)
         return run_tables(self._tables.addresses), state

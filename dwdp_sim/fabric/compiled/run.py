@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
-from pathlib import Path
 
-import numba
 import numpy as np
 
 from dwdp_sim.base.arrays import Ints
 from dwdp_sim.fabric.compiled import columns as c
-from dwdp_sim.fabric.compiled.loop import loop_for
+from dwdp_sim.fabric.compiled.code_file import keep_code, read_code
+from dwdp_sim.fabric.compiled.machine_code import MachineCode, fingerprint, load
 from dwdp_sim.fabric.compiled.recorder import Recorder
-from dwdp_sim.fabric.compiled.state import State
+from dwdp_sim.fabric.compiled.state import State, addresses
 from dwdp_sim.fabric.compiled.tables import build_state
-from dwdp_sim.fabric.compiled.views import addresses
 from dwdp_sim.fabric.fabric_constants import FabricConstants
 from dwdp_sim.fabric.links import ALWAYS
 from dwdp_sim.fabric.options import FabricOptions
@@ -30,7 +26,7 @@ _EVENTS_PER_PROGRESS = 1 << 18
 
 
 def run_to_the_end(state: State, progress: Callable[[int], None], recorder: Recorder | None = None) -> int:
-    """Run and return why the loop has ended, as `loop_for` says."""
+    """Run and return why the loop has ended, as `run_events` says."""
 
     def told() -> None:
         if recorder is not None:
@@ -58,26 +54,27 @@ def check_outcome(outcome: int) -> None:
 
 @cache
 def load_loop() -> Callable[[Ints, int], int]:
-    """The loop: from the cache on disk, or compiled, which is said on standard error."""
-    folder = Path(__file__).parent
-    source = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py"))))
-    fingerprint = int.from_bytes(source.digest()[:6], "big") + 1
-    loop, cache_folder = loop_for(fingerprint)
-    note = cache_folder / f"engine-{fingerprint:x}-{numba.__version__}"
-    known = note.exists()
-    if not known:
-        print("Compiling the simulator's engine: once, 15 seconds to a minute.", file=sys.stderr, flush=True)
+    """The loop: from its file, or compiled, which is said on standard error."""
+    key = fingerprint()
+    code = read_code(key)
+    if code is None:
+        print("Compiling the simulator's engine: once, 10 seconds to a minute.", file=sys.stderr, flush=True)
+        code = _compile()
+        keep_code(key, code)
+    return load(code)
+
+
+def _compile() -> MachineCode:
     collects = gc.isenabled()
     gc.disable()  # a tenth of the time
     try:
-        loop(np.zeros(0, dtype=np.int64), 0)
+        from dwdp_sim.fabric.compiled.jit import compile_whole  # noqa: PLC0415 - numba
+        from dwdp_sim.fabric.compiled.loop import run_events  # noqa: PLC0415
+
+        return compile_whole(run_events)
     finally:
         if collects:
             gc.enable()
-    if not known:
-        with suppress(OSError):
-            note.touch()
-    return loop
 
 
 def run_program(

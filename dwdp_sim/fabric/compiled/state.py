@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from dwdp_sim.base.arrays import Floats, Ints
 
 
@@ -129,3 +131,11 @@ class State(NamedTuple):
     log_value: Floats
     log_alone: Floats
     lost_s: Floats
+
+
+def addresses(state: State) -> Ints:
+    """Return the address and the length of each table, as compiled functions want them."""
+    for table in state:
+        assert table.flags.c_contiguous
+        assert table.dtype in (np.int64, np.float64)
+    return np.array([[table.__array_interface__["data"][0], len(table)] for table in state], dtype=np.int64).reshape(-1)

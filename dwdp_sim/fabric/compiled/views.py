@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-import numpy as np
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -33,7 +32,7 @@ def _view(name: str, width: int, kind: Any) -> Callable[[Ints], Any]:
     def view(_context: Any, tables: Any) -> Any:
         def generate(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
             word = target.get_value_type(types.intp)
-            address = _word(target, builder, tables, arguments[0], place)
+            address = _word(target, builder, arguments[0], place)
             found = make_array(array)(target, builder)
             item = target.get_abi_sizeof(target.get_data_type(kind))
             shape, strides = [word(0)], [word(item)]
@@ -55,10 +54,9 @@ def _view(name: str, width: int, kind: Any) -> Callable[[Ints], Any]:
     return cast(Callable[[Ints], Any], found)
 
 
-def _word(target: Any, builder: Any, tables: Any, given: Any, place: int) -> Any:
+def _word(target: Any, builder: Any, tables: Any, place: int) -> Any:
     """Read one of the addresses and lengths, of which the compiler is told that they never change."""
-    array = target.make_array(tables)(target, builder, given)
-    word = builder.load(builder.gep(array.data, [target.get_value_type(types.intp)(place)]))
+    word = builder.load(builder.gep(tables, [target.get_value_type(types.intp)(place)]))
     word.set_metadata("invariant.load", builder.module.add_metadata([]))
     return word
 
@@ -70,7 +68,7 @@ def length(name: str) -> Callable[[Ints], int]:
     @intrinsic
     def rows(_context: Any, tables: Any) -> Any:
         def generate(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-            return _word(target, builder, tables, arguments[0], place)
+            return _word(target, builder, arguments[0], place)
 
         return types.intp(tables), generate
 
@@ -124,11 +122,3 @@ rank_i, rank_f = int_table("rank_i", c.RANK_INTS), float_table("rank_f", c.RANK_
 ring_i, ring_f = int_table("ring_i", c.RING_INTS), float_table("ring_f", c.RING_FLOATS)
 barrier_i, barrier_s = int_table("barrier_i", c.BARRIER_INTS), floats("barrier_s")
 gamma, both = float_table("gamma", 4), float_table("both", 2)
-
-
-def addresses(state: State) -> Ints:
-    """Return the address and the length of each table, as compiled functions want them."""
-    for table in state:
-        assert table.flags.c_contiguous
-        assert table.dtype in (np.int64, np.float64)
-    return np.array([[table.__array_interface__["data"][0], len(table)] for table in state], dtype=np.int64).reshape(-1)
