@@ -165,6 +165,7 @@ def test_torch_s_copies_are_recorded_with_their_memory(recorded: Callable[..., t
 def test_this_project_s_own_runner_is_recognised(
     recorded: Callable[..., tuple[Record, ...]], real: dict[str, str], tmp_path: Path
 ) -> None:
+    pytest.importorskip("cuda.core")
     model = ("model.num_experts=16", "dwdp.dwdp_size=4", "cluster=h100_x1_host")
     recorded("-m", "dwdp_hw.app", *model, "strategy=batched", "backend.issue=lists", "hydra.run.dir=run")
     found = imported(tmp_path, real, *model)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from dwdp_hw.record.inside import record_file
-from dwdp_hw.record.inside.call_log import MOST_PENDING, CallLog, MadeCall, watched_batch, watched_call
+from dwdp_hw.record.inside.call_log import MOST_PENDING, CallLog
+from dwdp_hw.record.inside.cuda_calls import watch_cuda
 from dwdp_hw.record.inside.pointers import Allocations
 from dwdp_hw.record.inside.record_file import RecordFile
 from dwdp_hw.record.reading import read_record
@@ -23,53 +26,60 @@ def cudaMemcpyBatchAsync(*columns: Any, **named: Any) -> tuple[int]:
     return (0,)
 
 
+@dataclass
+class Recorded:
+    """A log, the functions that it watches, and the file that it is written to."""
+
+    log: CallLog
+    module: SimpleNamespace
+    file: RecordFile
+
+    def write(self) -> None:
+        while self.log.pending:
+            self.file.call(self.log.pending.popleft())
+        self.file.flush()
+
+
 @pytest.fixture
-def file(tmp_path: Path) -> RecordFile:
-    opened = RecordFile(str(tmp_path))
+def recorded(tmp_path: Path) -> Recorded:
+    log, module = CallLog(), SimpleNamespace(cudaMemcpyAsync=cudaMemcpyAsync, cudaMemcpyBatchAsync=cudaMemcpyBatchAsync)
+    watch_cuda(module, log)
+    opened = RecordFile(str(tmp_path), log)
     opened.open()
-    return opened
+    return Recorded(log, module, opened)
 
 
-def write(file: RecordFile, log: CallLog) -> None:
-    while log.pending:
-        file.call(MadeCall._make(log.pending.popleft()))
-    file.flush()
-
-
-def test_calls_beyond_those_that_may_wait_are_lost_and_counted(file: RecordFile, tmp_path: Path) -> None:
-    log = CallLog()
-    copy = watched_call(log, cudaMemcpyAsync)
+def test_calls_beyond_those_that_may_wait_are_lost_and_counted(recorded: Recorded, tmp_path: Path) -> None:
     for size in range(MOST_PENDING + 7):
-        copy(1, 2, size % 3, 4, 5)
-    write(file, log)
+        recorded.module.cudaMemcpyAsync(1, 2, size % 3, 4, 5)
+    recorded.write()
     (path,) = tmp_path.iterdir()
     record = read_record(str(path))
+    file = recorded.file
     assert (file.calls, file.lost, file.left_out) == (MOST_PENDING, 7, 0)
     assert [record.calls[0].order, record.calls[-1].order] == [7, MOST_PENDING + 6]
 
 
 def test_calls_and_copies_beyond_what_a_file_holds_are_counted(
-    file: RecordFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(record_file, "MOST_CALLS", 4)
-    file._copies_left = 5
-    log = CallLog()
-    batch = watched_batch(log, cudaMemcpyBatchAsync)
+    recorded.file._copies_left = 5
     for sizes in ([1, 2, 3], [4, 5, 6], [1, 2, 3], [7, 8], [9], [1, 2, 3], [1, 2, 3]):
-        batch(sizes, sizes, sizes, len(sizes), None, None, 1, 1)
-    write(file, log)
+        recorded.module.cudaMemcpyBatchAsync(sizes, sizes, sizes, len(sizes), None, None, 1, 1)
+    recorded.write()
     (path,) = tmp_path.iterdir()
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [line["copies"] for line in lines if line["what"] == "call"] == [0, 0, 1, 0]
-    assert file.left_out == 3
+    assert recorded.file.left_out == 3
+    assert recorded.log.is_full
 
 
-def test_a_list_that_its_owner_changes_is_recorded_as_it_was(file: RecordFile, tmp_path: Path) -> None:
-    log = CallLog()
-    batch, sizes = watched_batch(log, cudaMemcpyBatchAsync), [10, 20, 30]
-    batch(dsts=sizes, srcs=sizes, sizes=sizes, count=2, stream=0)
+def test_a_list_that_its_owner_changes_is_recorded_as_it_was(recorded: Recorded, tmp_path: Path) -> None:
+    sizes = [10, 20, 30]
+    recorded.module.cudaMemcpyBatchAsync(dsts=sizes, srcs=sizes, sizes=sizes, count=2, stream=0)
     sizes[:] = [0]
-    write(file, log)
+    recorded.write()
     (path,) = tmp_path.iterdir()
     assert [copies.bytes for copies in read_record(str(path)).copies.values()] == [[10, 20]]
 
