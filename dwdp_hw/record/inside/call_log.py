@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-MOST_PENDING = 8192  # calls that wait to be written; beyond, the oldest are lost, and counted
+MOST_PENDING = 65_536  # calls that wait, as while a profiler starts; beyond, the oldest are lost, and counted
 WATCHED = "watched_by_dwdp"  # an attribute of functions that are
 Columns = tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]
 """Destinations, sources and bytes of copies, as the caller gave them."""
