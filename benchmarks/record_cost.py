@@ -14,8 +14,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
-from dwdp_hw.record.inside.call_log import CallLog, MadeCall, watched_batch, watched_call
+from dwdp_hw.record.inside.call_log import CallLog
+from dwdp_hw.record.inside.cuda_calls import watch_cuda
 from dwdp_hw.record.inside.record_file import RecordFile
 
 COPIES, SLICE_BYTES = 2274, 2 << 20
@@ -68,47 +70,50 @@ def singles(function: Callable[..., object], log: CallLog) -> list[float]:
     return found
 
 
-def batches(function: Callable[..., object], log: CallLog) -> list[float]:
+def batches(function: Callable[..., object], log: CallLog, file: RecordFile | None = None) -> list[float]:
+    """Batches of new numbers; with a file, of numbers that it knows."""
     found = []
     for number in range(ROUNDS):
-        lists = columns(number)
+        lists = columns(0 if file else number)
         begin = time.perf_counter_ns()
         function(*lists, COPIES, None, None, 1, 1)
         found.append((time.perf_counter_ns() - begin) / 1000)
+        if file and log.pending:
+            file.call(log.pending.popleft())
         log.pending.clear()
     return found
 
 
-def written(known: bool) -> list[float]:
-    """Writing a batch that is known, or new each time."""
-    log = CallLog()
-    call = watched_batch(log, cudaMemcpyBatchAsync)
+def written(make: Callable[[int], object], log: CallLog, file: RecordFile) -> list[float]:
+    """Writing one call."""
     found = []
-    with tempfile.TemporaryDirectory() as folder:
-        file = RecordFile(folder)
-        file.open()
-        for number in range(ROUNDS + 1):
-            call(*columns(0 if known else number), COPIES, None, None, 1, 1)
-            made = MadeCall._make(log.pending.popleft())
-            begin = time.perf_counter_ns()
-            file.call(made)
-            found.append((time.perf_counter_ns() - begin) / 1000)
-        file.close()
-    return found[1:]
+    for number in range(ROUNDS):
+        make(number)
+        made = log.pending.popleft()
+        begin = time.perf_counter_ns()
+        file.call(made)
+        found.append((time.perf_counter_ns() - begin) / 1000)
+    return found
 
 
 def main() -> None:
     log = CallLog()
-    plain_single, single = singles(cudaMemcpyAsync, log), singles(watched_call(log, cudaMemcpyAsync), log)
-    plain_batch, batch = batches(cudaMemcpyBatchAsync, log), batches(watched_batch(log, cudaMemcpyBatchAsync), log)
-    shown = {
-        "a single copy, not watched": plain_single,
-        "a single copy, watched": single,
-        f"a batch of {COPIES}, not watched": plain_batch,
-        f"a batch of {COPIES}, watched": batch,
-        "writer: a batch that is known": written(known=True),
-        "writer: a new batch": written(known=False),
-    }
+    module = SimpleNamespace(cudaMemcpyAsync=cudaMemcpyAsync, cudaMemcpyBatchAsync=cudaMemcpyBatchAsync)
+    watch_cuda(module, log)
+    single, batch = module.cudaMemcpyAsync, module.cudaMemcpyBatchAsync
+    with tempfile.TemporaryDirectory() as folder:
+        file = RecordFile(folder, log)
+        file.open()
+        shown = {
+            "a single copy, not watched": singles(cudaMemcpyAsync, log),
+            "a single copy, watched": singles(single, log),
+            f"a batch of {COPIES}, not watched": batches(cudaMemcpyBatchAsync, log),
+            f"a batch of {COPIES}, watched, new": batches(batch, log),
+            f"a batch of {COPIES}, watched, known": batches(batch, log, file),
+            "writer: a call that is known": written(lambda _: single(1 << 45, 1 << 46, 1, 4, 1), log, file),
+            "writer: a new batch": written(lambda n: batch(*columns(n + 1), COPIES, None, None, 1, 1), log, file),
+        }
+        file.close()
     for name, times in shown.items():
         low, middle, high = statistics.quantiles(times, n=4)
         sys.stdout.write(f"{name}: {middle:.2f} µs ({low:.2f} to {high:.2f})\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from dwdp_hw.record.layers import IssuedCall, issued_calls
+from dwdp_hw.record.layers import IssuedCall, is_batch, issued_calls
 from dwdp_hw.record.reading import Record
 from dwdp_hw.record.schema import Call, Profile
 from dwdp_hw.traces.torch_profiler import read_torch_profiler
@@ -13,7 +13,6 @@ from dwdp_hw.traces.traced_copy import ApiCall, Trace, TracedCopy
 from dwdp_sim.base.errors import ConfigError
 
 _MOST_PASSED_OVER = 10_000  # calls in a profiler's trace that nobody recorded, between two that somebody did
-_BATCH = "Batch"
 Timed = Sequence[TracedCopy]
 
 
@@ -49,7 +48,7 @@ def _trace(record: Record, process: int, profile: Profile) -> Trace:
     copies: list[TracedCopy] = []
     place = missing = merged = 0
     for call in record.calls:
-        known = issued.get((call.copies, _BATCH in call.name))
+        known = issued.get((call.copies, is_batch(call)))
         if known is None or call.code or not profile.begin_ns <= call.begin_ns <= call.end_ns <= profile.end_ns:
             continue
         size = sum(known.copies.bytes)
@@ -84,9 +83,9 @@ def _by_call(copies: Iterable[TracedCopy]) -> list[Timed]:
     return sorted(timed, key=lambda group: group[0].start_ns)
 
 
-def _is_this(timed: Timed, size: int, is_batch: bool) -> bool:
+def _is_this(timed: Timed, size: int, batched: bool) -> bool:
     call = timed[0].call
-    return (call is None or call.is_batch == is_batch) and sum(copy.bytes for copy in timed) == size
+    return (call is None or call.is_batch == batched) and sum(copy.bytes for copy in timed) == size
 
 
 def _timed(issued: IssuedCall, timed: Timed, recorded: ApiCall) -> list[TracedCopy]:

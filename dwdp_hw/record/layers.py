@@ -79,6 +79,11 @@ class Prefetch:
         return float(np.median([sum(call.end_ns - call.begin_ns for call in layer) for layer in self.layers])) * 1e-9
 
 
+def is_batch(call: Call) -> bool:
+    """Whether a call was one batch."""
+    return call.name == _BATCH
+
+
 def find_prefetches(records: Sequence[Record], kind: str) -> tuple[Prefetch, ...]:
     """Return what was pulled over one kind of link, by GPU; calls that failed are left out.
 
@@ -91,7 +96,7 @@ def find_prefetches(records: Sequence[Record], kind: str) -> tuple[Prefetch, ...
         issued = issued_calls(record)
         by_stream: dict[tuple[int, int], list[Call]] = {}
         for call in record.calls:
-            seen = issued.get((call.copies, call.name == _BATCH))
+            seen = issued.get((call.copies, is_batch(call)))
             if seen is not None and call.code == 0 and _is_pull(seen, kind):
                 by_stream.setdefault((seen.dst[0], call.stream), []).append(call)
         found += [_prefetch(number, *key, calls, issued) for key, calls in by_stream.items()]
@@ -102,10 +107,10 @@ def issued_calls(record: Record) -> dict[tuple[int, bool], IssuedCall]:
     """Return the calls between memory that is known, by number of their copies and whether they are batches."""
     ends = {number: _endpoint(allocation) for number, allocation in record.allocations.items()}
     found = {}
-    for number, is_batch in {(call.copies, call.name == _BATCH) for call in record.calls}:
-        issued = _issued(record.copies[number], is_batch, ends)
+    for number, batched in {(call.copies, is_batch(call)) for call in record.calls}:
+        issued = _issued(record.copies[number], batched, ends)
         if issued is not None:
-            found[number, is_batch] = issued
+            found[number, batched] = issued
     return found
 
 
@@ -115,7 +120,7 @@ def _endpoint(allocation: Allocation) -> int | None:
     return HOST if allocation.kind == "pinned" else None
 
 
-def _issued(copies: Copies, is_batch: bool, ends: Mapping[int, int | None]) -> IssuedCall | None:
+def _issued(copies: Copies, batched: bool, ends: Mapping[int, int | None]) -> IssuedCall | None:
     moved = [place for place, size in enumerate(copies.bytes) if size]
     kept = Copies(
         id=copies.id,
@@ -133,7 +138,7 @@ def _issued(copies: Copies, is_batch: bool, ends: Mapping[int, int | None]) -> I
         source if source not in (HOST, target) else -2 - number
         for source, target, number in zip(sources, targets, kept.src, strict=True)
     )
-    return IssuedCall(is_batch, sources, targets, memory, kept)
+    return IssuedCall(batched, sources, targets, memory, kept)
 
 
 def _is_pull(call: IssuedCall, kind: str) -> bool:
@@ -145,7 +150,7 @@ def _is_pull(call: IssuedCall, kind: str) -> bool:
 def _prefetch(
     record: int, gpu: int, stream: int, calls: Sequence[Call], issued: Mapping[tuple[int, bool], IssuedCall]
 ) -> Prefetch:
-    seen = [issued[call.copies, call.name == _BATCH] for call in calls]
+    seen = [issued[call.copies, is_batch(call)] for call in calls]
     first, length = repeated([call.shape for call in seen]) or (0, len(calls))
     starts = range(first, len(calls) - length + 1, length)
     layers = tuple(tuple(calls[start : start + length]) for start in starts)

@@ -15,7 +15,7 @@ from dwdp_hw.record.groups import Issued, groups_of
 from dwdp_hw.record.inside.cuda_calls import FUNCTIONS
 from dwdp_hw.record.inside.torch_copies import NAMES
 from dwdp_hw.record.layer_program import layer_program
-from dwdp_hw.record.layers import IssuedCall, Prefetch, find_prefetches, issued_calls
+from dwdp_hw.record.layers import IssuedCall, Prefetch, find_prefetches, is_batch, issued_calls
 from dwdp_hw.record.reading import Record, read_records
 from dwdp_hw.record.recognition import Verdict, by_model, by_structure
 from dwdp_hw.record.schema import Call
@@ -73,7 +73,8 @@ def build_record_job(composed: DictConfig, overrides: Sequence[str]) -> RecordJo
     (folder,) = trace_paths(config.trace)
     cluster, options = build_cluster(config.cluster), FabricOptions(**vars(config.fabric))
     records = read_records(folder)
-    prefetches = find_prefetches(records, cluster.home)
+    found = find_prefetches(records, cluster.home)
+    prefetches = tuple(part for part in found if part.repeats) or found  # what never comes again loads an engine
     if not prefetches:
         allowed = f"has no {cluster.home} copies into a GPU, which cluster.home={cluster.home} asks for; it has: "
         raise ConfigError("trace", folder, allowed + _what_there_is(records))
@@ -99,7 +100,7 @@ def build_record_job(composed: DictConfig, overrides: Sequence[str]) -> RecordJo
         content=content,
         replay=replay,
         device=job_of_traces(config, traces) if traces else None,
-        notes=(*_not_seen(records, groups, cluster.home), *_about(records, prefetches), *missing),
+        notes=(*_not_seen(records, groups, cluster.home), *_about(records, prefetches, found), *missing),
     )
 
 
@@ -135,8 +136,11 @@ def _not_seen(records: Sequence[Record], groups: Sequence[Issued], home: str) ->
     return notes
 
 
-def _about(records: Sequence[Record], prefetches: Sequence[Prefetch]) -> list[str]:
+def _about(records: Sequence[Record], prefetches: Sequence[Prefetch], found: Sequence[Prefetch]) -> list[str]:
     notes = []
+    once = sum(len(layer) for part in found if part not in prefetches for layer in part.layers)
+    if once:
+        notes.append(f"{once} calls on streams on which nothing comes again are left out")
     failed = Counter((call.name, call.code) for record in records for call in record.calls if call.code)
     notes += [f"{count} {name} calls returned code {code} and are left out" for (name, code), count in failed.items()]
     killed = sum(record.end is None for record in records)
@@ -179,4 +183,4 @@ def _with_memory(record: Record) -> Iterator[tuple[IssuedCall | None, Call]]:
     """Each call, and what an executor sees of it; None where its memory is not known."""
     known = issued_calls(record)
     for call in record.calls:
-        yield known.get((call.copies, "Batch" in call.name)), call
+        yield known.get((call.copies, is_batch(call))), call

@@ -8,51 +8,40 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-MOST_PENDING = 16_384  # calls that wait to be written; beyond, the oldest are lost, and counted
+MOST_PENDING = 65_536  # calls that wait, as while a profiler starts; beyond, the oldest are lost, and counted
 WATCHED = "watched_by_dwdp"  # an attribute of functions that are
+Columns = tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]
+"""Destinations, sources and bytes of copies, as the caller gave them."""
 
-
-class MadeCall(NamedTuple):
-    """One call as it was made; nothing in it has been looked at yet.
-
-    Attributes:
-        order: Number among all calls of the process.
-        thread: Python's number of the thread.
-        begin_ns, end_ns: On the monotonic clock.
-        name: Of the function.
-        arguments, named: What it was given; lists as they were then.
-        result: What it returned.
-    """
-
-    order: int
-    thread: int
-    begin_ns: int
-    end_ns: int
-    name: str
-    arguments: tuple[Any, ...]
-    named: dict[str, Any]
-    result: Any
+Read = Callable[[tuple[Any, ...], dict[str, Any]], tuple[Columns, Any]]
+"""Returns the columns and the stream that a call's arguments name."""
 
 
 class CallLog:
     """Calls that were made and are not yet written.
 
     Attributes:
-        pending: As plain tuples with the fields of `MadeCall`; threads append and take without a lock.
-        next_order: Gives the number of the next call.
+        pending: A tuple for each call: its order, thread, begin and end in nanoseconds, name, the key of its copies,
+            the copies themselves unless the key is known, stream, and what it returned. Where the key is None, it
+            has what reads the arguments, and these. Threads append and take without a lock.
+        known: The number of copies that are written, by their key; −1 of those that are not.
+        is_full: Whether no further copies are written, so that nobody need keep them.
         converted: Copies of tensors that a kernel made, because they were converted or strided.
         unread: Calls that could not be looked at.
     """
 
     def __init__(self) -> None:
         self.pending: deque[tuple[Any, ...]] = deque(maxlen=MOST_PENDING)
+        self.known: dict[int, int] = {}
         self.forget()
 
     def forget(self) -> None:
         """Begin anew, in a process that has just been forked: the calls so far are its parent's."""
         self.pending.clear()
+        self.known.clear()
+        self.is_full = False
         self._orders = itertools.count()
         self.converted = self.unread = 0
 
@@ -60,9 +49,21 @@ class CallLog:
         """Return the number of the next call."""
         return next(self._orders)
 
+    def note(self, begin_ns: int, end_ns: int, name: str, columns: Any, stream: Any, result: tuple[Any, ...]) -> None:
+        """Note a call.
 
-def watched_call(log: CallLog, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `function`, its calls noted in `log`; arguments must be values, not containers."""
+        Two lists of copies with the same 64-bit hash are taken for one: comparing them would cost more than all the
+        rest. It is taken here, where the processor has just seen the numbers, and so that lists which are known need
+        not be kept.
+        """
+        key = hash(columns)
+        kept = None if key in self.known or self.is_full else columns
+        order, thread = self.next_order(), threading.get_ident()
+        self.pending.append((order, thread, begin_ns, end_ns, name, key, kept, stream, result))
+
+
+def watched_call(log: CallLog, function: Callable[..., Any], read: Read) -> Callable[..., Any]:
+    """Return `function`, its calls noted in `log`; its arguments are values, which the writer can read as well."""
     clock, thread, order, note = time.monotonic_ns, threading.get_ident, log.next_order, log.pending.append
     name = function.__name__
 
@@ -70,26 +71,27 @@ def watched_call(log: CallLog, function: Callable[..., Any]) -> Callable[..., An
     def watched(*arguments: Any, **named: Any) -> Any:
         begin_ns = clock()
         result = function(*arguments, **named)
-        note((order(), thread(), begin_ns, clock(), name, arguments, named, result))
+        note((order(), thread(), begin_ns, clock(), name, None, (read, arguments, named), None, result))
         return result
 
     setattr(watched, WATCHED, True)
     return watched
 
 
-def watched_batch(log: CallLog, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `function`, which takes lists that its caller may change afterwards, its calls noted in `log`."""
-    clock, thread, order, note = time.monotonic_ns, threading.get_ident, log.next_order, log.pending.append
-    name = function.__name__
+def watched_batch(log: CallLog, function: Callable[..., Any], read: Read) -> Callable[..., Any]:
+    """Return `function`, its calls noted in `log`; its arguments are lists, which their owner may change afterwards."""
+    clock, note, name = time.monotonic_ns, log.note, function.__name__
 
     @functools.wraps(function)
     def watched(*arguments: Any, **named: Any) -> Any:
         begin_ns = clock()
         result = function(*arguments, **named)
         end_ns = clock()
-        kept = tuple(tuple(value) if isinstance(value, list) else value for value in arguments)
-        kept_named = {key: tuple(value) if isinstance(value, list) else value for key, value in named.items()}
-        note((order(), thread(), begin_ns, end_ns, name, kept, kept_named, result))
+        try:
+            columns, stream = read(arguments, named)
+            note(begin_ns, end_ns, name, columns, stream, result)
+        except Exception:  # arguments of a version that is not known; the engine comes first
+            log.unread += 1
         return result
 
     setattr(watched, WATCHED, True)

@@ -54,7 +54,7 @@ class ProfileWindow:
             self._profile.stop()
             self._profile.export_chrome_trace(os.path.join(self._folder, name))
         except Exception as error:  # the engine comes first
-            return self._missing(type(error).__name__)
+            return self._failed(error)
         finally:
             self._window = self._profile = None
         window = {"begin_ns": self._begin_ns, "end_ns": end_ns, "wall_minus_monotonic_ns": later_ns}
@@ -65,17 +65,22 @@ class ProfileWindow:
         if torch is None:
             return self._missing(_NO_TORCH)
         try:
-            if gpu >= 0:
+            if gpu >= 0 and torch.cuda.is_available():
                 torch.cuda.set_device(gpu)  # of this thread: the profiler waits for it, or else for GPU 0
             activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
             profile = torch.profiler.profile(activities=activities)
             profile.start()
         except Exception as error:  # another profiler runs, or CUPTI may not be used
-            return self._missing(type(error).__name__)
+            return self._failed(error)
         self._profile, self._begin_ns = profile, time.monotonic_ns()
         return None
 
+    def _failed(self, error: Exception) -> dict[str, Any]:
+        """Say on standard error what went wrong: an error's own words may name paths, which no record does."""
+        sys.stderr.write(f"dwdp_hw.record: no device times: {type(error).__name__}: {error}\n")
+        return self._missing(f"torch's profiler failed: {type(error).__name__}")
+
     def _missing(self, why: str) -> dict[str, Any]:
-        """The line of a window without device times; an error's own words may name paths, so its type must do."""
+        """Return the line of a window without device times."""
         self._window = None
         return {"what": "profile", "missing": why}

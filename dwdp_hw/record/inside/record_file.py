@@ -8,8 +8,7 @@ import secrets
 import sys
 from typing import Any
 
-from dwdp_hw.record.inside.call_log import MadeCall
-from dwdp_hw.record.inside.cuda_calls import copies_of
+from dwdp_hw.record.inside.call_log import CallLog
 from dwdp_hw.record.inside.pointers import Allocations
 
 FORMAT = 1
@@ -28,12 +27,13 @@ class RecordFile:
         gpu: The last one that was written to; −1 at first.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, log: CallLog) -> None:
+        self._log = log
         self._path = os.path.join(folder, f"record-{secrets.token_hex(6)}.jsonl")
         self._file = -1
         self._text: list[str] = []
         self._text_bytes = 0
-        self._copies: dict[int, int] = {}
+        self._lists = 0  # of copies
         self._threads: dict[int, int] = {}
         self._streams: dict[int, int] = dict.fromkeys(_DEFAULT_STREAMS, 0)
         self._allocations = Allocations(self.line)
@@ -60,7 +60,9 @@ class RecordFile:
 
     def line(self, content: dict[str, Any]) -> None:
         """Add a line."""
-        text = json.dumps(content, separators=(",", ":")) + "\n"
+        self._add(json.dumps(content, separators=(",", ":")) + "\n")
+
+    def _add(self, text: str) -> None:
         self._text.append(text)
         self._text_bytes += len(text)
         if self._text_bytes > _AT_ONCE_BYTES:
@@ -78,65 +80,64 @@ class RecordFile:
         os.close(self._file)
         self._file = -1
 
-    def call(self, call: MadeCall) -> None:
-        """Add a call.
+    def call(self, call: tuple[Any, ...]) -> bool:
+        """Add a call, as it stands in `CallLog.pending`; return whether its copies were new, which takes its time.
 
         Raises:
             Exception: Its arguments are not as known; nothing is written.
         """
+        order, thread, begin_ns, end_ns, name, key, columns, stream, result = call
         self._seen += 1
-        self._highest_order = max(self._highest_order, call.order)
-        if self.calls >= MOST_CALLS:
+        self._highest_order = max(self._highest_order, order)
+        if key is None:
+            read, arguments, named = columns
+            columns, stream = read(arguments, named)
+            key = hash(columns)
+        is_new = columns is not None and key not in self._log.known
+        if is_new:
+            self._log.known[key] = self._new_copies(columns, name)
+        copies = self._log.known.get(key, -1)
+        if copies < 0 or self.calls >= MOST_CALLS:
             self.left_out += 1
-            return
-        copies, stream = self._torch_copy(call) if call.name.startswith(_TORCH) else self._cuda_copies(call)
-        if copies is None:
-            self.left_out += 1
-            return
+            return is_new
+        handle = int(stream or 0)
         self.calls += 1
-        self.line({
-            "what": "call",
-            "order": call.order,
-            "name": call.name,
-            "thread": self._threads.setdefault(call.thread, len(self._threads)),
-            "stream": self._streams.setdefault(stream, len(self._streams) - len(_DEFAULT_STREAMS) + 1),
-            "begin_ns": call.begin_ns,
-            "end_ns": call.end_ns,
-            "code": int(call.result[0]),
-            "copies": copies,
-        })  # fmt: skip
+        self._add(
+            f'{{"what":"call","order":{order},"name":"{name}",'
+            f'"thread":{self._threads.setdefault(thread, len(self._threads))},'
+            f'"stream":{self._streams.setdefault(handle, len(self._streams) - len(_DEFAULT_STREAMS) + 1)},'
+            f'"begin_ns":{begin_ns},"end_ns":{end_ns},"code":{int(result[0])},"copies":{copies}}}\n'
+        )
+        return is_new
 
     @property
     def lost(self) -> int:
         """Calls that were thrown away before they were looked at, because too many waited."""
         return self._highest_order + 1 - self._seen
 
-    def _cuda_copies(self, call: MadeCall) -> tuple[int | None, int]:
-        columns, stream = copies_of(call)
-        # Two lists with the same 64-bit hash are taken for one; comparing them would cost more than all the rest.
-        key = hash(columns)
-        if key not in self._copies and len(columns[0]) <= self._copies_left:
+    def _new_copies(self, columns: Any, name: str) -> int:
+        """Write copies that are new, and return their number; −1 if there is no room."""
+        place = self._allocations.place
+        if name.startswith(_TORCH):
+            dst, src, size = columns
+            rows: list[tuple[int, ...]] = [(*place(src[0], _said(src)), *place(dst[0], _said(dst)), size)]
+        elif len(columns[0]) > self._copies_left:
+            self._log.is_full = True
+            return -1
+        else:
             dsts, srcs, sizes = (list(map(int, column)) for column in columns)
-            place = self._allocations.place
-            self._add_copies(key, [(*place(s), *place(d), n) for s, d, n in zip(srcs, dsts, sizes, strict=True)])
-        return self._copies.get(key), stream
+            rows = [(*place(s), *place(d), n) for s, d, n in zip(srcs, dsts, sizes, strict=True)]
+        return self._add_copies(rows)
 
-    def _torch_copy(self, call: MadeCall) -> tuple[int | None, int]:
-        dst, src, size, stream = call.arguments
-        key = hash((dst, src, size))
-        if key not in self._copies and self._copies_left:
-            place = self._allocations.place
-            self._add_copies(key, [(*place(src[0], _said(src)), *place(dst[0], _said(dst)), size)])
-        return self._copies.get(key), stream
-
-    def _add_copies(self, key: int, rows: list[tuple[int, ...]]) -> None:
-        self._copies[key] = number = len(self._copies)
+    def _add_copies(self, rows: list[tuple[int, ...]]) -> int:
+        number, self._lists = self._lists, self._lists + 1
         self._copies_left -= len(rows)
         if rows and self._allocations.gpus[rows[-1][2]] >= 0:
             self.gpu = self._allocations.gpus[rows[-1][2]]
         names = ("src", "src_offset", "dst", "dst_offset", "bytes")
         columns = zip(names, zip(*rows, strict=True), strict=True) if rows else ((name, ()) for name in names)
         self.line({"what": "copies", "id": number, **dict(columns)})
+        return number
 
 
 def _said(end: tuple[int, str, int]) -> tuple[str, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -56,8 +55,6 @@ def _note(torch: Any, log: CallLog, name: str, dst: Any, src: Any, begin_ns: int
         at = next((device for device in (dst.device, src.device) if device.type == "cuda"), None)
         stream = torch.cuda.current_stream(at).cuda_stream if at is not None else 0
         ends = [(tensor.data_ptr(), tensor.device.type, tensor.device.index or 0) for tensor in (dst, src)]
-        copied = (*ends, dst.numel() * dst.element_size(), stream)
+        log.note(begin_ns, end_ns, name, (*ends, dst.numel() * dst.element_size()), stream, (0,))
     except Exception:  # a tensor without memory of its own; the engine comes first
         log.unread += 1
-        return
-    log.pending.append((log.next_order(), threading.get_ident(), begin_ns, end_ns, name, copied, {}, (0,)))

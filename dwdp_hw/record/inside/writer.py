@@ -9,12 +9,12 @@ import threading
 import time
 from typing import Any, NoReturn
 
-from dwdp_hw.record.inside.call_log import CallLog, MadeCall
+from dwdp_hw.record.inside.call_log import CallLog
 from dwdp_hw.record.inside.profile_window import ProfileWindow
 from dwdp_hw.record.inside.record_file import RecordFile
 
-INTERVAL_S = 0.5  # a process that is killed loses at most what it called since the last one
-_YIELD_COPIES = 256  # after so many the engine's threads get the interpreter
+INTERVAL_S = 0.1  # a process that is killed loses at most what it called since the last one
+_CALLS_AT_ONCE, _PAUSE_S = 64, 1e-3  # in between, the interpreter is the engine's: a tenth of it at most is taken
 _LAST_WAIT_S = 30.0  # for what is being written when the process ends, a profile above all
 
 
@@ -46,7 +46,7 @@ class Writer:
         self._lock = threading.Lock()
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
-        self._file = RecordFile(self._folder)
+        self._file = RecordFile(self._folder, self._log)
         self._profile = ProfileWindow(self._folder, self._window)
         self._named: set[str] = set()  # modules that stand in the file
         self._failed = self._finished = False
@@ -78,6 +78,8 @@ class Writer:
         while not self._ending.wait(INTERVAL_S):
             self._guarded(self._write)
             self._guarded(self._profile_now)
+            if self._failed:
+                self._log.pending.clear()
         self._guarded(self._stop_profile)
 
     def _guarded(self, work: Any) -> None:
@@ -99,23 +101,22 @@ class Writer:
         for module in [module for module in list(self._watched) if module not in self._named]:
             self._named.add(module)
             self._file.line({"what": "watched", "module": module, "functions": self._watched[module]})
-        pending, copied = self._log.pending, 0
-        for _ in range(len(pending)):
+        pending = self._log.pending
+        for number in range(len(pending)):
             try:
-                call = MadeCall._make(pending.popleft())
+                call = pending.popleft()
             except IndexError:  # the engine was faster, and the oldest was lost
                 break
-            self._profile.first_call_at(call.begin_ns)
+            self._profile.first_call_at(call[2])
+            is_new = False
             try:
-                self._file.call(call)
+                is_new = self._file.call(call)
             except OSError:
                 raise
             except Exception:  # arguments of a version that is not known
                 self._log.unread += 1
-            copied += len(call.arguments[0]) if call.arguments and isinstance(call.arguments[0], tuple) else 1
-            if copied >= _YIELD_COPIES and not self._ending.is_set():
-                copied = 0
-                time.sleep(0)
+            if (is_new or number % _CALLS_AT_ONCE == 0) and not self._ending.is_set():
+                time.sleep(_PAUSE_S)
         self._file.flush()
 
     def _profile_now(self) -> None:

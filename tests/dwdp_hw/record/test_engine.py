@@ -127,3 +127,22 @@ def test_a_folder_without_records_is_refused(import_records: Import, tmp_path: P
     (tmp_path / "records").mkdir()
     with pytest.raises(AssertionError, match=r"trace=records: a folder .* has no records: no process was recorded"):
         import_records()
+
+
+def test_copies_that_load_an_engine_are_no_part_of_its_plan(
+    record: Run, import_records: Import, tmp_path: Path
+) -> None:
+    loading = tmp_path / "loading.py"
+    engine = f"import runpy; runpy.run_path({str(ENGINE)!r}, run_name='__main__')"
+    load = (
+        "from cuda.bindings import runtime as r\n"
+        "kind = r.cudaMemcpyKind.cudaMemcpyDefault\n"
+        "host, gpu = r.cudaHostAlloc(9000, 1)[1], r.cudaMalloc(9000)[1]\n"
+        "for size in range(1, 9): r.cudaMemcpyAsync(gpu, host, 1000 * size, kind, 0)\n"
+    )
+    loading.write_text(load + engine)
+    assert record(loading, "--home", "host", "--order", "vmm").returncode == 0
+    _, found = import_records(*MODEL[:3], "cluster=h100_x1_host")
+    assert found["plan"] == KNOWN["default, VMM"][2]
+    assert len(found["rows"]) == 1
+    assert "8 calls on streams on which nothing comes again are left out" in found["notes"]

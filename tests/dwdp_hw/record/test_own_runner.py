@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dwdp_hw.record.inside.call_log import CallLog, MadeCall
-from dwdp_hw.record.inside.cuda_calls import copies_of, watch_cuda
+from dwdp_hw.record.inside.call_log import CallLog
+from dwdp_hw.record.inside.cuda_calls import watch_cuda
+from dwdp_hw.record.inside.record_file import RecordFile
 from dwdp_sim.plan.copy_plan import BATCH
 from dwdp_sim.plan.kinds import BATCHED, DEFAULT
 from dwdp_sim.plan.strategy import Strategy
@@ -23,7 +24,7 @@ __all__ = ["cuda", "measure"]  # fixtures of the other folder
     "strategy", [Strategy(DEFAULT), Strategy(BATCHED, slice_bytes=700)], ids=["default", "batched"]
 )
 def test_the_cuda_executor_issues_the_very_copies_of_its_plan(
-    strategy: Strategy, cuda: FakeCuda, measure: Measure
+    strategy: Strategy, cuda: FakeCuda, measure: Measure, tmp_path: Path
 ) -> None:
     log = CallLog()
     assert "cudaMemcpyBatchAsync" in watch_cuda(sys.modules["cuda.bindings.runtime"], log)
@@ -32,12 +33,16 @@ def test_the_cuda_executor_issues_the_very_copies_of_its_plan(
     plan = case.plan
     own = plan.call_rank == 0
     wanted = [plan.copy_bytes[plan.copy_call == call].tolist() for call in range(len(own)) if own[call]]
-    found = [list(copies_of(MadeCall._make(entry))[0][2]) for entry in log.pending]
+    made = list(log.pending)
+    file = RecordFile(str(tmp_path), log)
+    file.open()
+    for call in made:
+        file.call(call)
+    file.flush()
+    found = [size for _, size, _ in calls_of(lines_of(tmp_path)[0])]
     assert found == wanted * (len(found) // len(wanted))
     assert len(found) >= len(wanted) * (case.warmups + case.repeats)
-    assert {entry[4] for entry in log.pending} == {
-        "cudaMemcpyBatchAsync" if plan.call_issue[0] == BATCH else "cudaMemcpyAsync"
-    }
+    assert {call[4] for call in made} == {"cudaMemcpyBatchAsync" if plan.call_issue[0] == BATCH else "cudaMemcpyAsync"}
 
 
 def test_the_host_executor_runs_under_the_recorder_and_nothing_is_claimed_of_it(record: Run, tmp_path: Path) -> None:
