@@ -83,6 +83,8 @@ def _round_contradictions(row: MeasuredRow, streams: int) -> Iterator[str]:
             yield f"a round has runs of {len(one['device_us_runs'])} streams for {streams} streams, or none of a stream"
             return
     for time, medians in zip(row["device_us"], round_medians(row), strict=False):
+        if not min(medians) > 0.0:
+            yield "a round took no time"
         said, own = (time["median"], time["min"], time["max"]), (statistics.median(medians), min(medians), max(medians))
         if any(abs(us - other) > _ROUNDED_US for us, other in zip(said, own, strict=True)):
             yield f"device_us says {time}, the medians of its rounds {medians[:9]}"

@@ -110,13 +110,16 @@ def test_a_round_that_is_unstable_by_its_own_runs_makes_the_row_so(
 @pytest.mark.parametrize(("changed", "said"), [
     ({"device_us": [{"median": 900.0, "min": 900.0, "max": 900.0}] * 2}, "the medians of its rounds"),
     ({"rounds": "short"}, "a round has runs of 1 streams for 2 streams"),
+    ({"rounds": "empty"}, "a round has runs of 2 streams for 2 streams, or none of a stream"),
+    ({"rounds": "nothing", "device_us": [{"median": 0.01, "min": 0.01, "max": 0.01}] * 2}, "a round took no time"),
 ])  # fmt: skip
 def test_rounds_that_contradict_their_row_are_refused(
     changed: dict[str, object], said: str, measured: Callable[..., MeasuredRound], tmp_path: Path
 ) -> None:
     row = row_of_rounds([measured(n, 1e-3) for n in range(3)], REFERENCE_S)
-    if changed.get("rounds") == "short":
-        changed = {"rounds": [{**one, "device_us_runs": one["device_us_runs"][:1]} for one in row["rounds"]]}
+    runs = {"short": [[1000.0]], "empty": [[], []], "nothing": [[0.0], [0.0]]}.get(str(changed.get("rounds")))
+    if runs is not None:
+        changed = {**changed, "rounds": [{**one, "device_us_runs": runs} for one in row["rounds"]]}
     with pytest.raises(ConfigError, match=said):
         read({**row, **changed}, tmp_path / "rows.json")  # type: ignore[typeddict-item]
 
