@@ -94,7 +94,7 @@ def _sections(validation: Validation, subject: Subject, *, figures: bool) -> lis
 def _noise_section(validation: Validation) -> Section:
     text = (
         "What noise leaves of each figure: from what it may have added, and, of rows measured in one round, without "
-        "those that may have been disturbed, to what it may have hidden. The verdict is open where the bar lies between."
+        "those that may have been disturbed, to what it may have hidden. It is open where the bar lies between."
     )
     header = ["rows", "figure", "measured", "from", "to", "bar", "verdict"]
     cells = [
