@@ -55,6 +55,7 @@ validate-recorded: .venv/ready
 
 # The figures in the pages, from committed data: after rows, constants or the simulator have changed.
 figures: .venv/ready
+	$(BIN)/python -m dwdp_hw.validation.recorded_noise
 	$(BIN)/python docs/figures/validate.py
 	$(BIN)/python docs/figures/measured_cases.py
 	$(BIN)/python docs/figures/render.py

@@ -179,7 +179,7 @@ class Validations:
 def _as_measured(row: ValidationRow, medians_s: list[float]) -> ValidationRow:
     """The row with the medians of these rounds."""
     measured_s = float(np.median(medians_s))
-    apart = why_apart(medians_s, len(medians_s), queued=row.mode == QUEUED)
+    apart = why_apart(medians_s, queued=row.mode == QUEUED)
     return replace(
         row,
         measured_s=measured_s,

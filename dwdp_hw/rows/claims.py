@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import numpy as np
 
-from dwdp_hw.rows.schema import MeasuredRow
-from dwdp_hw.rows.stability import why_apart, why_spread
+from dwdp_hw.rows.schema import MeasuredRow, Round
+from dwdp_hw.rows.stability import counting, why_apart, why_few, why_spread
 from dwdp_sim.base.errors import shorten
 from dwdp_sim.plan.program import Program
 
@@ -27,14 +27,18 @@ def why_doubted(row: MeasuredRow, program: Program) -> str | None:
     """Why a row that calls itself stable is not, by its own runs or by what CUPTI recorded; None if it is."""
     if not row["stable"]:
         return row["unstable_reason"] or "unstable"
-    for number, runs_us in enumerate(row.get("device_us_runs") or ()):
-        spread = why_spread([us * 1e-6 for us in runs_us])
-        if spread:
-            return f"stream {number}: {spread[0]}"
-    for number, medians in enumerate(round_medians(row) or [()] * bool(row.get("rounds"))):
-        apart = why_apart([us * 1e-6 for us in medians], len(row["rounds"]), queued=row["queued_behind_gate"])
+    for streams_us in (row.get("device_us_runs") or (), *(one["device_us_runs"] for one in _counting(row))):
+        for number, runs_us in enumerate(streams_us):
+            spread = why_spread([us * 1e-6 for us in runs_us])
+            if spread:
+                return f"stream {number}: {spread[0]}"
+    for number, medians in enumerate(round_medians(row)):
+        apart = why_apart([us * 1e-6 for us in medians], queued=row["queued_behind_gate"])
         if apart:
             return f"stream {number}: {apart[0]}"
+    few = why_few(*_faults(row.get("rounds", ())))
+    if few:
+        return few[0]
     streams = program.call_stream[program.copy_call]
     moved = np.bincount(streams, weights=program.copy_bytes, minlength=len(program.stream_gpu)).tolist()
     for recorded, wanted in zip(row.get("cupti") or (), moved, strict=False):
@@ -44,9 +48,19 @@ def why_doubted(row: MeasuredRow, program: Program) -> str | None:
 
 
 def round_medians(row: MeasuredRow) -> list[tuple[float, ...]]:
-    """For each stream the medians of its undisturbed rounds, in microseconds; nothing of a row without rounds."""
-    calm = [one["device_us_runs"] for one in row.get("rounds", ()) if not one["disturbed"]]
-    return list(zip(*([statistics.median(runs) for runs in streams] for streams in calm), strict=True))
+    """For each stream the medians of the rounds that count, in microseconds; nothing of a row without rounds."""
+    used = [[statistics.median(runs) for runs in one["device_us_runs"]] for one in _counting(row)]
+    return list(zip(*used, strict=True))
+
+
+def _counting(row: MeasuredRow) -> list[Round]:
+    rounds = row.get("rounds", ())
+    return [rounds[number] for number in counting(*_faults(rounds))]
+
+
+def _faults(rounds: Sequence[Round]) -> tuple[list[bool], list[bool]]:
+    """Of each round, whether it was disturbed and whether it is unstable by its own runs."""
+    return [one["disturbed"] for one in rounds], [one["unstable_reason"] is not None for one in rounds]
 
 
 def _contradictions(row: MeasuredRow, program: Program) -> Iterator[str]:
@@ -83,6 +97,8 @@ def _round_contradictions(row: MeasuredRow, streams: int) -> Iterator[str]:
             yield f"a round has runs of {len(one['device_us_runs'])} streams for {streams} streams, or none of a stream"
             return
     for time, medians in zip(row["device_us"], round_medians(row), strict=False):
+        if not min(medians) > 0.0:
+            yield "a round took no time"
         said, own = (time["median"], time["min"], time["max"]), (statistics.median(medians), min(medians), max(medians))
         if any(abs(us - other) > _ROUNDED_US for us, other in zip(said, own, strict=True)):
             yield f"device_us says {time}, the medians of its rounds {medians[:9]}"

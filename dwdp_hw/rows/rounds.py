@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dwdp_hw.rows.schema import MeasuredRow, Round, Skew, Spread
-from dwdp_hw.rows.stability import is_disturbed, why_apart
+from dwdp_hw.rows.stability import counting, is_disturbed, why_apart, why_few
 
 _US = 1e-6
 
@@ -41,19 +41,19 @@ def usual_reference_s(rounds: Sequence[MeasuredRound]) -> float:
 def row_of_rounds(rounds: Sequence[MeasuredRound], usual_s: float) -> MeasuredRow:
     """Return the row of a case over its rounds, in the order of measuring.
 
-    `device_us` is over the medians of the undisturbed rounds; where all were disturbed, over all, and the row unstable.
+    `device_us` is over the medians of the rounds that count (`stability.counting`).
 
     Args:
         rounds: Of the case, one at least.
         usual_s: The usual time of the reference transfer.
     """
-    calm = [one for one in rounds if not one.disturbed(usual_s)]
-    rows = [one.row for one in calm or rounds]
+    disturbed, shaky = [one.disturbed(usual_s) for one in rounds], [not one.row["stable"] for one in rounds]
+    rows = [rounds[number].row for number in counting(disturbed, shaky)]
     last = rows[-1]
     medians = [[spread["median"] for spread in row["device_us"]] for row in rows]
     by_rank = list(zip(*medians, strict=True))
     queued = all(row["queued_behind_gate"] for row in rows)
-    reasons = _reasons(rows, by_rank if calm else [()] * len(by_rank), len(rounds), queued=queued)
+    reasons = _reasons(rows, by_rank, queued=queued) + why_few(disturbed, shaky)
     row: MeasuredRow = {
         **last,
         "device_us": [_spread(own) for own in by_rank],
@@ -73,15 +73,11 @@ def row_of_rounds(rounds: Sequence[MeasuredRound], usual_s: float) -> MeasuredRo
     return row
 
 
-def _reasons(
-    rows: Sequence[MeasuredRow], by_rank: Sequence[Sequence[float]], rounds: int, *, queued: bool
-) -> list[str]:
-    """Why the row may not be compared: rounds' own runs, too few rounds, or rounds that differ."""
-    own = [row["unstable_reason"] for row in rows if not row["stable"]]
-    reasons = [f"{len(own)} of {len(rows)} rounds by their own runs, such as {own[0]}"] if own else []
+def _reasons(rows: Sequence[MeasuredRow], by_rank: Sequence[Sequence[float]], *, queued: bool) -> list[str]:
+    """Why rounds that count may not be compared: by their own runs, of which the first is named, or as they differ."""
+    reasons = [row["unstable_reason"] for row in rows if row["unstable_reason"]][:1]
     for number, medians in enumerate(by_rank):
-        apart = why_apart([us * _US for us in medians], rounds, queued=queued)
-        reasons += [f"rank {number}: {reason}" for reason in apart]
+        reasons += [f"rank {number}: {said}" for said in why_apart([us * _US for us in medians], queued=queued)]
     return reasons
 
 

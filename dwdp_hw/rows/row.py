@@ -33,7 +33,7 @@ class RecordedRow:
         issue: `async` or `batch`.
         strategy: Strategy and slice size where the row names them, else the way of issuing.
         median_s, min_s, max_s: Device time of each stream, in seconds; of a row with rounds, over their medians.
-        rounds_s: The medians of each undisturbed round, by stream, in seconds; empty of a row without rounds.
+        rounds_s: The medians of each round that counts, by stream, in seconds; empty of a row without rounds.
         host_s: Host time of each stream's calls, in seconds; empty if not recorded.
         skew_s: Median difference between the ranks' starts, in seconds; None if not recorded.
         mapping: How peer memory was mapped, one of `cluster.MAPPINGS`; None if not recorded.

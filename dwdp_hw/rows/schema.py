@@ -32,7 +32,7 @@ FIELDS = {
     "ranks_pulling": "how many ranks pull at once; with 1, rank 0 where streams do not say otherwise",
     "streams": "with three ranks and more, for each pulling rank: its GPU, its planned start, pulls as [n, [[source, "
     "bytes], …]] (n times these in this order), calls as [n, copies]; barriers: each call waits for every rank's last",
-    "device_us": "for each pulling rank, over the repeats; of a row with rounds, over the medians of those undisturbed",
+    "device_us": "for each pulling rank, over the repeats; of a row with rounds, over the medians of those that count",
     "host_us": "for each pulling rank, the median time its thread spent in the calls",
     "queued_calls": "calls complete when the clock started; fewer than calls where they do not fit the stream's queue",
     "start_skew_us": "how far apart the ranks started beyond their planned starts; null with one rank",

@@ -16,7 +16,7 @@ FEWEST_RUNS = 3
 LARGEST_SPREAD = 0.05  # median absolute deviation, scaled to a standard deviation, over the median
 LARGEST_OUTLIER = 1.5  # slowest run over the median
 SMALLEST_SPREAD_S = 2e-6  # the fixed part of any copy scatters that much: not counted as a spread
-FEWEST_ROUNDS = 2  # undisturbed ones, where there was more than one round
+FEWEST_ROUNDS = 2  # that count, where there was more than one
 LARGEST_DRIFT = 0.03  # of the reference transfer from its usual time, beyond which a round is disturbed
 LARGEST_BETWEEN = 0.03  # standard deviation between rounds over their median
 _MAD_TO_SIGMA = 1.4826
@@ -80,20 +80,42 @@ def error_of_median(deviation: float, rounds: int) -> float:
     return _MEDIAN_TO_MEAN * deviation / math.sqrt(rounds)
 
 
-def why_apart(medians_s: Sequence[float], rounds: int, *, queued: bool) -> list[str]:
+def counting(disturbed: Sequence[bool], shaky: Sequence[bool]) -> list[int]:
+    """Numbers of the rounds that a row is over: those neither disturbed nor unstable by their own runs, if enough are.
+
+    Otherwise the row is unstable (`why_few`), and over its undisturbed rounds, or all if there is none.
+    """
+    good = _good(disturbed, shaky)
+    calm = [number for number, off in enumerate(disturbed) if not off]
+    return good if len(good) >= _needed(len(disturbed)) else calm or list(range(len(disturbed)))
+
+
+def why_few(disturbed: Sequence[bool], shaky: Sequence[bool]) -> list[str]:
+    """Say that too few rounds count for the row to be stable; empty if they are enough."""
+    good, needed = len(_good(disturbed, shaky)), _needed(len(disturbed))
+    if good >= needed:
+        return []
+    why = f"{sum(disturbed)} disturbed, {sum(shaky)} unstable by their own runs"
+    return [f"only {good} of {len(disturbed)} rounds count ({why}); needed: {needed}"]
+
+
+def _good(disturbed: Sequence[bool], shaky: Sequence[bool]) -> list[int]:
+    return [number for number, bad in enumerate(zip(disturbed, shaky, strict=True)) if not any(bad)]
+
+
+def _needed(rounds: int) -> int:
+    return min(FEWEST_ROUNDS, rounds)
+
+
+def why_apart(medians_s: Sequence[float], *, queued: bool) -> list[str]:
     """The reasons for which rounds together say nothing; empty if there are none.
 
     Args:
-        medians_s: Of a stream's runs in each undisturbed round, in seconds.
-        rounds: How many there were with those disturbed.
+        medians_s: Of a stream's runs in each round that counts, in seconds.
         queued: Whether host time was kept out; where it is not, processes differ by as much as their hosts do, which a
             prediction's range covers.
     """
-    needed = min(FEWEST_ROUNDS, rounds)
-    if len(medians_s) < needed:
-        return [f"only {len(medians_s)} of {rounds} rounds were undisturbed; needed: {needed}"]
-    sigma_s = between_rounds(medians_s)
-    middle_s = statistics.median(medians_s)
+    sigma_s, middle_s = between_rounds(medians_s), statistics.median(medians_s)
     if queued and sigma_s > max(LARGEST_BETWEEN * middle_s, SMALLEST_SPREAD_S):
         return [f"spread between rounds {sigma_s / middle_s:.1%} is above {LARGEST_BETWEEN:.0%} and 2 µs"]
     return []

@@ -128,9 +128,10 @@ class _Run:
 
     def _measure_in_one_group(self, left: list[Case]) -> None:
         """Measure the cases of a list, and take each from it that has a reference before and behind it."""
-        references = [replace(self._reference, name=f"{self._reference.name}_{n}") for n in range(len(left) + 1)]
-        behind = zip(left, references[1:], strict=True)
-        order = [references[0], *(case for pair in behind for case in pair)]
+        # The very first transfer of a process only wakes the link.
+        references = [replace(self._reference, name=f"{self._reference.name}_{n}") for n in range(len(left) + 2)]
+        behind = zip(left, references[2:], strict=True)
+        order = [*references[:2], *(case for pair in behind for case in pair)]
         names = {case.name for case in left}
         before_s = 0.0
         row: MeasuredRow | None = None

@@ -42,7 +42,7 @@ class ValidationRow:
         setting: What else two rows that are compared as strategies must share: planned starts.
         counts: Whether it enters the summary: stable and out of sample; where no row is out of sample, stable.
         link: Kind of link that it crosses, `peer`, `host` or `local`.
-        rounds: Undisturbed rounds that it was measured in; 1 where it was measured once.
+        rounds: Rounds that count; 1 where it was measured once.
         between: Standard deviation between these, relative (`deviation_between`); 0 of one.
         noise: Standard deviation of `measured_s`, relative (`noise.with_noise`).
         link_noise: That part of it which all rows of the link share.

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from dwdp_hw.rows.recording import Recording, in_one_process, read_recording
 from dwdp_hw.rows.row import RecordedRow, link_of
@@ -84,7 +84,7 @@ def _noise(gpu: str, link: str, cases: Sequence[Sequence[RecordedRow]]) -> Noise
         for one, own in zip(deviations, off_s, strict=True)
     )
     repeats = sum(len(rows) - 1 for rows in cases)
-    doubt = float(beta.ppf(_SURE, far + 1, max(repeats - far, 1)))
+    doubt = float(betaincinv(far + 1, max(repeats - far, 1), _SURE))
     return Noise(gpu, link, len(cases), repeats, round(sigma, 6), far, round(doubt, 6))
 
 

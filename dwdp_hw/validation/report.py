@@ -73,7 +73,7 @@ def _sections(validation: Validation, subject: Subject, *, figures: bool) -> lis
         found.append(Section("What no longer fits", "", ["constant or rule"], listed))
     elif validation.failures and any(row.counts for row in rows):
         found.append(Section("What no longer fits", "No single constant or rule explains it: look at the rows below."))
-    found += [_queued_section(rows), _as_issued_section(rows), _steps_section(rows)]
+    found += [_noise_section(validation), _queued_section(rows), _as_issued_section(rows), _steps_section(rows)]
     found.append(_ranking_section(validation.rankings, figures))
     found += subject.extra
     found.append(_row_section(validation, figures, several=len(subject.sources) > 1))
@@ -89,6 +89,19 @@ def _sections(validation: Validation, subject: Subject, *, figures: bool) -> lis
     found.append(Section("Machine and versions", "", ["", ""], [[key, str(value)] for key, value in about.items()]))
     found.append(Section("Not tested", _untested(rows)))
     return found
+
+
+def _noise_section(validation: Validation) -> Section:
+    text = (
+        "What noise leaves of each figure: from what it may have added, and, of rows measured in one round, without "
+        "those that may have been disturbed, to what it may have hidden. It is open where the bar lies between."
+    )
+    header = ["rows", "figure", "measured", "from", "to", "bar", "verdict"]
+    cells = [
+        [one.mode, one.figure, *map(percent, (one.value, one.low, one.high, one.bar)), one.verdict]
+        for one in validation.judgements
+    ]
+    return Section("The verdict", text if cells else "Nothing judged.", header, cells)
 
 
 def _queued_section(rows: Sequence[ValidationRow]) -> Section:
@@ -148,8 +161,9 @@ def _summaries(rows: Sequence[ValidationRow], mode: str) -> list[tuple[str, Summ
 
 def _row_section(validation: Validation, figures: bool, *, several: bool) -> Section:
     text = (
-        "Error is predicted ÷ measured − 1. A range follows the prediction where the start skew of single copies was "
-        "not recorded (0 to 20 µs; the prediction is their mean), and where the host's time is in the figure."
+        "Error is predicted ÷ measured − 1; the spread is over runs, of rows with rounds over their medians. A range "
+        "follows the prediction where the start skew of single copies was not recorded (0 to 20 µs; the prediction is "
+        "their mean), and where the host's time is in the figure."
     )
     header = ["case", "rank", "bytes", "measured", "spread", "predicted", "error", "outside", "counts"]
     rows = validation.rows

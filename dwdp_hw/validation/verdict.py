@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binom
+from scipy.special import bdtr
 
 from dwdp_hw.validation.bars import Bars
 from dwdp_hw.validation.comparison import MODES, QUEUED, STEPS, ValidationRow
@@ -144,9 +144,14 @@ def _without_doubtful(rows: Sequence[ValidationRow], of_case: Ints, errors: Floa
     np.maximum.at(doubt, of_case, [row.doubt for row in rows])
     np.maximum.at(worst, of_case, errors)
     doubtful = np.flatnonzero(doubt > 0.0)
-    disturbed = int(binom.ppf(CONFIDENCE, len(doubtful), doubt[doubtful].mean())) if len(doubtful) else 0
+    disturbed = _credible(len(doubtful), float(doubt[doubtful].mean())) if len(doubtful) else 0
     left_out = doubtful[np.argsort(-worst[doubtful], kind="stable")][:disturbed]
     return ~np.isin(of_case, left_out)
+
+
+def _credible(cases: int, chance: float) -> int:
+    """How many of the cases may be disturbed, each with this chance, at the confidence: a binomial quantile."""
+    return int(np.searchsorted(bdtr(np.arange(cases), cases, chance), CONFIDENCE))
 
 
 def _errors(rows: Sequence[ValidationRow], moves: Floats) -> Floats:

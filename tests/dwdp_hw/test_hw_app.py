@@ -17,6 +17,7 @@ import pytest
 from dwdp_hw.executors.cuda.gpu import Versions, count_gpus
 from dwdp_hw.group.faults import NoGpuError
 from dwdp_hw.job.schema import BackendConfig, CheckConfig, Mode
+from dwdp_hw.rows.schema import FORMAT
 
 REPOSITORY = Path(__file__).parents[2]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -98,7 +99,7 @@ def test_a_run_on_host_memory_writes_the_files_of_a_prediction(dwdp_hw: Run, tmp
     copies = pq.read_table(tmp_path / "out" / "copies.parquet")
     assert sum(copies["bytes"].to_pylist()) == sum(summary["plan"]["bytes_per_rank"])
     assert json.loads((tmp_path / "out" / "trace.json").read_text())["traceEvents"]
-    assert json.loads((tmp_path / "out" / "rows.json").read_text())["format"] == 4
+    assert json.loads((tmp_path / "out" / "rows.json").read_text())["format"] == FORMAT
 
 
 def test_torchrun_starts_the_same_measurement(dwdp_hw: Run, tmp_path: Path) -> None:

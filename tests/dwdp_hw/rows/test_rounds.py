@@ -75,11 +75,11 @@ def test_a_disturbed_round_is_kept_and_does_not_count(measured: Callable[..., Me
 
 def test_a_row_whose_rounds_were_all_disturbed_says_so(measured: Callable[..., MeasuredRound], tmp_path: Path) -> None:
     row = row_of_rounds([measured(n, 1e-3, (2 * REFERENCE_S,) * 2) for n in range(3)], REFERENCE_S)
-    assert row["unstable_reason"] is not None
-    assert "only 0 of 3 rounds were undisturbed; needed: 2" in row["unstable_reason"]
+    said = "only 0 of 3 rounds count (3 disturbed, 0 unstable by their own runs); needed: 2"
+    assert row["unstable_reason"] == said
     # and a file that claims otherwise is not believed
     found = read({**row, "stable": True, "unstable_reason": None}, tmp_path / "rows.json")
-    assert found.unstable == "stream 0: only 0 of 3 rounds were undisturbed; needed: 2"
+    assert found.unstable == said
 
 
 def test_rounds_that_differ_make_a_queued_row_unstable_and_not_one_with_host_time(
@@ -88,7 +88,7 @@ def test_rounds_that_differ_make_a_queued_row_unstable_and_not_one_with_host_tim
     for mode, stable in (("queued", False), ("as_issued", True)):
         rounds = [measured(n, s, issue_mode=mode) for n, s in enumerate((1e-3, 1.1e-3, 1.05e-3))]
         assert row_of_rounds(rounds, REFERENCE_S)["stable"] == stable
-    assert why_apart([1e-3, 1.1e-3, 1.05e-3], 3, queued=True) == [
+    assert why_apart([1e-3, 1.1e-3, 1.05e-3], queued=True) == [
         "spread between rounds 5.6% is above 3% and 2 µs"
     ]  # (1.1 − 1.0) ms ÷ 1.693
 
@@ -97,26 +97,46 @@ def test_the_only_round_of_a_row_is_no_reason_to_doubt_it(measured: Callable[...
     assert row_of_rounds([measured(0, 1e-3)], REFERENCE_S)["stable"]
 
 
-def test_a_round_that_is_unstable_by_its_own_runs_makes_the_row_so(
-    small_case: Callable[..., Case], measured: Callable[..., MeasuredRound]
+def test_a_round_that_is_unstable_by_its_own_runs_does_not_count_as_long_as_two_do(
+    small_case: Callable[..., Case], measured: Callable[..., MeasuredRound], tmp_path: Path
 ) -> None:
-    shaky = measured_row(small_case(), [result(rank, [1e-3, 1e-3, 2e-3]) for rank in (0, 1)])
-    row = row_of_rounds([measured(0, 1e-3), replace(measured(1, 1e-3), row=shaky), measured(2, 1e-3)], REFERENCE_S)
-    said = "1 of 3 rounds by their own runs, such as rank 0: slowest run 2.00 × the median is above 1.5"
-    assert row["unstable_reason"] is not None
-    assert row["unstable_reason"].startswith(said)
+    own = measured_row(small_case(), [result(rank, [2e-3, 2e-3, 4e-3]) for rank in (0, 1)])
+    shaky = replace(measured(1, 2e-3), row=own)
+    row = row_of_rounds([measured(0, 1e-3), shaky, measured(2, 1.002e-3)], REFERENCE_S)
+    assert row["stable"]
+    assert row["device_us"][0] == {"median": 1001.0, "min": 1000.0, "max": 1002.0}
+    assert [one["unstable_reason"] is None for one in row["rounds"]] == [True, False, True]
+    assert read(row, tmp_path / "rows.json").rounds_s[0] == pytest.approx((1e-3, 1.002e-3))
+    unstable = row_of_rounds([measured(0, 2e-3), shaky, shaky], REFERENCE_S)
+    assert unstable["unstable_reason"] == (
+        "rank 0: slowest run 2.00 × the median is above 1.5; rank 1: slowest run 2.00 × the median is above 1.5; "
+        "only 1 of 3 rounds count (0 disturbed, 2 unstable by their own runs); needed: 2"
+    )
+    assert unstable["device_us"][0]["median"] == 2000.0
+
+
+def test_runs_of_a_round_that_scatter_are_not_believed_to_be_stable(
+    measured: Callable[..., MeasuredRound], tmp_path: Path
+) -> None:
+    row = row_of_rounds([measured(n, 1e-3) for n in range(3)], REFERENCE_S)
+    runs = [[900.0, 1000.0, 1100.0]] * 2
+    forged: MeasuredRow = {**row, "rounds": [{**one, "device_us_runs": runs} for one in row["rounds"]]}
+    assert read(forged, tmp_path / "rows.json").unstable == "stream 0: spread 14.8% of the median is above 5% and 2 µs"
 
 
 @pytest.mark.parametrize(("changed", "said"), [
     ({"device_us": [{"median": 900.0, "min": 900.0, "max": 900.0}] * 2}, "the medians of its rounds"),
     ({"rounds": "short"}, "a round has runs of 1 streams for 2 streams"),
+    ({"rounds": "empty"}, "a round has runs of 2 streams for 2 streams, or none of a stream"),
+    ({"rounds": "nothing", "device_us": [{"median": 0.01, "min": 0.01, "max": 0.01}] * 2}, "a round took no time"),
 ])  # fmt: skip
 def test_rounds_that_contradict_their_row_are_refused(
     changed: dict[str, object], said: str, measured: Callable[..., MeasuredRound], tmp_path: Path
 ) -> None:
     row = row_of_rounds([measured(n, 1e-3) for n in range(3)], REFERENCE_S)
-    if changed.get("rounds") == "short":
-        changed = {"rounds": [{**one, "device_us_runs": one["device_us_runs"][:1]} for one in row["rounds"]]}
+    runs = {"short": [[1000.0]], "empty": [[], []], "nothing": [[0.0], [0.0]]}.get(str(changed.get("rounds")))
+    if runs is not None:
+        changed = {**changed, "rounds": [{**one, "device_us_runs": runs} for one in row["rounds"]]}
     with pytest.raises(ConfigError, match=said):
         read({**row, **changed}, tmp_path / "rows.json")  # type: ignore[typeddict-item]
 

@@ -15,6 +15,7 @@ from dwdp_hw.validation.gate import moved
 from dwdp_hw.validation.report import Subject, html_report, markdown_report
 from dwdp_hw.validation.summary import summarize
 from dwdp_hw.validation.validate import Validation, validate
+from dwdp_hw.validation.verdict import CANNOT_TELL, DISAGREES
 from dwdp_sim.fabric.cluster import Cluster
 from tests.dwdp_hw.simulated_machine import CASES, OPTIONS, rates, record
 
@@ -95,3 +96,27 @@ def test_the_gate_names_what_left_its_band_and_nothing_else() -> None:
         "c#0: is no longer predicted",
         "d#0: has no band; accept it",
     ]
+
+
+def test_report_and_json_say_what_noise_leaves_of_each_figure(base: Cluster, recording: Recording) -> None:
+    result = validate([recording], base, OPTIONS, set(), Bars())
+    content = json.loads(json.dumps(result.as_dict()))
+    assert content["schema"] == 4
+    assert content["verdict"] == result.verdict
+    assert {"mode", "figure", "value", "low", "high", "bar", "verdict"} == set(content["judgements"][0])
+    assert content["next_steps"] == result.next_steps
+    text = markdown_report(result, Subject(base, ["rows"], {}, {}))
+    assert text.startswith(f"# Predicted against measured: {base.name}\n\n**{result.verdict.capitalize()}**")
+    assert "| queued | 95th percentile |" in text
+    page = html_report(result, Subject(base, ["rows"], {}, {}))
+    assert f'<div class="verdict {result.verdict.replace(" ", "-")}"' in page
+
+
+def test_rows_of_another_machine_disagree_and_no_row_that_counts_cannot_tell(base: Cluster, tmp_path: Path) -> None:
+    slower = record(tmp_path / "slower.json", base.with_values(rates(100e9)))
+    assert validate([slower], base, OPTIONS, set(), Bars()).verdict == DISAGREES
+    shaky = replace(slower, rows=tuple(replace(row, unstable="the gate opened late") for row in slower.rows))
+    result = validate([shaky], base, OPTIONS, set(), Bars())
+    assert result.verdict == CANNOT_TELL
+    assert result.next_steps[0] == "nothing judged: no row is stable and out of sample"
+    assert result.next_steps[-1] == f"on that machine: dwdp-hw mode=validate cluster={base.name}"
