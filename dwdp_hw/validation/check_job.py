@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from dataclasses import dataclass
-from errno import EISDIR
 from pathlib import Path
 from typing import Any, cast
 
@@ -140,10 +138,10 @@ def _count_ranks(config: HwConfig) -> int:
 
 def _check_writable(key: str, path: Path) -> None:
     """Refuse a path that could not be written once the measurements are done; leaves nothing behind."""
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
     try:
-        if path.is_dir():
-            raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+        if path.exists() and not path.is_file():
+            raise OSError(None, "not a regular file")
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:

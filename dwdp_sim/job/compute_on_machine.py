@@ -7,7 +7,7 @@ from typing import cast
 
 from omegaconf import OmegaConf
 
-from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.errors import ConfigError, shorten
 from dwdp_sim.job.config_files import config_dir
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.silicon.not_measured import NotMeasuredError
@@ -74,11 +74,11 @@ def _instead(config: ComputeConfig, gpu: str, lacking: str) -> ComputeConfig:
 
 def _roofline(config: ComputeConfig, gpu: str) -> ComputeConfig:
     """The group as the roofline of a GPU, with the constants that it gives in place of the GPU's."""
-    path = config_dir() / "compute" / f"roofline_{gpu.lower()}.yaml"
-    if not gpu or not path.is_file():
-        known = sorted(one.stem for one in path.parent.glob("roofline_*.yaml"))
+    known = {path.stem: path for path in sorted((config_dir() / "compute").glob("roofline_*.yaml"))}
+    path = known.get(f"roofline_{gpu.lower()}")
+    if path is None:
         allowed = (
-            f"no roofline of {gpu or 'a cluster without a kind of GPU'} ships, only {', '.join(known)}; "
+            f"no roofline of {shorten(gpu) or 'a cluster without a kind of GPU'} ships, only {', '.join(known)}; "
             "give a time of a MoE layer of yours, compute=constant compute.window_s=…, or other tables, "
             "compute.tables=installed (pip install 'dwdp-toolkit[silicon]')"
         )

@@ -150,11 +150,12 @@ def find_systems(folder: str | None) -> Path:
         ConfigError: There is none.
     """
     if folder is not None:
-        root = Path(folder)
-        for depth in range(_DEEPEST):
-            found = sorted(root.glob("*/" * depth + _VERSIONS))
-            if found:
-                return found[0].parent
+        try:
+            for depth in range(_DEEPEST):
+                if found := sorted(Path(folder).glob("*/" * depth + _VERSIONS)):
+                    return found[0].parent
+        except OSError as error:  # such as a name that is too long
+            raise ConfigError(KEY, folder, f"cannot be read: {error.strerror}") from error
         raise ConfigError(KEY, folder, f"holds no {_VERSIONS}; a checkout or wheel of aiconfigurator is wanted")
     for package in _PACKAGES:
         spec = importlib.util.find_spec(package)

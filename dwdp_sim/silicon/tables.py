@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
-from dwdp_sim.base.errors import ConfigError, check_choice
+from dwdp_sim.base.errors import ConfigError, check_choice, shorten
 from dwdp_sim.silicon.checkout import Checkout, find_systems
 from dwdp_sim.silicon.not_measured import NotMeasuredError
 from dwdp_sim.silicon.preset_file import FILE, read_presets
@@ -75,7 +75,7 @@ class Tables:
         check_choice("compute.backend", backend, BACKENDS)
         name = gpu.lower().removesuffix("_sxm")
         if name not in self.gpus:
-            lacking = f"no measured kernels of {gpu} here, only of {', '.join(self.gpus)}"
+            lacking = f"no measured kernels of {shorten(gpu)} here, only of {', '.join(self.gpus)}"
             remedy = "others may be in compute.tables=installed (pip install 'dwdp-toolkit[silicon]')"
             raise NotMeasuredError("compute.gpu", gpu, lacking, remedy)
         return Kernels(self, self.gpus[name], backend)

@@ -77,6 +77,11 @@ def test_a_browser_shows_the_report_without_complaint(base: Cluster, recording: 
             "rows=none.json: cannot be read as JSON: No such file",
         ),
         (["mode=validate", "source=recorded", "rows=[ROWS,ROWS]"], "the same file is listed twice"),
+        (
+            ["mode=calibrate", "source=recorded", "rows=ROWS", "check.out=/"],
+            "check.out=/: cannot be written: not a reg",
+        ),
+        (["mode=calibrate", "source=recorded", "rows=ROWS", "check.out=/dev/null"], "cannot be written: not a regular"),
         (["mode=calibrate", "source=recorded", "rows=ROWS", "check.use=some"], "check.use=some: allowed: design, all"),
         (
             ["mode=calibrate", "source=recorded", "rows=ROWS", "check.p95=3"],

@@ -71,6 +71,8 @@ def test_sol_is_the_roofline_of_the_gpu_with_what_is_given_in_its_place() -> Non
         (SOL, "", r"compute=sol: no roofline of a cluster without a kind of GPU ships, only roofline_b200"),
         (replace(AUTO, load="odd"), "GB200", r"compute\.load=odd: allowed: balanced"),
         (replace(AUTO, tables="nowhere"), "GB200", r"compute\.tables=nowhere: holds no query_versions"),
+        (replace(AUTO, tables="x" * 300), "GB200", r"^compute\.tables=x{200}…: cannot be read: File name too long$"),
+        (SOL, "x" * 300, r"^compute=sol: no roofline of x{200}… ships"),
     ],
 )
 def test_what_gives_no_times_is_refused_in_one_line(config: ComputeConfig, gpu: str, message: str) -> None:
