@@ -46,7 +46,7 @@ class Command:
 
     def wait_until_it_listens(self) -> None:
         """Return once it has a way of its own to end; before that the interpreter starts."""
-        while self._process.poll() is None and not _catches_sigterm(self._process.pid):
+        while self._process.poll() is None and not catches_sigterm(self._process.pid):
             time.sleep(0.005)
 
     @property
@@ -84,7 +84,8 @@ def temporary_files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if _TEMPORARY.search(path.name)]
 
 
-def _catches_sigterm(pid: int) -> bool:
+def catches_sigterm(pid: int) -> bool:
+    """Whether a process has a way of its own to end by SIGTERM; one that is gone needs none."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:

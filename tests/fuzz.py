@@ -48,6 +48,10 @@ class Command(ABC):
     def prepare(self) -> None:
         """Make what it reads in the working folder, which is empty."""
 
+    def clock_s(self) -> float:
+        """The clock by which a refusal may not take long."""
+        return time.perf_counter()
+
     def failed_alone(self, code: object, out: str) -> bool:
         """Whether jobs of many have failed, each in one line on standard output, and the others have run."""
         del code, out
@@ -120,7 +124,7 @@ def _run(case: Case, folder: Path, report: Report, whole: bool) -> None:
     case.command.prepare()
     before = _entries(folder)
     out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()  # which takes no letter that is none
-    began = time.perf_counter()
+    began = case.command.clock_s()
     signal.setitimer(signal.ITIMER_REAL, LONGEST_RUN_S)
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -129,7 +133,7 @@ def _run(case: Case, folder: Path, report: Report, whole: bool) -> None:
         code, crash = None, "does not end"
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-    took_s, said = time.perf_counter() - began, out.detach().getvalue().decode()
+    took_s, said = case.command.clock_s() - began, out.detach().getvalue().decode()
     report.longest_s = max(report.longest_s, took_s)
     if code == 0 or case.command.failed_alone(code, said):
         warns = "Traceback" in err.getvalue() or "Warning" in err.getvalue()

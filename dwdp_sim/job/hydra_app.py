@@ -154,6 +154,8 @@ def message_of(error: Exception, schema: type) -> str | None:
             said = "there is not enough memory for this; a smaller job needs less"
         case OSError() if error.filename is not None:
             said = f"{shorten(str(error.filename))}: {error.strerror}"
+        case OSError():  # a full disk, or a closed pipe: `in_one_line` knows them
+            pass
         case _ if _of_hydra_s_settings(error):
             said = f"Hydra cannot work with these settings of its own: {type(error).__name__} {error}"
     return None if said is None else str(said)

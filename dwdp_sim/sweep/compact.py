@@ -48,7 +48,9 @@ def read_folder(folder: Folder, *, configs: bool = True) -> pa.Table:
         whole = [c if c.type == TEXT else c.combine_chunks() for c in table.columns]  # else SQL meets every piece again
         return pa.table(whole, table.column_names)
 
-    return _read(folder, lambda: [*folder.finished_files(), *folder.failed_files()], read)[1]
+    rows = _read(folder, lambda: [*folder.finished_files(), *folder.failed_files()], read)[1]
+    pa.default_memory_pool().release_unused()  # as much again as the rows, which pieces of them had
+    return rows
 
 
 def read_configs(folder: Folder) -> Iterator[tuple[str, str]]:

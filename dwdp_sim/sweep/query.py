@@ -38,6 +38,7 @@ _BEFORE: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": _MEMORY,
     "temp_directory": "",
 }
+_NO_PROGRESS = "set enable_progress_bar = false"  # of a long question, on standard output, into the answer
 _AFTER = ("set enable_external_access = false", "set lock_configuration = true")
 
 
@@ -73,6 +74,7 @@ def connect(*paths: str | Path, configs: bool = True) -> duckdb.DuckDBPyConnecti
         ConfigError: One is no results folder, or a file is damaged.
     """
     connection = duckdb.connect(config=_BEFORE)
+    connection.execute(_NO_PROGRESS)
     tables = [read_folder(Folder(Path(path).absolute()), configs=configs) for path in paths]
     files = tables[0] if len(tables) == 1 else pa.concat_tables(tables).unify_dictionaries()
     every_row = _choose(connection, files, _ONCE)

@@ -175,6 +175,14 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_of_a_file(
     assert not (small_disk / "out" / "summary.json").exists()
 
 
+def test_a_full_disk_is_one_line_where_hydra_writes_what_it_is_about_to_run(small_disk: Path, tmp_path: Path) -> None:
+    (small_disk / "others").write_bytes(bytes(64 * 1024))
+    arguments = ("-m", *SMALL[:3], "seed=1,2", f"hydra.sweep.dir={small_disk}/out")
+    end = Command("dwdp_sim.app", arguments, tmp_path).end(within_s=60.0)
+    assert (end.code, end.lines) == (2, ["-c: No space left on device"])
+    assert [path.name for path in small_disk.rglob("*.*")] == ["multirun.yaml"]  # Hydra's, and empty
+
+
 def test_a_reader_that_has_enough_ends_the_command_without_a_word(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from dwdp_sim.report_app import main; main()", "data-dictionary"]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}

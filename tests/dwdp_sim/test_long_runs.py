@@ -64,7 +64,7 @@ def test_twenty_advices_take_no_more_memory() -> None:
     assert_flat(advise, warm_up=3, times=20)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_fifty_pages_and_questions_take_no_more_memory(tmp_path: Path) -> None:
     sweep = write_sweep(tmp_path, [(*LAYER, "strategy=batched", f"seed={seed}") for seed in range(8)])
 

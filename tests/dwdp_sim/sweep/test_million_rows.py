@@ -22,7 +22,7 @@ from tests.dwdp_sim.sweep.page.sweeps import BEGAN
 
 ROOT = Path(__file__).resolve().parents[3]
 RANKS, JOBS, APIECE = 4, 250_000, 5_000
-MOST_GB = {"load_results": 4, "connect, with every configuration": 5, "dwdp-report page": 3}
+MOST_GB = {"load_results": 4, "connect, with every configuration": 6, "dwdp-report page": 3}
 _CODE = {
     "load_results": "from dwdp_sim.sweep.query import load_results; assert len(load_results(PATH)) == 1_000_000",
     "connect, with every configuration": (
