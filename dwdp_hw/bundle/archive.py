@@ -20,7 +20,7 @@ from dwdp_sim.base.user_file import parse_json, read_data
 
 FORMAT = 1
 MANIFEST, CONSTANTS, REPORT = "manifest.json", "constants.yaml", "report.json"
-ROWS_OF_A_FOLDER = ("calibration_rows_*.json", "validation_rows.json")
+ROWS_OF_A_FOLDER = ("calibration_rows*.json", "validation_rows.json")
 """Files of rows that live calibrations and validations leave in their folders."""
 CALIBRATION, VALIDATION = "calibration", "validation"
 _ROWS = re.compile(rf"rows/({CALIBRATION}|{VALIDATION})_[1-9]\d?\.json", re.ASCII)
@@ -45,7 +45,7 @@ class Manifest(Struct, forbid_unknown_fields=True):
 
     Attributes:
         format: Of the bundle.
-        toolkit: Version of this package that wrote it.
+        toolkit: Version of this package that wrote it; 0.0 of a source tree that was not installed.
         machine: Kind and number of GPUs, versions of driver and libraries.
         parts: Every other file.
     """

@@ -92,7 +92,7 @@ def make_bundle(sources: Sources) -> bytes:
     texts[CONSTANTS] = clean_cluster(cluster, machine, [*fitted_on.values()], own_files)
     recordings, cleaned = read_parts(texts, sources.cluster)
     texts[REPORT] = report_text(report_of(validated(recordings, cleaned)))
-    return pack(metadata.version("dwdp-toolkit"), machine, {name: text.encode() for name, text in texts.items()})
+    return pack(_toolkit(), machine, {name: text.encode() for name, text in texts.items()})
 
 
 def _own_files(cluster: Cluster, fitted_on: Collection[str], path: str) -> list[str]:
@@ -123,3 +123,10 @@ def _read_each(paths: Sequence[str]) -> Iterable[tuple[str, str, str]]:
             raise ConfigError("bundle", path, "these rows are listed twice")
         seen.add(sha256)
         yield path, sha256, decoded(data, path, "bundle", "JSON")
+
+
+def _toolkit() -> str:
+    try:
+        return metadata.version("dwdp-toolkit")
+    except metadata.PackageNotFoundError:  # run from a source tree without installation
+        return "0.0"

@@ -14,7 +14,7 @@ HEALTH, INCAST, CALIBRATE, RATES, VALIDATE, ADVISE, BUNDLE = (
 NAMES = (HEALTH, INCAST, CALIBRATE, RATES, VALIDATE, ADVISE, BUNDLE)
 FITTED, WITH_PEERS = "this_node", "this_node_with_peers"
 _OWN_CONF = ("--config-dir", ".")  # where the fitted cluster is
-_LARGEST_GROUP, _GROUP_OF_ONE = 8, 4  # ranks that the advice is for
+_LARGEST_GROUP = 8  # ranks that the advice is for; of one GPU, too, whose peers are as shipped
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def parts_of(machine: Machine, models: Sequence[str], isl: int | None) -> list[P
 def _advice(machine: Machine, model: str, isl: int | None) -> Part:
     """With one GPU, for peers as its kind is shipped with: there is none whose link could be measured."""
     alone = machine.gpus == 1
-    ranks = _GROUP_OF_ONE if alone else min(machine.gpus, _LARGEST_GROUP)
+    ranks = _LARGEST_GROUP if alone else min(machine.gpus, _LARGEST_GROUP)
     name = f"{ADVISE}_{model}"
     where = (*_OWN_CONF, f"cluster={WITH_PEERS if alone else FITTED}")
     asked = (f"model={model}", f"dwdp.dwdp_size={ranks}", *(() if isl is None else (f"workload.isl={isl}",)))

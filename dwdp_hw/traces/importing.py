@@ -13,7 +13,7 @@ from dwdp_hw.job.schema import HwConfig
 from dwdp_hw.traces.bursts import Burst, find_bursts
 from dwdp_hw.traces.nsys import read_nsys
 from dwdp_hw.traces.torch_profiler import read_torch_profiler
-from dwdp_hw.traces.trace_rows import program_content
+from dwdp_hw.traces.trace_rows import left_out, program_content
 from dwdp_hw.traces.traced_copy import TOO_MANY, Trace, TracedCopy
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.base.user_file import read_start
@@ -161,6 +161,10 @@ def _renumbered(copy: TracedCopy, gpus: Sequence[int]) -> TracedCopy:
 def _about(copies: Sequence[TracedCopy], bursts: Sequence[Burst], kind: str) -> list[str]:
     """What replaying these copies leaves out."""
     notes = []
+    if later := left_out(bursts):
+        notes.append(
+            f"program.json ends after a second: {later} of {len(bursts)} bursts begin later; rows.json has all"
+        )
     others = Counter(copy.kind for copy in copies if copy.kind != kind)
     if others:
         listed = ", ".join(f"{count} {other}" for other, count in sorted(others.items()))

@@ -14,6 +14,7 @@ from dwdp_hw.rows.stability import FEWEST_RUNS, why_unstable
 from dwdp_hw.traces.bursts import Burst, StreamBurst
 from dwdp_hw.traces.traced_copy import TracedCopy
 from dwdp_sim.plan.endpoints import endpoint_key
+from dwdp_sim.plan.program import LONGEST_SPREAD_S
 
 METHOD = (
     "times of a profiler's copy records; 'queued' streams were held until the host was ahead and are timed from the "
@@ -31,9 +32,19 @@ FIELDS = {
 
 
 def program_content(bursts: Sequence[Burst]) -> dict[str, Any]:
-    """Return a replay: one stream for each (GPU, CUDA stream) of each burst, on one clock from the first of all."""
+    """Return a replay: one stream for each (GPU, CUDA stream) of each burst, on one clock from the first of all.
+
+    Bursts that begin later than a replay's last start are left out, as `left_out` counts.
+    """
     zero_ns = min(part.start_ns for burst in bursts for part in burst)
-    return {"streams": [_stream(part, zero_ns) for burst in bursts for part in burst]}
+    kept = bursts[: len(bursts) - left_out(bursts)]
+    return {"streams": [_stream(part, zero_ns) for burst in kept for part in burst]}
+
+
+def left_out(bursts: Sequence[Burst]) -> int:
+    """Return how many of the last bursts begin too late for one replay."""
+    last_ns = min(part.start_ns for burst in bursts for part in burst) + LONGEST_SPREAD_S * 1e9
+    return sum(max(part.start_ns for part in burst) > last_ns for burst in bursts)
 
 
 def recorded_rows(bursts: Sequence[Burst]) -> list[MeasuredRow]:

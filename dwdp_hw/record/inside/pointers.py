@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-import sys
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -62,10 +62,8 @@ class Allocations:
 
 def _ask(address: int) -> tuple[str, int, int, int]:
     """Kind, GPU (−1 of host memory), start and size of the memory at an address; size 0 if the driver does not say."""
-    driver = sys.modules.get("cuda.bindings.driver")
-    if driver is None:
-        return "unknown", -1, 0, 0
     try:
+        driver = importlib.import_module("cuda.bindings.driver")  # an engine may use the runtime's bindings only
         kind = _attribute(driver, "MEMORY_TYPE", address)
         if kind not in (_HOST, _DEVICE):
             return "pageable", -1, 0, 0

@@ -116,6 +116,22 @@ def test_layers_apart_in_time_are_bursts_of_their_own_and_equal_ones_share_a_row
     assert row["stable"]
 
 
+def test_a_trace_of_seconds_has_all_its_rows_and_a_replay_of_its_first_second(tmp_path: Path) -> None:
+    layer = simulated({"streams": [{"gpu": 0, "calls": pull(0, 60, "batch")}]})
+    begins_ns = (5_000_000, 900_000_000, 2_100_000_000)
+    layers = [
+        replace(record, correlation=n)
+        for n, begin_ns in enumerate(begins_ns, 1)
+        for record in records_of(layer, origin_ns=begin_ns)
+    ]
+    assert len(imported(write_nsys(tmp_path / "run.sqlite", layers), tmp_path)) == 3
+    assert len(read_program(str(tmp_path / "program.json"), 2).stream_gpu) == 2
+    (row,) = json.loads((tmp_path / "rows.json").read_text())["rows"]
+    assert row["repeats"] == 3
+    notes = json.loads((tmp_path / "import.json").read_text())["notes"]
+    assert "program.json is of one second: 1 of 3 bursts begin later; rows.json has all" in notes
+
+
 def test_the_program_has_a_stream_for_each_burst_and_gpu_and_is_a_replay_file(tmp_path: Path) -> None:
     timeline = simulated(both_ways("async", True))
     imported(write_nsys(tmp_path / "run.sqlite", records_of(timeline)), tmp_path)
