@@ -162,9 +162,7 @@ def _about(copies: Sequence[TracedCopy], bursts: Sequence[Burst], kind: str) -> 
     """What replaying these copies leaves out."""
     notes = []
     if later := left_out(bursts):
-        notes.append(
-            f"program.json ends after a second: {later} of {len(bursts)} bursts begin later; rows.json has all"
-        )
+        notes.append(f"program.json is of one second: {later} of {len(bursts)} bursts begin later; rows.json has all")
     others = Counter(copy.kind for copy in copies if copy.kind != kind)
     if others:
         listed = ", ".join(f"{count} {other}" for other, count in sorted(others.items()))
