@@ -71,7 +71,7 @@ class Case:
     what: str
     arguments: tuple[str, ...]
     plain: bool = False  # key=value, of a key and not of a group's file
-    leaves: str = ""  # name of a file that a library has written by the time it refuses
+    leaves: str = ""  # name of a file that a library has written, and said so, by the time it refuses
 
 
 @dataclass
@@ -140,7 +140,8 @@ def _run(case: Case, folder: Path, report: Report, whole: bool) -> None:
         complaint = f"warns: {err.getvalue()[-300:]!r}" if warns else case.command.complaint(case.arguments, folder)
     else:
         changed = sorted(path for path, _ in before ^ _entries(folder) if Path(path).name != case.leaves)
-        complaint = crash or _complaint_on_refusal(case, code, said, err.getvalue(), changed, took_s)
+        printed = "" if case.leaves else said
+        complaint = crash or _complaint_on_refusal(case, code, printed, err.getvalue(), changed, took_s)
     if complaint:
         given_last = " ".join(case.arguments[len(case.command.base) :])
         report.wrong.append(f"{case.command.name}: {given_last[:120]!r}: {complaint}")
