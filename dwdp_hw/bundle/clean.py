@@ -8,7 +8,16 @@ from typing import Any, cast
 
 import yaml
 
-from dwdp_hw.bundle.vocabulary import MACHINE, OWN_ROWS, case_names, constant_names, constant_texts, row_keys, row_words
+from dwdp_hw.bundle.vocabulary import (
+    MACHINE,
+    OWN_ROWS,
+    UNSTABLE,
+    case_names,
+    constant_names,
+    constant_texts,
+    row_keys,
+    row_words,
+)
 from dwdp_hw.calibration.calibrate import KEPT
 from dwdp_hw.rows.schema import FileContent, MeasuredRow
 from dwdp_hw.rows.upgrade import upgraded
@@ -82,6 +91,8 @@ def _clean(value: Any, field: str) -> Any:
         kept = [text for text in (value, value.partition(":")[0]) if text in row_words().get(field, ())]
         return kept[0] if kept else _LEFT_OUT
     if isinstance(value, Mapping):
+        if "disturbed" in value:  # a round: why its runs say nothing is a text, that they do is what counts
+            value = {**value, "unstable_reason": value["unstable_reason"] and UNSTABLE}
         cleaned = {name: _clean(one, name) for name, one in value.items() if name in row_keys()}
         return {name: one for name, one in cleaned.items() if one is not _LEFT_OUT}
     if isinstance(value, list | tuple):

@@ -24,6 +24,9 @@ from dwdp_sim.plan.engines import IMPLEMENTATIONS
 from dwdp_sim.plan.kinds import STRATEGIES
 from dwdp_sim.plan.program import ISSUE_MODES
 
+UNSTABLE = "its own runs say nothing"
+"""Why a round does not count, in a bundle."""
+
 _MOST_CASE_GPUS = 16  # of one host; cases of more have numbers
 
 _GPU = re.compile(
@@ -77,6 +80,7 @@ def row_words() -> Mapping[str, Collection[str]]:
         "model": tuple(presets("model")),
         "over_nvlink": ("yes", "not over NVLink", "unknown"),
         "slowdowns": tuple(SLOWDOWNS.values()),
+        "unstable_reason": (UNSTABLE,),
     }
 
 

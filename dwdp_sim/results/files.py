@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -71,7 +72,7 @@ def write_summary(path: Path, content: Mapping[str, Any]) -> None:
 
 def write_trace(path: Path, content: Mapping[str, Any]) -> None:
     """Write the content of a `trace.json`."""
-    path.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
+    path.write_bytes(msgspec.json.encode(content, enc_hook=float))  # thousands of events; NumPy's numbers are theirs
 
 
 def write_copies(path: Path, timeline: Timeline, config_hash: str, plan: CopyPlan | None) -> None:

@@ -220,3 +220,27 @@ def test_what_makes_no_bundle_is_named(name: str) -> None:
 def test_rows_that_do_not_belong_in_it_are_refused(rows: list[str], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         make_bundle(Sources(tuple(str(MEASUREMENTS / name) for name in rows), str(CLUSTER)))
+
+
+def test_rounds_keep_whether_they_count_and_lose_the_words_about_it(small: Small, tmp_path: Path) -> None:
+    said = "rank 0 of cohost.example.org: spread 12 %"
+
+    def in_rounds(content: dict[str, Any], _: dict[str, Any]) -> None:
+        content["format"] = 5
+        for row in content["rows"]:
+            runs = {name: row.pop(name, row["device_us_runs"]) for name in ("host_us_runs",)} | {
+                "device_us_runs": row["device_us_runs"]
+            }
+            row["rounds"] = [
+                {"group": n, "at_s": 1.0 * n, "reference_us": [170.0, 170.0], "disturbed": False, **runs}
+                | {"unstable_reason": said if n == 3 else None}
+                for n in range(4)
+            ]
+            row["device_us"] = [{name: one["median"] for name in one} for one in row["device_us"]]
+            del row["device_us_runs"]
+
+    data = small(in_rounds)
+    assert b"cohost" not in data
+    (tmp_path / "b.zip").write_bytes(data)
+    bundle = open_bundle(str(tmp_path / "b.zip"))
+    assert [len(row.rounds_s[0]) for recording in bundle.recordings for row in recording.rows] == [3, 3, 3]
