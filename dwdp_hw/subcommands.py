@@ -51,12 +51,17 @@ def _node(arguments: argparse.Namespace) -> bool:
     from dwdp_hw.node.machine import find_machine
     from dwdp_hw.node.outcome import exit_code, verdict_of
     from dwdp_hw.node.parts import NAMES, parts_of
+    from dwdp_sim.api.presets import presets
     from dwdp_sim.base.errors import check_choice
     from dwdp_sim.base.terminal import TextConsole
 
     only = arguments.only.split(",") if arguments.only else NAMES
     for name in only:
         check_choice("--only", name, NAMES)
+    for model in arguments.model or ():
+        check_choice("--model", model, presets("model"))
+    if arguments.isl is not None and arguments.isl < 1:
+        raise ConfigError("--isl", arguments.isl, "at least 1 token is wanted")
     machine, folder = find_machine(arguments.cluster), Path(arguments.out).absolute()
     parts = parts_of(machine, arguments.model or [machine.model], arguments.isl)
     title = f"{machine.gpus} × {machine.kind}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.errors import ConfigError, shorten
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.fabric_constants import constants_for
 from dwdp_sim.fabric.options import FabricOptions
@@ -196,7 +196,8 @@ def _check_gpu(workload: StepsWorkload, cluster: Cluster) -> None:
         raise ConfigError(
             "compute",
             compute.name,
-            f"is for {compute.gpu}, but cluster {cluster.name} has {cluster.gpu}; choose another with compute=…",
+            f"is for {shorten(compute.gpu)}, but cluster {shorten(cluster.name)} has {shorten(cluster.gpu)}; "
+            "choose another with compute=…",
         )
 
 

@@ -26,7 +26,8 @@ def dwdp_hw(tmp_path: Path) -> Run:
     """Run `dwdp-hw` in an empty folder."""
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default"}
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+        environment = {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "default"}
         command = [sys.executable, "-m", "dwdp_hw.app", *arguments]
         return subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=200
@@ -85,6 +86,9 @@ BAD = {
     "a cluster of no name": (("pool", "a.zip", "--cluster", "h200_x2", "--out", "mine"), "a cluster file, NAME.yaml"),
     "no rows": (("health", "none.json"), "rows=none.json: cannot be read as JSON"),
     "rows that are none": (("health", rows("h200_kernels")), "rows="),
+    "an unknown part of a node": (("node", "--only", "health,x"), "--only=x: allowed: health, incast"),
+    "an unknown model": (("node", "--model", "gpt5"), "--model=gpt5: allowed: deepseek_r1_fp8"),
+    "no tokens": (("node", "--isl", "0"), "--isl=0: at least 1 token is wanted"),
 }
 
 

@@ -76,3 +76,11 @@ def test_what_cannot_go_together_is_refused_by_name() -> None:
         make_layer_job(layer.model, layer.placement, layer.strategy, configured.cluster, seed=-1)
     with pytest.raises(ConfigError, match=r"^workload\.start=file"):
         make_layer_job(layer.model, layer.placement, layer.strategy, configured.cluster, starts=Starts("file"))
+
+
+def test_a_long_name_of_a_gpu_is_shortened_where_it_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^compute=constant: is for x{200}…, but cluster gb200_nvl72 has GB200; "
+    ) as said:
+        job(*STEPS, "compute=constant", "compute.window_s=1e-3", f"compute.gpu={'x' * 3000}")
+    assert len(str(said.value)) < 400
