@@ -30,8 +30,10 @@ def summary(findings: Sequence[Finding], judgements: Sequence[Judgement]) -> str
     low = [f"{one.rate.copy} is low" for one in judgements if one.verdict == LOW]
     if warnings or low:
         return f"not healthy: {'; '.join([*low, *warnings])}"
+    if not judgements:
+        return "healthy: NVML reports nothing that slows a copy"
     known = sum(one.verdict == OK for one in judgements)
-    return f"healthy: {known} rates as expected" if judgements else "healthy: NVML reports nothing that slows a copy"
+    return f"healthy: {known} of {len(judgements)} rates as expected, of {len(judgements) - known} nothing is known"
 
 
 def print_judgements(console: Console, judgements: Sequence[Judgement]) -> None:

@@ -6,24 +6,25 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from dwdp_hw.node.outcome import GOOD, Outcome, verdict_of
+from dwdp_hw.node.outcome import BAD, GOOD, OPEN, Outcome, verdict_of
 from dwdp_sim.results.html import cell, heading, page, table_of_cells
 
 _FILES = ("report.html", "report.md", "validation.json", "calibration.json", "advice.json")
+_STYLES = {GOOD: "agrees", OPEN: "cannot-tell", BAD: "disagrees"}  # of `base.css`
 _MOST_LOG_CHARACTERS = 20_000
 _STYLE = "pre{overflow-x:auto;font-size:.8rem;line-height:1.25}td code{overflow-wrap:anywhere}"
 
 
 def node_page(title: str, summary: str, outcomes: Sequence[Outcome], folder: Path) -> str:
     """Return the page; it links to the parts' own files by their place below `folder`."""
-    state = "passed" if verdict_of(outcomes) == GOOD else "failed"
+    style = _STYLES.get(verdict_of(outcomes), "")
     head = [heading(text) for text in ("part", "verdict", "found", "seconds")]
     rows = [
         [cell(one.part.name), cell(one.verdict), cell(one.said, "long"), cell(f"{one.took_s:.0f}")] for one in outcomes
     ]
     body = [
         f"<h1>{escape(title)}</h1>",
-        f'<div class="verdict {state}" role="status"><strong>{escape(summary)}</strong></div>',
+        f'<div class="verdict {style}" role="status"><strong>{escape(summary)}</strong></div>',
         table_of_cells(head, rows, "parts of the examination"),
         "<p>Each part is a command, which ran in the folder of this page.</p>",
         *(_section(one, folder) for one in outcomes),

@@ -118,6 +118,7 @@ def test_without_a_gpu_health_says_so_in_one_line(dwdp_hw: Run) -> None:
         assert ended.stdout == ""
         beside = dwdp_hw("health", rows("h200_x2_ordered"))
         assert beside.stdout.splitlines()[0].startswith("note: no GPU can be asked here: ")
+        assert beside.stdout.splitlines()[-1].startswith("healthy: ")
         assert beside.returncode == 0
     else:
         assert "driver" in ended.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -86,6 +87,8 @@ def test_a_part_that_fails_is_bad_with_its_last_line_and_skips_those_that_need_i
     assert outcomes[1].said == "needs what calibrate finds"
     assert capsys.readouterr().out.splitlines()[-2].startswith("node: bad (calibrate), after ")
     assert json.loads((tmp_path / "node.json").read_text())["verdict"] == BAD
+    (style,) = re.findall(r'<div class="verdict ([a-z-]+)"', (tmp_path / "node.html").read_text())
+    assert f".{style}" in (ROOT / "dwdp_sim" / "results" / "base.css").read_text()
 
 
 def test_a_part_that_takes_too_long_is_ended_with_all_its_processes(tmp_path: Path) -> None:
