@@ -35,7 +35,7 @@ from dwdp_sim.advice.window_ratio import measure_load
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.cores import usable_cores
 from dwdp_sim.base.terminal import TextConsole, progress_line, say
-from dwdp_sim.fabric.engine_choice import takes_many_compiled
+from dwdp_sim.fabric.engine_choice import engine_lacking, takes_many_compiled
 from dwdp_sim.fabric.workers import workers
 from dwdp_sim.job.build import build_run
 from dwdp_sim.job.config_values import read_values
@@ -80,7 +80,7 @@ def run_advice(question: Question, folder: Path, console: Console) -> None:
     ):
         advice = advise(job, effort_of(config), kinds_also_compared(config), pool, show)
     found = evidence(Baseline.of(job), current_candidate(job))
-    content = advice_content(job, question.run.config_hash, advice, found)
+    content = advice_content(job, question.run.config_hash, advice, found) | engine_lacking()
     settings = yaml.safe_dump(question.run.config, sort_keys=False, allow_unicode=True)
     written = [
         write_whole(folder / "config.yaml", lambda path: path.write_text(settings)),

@@ -70,6 +70,12 @@ def cannot_load() -> str:
     return ""
 
 
+def engine_lacking() -> dict[str, str]:
+    """Return what a result says where the compiled engine cannot be had and SimPy ran instead; else nothing."""
+    why = "" if find_spec("numba") and not cannot_load.cache_info().currsize else missing_for_compiled()
+    return {"engine_lacking": why} if why else {}
+
+
 def objection_to(program: Program) -> str:
     """Return why the compiled engine cannot run `program`; empty if it can."""
     if (np.diff(program.call_first_copy) < 1).any() or (np.diff(program.call_stream) < 0).any():

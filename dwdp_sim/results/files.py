@@ -15,6 +15,7 @@ import yaml
 
 from dwdp_sim.base.arrays import Ints
 from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.fabric.engine_choice import engine_lacking
 from dwdp_sim.fabric.timeline import SimulatedTimeline, Timeline
 from dwdp_sim.plan.copy_plan import CopyPlan
 from dwdp_sim.plan.endpoints import HOST, endpoint_key
@@ -66,8 +67,8 @@ def write_config(path: Path, config: Mapping[str, Any]) -> None:
 
 
 def write_summary(path: Path, content: Mapping[str, Any]) -> None:
-    """Write the content of a `summary.json`."""
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    """Write the content of a `summary.json`, which also says if the compiled engine could not be had."""
+    path.write_text(json.dumps({**content, **engine_lacking()}, indent=2) + "\n", encoding="utf-8")
 
 
 def write_trace(path: Path, content: Mapping[str, Any]) -> None:

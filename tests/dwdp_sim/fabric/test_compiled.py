@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -17,6 +19,7 @@ from dwdp_sim.fabric.compiled import run as compiled_run
 from dwdp_sim.fabric.compiled import tables
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.plan.program import Program
+from dwdp_sim.results.files import write_summary
 from tests.dwdp_sim import random_programs
 from tests.dwdp_sim.programs import batch, links, program, queue, run, single
 from tests.dwdp_sim.random_exact_programs import ANY_WALK, EVERY_PROGRAM, EVERYTHING, programs
@@ -156,9 +159,21 @@ def test_a_machine_that_cannot_compile_goes_on_with_simpy_and_says_so(
     try:
         assert not engine_choice.takes_compiled("auto", 10**9, "")
         assert "RuntimeError: no LLVM for this processor); the one on SimPy goes on" in capsys.readouterr().err
+        (why,) = engine_choice.engine_lacking().values()
+        assert why == "cannot be compiled here (RuntimeError: no LLVM for this processor)"
         with pytest.raises(
             ConfigError, match=r"engine=compiled: cannot be compiled here .*; engine=simpy does without"
         ):
             engine_choice.takes_compiled("compiled", 1, "")
     finally:
         engine_choice.cannot_load.cache_clear()
+
+
+def test_a_result_says_where_numba_is_missing_and_else_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "summary.json"
+    write_summary(path, {"schema": 1})
+    assert json.loads(path.read_text()) == {"schema": 1}
+    with mock.patch.object(engine_choice, "find_spec", return_value=None):
+        write_summary(path, {"schema": 1})
+    said = "needs the package numba, which is not installed"
+    assert json.loads(path.read_text()) == {"schema": 1, "engine_lacking": said}
