@@ -130,7 +130,7 @@ def cases(command: Command) -> Iterator[Case]:
         yield Case(command, f"one more: {what}", (*command.base, word))
         for option in OPTIONS[command]:
             if option == "--out" and word.startswith(("/", "..")):
-                continue  # never: as root, the page takes the place of what it names (it did of /etc/passwd)
+                continue  # never: as root, the page takes the place of the file that it names
             yield Case(command, f"{option}: {what}", (*command.base, option, word))
             yield Case(command, f"{option}=: {what}", (*command.base, f"{option}={word}"))
     for option in OPTIONS[command]:

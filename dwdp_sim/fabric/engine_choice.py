@@ -60,7 +60,7 @@ def cannot_load() -> str:
     The reason is said on standard error as well, since everything then takes longer.
     """
     try:
-        from dwdp_sim.fabric.compiled.run import load_loop  # noqa: PLC0415 - imports numba
+        from dwdp_sim.fabric.compiled.run import load_loop  # noqa: PLC0415 - imports LLVM
 
         load_loop()
     except Exception as error:  # of numba, LLVM or the folder of compiled code: the answers are the same without
