@@ -37,7 +37,8 @@ class Command:
     def __init__(self, module: str, arguments: Sequence[str], folder: Path) -> None:
         self._mark = uuid.uuid4().hex
         self._errors = folder.parent / f"{self._mark}.err"
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "DWDP_TEST_MARK": self._mark, "PYTHONWARNINGS": ""}
+        path = os.pathsep.join([str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])])
+        environment = {**os.environ, "PYTHONPATH": path, "DWDP_TEST_MARK": self._mark, "PYTHONWARNINGS": ""}
         command = [sys.executable, "-c", _CODE.format(module=module), *arguments]
         with self._errors.open("wb") as errors:
             self._process = subprocess.Popen(
