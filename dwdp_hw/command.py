@@ -86,11 +86,11 @@ def _task(job: Job, folder: Path) -> None:
 
 
 def check(job: CheckJob, folder: Path, console: Console) -> None:
-    """Calibrate or validate; a validation that does not agree ends the process with the exit code of its verdict."""
+    """Calibrate or validate; where something is left open or disagrees, the process ends with the code for that."""
     if job.mode is Mode.calibrate:
-        run_calibration(job, folder, console)
-        return
-    code = VERDICT_EXITS[run_validation(job, folder, console).verdict]
+        code = UNDECIDED if run_calibration(job, folder, console).failed else 0
+    else:
+        code = VERDICT_EXITS[run_validation(job, folder, console).verdict]
     if code:
         sys.exit(code)
 

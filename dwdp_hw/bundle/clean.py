@@ -12,6 +12,7 @@ from dwdp_hw.bundle.vocabulary import (
     MACHINE,
     OWN_ROWS,
     UNSTABLE,
+    WARNED,
     case_names,
     constant_names,
     constant_texts,
@@ -19,7 +20,7 @@ from dwdp_hw.bundle.vocabulary import (
     row_words,
 )
 from dwdp_hw.calibration.calibrate import KEPT
-from dwdp_hw.rows.schema import FileContent, MeasuredRow
+from dwdp_hw.rows.schema import WARNINGS, FileContent, MeasuredRow
 from dwdp_hw.rows.upgrade import upgraded
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.base.json_rows import json_rows
@@ -59,6 +60,7 @@ def clean_machine(machine: Mapping[str, Any], path: str) -> dict[str, Any]:
     Raises:
         ConfigError: It lacks the kind or number of its GPUs or its driver, or has them in unknown words.
     """
+    machine = {**machine, WARNINGS: [WARNED]} if machine.get(WARNINGS) else machine
     found = {name: machine[name] for name, is_right in MACHINE.items() if name in machine and is_right(machine[name])}
     for name in _NEEDED:
         if name not in found:

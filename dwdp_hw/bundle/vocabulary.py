@@ -14,7 +14,7 @@ from dwdp_hw.cases.case import MEASURES, WINDOWS
 from dwdp_hw.cases.incast import FEWEST_GPUS, incast_cases
 from dwdp_hw.executors.cuda.issue import ISSUES
 from dwdp_hw.executors.cuda.nvml import SLOWDOWNS
-from dwdp_hw.rows.schema import MOST_GPUS, MeasuredRow
+from dwdp_hw.rows.schema import MOST_GPUS, WARNINGS, MeasuredRow
 from dwdp_hw.validation.live import calibration_cases, validation_cases
 from dwdp_sim.api.presets import load_cluster, presets
 from dwdp_sim.fabric.cluster import MAPPINGS, Cluster
@@ -45,6 +45,9 @@ def _up_to(most: int) -> Callable[[Any], bool]:
     return lambda value: type(value) is int and 0 < value <= most
 
 
+WARNED = "NVML spoke against this machine"
+"""In place of what it said."""
+
 MACHINE: Mapping[str, Callable[[Any], bool]] = {
     "gpu": _matches(_GPU),
     "gpus": _up_to(MOST_GPUS),
@@ -56,6 +59,7 @@ MACHINE: Mapping[str, Callable[[Any], bool]] = {
     "visible_gpus": ("all", "one per rank").__contains__,
     "host_link": _matches(_LINK),
     "python": _matches(_VERSION),
+    WARNINGS: [WARNED].__eq__,
 }
 """The metadata of a machine that a bundle keeps, and what each may be. Whatever else a file says of it is left out."""
 

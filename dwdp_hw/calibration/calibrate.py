@@ -29,7 +29,7 @@ from dwdp_sim.fabric.options import FabricOptions
 USES = ("design", "all")
 STEPS_ONLY = "steps"
 """In `Cluster.fitted_on`: a file of which nothing but the waits in its forward steps was used."""
-_SCHEMA = 3
+_SCHEMA = 4
 KEPT = "; not identified by the latest calibration: kept"
 """At the end of a constant's source."""
 
@@ -46,6 +46,8 @@ class Calibration:
         evidence: For each alternative rule, its log likelihood less that of the rule in use, each after its own fit.
         before: Name of the cluster that it started from.
         moved: Constants that differ from that cluster's by more than both intervals explain.
+        warnings: What NVML said against the machine meanwhile.
+        failed: Cases of which a rank failed, and how.
     """
 
     fit: Fit
@@ -55,6 +57,8 @@ class Calibration:
     evidence: dict[str, float]
     before: str
     moved: list[Moved]
+    warnings: list[str]
+    failed: list[str]
 
     def as_dict(self) -> dict[str, Any]:
         """The content of `calibration.json`."""
@@ -73,6 +77,8 @@ class Calibration:
             "before": self.before,
             "moved": [asdict(one) for one in self.moved],
             "noise": fit.noise,
+            "warnings": self.warnings,
+            "failed_cases": self.failed,
             "log_likelihood_of_alternatives": self.evidence,
             "kept_apart_by_mapping": self.apart,
             "rows": [{"sha256": sha256, "cases": [row.case for row in rows]} for sha256, rows in self.rows.items()],
@@ -120,7 +126,9 @@ def calibrate(
     by_mapping = {str(mapping): count for mapping, count in apart.items()}
     gains = evidence(used, unfitted, found.cluster, options, told)
     moved = moved_constants(cluster, found.estimates)
-    return Calibration(found, fitted, rows, by_mapping, gains, cluster.name, moved)
+    warnings = list(dict.fromkeys(text for recording in recordings for text in recording.warnings))
+    failed = [text for recording in recordings for text in recording.failed]
+    return Calibration(found, fitted, rows, by_mapping, gains, cluster.name, moved, warnings, failed)
 
 
 def rows_used(recording: Recording, use: str, mapping: str) -> list[RecordedRow]:

@@ -46,6 +46,11 @@ def look(nvml: Nvml | None = None) -> list[Finding]:
     return found
 
 
+def warnings_now() -> list[str]:
+    """Return what NVML says against measuring on this machine now, each in a line."""
+    return [one.text if one.gpu is None else f"GPU {one.gpu}: {one.text}" for one in look() if one.level == WARNING]
+
+
 def _of_gpu(nvml: Nvml, number: int) -> Iterator[Finding]:
     handle = nvml.ask("nvmlDeviceGetHandleByIndex", number)
     if handle is None:

@@ -32,14 +32,15 @@ def said(part: Part, folder: Path) -> str:
 
 
 def _of_validation(found: Any) -> str:
-    steps = found["failures"] or found["next_steps"]
+    steps = found["next_steps"] or found["failures"]
     return f"the prediction {found['verdict']}{': ' if steps else ''}{'; '.join(steps)}"
 
 
 def _of_calibration(found: Any) -> str:
     constants = {one["name"]: one["value"] for one in found["estimates"]}
     rates = [f"{constants[name] / 1e9:.1f} GB/s {words}" for name, words in _RATES.items() if name in constants]
-    return f"{len(constants)} constants measured{': ' if rates else ''}{', '.join(rates)}"
+    failed = [f"failed: {text}" for text in found["failed_cases"]]
+    return "; ".join([f"{len(constants)} constants measured{': ' if rates else ''}{', '.join(rates)}", *failed])
 
 
 def _of_advice(found: Any) -> str:

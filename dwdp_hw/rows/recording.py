@@ -10,7 +10,7 @@ from typing import Any
 from dwdp_hw.cases.case import MEASURES
 from dwdp_hw.rows.file import read_measurement_file
 from dwdp_hw.rows.row import RecordedRow, row_from_dict
-from dwdp_hw.rows.schema import MOST_GPUS, MeasuredRow
+from dwdp_hw.rows.schema import MOST_GPUS, NOT_RUN, WARNINGS, MeasuredRow
 from dwdp_hw.rows.steps import RecordedSteps, steps_from_dict
 from dwdp_sim.base.errors import ConfigError, check_choice
 
@@ -29,6 +29,7 @@ class Recording:
         mapping: How peer memory was mapped and by how many processes, in words; a row may say it for itself.
         rows: Rows that time copies.
         steps: Rows that time forward steps.
+        failed: Cases of which a rank failed, and how; not those that a time limit left out.
     """
 
     path: str
@@ -37,6 +38,12 @@ class Recording:
     mapping: str
     rows: tuple[RecordedRow, ...]
     steps: tuple[RecordedSteps, ...] = ()
+    failed: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> list[str]:
+        """What NVML said against the machine while these rows were measured."""
+        return [str(text) for text in self.machine.get(WARNINGS) or ()]
 
 
 def read_recording(path: str) -> Recording:
@@ -53,7 +60,8 @@ def read_recording(path: str) -> Recording:
         check_choice(f"{path}: case {row['case']}: measure", row["measure"], MEASURES)
     rows = tuple(row_from_dict(row, gpus, path) for row in file.rows if _times_copies(row))
     steps = tuple(steps_from_dict(row, gpus, path) for row in file.rows if row["measure"] == "pipeline")
-    return Recording(path, file.sha256, file.machine, file.mapping, rows, steps)
+    failed = tuple(f"{one['case']}: {one['why']}" for one in file.failed if not one["why"].startswith(NOT_RUN))
+    return Recording(path, file.sha256, file.machine, file.mapping, rows, steps, failed)
 
 
 def pool(recordings: Sequence[Recording]) -> tuple[RecordedRow, ...]:

@@ -228,8 +228,14 @@ class MeasuredRow(_WhereKnown):
     unstable_reason: str | None
 
 
+NOT_RUN = "not run: "
+"""How the reason begins for which a case was never begun."""
+WARNINGS = "warnings"
+"""The machine's key for what NVML said against it meanwhile: other processes, slowness, errors."""
+
+
 class Failure(TypedDict):
-    """A case that gave no row, and why."""
+    """A case that gave no row, and why; `NOT_RUN` comes first if nothing was wrong with it."""
 
     case: str
     why: str

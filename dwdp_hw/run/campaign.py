@@ -16,7 +16,7 @@ from dwdp_hw.cases.result import RankResult
 from dwdp_hw.executors.cuda.gpu import count_gpus
 from dwdp_hw.group.faults import NoGpuError, RankFault
 from dwdp_hw.rows.file import measurement_file
-from dwdp_hw.rows.schema import Failure, MeasuredRow
+from dwdp_hw.rows.schema import NOT_RUN, Failure, MeasuredRow
 from dwdp_hw.rows.write import measured_row
 from dwdp_hw.run.launch import run_group
 from dwdp_hw.run.worker import Work
@@ -82,7 +82,7 @@ def run_campaign(
             in_a_row += 1
             failed.append({"case": left[0].name, "why": str(fault)})
             sys.stdout.write(f"FAILED {left.pop(0).name}: {fault}\n")
-    failed += [{"case": case.name, "why": f"not run: {why_not}"} for case in left]
+    failed += [{"case": case.name, "why": f"{NOT_RUN}{why_not}"} for case in left]
     save()
     return len(failed)
 

@@ -6,7 +6,7 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from dwdp_hw.cases.result import RankResult
 from dwdp_hw.group.faults import RankFault
 from dwdp_hw.rows.file import measurement_file
 from dwdp_hw.rows.rounds import MeasuredRound, row_of_rounds, usual_reference_s
-from dwdp_hw.rows.schema import Failure, MeasuredRow
+from dwdp_hw.rows.schema import NOT_RUN, WARNINGS, Failure, MeasuredRow
 from dwdp_hw.rows.write import measured_row
 from dwdp_hw.run.launch import run_group
 from dwdp_hw.run.worker import Work
@@ -42,6 +42,7 @@ def run_rounds(
     rounds: int,
     seed: int,
     limit_s: float | None = None,
+    warned: Callable[[], Sequence[str]] = tuple,
 ) -> int:
     """Measure all cases in each of several rounds and write one row a case.
 
@@ -58,11 +59,12 @@ def run_rounds(
         rounds: How many.
         seed: Of the orders.
         limit_s: Seconds after which no further case begins; what has no round by then is listed as not run.
+        warned: What speaks against the machine now; asked before each round and after the last, written to the header.
 
     Returns:
         Number of cases without a row.
     """
-    run = _Run(reference, ranks, settings, limit_s)
+    run = _Run(reference, ranks, settings, limit_s, warned)
     draw = random.Random(seed)
     why_not = "too many failures in a row"
     try:
@@ -76,7 +78,8 @@ def run_rounds(
     except _TimeIsUp:
         why_not = f"the limit of {limit_s:g} s was over"
     known = {*run.found, *(failure["case"] for failure in run.failed)}
-    run.failed += [{"case": case.name, "why": f"not run: {why_not}"} for case in cases if case.name not in known]
+    run.failed += [{"case": case.name, "why": f"{NOT_RUN}{why_not}"} for case in cases if case.name not in known]
+    run.look()
     run.save(cases, path, note)
     return len(run.failed)
 
@@ -89,8 +92,16 @@ class _Run:
         failed: Cases that failed, and why.
     """
 
-    def __init__(self, reference: Case, ranks: int, settings: Settings, limit_s: float | None) -> None:
+    def __init__(
+        self,
+        reference: Case,
+        ranks: int,
+        settings: Settings,
+        limit_s: float | None,
+        warned: Callable[[], Sequence[str]],
+    ) -> None:
         self._reference, self._ranks, self._settings, self._limit_s = reference, ranks, settings, limit_s
+        self._warned = warned
         self._began = time.monotonic()
         self._title = ""
         self._groups = self._done = self._left = self._in_a_row = 0
@@ -104,7 +115,14 @@ class _Run:
         left = [case for case in cases if case.name not in failed]
         self._title = f"round {number + 1} of {rounds}"
         self._left = (rounds - number) * len(left)
+        self.look()
         return left
+
+    def look(self) -> None:
+        """Note what speaks against the machine now, while no rank runs."""
+        known = self._machine.get(WARNINGS, [])
+        found = [*known, *(text for text in self._warned() if text not in known)]
+        self._machine |= {WARNINGS: found} if found else {}
 
     def measure(self, cases: Sequence[Case]) -> None:
         """Measure each case once, in this order, in fresh processes.

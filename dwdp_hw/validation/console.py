@@ -31,6 +31,10 @@ def print_calibration(console: Console, found: Calibration, path: Path) -> None:
         say(console, f"cannot be told apart by these rows: {first} and {second}")
     for parameter, reason in found.fit.kept.items():
         say(console, f"not identified by these rows ({reason}): kept {parameter.name} = {parameter.start:.5g}")
+    for text in found.failed:
+        say(console, f"failed: {text}")
+    for text in found.warnings:
+        say(console, f"the machine was not in order: {text}")
     for moved in found.moved:
         say(console, moved.text(found.before))
     for mapping, rows in found.apart.items():

@@ -22,6 +22,7 @@ from dwdp_hw.cases.shapes import (
     pulls_case,
     shrunken,
 )
+from dwdp_hw.health.nvml_facts import warnings_now
 from dwdp_hw.rows.recording import Recording, read_recording
 from dwdp_hw.run.campaign import run_campaign
 from dwdp_hw.run.rounds import run_rounds
@@ -110,7 +111,8 @@ def measure_rounds(
         ConfigError: Not one case could be measured.
     """
     reference = reference_case(gpus, shrink_of(settings))
-    run_rounds(cases, reference, gpus, settings, path, rounds=rounds, seed=seed, **more)
+    warned = warnings_now if settings.executor == "cuda" else tuple
+    run_rounds(cases, reference, gpus, settings, path, rounds=rounds, seed=seed, warned=warned, **more)
     return _read(path)
 
 

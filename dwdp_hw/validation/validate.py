@@ -15,11 +15,20 @@ from dwdp_hw.validation.comparison import AS_ISSUED, LAYER, MODES, QUEUED, STEPS
 from dwdp_hw.validation.noise import with_noise
 from dwdp_hw.validation.ranking import Ranking, rank_strategies
 from dwdp_hw.validation.summary import groups_of, percent, summarize
-from dwdp_hw.validation.verdict import CANNOT_TELL, Judgement, judge, shaky_modes, undecided_rows, verdict_of
+from dwdp_hw.validation.verdict import (
+    AGREES,
+    CANNOT_TELL,
+    DISAGREES,
+    Judgement,
+    judge,
+    shaky_modes,
+    undecided_rows,
+    verdict_of,
+)
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.options import FabricOptions
 
-_SCHEMA = 4
+_SCHEMA = 5
 _ROUNDS = 3  # that a live validation has unless told otherwise
 _MOST_NAMED = 6  # rows in a sentence
 
@@ -38,6 +47,8 @@ class Validation:
         failures: Which bars were missed, in words; empty if none was.
         judgements: What noise leaves of each figure that has a bar.
         verdict: One of `verdict.VERDICTS`.
+        warnings: What NVML said against the machine meanwhile; with any, nothing is held against the model.
+        failed: Cases of which a rank failed, and how; with any, the model is not said to agree.
     """
 
     cluster: str
@@ -48,6 +59,8 @@ class Validation:
     failures: list[str]
     judgements: list[Judgement]
     verdict: str
+    warnings: list[str]
+    failed: list[str]
 
     @property
     def passed(self) -> bool:
@@ -62,6 +75,9 @@ class Validation:
         why = [judgement.text for judgement in self.judgements if judgement.verdict == CANNOT_TELL]
         why += [f"{mode}: most rows are unstable" for mode in shaky_modes(self.rows)]
         why += [] if self.judgements else list(self.failures)
+        why += [f"failed: {text}" for text in self.failed]
+        why += [f"the machine was not in order: {text}" for text in self.warnings]
+        why += list(self.failures) if self.warnings else []
         cases = undecided_rows(self.judgements, self.rows)
         more = f" and {len(cases) - _MOST_NAMED} more" if len(cases) > _MOST_NAMED else ""
         again = [f"rows to measure again: {', '.join(cases[:_MOST_NAMED])}{more}"] if cases else []
@@ -110,6 +126,8 @@ class Validation:
             "passed": self.passed,
             "in_sample": self.in_sample,
             "failures": self.failures,
+            "failed_cases": self.failed,
+            "warnings": self.warnings,
             "judgements": [{**asdict(one), "verdict": one.verdict} for one in self.judgements],
             "next_steps": self.next_steps,
             "bars": asdict(self.bars),
@@ -154,6 +172,8 @@ def validate(
     ]
     compared = with_noise(compared, recordings)
     judgements = judge(compared, bars)
+    warnings = list(dict.fromkeys(text for recording in recordings for text in recording.warnings))
+    failed = [text for recording in recordings for text in recording.failed]
     return Validation(
         cluster=cluster.name,
         rows=compared,
@@ -162,8 +182,16 @@ def validate(
         bars=bars,
         failures=_failures(compared, bars),
         judgements=judgements,
-        verdict=verdict_of(judgements, compared),
+        verdict=_verdict(verdict_of(judgements, compared), warnings, failed),
+        warnings=warnings,
+        failed=failed,
     )
+
+
+def _verdict(of_figures: str, warnings: Sequence[str], failed: Sequence[str]) -> str:
+    """The verdict that the figures give, unless the machine speaks against it."""
+    is_open = (of_figures == DISAGREES and warnings) or (of_figures == AGREES and failed)
+    return CANNOT_TELL if is_open else of_figures
 
 
 def name_of(mode: str) -> str:

@@ -17,7 +17,7 @@ import pytest
 from dwdp_hw.bundle.clean import clean_rows
 from dwdp_hw.bundle.make import Sources, find_sources, make_bundle
 from dwdp_hw.bundle.opened import open_bundle
-from dwdp_hw.bundle.vocabulary import case_names
+from dwdp_hw.bundle.vocabulary import WARNED, case_names
 from dwdp_sim.base.errors import ConfigError
 from tests.dwdp_hw.bundle.recorded import CLUSTER, FILES, MEASUREMENTS, ROOT, WHOLE
 
@@ -244,3 +244,13 @@ def test_rounds_keep_whether_they_count_and_lose_the_words_about_it(small: Small
     (tmp_path / "b.zip").write_bytes(data)
     bundle = open_bundle(str(tmp_path / "b.zip"))
     assert [len(row.rounds_s[0]) for recording in bundle.recordings for row in recording.rows] == [3, 3, 3]
+
+
+def test_that_nvml_spoke_against_the_machine_is_kept_and_what_it_said_is_not(small: Small, tmp_path: Path) -> None:
+    def warned(content: dict[str, Any], _: dict[str, Any]) -> None:
+        content["machine"]["warnings"] = ["GPU 0: alice's process is on it"]
+
+    data = small(warned)
+    assert b"alice" not in data
+    (tmp_path / "b.zip").write_bytes(data)
+    assert open_bundle(str(tmp_path / "b.zip")).recordings[0].warnings == [WARNED]

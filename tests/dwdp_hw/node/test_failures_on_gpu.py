@@ -59,13 +59,14 @@ def verdicts(folder: Path) -> dict[str, str]:
 
 
 def wait_for_ranks(command: Command) -> list[int]:
-    """Processes of ranks that measure."""
+    """Processes of ranks that have measured for a second or two; each round has its own."""
+    seen: list[int] = []
     while not command.is_over:
         ranks = [pid for pid in command.descendants() if b"dwdp_hw.run.worker" in _command_line(pid)]
-        if ranks:
-            time.sleep(3.0)  # past their start
+        if ranks and ranks == seen:
             return ranks
-        time.sleep(0.1)
+        seen = ranks
+        time.sleep(2.0)
     pytest.fail("it ended before it measured")
 
 
@@ -88,14 +89,16 @@ def test_a_struck_node_leaves_no_process_and_no_half_a_file(number: signal.Signa
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_rank_that_dies_or_hangs_ends_its_part_with_a_line(number: signal.Signals, tmp_path: Path) -> None:
+def test_a_rank_that_dies_or_hangs_costs_one_case_and_leaves_the_verdict_open(
+    number: signal.Signals, tmp_path: Path
+) -> None:
     command = Command("dwdp_hw.app", ["node", "--only", "calibrate,rates", "--out", "node"], tmp_path)
     ranks = wait_for_ranks(command)
     command.strike(number, ranks[0])
-    assert command.end(within_s=170.0).code == 1
+    assert command.end(within_s=170.0).code == 5
     found = json.loads((tmp_path / "node" / "node.json").read_text())["parts"]
-    assert [part["verdict"] for part in found] == ["bad", "skipped"]
-    assert found[0]["said"]
+    assert found[0]["verdict"] == "cannot tell"
+    assert "failed: " in found[0]["said"]
     print(found[0])
     assert temporary_files(tmp_path) == []
 
@@ -186,4 +189,5 @@ def test_with_another_process_on_the_gpu_the_verdict_is_not_that_the_model_is_wr
     said = {part["part"]: part for part in found["parts"]}
     assert said["health"]["verdict"] == "bad"
     assert "other process" in said["health"]["said"]
+    assert "disagrees" not in said["validate"]["said"]
     assert temporary_files(tmp_path) == []

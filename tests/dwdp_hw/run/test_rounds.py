@@ -69,6 +69,15 @@ def test_what_the_reference_saw_disturbed_is_measured_again_once_a_round(
     assert "only 0 of 6 rounds count (6 disturbed" in (row["unstable_reason"] or "")
 
 
+def test_what_speaks_against_the_machine_is_asked_before_each_round_and_after_the_last_and_stands_in_the_header(
+    run: Callable[..., MeasurementFile], small_case: Callable[..., Case]
+) -> None:
+    said = iter([[], ["it is shared"], ["it is shared", "it is hot"], ["it is hot"]])
+    file = run([small_case("a", repeats=3)], warned=lambda: next(said))  # type: ignore[arg-type]
+    assert file.machine["warnings"] == ["it is shared", "it is hot"]
+    assert next(said, None) is None
+
+
 def test_a_limit_ends_the_run_and_lists_what_has_no_round(
     run: Callable[..., MeasurementFile], small_case: Callable[..., Case]
 ) -> None:

@@ -15,7 +15,7 @@ from dwdp_hw.validation.gate import moved
 from dwdp_hw.validation.report import Subject, html_report, markdown_report
 from dwdp_hw.validation.summary import summarize
 from dwdp_hw.validation.validate import Validation, validate
-from dwdp_hw.validation.verdict import CANNOT_TELL, DISAGREES
+from dwdp_hw.validation.verdict import AGREES, CANNOT_TELL, DISAGREES
 from dwdp_sim.fabric.cluster import Cluster
 from tests.dwdp_hw.simulated_machine import CASES, OPTIONS, rates, record
 
@@ -101,7 +101,7 @@ def test_the_gate_names_what_left_its_band_and_nothing_else() -> None:
 def test_report_and_json_say_what_noise_leaves_of_each_figure(base: Cluster, recording: Recording) -> None:
     result = validate([recording], base, OPTIONS, set(), Bars())
     content = json.loads(json.dumps(result.as_dict()))
-    assert content["schema"] == 4
+    assert content["schema"] == 5
     assert content["verdict"] == result.verdict
     assert {"mode", "figure", "value", "low", "high", "bar", "verdict"} == set(content["judgements"][0])
     assert content["next_steps"] == result.next_steps
@@ -120,3 +120,20 @@ def test_rows_of_another_machine_disagree_and_no_row_that_counts_cannot_tell(bas
     assert result.verdict == CANNOT_TELL
     assert result.next_steps[0] == "nothing judged: no row is stable and out of sample"
     assert result.next_steps[-1] == f"on that machine: dwdp-hw mode=validate cluster={base.name}"
+
+
+def test_a_machine_that_nvml_warned_of_never_disagrees_and_a_failed_case_leaves_agreement_open(
+    base: Cluster, tmp_path: Path
+) -> None:
+    slower = record(tmp_path / "slower.json", base.with_values(rates(100e9)))
+    shared = replace(slower, machine={**slower.machine, "warnings": ["GPU 0: 1 other process is on it"]})
+    result = validate([shared], base, OPTIONS, set(), Bars())
+    assert result.verdict == CANNOT_TELL
+    assert "the machine was not in order: GPU 0: 1 other process is on it" in result.next_steps
+    assert set(result.failures) < set(result.next_steps)
+    same = record(tmp_path / "same.json", base)
+    assert validate([same], base, OPTIONS, set(), Bars()).verdict == AGREES
+    one_died = replace(same, failed=("a: rank 0 died",))
+    result = validate([one_died], base, OPTIONS, set(), Bars())
+    assert result.verdict == CANNOT_TELL
+    assert "failed: a: rank 0 died" in result.next_steps
