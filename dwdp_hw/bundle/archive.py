@@ -52,7 +52,7 @@ class Manifest(Struct, forbid_unknown_fields=True):
 
     format: Annotated[int, Meta(ge=1)]
     toolkit: Annotated[str, Meta(pattern=r"^\d{1,4}(\.\d{1,4}){1,3}([a-z]{1,4}\d{1,4})?$")]
-    machine: dict[Name, str | int]
+    machine: dict[Name, str | int | list[str]]
     parts: list[Part]
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from dwdp_hw.bundle.opened import open_bundle
 from dwdp_hw.health.rates import rate_of
 from dwdp_hw.health.references import TABLE, Reference, references
-from dwdp_hw.rows.recording import read_recording
+from dwdp_hw.rows.recording import Recording, read_recording
 
 MEASUREMENTS = Path(__file__).resolve().parents[3] / "measurements"
 FOUR_DIGITS = 5e-4
@@ -23,6 +24,11 @@ MEASURED = [reference for reference in references() if reference.source.file]
 TESTCASES = [reference for reference in references() if reference.source.testcase]
 
 
+def recording_of(path: Path) -> Recording:
+    """Rows, or those that a bundle's constants were fitted on."""
+    return open_bundle(str(path)).fitted[0] if path.suffix == ".zip" else read_recording(str(path))
+
+
 def name(reference: Reference) -> str:
     return f"{reference.gpu} {reference.copy} {reference.ways}"
 
@@ -30,7 +36,7 @@ def name(reference: Reference) -> str:
 @pytest.mark.parametrize("reference", MEASURED, ids=name)
 def test_a_measured_rate_is_that_of_its_row(reference: Reference) -> None:
     source = reference.source
-    recording = read_recording(str(MEASUREMENTS / str(source.file)))
+    recording = recording_of(MEASUREMENTS / str(source.file))
     (row,) = [row for row in recording.rows if row.case == source.case]
     rate = rate_of(row)
     assert rate is not None
