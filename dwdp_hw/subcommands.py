@@ -19,16 +19,17 @@ WORDS = ("node", "health", "bundle", "check", "pool")
 """First words of a command line that is not Hydra's, where every word has an `=` or begins with a sign."""
 
 
-def run(words: Sequence[str]) -> None:
+def run(words: Sequence[str], program: str = "dwdp-hw") -> None:
     """Do what the words of a command line say.
 
     Args:
         words: The first is one of `WORDS`.
+        program: What messages call the command.
 
     Raises:
         ConfigError: A file cannot be used.
     """
-    arguments = parser().parse_args(words)
+    arguments = parser(program).parse_args(words)
     work: dict[str, Callable[[argparse.Namespace], bool]] = {
         "node": _node,
         "health": _health,
@@ -157,9 +158,9 @@ def _pool(arguments: argparse.Namespace) -> bool:
     return True
 
 
-def parser() -> OneLineParser:
-    """Reads such a command line."""
-    words = OneLineParser(prog="dwdp-hw")
+def parser(program: str = "dwdp-hw") -> OneLineParser:
+    """Reads such a command line of a program."""
+    words = OneLineParser(prog=program)
     commands = words.add_subparsers(dest="command", required=True)
     node = commands.add_parser("node", help="is this machine healthy, does the model predict it, what should be set")
     node.add_argument("--out", default="outputs/node", metavar="FOLDER", help="of the page and all files (%(default)s)")
