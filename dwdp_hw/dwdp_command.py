@@ -32,6 +32,8 @@ _COLUMNS = {
     "seed": "seed",
 }
 """Columns of rows by the keys that flags set."""
+_OF_LAYERS = ("prefetch_latency_mean_s", "range_mean_low_s", "range_mean_high_s")
+_OF_STEPS = ("step_tokens_per_s", "step_iteration_s", "step_iteration_low_s", "step_iteration_high_s")
 
 
 def run(words: Sequence[str]) -> None:
@@ -85,13 +87,14 @@ def _show_rows(asked: Translated) -> None:
     from dwdp_sim.report_command import query
 
     columns = dict.fromkeys(_COLUMNS[key] for key in asked.swept if key in _COLUMNS)
-    figures = ("step_iteration_s", "step_tokens_per_s") if asked.of_steps else ("prefetch_latency_mean_s",)
-    ends = () if asked.of_steps else ("range_mean_low_s", "range_mean_high_s")
-    shown, by = ", ".join((*columns, *figures, *ends)), ", ".join(columns) or "1"
-    folder, sql = asked.results_dir, f"select {shown} from jobs order by {by}"
+    figures = _OF_STEPS if asked.of_steps else _OF_LAYERS
+    shown, by = ", ".join((*columns, *figures)), ", ".join(columns) or "1"
+    folder, sql = asked.results_dir, " ".join(("select", shown, "from jobs order by", by))
     query(sql, [folder], csv=False)
     _say_dim(f"read the rows: {shlex.join(['dwdp', 'query', sql, folder])}")
-    _say_dim(f"  or in Python: dwdp_sim.load_results({folder!r}); or as a page: {shlex.join(['dwdp', 'report', folder])}")
+    _say_dim(
+        f"  or in Python: dwdp_sim.load_results({folder!r}); or as a page: {shlex.join(['dwdp', 'report', folder])}"
+    )
 
 
 def _run_app(asked: Translated) -> None:

@@ -99,7 +99,8 @@ class Cluster:
     def with_link_rate(self, share: float) -> Cluster:
         """Return the same cluster with faster or slower links: their rates and intervals times `share`.
 
-        The new rates are assumed, wherever the old ones come from, and its name says so. Memory inside a GPU stays as fast as it is.
+        The new rates are assumed, wherever the old ones come from, and its name says so. Memory inside a GPU stays as
+        fast as it is.
 
         Raises:
             ConfigError: The share is not above 0 and at most `MOST_LINK_RATE`.

@@ -56,11 +56,8 @@ def find_model(said: str, presets: Collection[str], weight_format: str | None = 
     if known is not None and known.preset in presets:
         return FoundModel(preset=known.preset, note=_other_format(said, known.preset, known.format, weight_format))
     if not is_id(said) or os.path.isdir(said):
-        raise ConfigError(
-            _KEY,
-            said,
-            f"allowed: {', '.join(sorted(presets))}; or a config.json, a folder with one, or a Hugging Face id (org/name)",
-        )
+        files = "a config.json, a folder with one, or a Hugging Face id (org/name)"
+        raise ConfigError(_KEY, said, f"allowed: {', '.join(sorted(presets))}; or {files}")
     return FoundModel(config_json=fetch_config(said, _KEY), name=said.partition("/")[2])
 
 
@@ -74,7 +71,10 @@ def with_models_found(words: Sequence[str], folders: Sequence[str]) -> tuple[lis
     Raises:
         ConfigError: There is no such model, or a list has presets and files.
     """
-    presets, formats = group_options(_KEY, folders), [w.partition("=")[2] for w in words if w.startswith("model.format=")]
+    presets, formats = (
+        group_options(_KEY, folders),
+        [w.partition("=")[2] for w in words if w.startswith("model.format=")],
+    )
     changed, notes = list[str](), list[str]()
     for word in words:
         key, _, value = word.partition("=")

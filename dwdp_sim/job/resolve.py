@@ -66,7 +66,7 @@ def _with_trtllm_yaml(config: Tree, explicit: Set[str]) -> Tree:
     if path is None:
         return config
     block = read_dwdp_block(path)
-    given = {name: said for name, said in block.sizes.items() if f"dwdp.{name}" not in explicit}
+    given: dict[str, Any] = {name: said for name, said in block.sizes.items() if f"dwdp.{name}" not in explicit}
     if "dwdp.dwdp_size" in explicit and config.dwdp.dwdp_size != block.sizes.get("dwdp_size", config.dwdp.dwdp_size):
         given = {}
     dwdp = replace(config.dwdp, **given)

@@ -94,8 +94,8 @@ def read_shape(path: str, layers: int | None = None) -> dict[str, Any]:
         layers: Only the first so many layers of the model count, dense ones included; unset: as many as the file says.
 
     Returns:
-        The fields of `schema.ModelConfig` that the file determines: sizes, counts, `name`, `expert_bias`, `format` where
-        its weights are in one that is known, and, where its attention is understood, the fields of
+        The fields of `schema.ModelConfig` that the file determines: sizes, counts, `name`, `expert_bias`, `format`
+        where its weights are in one that is known, and, where its attention is understood, the fields of
         `schema.AttentionConfig` as `attention.FIELD`. What the file does not say under a name in `NAMES` is left out.
 
     Raises:
@@ -134,7 +134,7 @@ def _format(weights: _Weights) -> str | None:
 
 
 def _moe_layers(config: _Config, layers: int, path: str) -> int:
-    """How many of the first layers have experts: DeepSeek's leading dense layers and frequency, Qwen's step and list."""
+    """Of the first layers, those with experts: DeepSeek's leading dense layers and frequency, Qwen's step and list."""
     dense, step = config.first_k_dense_replace or 0, config.decoder_sparse_step or 1
     dense_layers = set(config.mlp_only_layers or ())
     frequent = _frequent(config.moe_layer_freq, layers, path)

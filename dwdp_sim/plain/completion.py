@@ -87,7 +87,9 @@ def _fish() -> str:
             names = _values().get(flag.name, [])
             needs = f" -x -a {_in_fish(_spaced(names))}" if names else " -r" if flag.value else ""
             lines.append(f"{here} -l {flag.name.lstrip('-')}{needs} -d {_in_fish(flag.help)}")
-    lines += [f"complete -c dwdp -n '__fish_seen_subcommand_from {n}' -a {_in_fish(_spaced(m))}" for n, _, m in _words() if m]
+    lines += [
+        f"complete -c dwdp -n '__fish_seen_subcommand_from {n}' -a {_in_fish(_spaced(m))}" for n, _, m in _words() if m
+    ]
     return "\n".join(lines) + "\n"
 
 

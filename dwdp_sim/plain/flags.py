@@ -36,8 +36,12 @@ class Flag:
 GPUS = Flag("--gpus", "ranks of the DWDP group, a GPU each", "N", "dwdp.dwdp_size", values.whole_number, "4")
 ON = Flag("--on", "the machine", "CLUSTER", "cluster", default="gb200_nvl72")
 STRATEGY = Flag("--strategy", "how experts are copied; your own as my_strategy.py:name", "NAME", default="batched")
-TODAY = Flag("--strategy", "what runs today, to compare with; your own as my_strategy.py:name", "NAME", default="default")
-SLICE = Flag("--slice", "largest copy, as 2MiB; whole: pulls stay whole", "SIZE", "strategy.slice_bytes", values.slice_size)
+TODAY = Flag(
+    "--strategy", "what runs today, to compare with; your own as my_strategy.py:name", "NAME", default="default"
+)
+SLICE = Flag(
+    "--slice", "largest copy, as 2MiB; whole: pulls stay whole", "SIZE", "strategy.slice_bytes", values.slice_size
+)
 ENGINE = Flag(
     "--engine",
     f"whose copies: {', '.join(values.ENGINES)}",
@@ -47,14 +51,10 @@ ENGINE = Flag(
     values.ENGINES[0],
 )
 ISL = Flag("--isl", "longest input of a request, in tokens", "N", "workload.isl", values.whole_number, "8192")
-TOKENS = Flag(
-    "--tokens", "most tokens of a forward step", "N", "workload.max_num_tokens", values.whole_number, "16384"
-)
+TOKENS = Flag("--tokens", "most tokens of a forward step", "N", "workload.max_num_tokens", values.whole_number, "16384")
 LINK_RATE = Flag("--link-rate", "of all links, as 97% for links 3 % slower", "SHARE", "cluster.link_rate", values.share)
 TRTLLM = Flag("--trtllm", "TensorRT-LLM file with a dwdp_config block", "FILE", "dwdp.trtllm_yaml")
-FORMAT = Flag(
-    "--format", "of the experts: nvfp4, mxfp4, fp8, bf16", "NAME", "model.format", values.weight_format
-)
+FORMAT = Flag("--format", "of the experts: nvfp4, mxfp4, fp8, bf16", "NAME", "model.format", values.weight_format)
 CONFIG_DIR = Flag("--config-dir", "folder with models and clusters of your own", "FOLDER")
 OUT = Flag("--out", "where files go", "FOLDER", "hydra.run.dir", default="outputs/DATE/TIME")
 ROWS_OUT = Flag("--out", "where rows go; the same folder goes on", "FOLDER", "results_dir", default="results/sweep-…")
@@ -66,4 +66,8 @@ _COPIES = (SLICE, ENGINE, ISL, TOKENS, LINK_RATE, TRTLLM, FORMAT, CONFIG_DIR)
 OF_PREDICT = (*_MODEL, STRATEGY, *_COPIES, OUT, JSON)
 OF_SWEEP = (*_MODEL, STRATEGY, *_COPIES, ROWS_OUT)
 OF_ADVISE = (*_MODEL, TODAY, *_COPIES, OUT, JSON, WITHIN)
-OF_MEASURED = (Flag("--on", "the machine whose constants predict", "CLUSTER", "cluster", default="h200_x2"), CONFIG_DIR, OUT)
+OF_MEASURED = (
+    Flag("--on", "the machine whose constants predict", "CLUSTER", "cluster", default="h200_x2"),
+    CONFIG_DIR,
+    OUT,
+)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.base.one_line_parser import OneLineParser
 from dwdp_sim.job.config_files import config_dir, config_folders, group_options
-from dwdp_sim.job.hydra_words import quoted
+from dwdp_sim.job.hydra_words import quoted, unquoted
 from dwdp_sim.plain import flags
 from dwdp_sim.plain.nearest import nearest
 from dwdp_sim.plain.values import one_of
@@ -74,17 +74,20 @@ def translate(word: Word, words: Sequence[str]) -> Translated:
         made.append(_STEPS)
     found = [*fixed, *made, *passed]
     swept = tuple(match[1] for each in [*made, *passed] if (match := _LIST.match(each))) if word.name == SWEEP else ()
-    results = _results_dir(found) if word.name == SWEEP else ""
-    if results and not given.out:
-        found.append(f"results_dir={quoted(results)}")
-    return Translated(program, tuple(found), results, swept, bool(steps), bool(getattr(given, "json", False)))
+    results = _said_results_dir(found)
+    if word.name == SWEEP and results is None:
+        results = _own_results_dir(found)
+        found.append(f"results_dir={results}")
+    return Translated(program, tuple(found), results or "", swept, bool(steps), bool(getattr(given, "json", False)))
 
 
 def _parse(word: Word, words: Sequence[str]) -> argparse.Namespace:
     parser = OneLineParser(prog=f"dwdp {word.name}", add_help=False, allow_abbrev=False)
     for flag in word.flags:
-        how = {"metavar": flag.value} if flag.value else {"action": "store_true"}
-        parser.add_argument(flag.name, **how)
+        if flag.value:
+            parser.add_argument(flag.name, metavar=flag.value)
+        else:
+            parser.add_argument(flag.name, action="store_true")
     parser.add_argument("words", nargs="*")
     given, unknown = parser.parse_known_intermixed_args(list(words))
     if unknown:
@@ -147,9 +150,14 @@ def _options(group: str, folder: str | None) -> list[str]:
     return group_options(group, config_folders(argparse.Namespace(config_dir=folder, config_path=str(config_dir()))))
 
 
-def _results_dir(words: Sequence[str]) -> str:
-    """Where the rows of a sweep go: the same command has the same folder, so that it goes on where it was ended."""
-    said = [word.partition("=")[2].strip("'") for word in words if word.startswith("results_dir=")]
-    if said or any(word.lstrip("+").startswith("experiment=") for word in words):
-        return said[-1] if said else ""
+def _said_results_dir(words: Sequence[str]) -> str | None:
+    """Where the user wants the rows of a sweep; empty if an experiment says where, None if nobody does."""
+    said = [word.partition("=")[2] for word in words if word.startswith("results_dir=")]
+    if said:
+        return unquoted(said[-1])
+    return "" if any(word.lstrip("+").startswith("experiment=") for word in words) else None
+
+
+def _own_results_dir(words: Sequence[str]) -> str:
+    """Where its rows go else: the same command has the same folder, so that it goes on where it was ended."""
     return f"results/sweep-{hashlib.sha256(shlex.join(words).encode()).hexdigest()[:8]}"

@@ -187,7 +187,7 @@ WORDS = (
         ),
         "dwdp-hw mode=import",
         flags.OF_MEASURED,
-        _KEYS.format("dwdp-hw") + " docs/traces.md explains traces.",
+        "docs/traces.md explains traces, docs/commands.md flags; dwdp-hw --help lists the keys, said as key=value.",
     ),
     Word(
         VERSION,

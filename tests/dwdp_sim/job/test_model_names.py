@@ -14,7 +14,7 @@ import yaml
 import dwdp_sim as dwdp
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.job.config_files import config_dir
-from dwdp_sim.job.model_names import FoundModel, find_model, with_models_found
+from dwdp_sim.job.model_names import find_model, with_models_found
 from dwdp_sim.model.hub import KNOWN_MODELS
 from tests.dwdp_sim.job.test_resolve import MIXTRAL
 from tests.dwdp_sim.model.hub_server import environment, hub
@@ -119,8 +119,8 @@ def test_an_id_is_fetched_once_and_then_found_in_the_cache(tmp_path: Path) -> No
         missing = run("model=some-org/None", env=env, cwd=tmp_path)
         assert missing.returncode == 2
         assert missing.stderr == (
-            f"app.py: model=some-org/None: http://127.0.0.1:{server.server_port} has no such model, or wants a token of "
-            "yours (HF_TOKEN)\n"
+            f"app.py: model=some-org/None: http://127.0.0.1:{server.server_port} has no such model, or wants a token "
+            "of yours (HF_TOKEN)\n"
         )
         dense = run("model=some-org/Dense", env=env, cwd=tmp_path)
         assert (dense.returncode, dense.stderr.count("\n")) == (2, 1)

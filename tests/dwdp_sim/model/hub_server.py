@@ -68,7 +68,9 @@ def hub(models: Mapping[str, Mapping[str, Any]]) -> Iterator[Hub]:
 
 def environment(server: Hub, home: Path) -> dict[str, str]:
     """The environment of a process for which this server is the hub, and a folder of one's own its cache."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_") and "proxy" not in name.lower()}
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith("HF_") and "proxy" not in name.lower()
+    }
     path = os.pathsep.join(filter(None, sys.path))
     return kept | {
         "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",

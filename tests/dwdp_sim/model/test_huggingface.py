@@ -123,8 +123,8 @@ def test_dense_layers_are_left_out(extra: dict[str, Any], moe_layers: int, tmp_p
         ([], "the file is a list of 0; expected `object`"),
         (
             {"hidden_size": 8, "num_hidden_layers": 2},
-            r"does not say intermediate_size \(looked for: moe_intermediate_size, intermediate_size\); num_experts .*; top_k "
-            r".*; give model.intermediate_size=… model.num_experts=… model.top_k=…",
+            r"does not say intermediate_size \(looked for: moe_intermediate_size, intermediate_size\); num_experts "
+            r".*; top_k .*; give model.intermediate_size=… model.num_experts=… model.top_k=…",
         ),
         (FAMILIES["mixtral_8x7b_bf16"] | {"hidden_size": "many"}, "hidden_size is many; expected `int"),
         (FAMILIES["mixtral_8x7b_bf16"] | {"head_dim": "wide"}, "head_dim is wide; expected `int . null`"),
@@ -173,9 +173,11 @@ def test_what_a_file_does_not_say_may_be_given(tmp_path: Path) -> None:
     said = {"model_type": "new_moe", "hidden_size": 64, "num_hidden_layers": 4, "experts": 8}
     base = ("model=hf", f"model.config_json={write(tmp_path, said)}")
     sizes = ("model.intermediate_size=32", "model.num_experts=8", "model.top_k=2")
-    with pytest.raises(ConfigError, match="give model.num_experts=… model.top_k=…$"):
+    with pytest.raises(ConfigError, match=r"give model\.num_experts=… model\.top_k=…$"):
         job(*base, sizes[0])
-    with pytest.raises(ConfigError, match=r"^model\.format=missing: .*config\.json does not say it; give it, as .*--format"):
+    with pytest.raises(
+        ConfigError, match=r"^model\.format=missing: .*config\.json does not say it; give it, as .*--format"
+    ):
         job(*base, *sizes)
     model = job(*base, *sizes, "model.format=bf16").layer.model
     assert (model.hidden_size, model.intermediate_size, model.num_experts, model.num_moe_layers) == (64, 32, 8, 4)
@@ -210,13 +212,13 @@ def test_the_format_is_read_where_the_file_says_it(
     assert read_shape(str(write(tmp_path, FAMILIES["mixtral_8x7b_bf16"] | said))).get("format") == weight_format
 
 
-@pytest.mark.parametrize(
-    ("family", "layers", "moe_layers"), [("deepseek_r1_nvfp4", 5, 2), ("mixtral_8x7b_bf16", 5, 5)]
-)
+@pytest.mark.parametrize(("family", "layers", "moe_layers"), [("deepseek_r1_nvfp4", 5, 2), ("mixtral_8x7b_bf16", 5, 5)])
 def test_of_fewer_layers_the_first_ones_count(family: str, layers: int, moe_layers: int, tmp_path: Path) -> None:
     base = ("model=hf", f"model.config_json={write(tmp_path, FAMILIES[family])}", "model.format=nvfp4")
     model = job(*base, f"model.num_layers={layers}").layer.model
     assert (model.num_layers, model.num_moe_layers) == (layers, moe_layers)
-    with pytest.raises(ConfigError, match=r"num_moe_layers=2: of .* layers, .* have experts in .*; give model\.num_layers"):
+    with pytest.raises(
+        ConfigError, match=r"num_moe_layers=2: of .* layers, .* have experts in .*; give model\.num_layers"
+    ):
         job(*base, "model.num_moe_layers=2")
     assert job(*base, f"model.num_layers={layers}", "model.num_moe_layers=2").layer.model.num_moe_layers == 2
