@@ -12,17 +12,16 @@ from dwdp_sim.base.early_signals import EarlySignals
 def main() -> None:
     """Entry point of `dwdp`."""
     with EarlySignals():
-        from dwdp_sim.base.endings import run_command
+        import sys
 
-        run_command(_run)
+        from dwdp_hw.dwdp_command import run, runs_an_engine
 
+        if runs_an_engine(sys.argv[1:]):  # signals are the engine's, which ends in its own time
+            run(sys.argv[1:])
+        else:
+            from dwdp_sim.base.endings import run_command
 
-def _run() -> None:
-    import sys
-
-    from dwdp_hw.dwdp_command import run
-
-    run(sys.argv[1:])
+            run_command(lambda: run(sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -36,6 +36,11 @@ _OF_LAYERS = ("prefetch_latency_mean_s", "range_mean_low_s", "range_mean_high_s"
 _OF_STEPS = ("step_tokens_per_s", "step_iteration_s", "step_iteration_low_s", "step_iteration_high_s")
 
 
+def runs_an_engine(words: Sequence[str]) -> bool:
+    """Whether a command line runs a command of the user's, to which signals are passed on."""
+    return list(words[:1]) == [known.RECORD] and not _asks_for_help(words)
+
+
 def run(words: Sequence[str]) -> None:
     """Answer a command line.
 
@@ -54,11 +59,16 @@ def run(words: Sequence[str]) -> None:
     if name not in BY_NAME:
         stop(f"there is no word '{name}'{nearest(name, BY_NAME) or '; dwdp --help lists them'}")
     word = BY_NAME[name]
-    own = rest[: rest.index("--")] if "--" in rest else rest
-    if set(own) & set(_HELP):
+    if _asks_for_help(rest):
         sys.stdout.write(help_of(word))
         return
     _ANSWERS[name](word, rest)
+
+
+def _asks_for_help(words: Sequence[str]) -> bool:
+    """Whether help is asked for, and not by the command behind `--`."""
+    own = words[: words.index("--")] if "--" in words else words
+    return bool(set(own) & set(_HELP))
 
 
 def _ask_hydra(word: Word, words: list[str]) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -137,6 +138,21 @@ def test_an_engine_is_recorded_and_its_exit_code_is_the_command_s(dwdp: Run, tmp
     done = dwdp("record", "--out", "records", "--", sys.executable, "-c", "import sys; sys.exit(7)")
     assert done.returncode == 7
     assert (tmp_path / "records").is_dir()
+
+
+def test_an_engine_that_is_recorded_gets_the_signals_and_ends_in_its_own_time(tmp_path: Path) -> None:
+    engine = (
+        "import signal, sys, time\n"
+        "def end(*_): time.sleep(1.5); sys.exit(41)\n"
+        "signal.signal(signal.SIGTERM, end); print('ready', flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-m", "dwdp_hw.dwdp_app", "record", "--", sys.executable, "-c", engine]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "ready\n"
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(30) == 41
 
 
 @pytest.mark.parametrize("word", ["version", "--version"])
