@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 
-from dwdp_sim.base.errors import FAILED, ConfigError, stop, visible
+from dwdp_sim.base.errors import FAILED, UNDECIDED, ConfigError, stop, visible
 from dwdp_sim.plain import words as known
 from dwdp_sim.plain.help_text import help_of, help_of_all
 from dwdp_sim.plain.nearest import nearest
@@ -17,21 +17,6 @@ from dwdp_sim.plain.words import BY_NAME, Word
 # ruff: noqa: PLC0415
 
 _HELP = ("-h", "--help")
-_COLUMNS = {
-    "model": "model",
-    "model.format": "model_format",
-    "cluster": "cluster",
-    "cluster.link_rate": "link_rate",
-    "dwdp.dwdp_size": "dwdp_size",
-    "strategy": "strategy",
-    "strategy.path": "strategy",
-    "strategy.implementation": "implementation",
-    "strategy.slice_bytes": "slice_bytes",
-    "workload.isl": "isl",
-    "workload.max_num_tokens": "max_num_tokens",
-    "seed": "seed",
-}
-"""Columns of rows by the keys that flags set."""
 _OF_LAYERS = ("prefetch_latency_mean_s", "range_mean_low_s", "range_mean_high_s")
 _OF_STEPS = ("step_tokens_per_s", "step_iteration_s", "step_iteration_low_s", "step_iteration_high_s")
 
@@ -72,43 +57,19 @@ def _asks_for_help(words: Sequence[str]) -> bool:
 
 
 def _ask_hydra(word: Word, words: list[str]) -> None:
-    """Predict, advise, validate or import, and say how Hydra's app is asked for the same."""
+    """Predict, advise, sweep, validate or import, and say how Hydra's app is asked for the same."""
     asked = translate(word, words)
-    _run_app(asked)
+    code = _run_app(asked)
+    if asked.results_dir:
+        _show_rows(asked)
     if not asked.prints_json:
         _say_dim(f"same as: {asked.line}")
+    if code:
+        sys.exit(code)
 
 
-def _sweep(word: Word, words: list[str]) -> None:
-    """Run a sweep, show what came out, and say how to read its rows; failed jobs end the process with their code."""
-    asked = translate(word, words)
-    try:
-        _run_app(asked)
-    except SystemExit as end:
-        if end.code not in (None, 0, FAILED):
-            raise
-        if asked.results_dir:
-            _show_rows(asked)
-        _say_dim(f"same as: {asked.line}")
-        raise
-
-
-def _show_rows(asked: Translated) -> None:
-    from dwdp_sim.report_command import query
-
-    columns = dict.fromkeys(_COLUMNS[key] for key in asked.swept if key in _COLUMNS)
-    figures = _OF_STEPS if asked.of_steps else _OF_LAYERS
-    shown, by = ", ".join((*columns, *figures)), ", ".join(columns) or "1"
-    folder, sql = asked.results_dir, " ".join(("select", shown, "from jobs order by", by))
-    query(sql, [folder], csv=False)
-    _say_dim(f"read the rows: {shlex.join(['dwdp', 'query', sql, folder])}")
-    _say_dim(
-        f"  or in Python: dwdp_sim.load_results({folder!r}); or as a page: {shlex.join(['dwdp', 'report', folder])}"
-    )
-
-
-def _run_app(asked: Translated) -> None:
-    """Run one of Hydra's apps, which reads the command line of the process."""
+def _run_app(asked: Translated) -> int:
+    """Run one of Hydra's apps, which reads the command line of the process; the exit code of its answer."""
     sys.argv[1:] = asked.words
     match asked.program:
         case "dwdp-sim":
@@ -117,7 +78,30 @@ def _run_app(asked: Translated) -> None:
             from dwdp_sim.advice.command import run as run_app
         case _:
             from dwdp_hw.command import run as run_app
-    run_app()
+    try:
+        run_app()
+    except SystemExit as end:
+        if end.code not in (0, FAILED, UNDECIDED):
+            raise
+        return end.code
+    return 0
+
+
+def _show_rows(asked: Translated) -> None:
+    """Show what a sweep has found, and say how to read all of its rows."""
+    from dwdp_sim.report_command import query
+    from dwdp_sim.sweep.columns import PARAMETERS
+
+    names = {column.source: column.name for column in PARAMETERS} | {"strategy.path": "strategy"}
+    swept = dict.fromkeys(names.get(key) or names.get(f"{key}.name", "") for key in asked.swept)
+    columns = [column for column in swept if column]
+    shown = ", ".join((*columns, *(_OF_STEPS if asked.of_steps else _OF_LAYERS)))
+    folder, sql = asked.results_dir, " ".join(("select", shown, "from jobs order by", ", ".join(columns) or "1"))
+    query(sql, [folder], csv=False)
+    _say_dim(f"read the rows: {shlex.join(['dwdp', 'query', sql, folder])}")
+    _say_dim(
+        f"  or in Python: dwdp_sim.load_results({folder!r}); or as a page: {shlex.join(['dwdp', 'report', folder])}"
+    )
 
 
 def _subcommand(word: Word, words: list[str]) -> None:
@@ -176,7 +160,7 @@ def _say_dim(text: str) -> None:
 _ANSWERS: dict[str, Callable[[Word, list[str]], None]] = {
     known.PREDICT: _ask_hydra,
     known.ADVISE: _ask_hydra,
-    known.SWEEP: _sweep,
+    known.SWEEP: _ask_hydra,
     known.NODE: _subcommand,
     known.VALIDATE: _ask_hydra,
     known.CHECK: _subcommand,

@@ -55,16 +55,18 @@ def _node(arguments: argparse.Namespace) -> bool:
     from dwdp_sim.api.presets import presets
     from dwdp_sim.base.errors import check_choice
     from dwdp_sim.base.terminal import TextConsole
+    from dwdp_sim.model.hub import known_model
 
     only = arguments.only.split(",") if arguments.only else NAMES
     for name in only:
         check_choice("--only", name, NAMES)
-    for model in arguments.model or ():
+    models = [known.preset if (known := known_model(model)) else model for model in arguments.model or ()]
+    for model in models:
         check_choice("--model", model, presets("model"))
     if arguments.isl is not None and arguments.isl < 1:
         raise ConfigError("--isl", arguments.isl, "at least 1 token is wanted")
     machine, folder = find_machine(arguments.cluster), Path(arguments.out).absolute()
-    parts = parts_of(machine, arguments.model or [machine.model], arguments.isl)
+    parts = parts_of(machine, models or [machine.model], arguments.isl)
     title = f"{machine.gpus} × {machine.kind}"
     code = exit_code(verdict_of(examine(parts, only, folder, title, TextConsole())))
     if code > FAILED:

@@ -72,13 +72,14 @@ def translate(word: Word, words: Sequence[str]) -> Translated:
     steps = (given.isl or given.tokens) if word.name in (PREDICT, SWEEP) else None
     if steps and not any(each.startswith("workload=") for each in passed):
         made.append(_STEPS)
+    of_steps = _STEPS in (*made, *passed)
     found = [*fixed, *made, *passed]
     swept = tuple(match[1] for each in [*made, *passed] if (match := _LIST.match(each))) if word.name == SWEEP else ()
     results = _said_results_dir(found)
     if word.name == SWEEP and results is None:
         results = _own_results_dir(found)
         found.append(f"results_dir={results}")
-    return Translated(program, tuple(found), results or "", swept, bool(steps), bool(getattr(given, "json", False)))
+    return Translated(program, tuple(found), results or "", swept, of_steps, bool(getattr(given, "json", False)))
 
 
 def _parse(word: Word, words: Sequence[str]) -> argparse.Namespace:

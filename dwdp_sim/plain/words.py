@@ -93,7 +93,7 @@ WORDS = (
         "dwdp-hw node",
         (
             Flag("--out", "where page and files go", "FOLDER", default="outputs/node"),
-            Flag("--model", "a preset to advise on; may be given again", "NAME"),
+            Flag("--model", "a preset to advise on, or its id; may be given again", "NAME"),
             Flag("--isl", "longest input of its requests, in tokens", "N"),
             Flag("--cluster", "where calibration starts", "NAME"),
             Flag("--only", "health, incast, calibrate, rates, validate, advise, bundle", "PART,…"),
