@@ -6,6 +6,8 @@ import shlex
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.job.resolve import explicit_keys
@@ -125,3 +127,25 @@ def test_every_key_of_a_flag_is_one_of_the_configuration() -> None:
     assert (config.cluster.link_rate, config.dwdp.trtllm_yaml, config.model.format) == (0.9, "a.yaml", "bf16")
     untried = {flag.key for flag in BY_NAME["advise"].flags} - explicit_keys(found.words) - {""}
     assert untried == {"hydra.run.dir", *being_added}
+
+
+_WORDS = (
+    "--gpus --on --strategy --slice --isl --link-rate --trtllm --out --json --config-dir 8 2,4 hgx_h200 97% 2MiB a.py:b "
+    "seed=1 -- -m = ~x , model=' results_dir="
+)
+WORD = st.sampled_from(_WORDS.split())
+
+
+@settings(max_examples=200)
+@given(
+    st.sampled_from(["predict", "sweep", "advise", "validate", "import"]),
+    st.lists(WORD | st.text(max_size=6), max_size=6),
+)
+def test_any_words_are_translated_or_refused_in_a_line(word: str, words: list[str]) -> None:
+    try:
+        found = translate(BY_NAME[word], words)
+    except (ConfigError, SystemExit) as refused:
+        said = str(refused)
+        assert "\n" not in said  # noqa: PT017
+    else:
+        assert shlex.split(found.line) == [found.program, *found.words]
