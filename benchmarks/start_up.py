@@ -17,6 +17,7 @@ PREDICT = "from dwdp_sim.app import main; main()"
 COMMANDS = {
     "import numpy": ["import numpy"],
     "import hydra": ["import hydra"],
+    "dwdp --help": ["from dwdp_hw.dwdp_app import main; main()", "--help"],
     "dwdp-sim --help": [PREDICT, "--help"],
     "dwdp-advise --help": ["from dwdp_sim.advice.app import main; main()", "--help"],
     "dwdp-hw --help": ["from dwdp_hw.app import main; main()", "--help"],

@@ -31,7 +31,7 @@ from dwdp_sim.base.errors import FAILED, UNDECIDED
 from dwdp_sim.base.terminal import TextConsole, progress_line
 from dwdp_sim.job.compose import compose
 from dwdp_sim.job.config_files import config_folders
-from dwdp_sim.job.hydra_app import one_line_errors, run_app
+from dwdp_sim.job.hydra_app import find_models, one_line_errors, run_app
 from dwdp_sim.job.hydra_flags import read_command_line
 
 Job = Measurement | WindowsJob | CheckJob | ImportJob | RecordJob
@@ -65,6 +65,7 @@ def _run_beside_rank_0() -> None:
     if line.help or line.hydra_help or line.version or line.shell_completion or line.cfg or line.info:
         return
     with one_line_errors(HwConfig):
+        line = find_models(line)
         config = compose(line.config_name or "hw", HwConfig, line.overrides, config_folders(line))
         job = _build(config, line.overrides)
         if isinstance(job, Measurement):

@@ -19,16 +19,17 @@ WORDS = ("node", "health", "bundle", "check", "pool")
 """First words of a command line that is not Hydra's, where every word has an `=` or begins with a sign."""
 
 
-def run(words: Sequence[str]) -> None:
+def run(words: Sequence[str], program: str = "dwdp-hw") -> None:
     """Do what the words of a command line say.
 
     Args:
         words: The first is one of `WORDS`.
+        program: What messages call the command.
 
     Raises:
         ConfigError: A file cannot be used.
     """
-    arguments = parser().parse_args(words)
+    arguments = parser(program).parse_args(words)
     work: dict[str, Callable[[argparse.Namespace], bool]] = {
         "node": _node,
         "health": _health,
@@ -54,16 +55,18 @@ def _node(arguments: argparse.Namespace) -> bool:
     from dwdp_sim.api.presets import presets
     from dwdp_sim.base.errors import check_choice
     from dwdp_sim.base.terminal import TextConsole
+    from dwdp_sim.model.hub import known_model
 
     only = arguments.only.split(",") if arguments.only else NAMES
     for name in only:
         check_choice("--only", name, NAMES)
-    for model in arguments.model or ():
+    models = [known.preset if (known := known_model(model)) else model for model in arguments.model or ()]
+    for model in models:
         check_choice("--model", model, presets("model"))
     if arguments.isl is not None and arguments.isl < 1:
         raise ConfigError("--isl", arguments.isl, "at least 1 token is wanted")
     machine, folder = find_machine(arguments.cluster), Path(arguments.out).absolute()
-    parts = parts_of(machine, arguments.model or [machine.model], arguments.isl)
+    parts = parts_of(machine, models or [machine.model], arguments.isl)
     title = f"{machine.gpus} × {machine.kind}"
     code = exit_code(verdict_of(examine(parts, only, folder, title, TextConsole())))
     if code > FAILED:
@@ -157,9 +160,9 @@ def _pool(arguments: argparse.Namespace) -> bool:
     return True
 
 
-def parser() -> OneLineParser:
-    """Reads such a command line."""
-    words = OneLineParser(prog="dwdp-hw")
+def parser(program: str = "dwdp-hw") -> OneLineParser:
+    """Reads such a command line of a program."""
+    words = OneLineParser(prog=program)
     commands = words.add_subparsers(dest="command", required=True)
     node = commands.add_parser("node", help="is this machine healthy, does the model predict it, what should be set")
     node.add_argument("--out", default="outputs/node", metavar="FOLDER", help="of the page and all files (%(default)s)")

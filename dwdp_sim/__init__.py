@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from dwdp_sim.steps.workload import StepsWorkload
     from dwdp_sim.sweep.query import load_results
 
+    __version__: str
+
 __all__ = [
     "Cluster",
     "ConfigError",
@@ -44,6 +46,7 @@ __all__ = [
     "StepsWorkload",
     "Strategy",
     "StrategyKind",
+    "__version__",
     "advise",
     "hypotheses",
     "load_cluster",
@@ -90,9 +93,21 @@ _HOME = {
 
 def __getattr__(name: str) -> Any:
     """A public name, loaded now."""
+    if name == "__version__":
+        return _version()
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def _version() -> str:
+    """The version of the installed package; that of a source tree that nobody has installed is not known."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  # as all that is loaded when asked for
+
+    try:
+        return version("dwdp-toolkit")
+    except PackageNotFoundError:
+        return "0"
 
 
 def __dir__() -> list[str]:

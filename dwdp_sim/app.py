@@ -24,3 +24,7 @@ def _run() -> None:
         from dwdp_sim.command import run
 
         run()
+
+
+if __name__ == "__main__":
+    main()

@@ -10,10 +10,11 @@ from typing import cast
 from omegaconf import DictConfig
 
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.base.terminal import TextConsole
+from dwdp_sim.base.terminal import TextConsole, say
 from dwdp_sim.job.build import build_composed
 from dwdp_sim.job.hydra_app import run_app
 from dwdp_sim.job.job import CheckedRun, StepsJob
+from dwdp_sim.job.overridden import overridden_lines
 from dwdp_sim.job.schema import SimConfig, SweepConfig, register_schemas
 
 # What runs a job is imported when it runs: bad input should not wait a second for Matplotlib and PyArrow.
@@ -41,15 +42,18 @@ def _sweep(config: DictConfig, config_name: str) -> int | None:
 
 
 def _task(run: CheckedRun, folder: Path) -> None:
+    console = TextConsole()
     if run.config["workload"]["kind"] == "published":
         from dwdp_sim.published.run import run_published
 
-        run_published(folder, run.config["workers"], TextConsole())
+        run_published(folder, run.config["workers"], console)
     elif isinstance(run.job, StepsJob):
         from dwdp_sim.results.run_steps import run_iteration
 
-        run_iteration(run, run.job, folder, TextConsole())
+        run_iteration(run, run.job, folder, console)
     else:
         from dwdp_sim.results.run_prediction import run_prediction
 
-        run_prediction(run, run.job, folder, TextConsole())
+        run_prediction(run, run.job, folder, console)
+    for line in overridden_lines(run.overridden):
+        say(console, line)

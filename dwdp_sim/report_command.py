@@ -27,13 +27,14 @@ _DIFF_HELP = """What moved between two clusters (names or YAML files), two runs'
 of measured rows or two bundles: by how much, and whether beyond noise. Exit code 0: nothing did; 1: something did."""
 
 
-def run(readers: Sequence[Reader] = ()) -> None:
+def run(readers: Sequence[Reader] = (), words: Sequence[str] | None = None) -> None:
     """Do what the command line says.
 
     Args:
         readers: Of what `diff` compares beside clusters, runs and results folders.
+        words: The command line, without the program's name; unset: that of the process.
     """
-    arguments = _parser().parse_args(_with_command(sys.argv[1:]))
+    arguments = _parser().parse_args(_with_command(list(sys.argv[1:] if words is None else words)))
     match arguments.command:
         case "page":
             print(visible(page(arguments)))

@@ -41,6 +41,7 @@ from dwdp_sim.job.build import build_run
 from dwdp_sim.job.config_values import read_values
 from dwdp_sim.job.hydra_app import run_app
 from dwdp_sim.job.job import CheckedRun, StepsJob
+from dwdp_sim.job.overridden import overridden_content, overridden_lines
 from dwdp_sim.results.tables import files_line
 from dwdp_sim.results.titles import in_title
 
@@ -81,12 +82,15 @@ def run_advice(question: Question, folder: Path, console: Console) -> None:
         advice = advise(job, effort_of(config), kinds_also_compared(config), pool, show)
     found = evidence(Baseline.of(job), current_candidate(job))
     content = advice_content(job, question.run.config_hash, advice, found) | engine_lacking()
+    content |= overridden_content(question.run.overridden)
     settings = yaml.safe_dump(question.run.config, sort_keys=False, allow_unicode=True)
     written = [
         write_whole(folder / "config.yaml", lambda path: path.write_text(settings)),
         write_whole(folder / "advice.json", lambda path: path.write_text(json.dumps(content, indent=2) + "\n")),
     ]
     print_advice(console, job, advice, found, written)
+    for line in overridden_lines(question.run.overridden):
+        say(console, line)
 
 
 def _pool(config: AdviseTree) -> AbstractContextManager[Executor | None]:

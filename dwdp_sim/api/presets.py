@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +15,7 @@ from dwdp_sim.base.user_file import read_yaml
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.job.config_files import config_dir
 from dwdp_sim.job.groups import build_cluster, build_model, build_strategy
+from dwdp_sim.job.model_names import find_model
 from dwdp_sim.job.resolve import resolve_model
 from dwdp_sim.job.schema import ClusterConfig, ModelConfig, StrategyConfig
 from dwdp_sim.model.moe import MoEModel
@@ -41,18 +44,28 @@ def load_model(model: str | Path | MoEModel, weight_format: str | None = None) -
     """A model from its name, from a file, or as it is.
 
     Args:
-        model: A preset's name, the path of a YAML file like those in `conf/model`, or of a Hugging Face `config.json`.
-        weight_format: Format of the experts' weights, which a `config.json` does not say.
+        model: A preset's name, the path of a YAML file like those in `conf/model`, a Hugging Face `config.json` or a
+            folder with one, or an id on Hugging Face (`org/name`). Where the preset of an id has weights of another
+            format than the id itself, a warning says so.
+        weight_format: Format of the experts' weights; unset: what the preset or the file says.
 
     Raises:
         ConfigError: There is no such model, or its file lacks something.
     """
     if isinstance(model, MoEModel):
         return model
-    if Path(model).suffix == ".json":
-        config = ModelConfig(config_json=str(model), format=weight_format)
-        return build_model(resolve_model(config, {"model.format"} if weight_format else set()))
-    return build_model(cast(ModelConfig, _read_group("model", model, ModelConfig)))
+    if Path(model).suffix in (".yaml", ".yml"):
+        config = cast(ModelConfig, _read_group("model", model, ModelConfig))
+    else:
+        found = find_model(str(model), presets("model"), weight_format)
+        if found.note:
+            warnings.warn(found.note, stacklevel=3)
+        if found.config_json:
+            config = ModelConfig(config_json=found.config_json, format=weight_format, name=found.name or None)
+            explicit = {key for key, value in (("format", weight_format), ("name", found.name)) if value}
+            return build_model(resolve_model(config, {f"model.{key}" for key in explicit}))
+        config = cast(ModelConfig, _read_group("model", found.preset, ModelConfig))
+    return build_model(replace(config, format=weight_format or config.format))
 
 
 def load_cluster(cluster: str | Path | Cluster) -> Cluster:

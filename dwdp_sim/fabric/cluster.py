@@ -17,6 +17,9 @@ MOST_GPUS = 100_000  # of a cluster; tables of a program have a row for each
 MAPPINGS = ("ipc", "vmm_fd", "vmm_fabric")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _USES = ("all", "design", "steps")
+LINK_RATES = {f"{name}_bytes_per_s" for name in ("egress", "ingress", "pair", "push", "host_in", "host_out")}
+"""Constants that are rates of links between GPUs or to the host."""
+MOST_LINK_RATE = 10.0
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,28 @@ class Cluster:
             constants[name] = replace(constants[name], value=value)
         return replace(self, constants=constants)
 
+    def with_link_rate(self, share: float) -> Cluster:
+        """Return the same cluster with faster or slower links: their rates and intervals times `share`.
+
+        The new rates are assumed, wherever the old ones come from, and its name says so. Memory inside a GPU stays as
+        fast as it is.
+
+        Raises:
+            ConfigError: The share is not above 0 and at most `MOST_LINK_RATE`.
+        """
+        if not 0 < share <= MOST_LINK_RATE:
+            allowed = f"a share above 0 and at most {MOST_LINK_RATE} is wanted, as 0.97 for links that are 3 % slower"
+            raise ConfigError("cluster.link_rate", share, allowed)
+        if share == 1:
+            return self
+        constants = dict(self.constants)
+        for name in LINK_RATES & set(constants):
+            old = constants[name]
+            source = f"{share:g} × ({old.provenance}) {old.source}"
+            value, interval = _times(old.value, share), _times(old.interval, share)
+            constants[name] = replace(old, value=value, interval=interval, provenance="assumed", source=source)
+        return replace(self, name=f"{self.name} with links × {share:g}", constants=constants)
+
     def value(self, name: str) -> Any:
         """The constant's value, chosen by mapping where it depends on that.
 
@@ -157,6 +182,20 @@ class Cluster:
     def by_kind(self, name: str) -> dict[str, float]:
         """The constant as factors in (0, 1] for `pull` and `push`."""
         return read_by_kind(_value_key(name), self.value(name))
+
+
+def _times(value: Any, share: float) -> Any:
+    """A number, or every number of a list or mapping, times `share`; anything else is left for whoever reads it."""
+    match value:
+        case bool():
+            return value
+        case int() | float():
+            return value * share
+        case list() | tuple():
+            return [_times(each, share) for each in value]
+        case Mapping():
+            return {key: _times(each, share) for key, each in value.items()}
+    return value
 
 
 def _value_key(name: str) -> str:

@@ -15,6 +15,7 @@ from dwdp_sim.job.fingerprint import hash_config
 from dwdp_sim.job.groups import build_cluster, build_model, build_placement, build_starts, build_strategy
 from dwdp_sim.job.job import CheckedRun, Job, LayerJob, ReplayJob, StepsJob
 from dwdp_sim.job.make import make_layer_job, make_replay_job
+from dwdp_sim.job.overridden import overridden
 from dwdp_sim.job.resolve import explicit_keys, resolve
 from dwdp_sim.job.schema import ClusterConfig, SimConfig
 from dwdp_sim.job.work import check_work, work_of
@@ -47,7 +48,7 @@ def build_run(config: SimConfig, overrides: Iterable[str] = ()) -> CheckedRun:
     resolved = resolve(config, explicit)
     job = _on_engine(build_job(resolved), resolved.engine)
     check_work(work_of(job, resolved), resolved.limits)
-    return CheckedRun(asdict(resolved), hash_config(resolved), job)
+    return CheckedRun(asdict(resolved), hash_config(resolved), job, overridden(resolved))
 
 
 def _on_engine(job: Job, engine: str) -> Job:

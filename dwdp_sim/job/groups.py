@@ -97,7 +97,7 @@ def build_cluster(config: ClusterConfig) -> Cluster:
     Raises:
         ConfigError: Something in it is out of range.
     """
-    return Cluster(
+    described = Cluster(
         name=config.name,
         description=config.description,
         num_gpus=config.num_gpus,
@@ -107,6 +107,7 @@ def build_cluster(config: ClusterConfig) -> Cluster:
         fitted_on=tuple(config.fitted_on),
         gpu=config.gpu,
     )
+    return described.with_link_rate(config.link_rate)
 
 
 def build_starts(config: WorkloadConfig) -> Starts:

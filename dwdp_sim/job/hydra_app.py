@@ -31,6 +31,7 @@ from dwdp_sim.job.compose import compose, compose_whole, without_hydra
 from dwdp_sim.job.config_files import config_dir, config_folders
 from dwdp_sim.job.hydra_flags import read_command_line
 from dwdp_sim.job.hydra_messages import one_line
+from dwdp_sim.job.model_names import with_models_found
 from dwdp_sim.job.multirun import representatives
 from dwdp_sim.job.single_run import run_composed
 
@@ -68,6 +69,8 @@ def run_app(
     name = line.config_name or config_name
     only_asks = line.help or line.hydra_help or line.version or line.shell_completion
     with one_line_errors(schema):
+        if not only_asks:
+            line = find_models(line)
         if line.multirun and not only_asks:
             _check_sweep(line, name, schema, build, sweep)
         elif not only_asks:
@@ -80,6 +83,24 @@ def run_app(
                     return
 
         _leave_to_hydra(config_name, schema, build, task)
+
+
+def find_models(line: argparse.Namespace) -> argparse.Namespace:
+    """Make every model of the process's command line one that Hydra understands; what the user should know is said.
+
+    Hydra, and the processes of a sweep, read that command line again.
+
+    Args:
+        line: As it was read.
+
+    Raises:
+        ConfigError: There is no such model.
+    """
+    words, notes = with_models_found(sys.argv[1:], config_folders(line))
+    for note in notes:
+        sys.stderr.write(f"{os.path.basename(sys.argv[0])}: {visible(note)}\n")
+    sys.argv[1:] = words
+    return read_command_line(words)
 
 
 def _leave_to_hydra(config_name: str, schema: type, build: Build[Run], task: Callable[[Run, Path], None]) -> None:

@@ -16,6 +16,7 @@ from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.fabric_constants import FabricConstants
 from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.job.overridden import Overridden
 from dwdp_sim.job.start_times import Starts
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.model.placement import Placement
@@ -164,11 +165,13 @@ class CheckedRun:
         config: The resolved configuration, every unset value filled in.
         config_hash: Of `config` with files replaced by their contents.
         job: What runs.
+        overridden: Values that are otherwise than in the files that the configuration names.
     """
 
     config: dict[str, Any]
     config_hash: str
     job: Job
+    overridden: tuple[Overridden, ...] = ()
 
 
 def layer_program(plan: CopyPlan, cluster: Cluster, issue_mode: str) -> Program:

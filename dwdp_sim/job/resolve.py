@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.job.compute_on_machine import on_machine
 from dwdp_sim.job.groups import build_model, build_placement, build_strategy
-from dwdp_sim.job.schema import AttentionConfig, ModelConfig, SimConfig
+from dwdp_sim.job.schema import ModelConfig, SimConfig
 from dwdp_sim.job.trtllm_file import read_dwdp_block
-from dwdp_sim.model.huggingface import read_shape
+from dwdp_sim.model.huggingface import NAMES, read_shape
+from dwdp_sim.model.moe import FORMATS
 from dwdp_sim.plan.engines import CONTENTION_OPT_SLICE_BYTES
 from dwdp_sim.plan.kinds import BATCHED, DEFAULT
 
@@ -32,7 +33,7 @@ def resolve(config: Tree, explicit: Set[str] = frozenset()) -> Tree:
 
     Args:
         config: As composed. A resolved one comes back equal.
-        explicit: Keys that the user gave (`explicit_keys`): a file must not contradict them.
+        explicit: Keys that the user gave (`explicit_keys`): they beat what a file says (`overridden.overridden`).
 
     Raises:
         ConfigError: Something in it cannot be used.
@@ -57,25 +58,21 @@ def resolve(config: Tree, explicit: Set[str] = frozenset()) -> Tree:
 
 
 def _with_trtllm_yaml(config: Tree, explicit: Set[str]) -> Tree:
-    """The group's sizes and strategy from a TensorRT-LLM file: it beats defaults, and must not be contradicted."""
+    """The group's sizes and strategy from a TensorRT-LLM file, which beats defaults and not what the user gave.
+
+    Its experts of a rank are those of its own group: for a group of another size they follow from the model instead.
+    """
     path = config.dwdp.trtllm_yaml
     if path is None:
         return config
     block = read_dwdp_block(path)
-    given = {
-        name: said
-        for name in ("dwdp_size", "num_experts_per_worker", "num_prefetch_experts")
-        if (said := getattr(block, name))  # TensorRT-LLM writes 0 for what is unset
-    }
-    for name, said in given.items():
-        _must_agree(f"dwdp.{name}", getattr(config.dwdp, name), said, explicit, path)
+    given: dict[str, Any] = {name: said for name, said in block.sizes.items() if f"dwdp.{name}" not in explicit}
+    if "dwdp.dwdp_size" in explicit and config.dwdp.dwdp_size != block.sizes.get("dwdp_size", config.dwdp.dwdp_size):
+        given = {}
     dwdp = replace(config.dwdp, **given)
-    chosen = explicit & {"strategy", "strategy.name"}
-    if block.contention_opt is None and chosen:
+    if explicit & {"strategy", "strategy.name"}:
         return replace(config, dwdp=dwdp)
     strategy = replace(config.strategy, name=BATCHED.name if block.contention_opt else DEFAULT.name)
-    for key in sorted(chosen):
-        _must_agree(key, config.strategy.name, strategy.name, explicit, path)
     if strategy.name == BATCHED.name and strategy.slice_bytes is None:
         strategy = replace(strategy, slice_bytes=CONTENTION_OPT_SLICE_BYTES)
     return replace(config, dwdp=dwdp, strategy=strategy)
@@ -84,23 +81,35 @@ def _with_trtllm_yaml(config: Tree, explicit: Set[str]) -> Tree:
 def resolve_model(config: ModelConfig, explicit: Set[str]) -> ModelConfig:
     """Return the `model` group, with the shape from a Hugging Face file if it names one.
 
+    Values that the user gave beat the file's. With fewer layers, those with experts are counted among the first ones.
+
     Raises:
-        ConfigError: The file cannot be read, or a value that the user gave contradicts it.
+        ConfigError: The file cannot be read, or neither it nor the user says a size without which there is no model.
     """
     path = config.config_json
     if path is None:
         return config
     given: dict[str, Any] = {}
     of_attention: dict[str, Any] = {}
-    for name, said in read_shape(path).items():
+    for name, said in read_shape(path, config.num_layers if "model.num_layers" in explicit else None).items():
         _, inner, field = name.rpartition("attention.")
-        part: ModelConfig | AttentionConfig = config.attention if inner else config
-        _must_agree(f"model.{name}", getattr(part, field), said, explicit - {"model.name"}, path)
         if f"model.{name}" not in explicit:
             (of_attention if inner else given)[field] = said
-    return replace(config, **given, attention=replace(config.attention, **of_attention))
+        elif field == "num_moe_layers" and "model.num_layers" not in explicit and config.num_moe_layers != said:
+            allowed = f"of {given['num_layers']} layers, {said} have experts in {path}; give model.num_layers, too"
+            raise ConfigError("model.num_moe_layers", config.num_moe_layers, allowed)
+    found = replace(config, **given, attention=replace(config.attention, **of_attention))
+    _check_whole(found, path)
+    return found
 
 
-def _must_agree(key: str, value: object, said: object, explicit: Set[str], path: str) -> None:
-    if key in explicit and value != said:
-        raise ConfigError(key, value, f"contradicts {path}, which says {said}; leave one of them out")
+def _check_whole(config: ModelConfig, path: str) -> None:
+    """Refuse a model of which neither file nor user has said all; the message says how to give what is missing."""
+    missing = [field for field in NAMES if getattr(config, field) is None]
+    if missing:
+        keys = "; ".join(f"{field} (looked for: {', '.join(NAMES[field])})" for field in missing)
+        give = " ".join(f"model.{field}=…" for field in missing)
+        raise ConfigError("model.config_json", path, f"does not say {keys}; give {give}")
+    if config.format is None:
+        allowed = f"{path} does not say it; give it, as model.format=nvfp4 or --format nvfp4 ({', '.join(FORMATS)})"
+        raise ConfigError("model.format", "missing", allowed)

@@ -93,6 +93,8 @@ class ClusterConfig:
     """ipc, vmm_fd or vmm_fabric: how peer memory is mapped."""
     home: str = "peer"
     """peer, host or local: where the peers' experts are."""
+    link_rate: float = 1.0
+    """Rates of all links as a share of the constants': 0.97 for NVLink that is 3 % slower."""
     constants: dict[str, ConstantConfig] = field(default_factory=dict)
     """Constants of the contention model by name; see `fabric_constants.FabricConstants`."""
     fitted_on: list[dict[str, str]] = field(default_factory=list)

@@ -32,6 +32,12 @@ class DwdpBlock(Struct, forbid_unknown_fields=True, frozen=True):
     contention_opt: bool | None = None
     num_groups: _Count | None = None
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The sizes of the group that the block gives; TensorRT-LLM writes 0 for what is unset."""
+        names = ("dwdp_size", "num_experts_per_worker", "num_prefetch_experts")
+        return {name: said for name in names if (said := getattr(self, name))}
+
 
 def read_dwdp_block(path: str) -> DwdpBlock:
     """Read the block, at the top level or one section down (`ctx:` in disaggregated set-ups).

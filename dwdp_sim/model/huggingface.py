@@ -24,13 +24,24 @@ class _Nested(Struct):
 
 class _Quantization(Struct):
     quant_method: str | None = None
+    quant_algo: Any = None
+    format: Any = None
+    weight_block_size: Any = None
+
+
+class _Weights(Struct):
+    """What says in which format the weights are; multimodal models have it outside of `text_config`."""
+
+    quantization_config: _Quantization | None = None
+    torch_dtype: Any = None
+    dtype: Any = None
 
 
 class _Config(Struct):
     """The keys that say a shape, as DeepSeek-V3, Qwen3-MoE, gpt-oss and Mixtral use them; others are left alone."""
 
-    hidden_size: _Needed
-    num_hidden_layers: _Layers
+    hidden_size: _Needed | None = None
+    num_hidden_layers: _Layers | None = None
     model_type: Name = "hf"
 
     # experts
@@ -65,44 +76,65 @@ class _Config(Struct):
     quantization_config: _Quantization | None = None
 
 
-def read_shape(path: str) -> dict[str, Any]:
+NAMES = {
+    "hidden_size": ("hidden_size",),
+    "intermediate_size": ("moe_intermediate_size", "intermediate_size"),
+    "num_experts": ("n_routed_experts", "num_experts", "num_local_experts"),
+    "top_k": ("num_experts_per_tok", "experts_per_token"),
+    "num_layers": ("num_hidden_layers",),
+}
+"""Sizes without which there is no model, and the keys under which files have them."""
+
+
+def read_shape(path: str, layers: int | None = None) -> dict[str, Any]:
     """Read a model's shape.
 
+    Args:
+        path: Of the file.
+        layers: Only the first so many layers of the model count, dense ones included; unset: as many as the file says.
+
     Returns:
-        The fields of `schema.ModelConfig` that the file determines: sizes, counts, `name`, `expert_bias`, and, where
-        its attention is understood, those of `schema.AttentionConfig` as `attention.FIELD`.
+        The fields of `schema.ModelConfig` that the file determines: sizes, counts, `name`, `expert_bias`, `format`
+        where its weights are in one that is known, and, where its attention is understood, the fields of
+        `schema.AttentionConfig` as `attention.FIELD`. What the file does not say under a name in `NAMES` is left out.
 
     Raises:
-        ConfigError: The file cannot be read, is no JSON object, or lacks a key.
+        ConfigError: The file cannot be read, is no JSON object, or has a value of the wrong type.
     """
     content = read_json(path, _KEY)
     nested = convert(content, _Nested, path, _KEY).text_config  # multimodal models nest it
     config = convert(nested or content, _Config, path, _KEY, at="text_config" if nested else "")
-    shape: dict[str, Any] = {
-        "hidden_size": config.hidden_size,
-        "intermediate_size": _first(config, ("moe_intermediate_size", "intermediate_size"), path),
-        "num_experts": _first(config, ("n_routed_experts", "num_experts", "num_local_experts"), path),
-        "top_k": _first(config, ("num_experts_per_tok", "experts_per_token"), path),
-        "num_layers": config.num_hidden_layers,
-        "num_moe_layers": _moe_layers(config, path),
-        "name": config.model_type,
-        "expert_bias": config.model_type == "gpt_oss",
-    }
+    shape: dict[str, Any] = {field: _first(config, names) for field, names in NAMES.items()}
+    layers = layers or config.num_hidden_layers
+    shape |= {"num_layers": layers, "num_moe_layers": layers and _moe_layers(config, layers, path)}
+    shape["format"] = _format(convert(content, _Weights, path, _KEY)) or (
+        _format(convert(nested, _Weights, path, _KEY, at="text_config")) if nested else None
+    )
+    shape = {field: value for field, value in shape.items() if value is not None}
+    shape |= {"name": config.model_type, "expert_bias": config.model_type == "gpt_oss"}
     shape |= _other_widths(config)
     return shape | {f"attention.{field}": value for field, value in _attention(config).items()}
 
 
-def _first(config: _Config, names: tuple[str, ...], path: str) -> int:
-    """The first of these keys that the file has."""
-    found = next((value for name in names if (value := getattr(config, name))), None)
-    if found is None:
-        raise ConfigError(_KEY, path, f"none of these keys is there: {', '.join(names)}")
-    return int(found)
+def _first(config: _Config, names: tuple[str, ...]) -> int | None:
+    """The value of the first of these keys that the file has."""
+    return next((int(value) for name in names if (value := getattr(config, name))), None)
 
 
-def _moe_layers(config: _Config, path: str) -> int:
-    """Layers with experts: DeepSeek's leading dense layers and frequency, Qwen's step and list of dense layers."""
-    layers = config.num_hidden_layers
+def _format(weights: _Weights) -> str | None:
+    """The format of the experts' weights; None where the file does not say it, or has one that is not known here."""
+    said = weights.quantization_config
+    if said is None:
+        return "bf16" if "bfloat16" in (weights.torch_dtype, weights.dtype) else None
+    if said.quant_method == "fp8":
+        return "fp8_block" if said.weight_block_size == [128, 128] else None
+    if said.quant_method == "mxfp4":
+        return "mxfp4"
+    return "nvfp4" if said.quant_algo == "NVFP4" or said.format == "nvfp4-pack-quantized" else None
+
+
+def _moe_layers(config: _Config, layers: int, path: str) -> int:
+    """Of the first layers, those with experts: DeepSeek's leading dense layers and frequency, Qwen's step and list."""
     dense, step = config.first_k_dense_replace or 0, config.decoder_sparse_step or 1
     dense_layers = set(config.mlp_only_layers or ())
     frequent = _frequent(config.moe_layer_freq, layers, path)
@@ -140,7 +172,7 @@ def _attention(config: _Config) -> dict[str, Any]:
     if config.kv_lora_rank:
         names = ("q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")
         return attention | {"kind": "mla"} | {name: getattr(config, name) or 0 for name in names}
-    head_dim = config.head_dim or config.hidden_size // heads
+    head_dim = config.head_dim or (config.hidden_size or 0) // heads
     return attention | {"kind": "gqa", "num_kv_heads": config.num_key_value_heads or heads, "head_dim": head_dim}
 
 

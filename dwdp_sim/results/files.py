@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from dwdp_sim.base.arrays import Ints
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.fabric.engine_choice import engine_lacking
 from dwdp_sim.fabric.timeline import SimulatedTimeline, Timeline
+from dwdp_sim.job.overridden import Overridden, overridden_content
 from dwdp_sim.plan.copy_plan import CopyPlan
 from dwdp_sim.plan.endpoints import HOST, endpoint_key
 from dwdp_sim.results.arrow_columns import named, numbers
@@ -35,6 +36,7 @@ def write_results(
     summary: LayerSummary | ReplaySummary,
     picture: Picture,
     plan: CopyPlan | None = None,
+    overridden: Sequence[Overridden] = (),
 ) -> list[Path]:
     """Write configuration, copies, picture, trace and, last, `summary.json` into `folder`.
 
@@ -45,6 +47,7 @@ def write_results(
         summary: What was found.
         picture: How it is drawn.
         plan: What the program was made from, if from a plan.
+        overridden: Values that are otherwise than in a file that the configuration names.
 
     Returns:
         The files, in the order of writing. `summary.json` is last: where it stands, the others are complete.
@@ -56,7 +59,7 @@ def write_results(
         "trace.json": lambda path: write_trace(
             path, chrome_trace(timeline, trace_head(summary.head), plan=plan, links=timeline.links)
         ),
-        "summary.json": lambda path: write_summary(path, summary.to_dict()),
+        "summary.json": lambda path: write_summary(path, summary.to_dict() | overridden_content(overridden)),
     }
     return [write_whole(folder / name, write) for name, write in writers.items()]
 

@@ -21,7 +21,7 @@ def write_prediction(
 ) -> list[Path]:
     """Write what `predict` found of `job`, the job of `run`, into `folder`; returns the files in order of writing."""
     plan = job.layer.plan if isinstance(job, LayerJob) else None
-    return write_results(folder, run.config, timeline, summary, job_picture(job), plan)
+    return write_results(folder, run.config, timeline, summary, job_picture(job), plan, run.overridden)
 
 
 def job_picture(job: LayerJob | ReplayJob) -> Picture:

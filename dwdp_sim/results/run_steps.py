@@ -21,5 +21,5 @@ def run_iteration(run: CheckedRun, job: StepsJob, folder: Path, console: Console
         result = predict_configured(run, job, partial(show, "simulating"))
     summary = summary_of_steps(job, result, run.config_hash)
     title = layer_title(job.layer, job.cluster.name, job.issue_mode)
-    files = write_steps(folder, run.config, f"Forward steps of {title}", result, summary)
+    files = write_steps(folder, run.config, f"Forward steps of {title}", result, summary, run.overridden)
     print_steps(console, summary, result, job.scenario, title, job.cluster.memory_bytes, files)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dwdp_sim.base.atomic_file import write_whole
+from dwdp_sim.job.overridden import Overridden, overridden_content
 from dwdp_sim.results.arrow_columns import numbers
 from dwdp_sim.results.files import write_config, write_summary, write_trace
 from dwdp_sim.results.step_figure import draw_steps
@@ -35,7 +36,12 @@ _COLUMNS = (
 
 
 def write_steps(
-    folder: Path, config: Mapping[str, Any], title: str, result: IterationResult, summary: StepsSummary
+    folder: Path,
+    config: Mapping[str, Any],
+    title: str,
+    result: IterationResult,
+    summary: StepsSummary,
+    overridden: Sequence[Overridden] = (),
 ) -> list[Path]:
     """Write configuration, rows, picture and trace of the first seed, and, last, `summary.json` into `folder`.
 
@@ -45,6 +51,7 @@ def write_steps(
         title: Of the picture.
         result: What was run.
         summary: What was found.
+        overridden: Values that are otherwise than in a file that the configuration names.
 
     Returns:
         The files, in the order of writing. `summary.json` is last: where it stands, the others are complete.
@@ -57,7 +64,7 @@ def write_steps(
         "steps.parquet": lambda path: pq.write_table(rows, path, compression="zstd"),
         "steps.png": lambda path: draw_steps(path, first.timeline, result.contention, result.links, title),
         "trace.json": lambda path: write_trace(path, trace),
-        "summary.json": lambda path: write_summary(path, summary.to_dict()),
+        "summary.json": lambda path: write_summary(path, summary.to_dict() | overridden_content(overridden)),
     }
     return [write_whole(folder / name, write) for name, write in writers.items()]
 

@@ -56,6 +56,7 @@ PARAMETERS = (
     Column("cluster", TEXT, "machine", "cluster.name"),
     Column("mapping", TEXT, "how peer memory is mapped: ipc, vmm_fd, vmm_fabric", "cluster.mapping"),
     Column("home", TEXT, "where the peers' experts are: peer, host, local", "cluster.home"),
+    Column("link_rate", REAL, "rates of all links as a share of the machine's", "cluster.link_rate"),
     Column("dwdp_size", WHOLE, "ranks N in the group", "dwdp.dwdp_size"),
     Column("num_experts_per_worker", WHOLE, "experts L that a rank holds", "dwdp.num_experts_per_worker"),
     Column("num_prefetch_experts", WHOLE, "experts P pulled from each peer", "dwdp.num_prefetch_experts"),

@@ -15,10 +15,10 @@ import pytest
 
 from tests.endings import CODES, REPOSITORY, catches_sigterm, temporary_files
 
-MODULES = ("dwdp_sim.app", "dwdp_sim.advice.app", "dwdp_sim.report_app", "dwdp_hw.app")
+MODULES = ("dwdp_sim.app", "dwdp_sim.advice.app", "dwdp_sim.report_app", "dwdp_hw.app", "dwdp_hw.dwdp_app")
 # As the scripts that pip installs; `program` stands for their names.
 _CODE = "import re, sys; from {module} import main; sys.argv[0] = 'program'; sys.exit(main())"
-ARGUMENTS = {"dwdp_sim.report_app": ("page", "rows")}
+ARGUMENTS = {"dwdp_sim.report_app": ("page", "rows"), "dwdp_hw.dwdp_app": ("predict",)}
 OTHERS = ("dwdp_sim", "dwdp_sim.base", "dwdp_sim.advice", "dwdp_hw", "dwdp_sim.base.early_signals", *MODULES)
 
 

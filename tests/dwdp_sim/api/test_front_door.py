@@ -123,7 +123,7 @@ def test_a_hugging_face_file_is_a_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"model": "gpt5"}, r"model=gpt5: a preset \(deepseek_r1_fp8, .*\), a file or an object is wanted"),
+        ({"model": "gpt5"}, r"model=gpt5: allowed: deepseek_r1_fp8, .*; or a config\.json, a folder with one, or a"),
         ({"cluster": "there_is_none.yaml"}, "cluster=there_is_none.yaml: cannot be read as YAML"),
         ({"strategy": "none.py:own"}, "strategy=none.py: cannot be read as Python"),
         ({"dwdp_size": 300}, "dwdp_size=300"),

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.job.resolve import explicit_keys, resolve
 from tests.dwdp_sim.composing import config_object
 
@@ -45,10 +44,11 @@ def test_the_argument_stays_as_it_is_and_a_resolved_configuration_comes_back_equ
     assert resolve(found, explicit_keys(files)) == found
 
 
-def test_an_explicit_value_must_not_contradict_a_file(files: tuple[str, ...]) -> None:
-    for given in ("model.hidden_size=2048", "dwdp.dwdp_size=4", "strategy=default"):
-        with pytest.raises(ConfigError, match=r"contradicts .*, which says .*; leave one of them out"):
-            resolve(config_object(*files, given), explicit_keys([*files, given]))
+def test_an_explicit_value_beats_a_file(files: tuple[str, ...]) -> None:
+    given = [*files, "model.hidden_size=2048", "model.attention.num_heads=16", "dwdp.dwdp_size=4", "strategy=default"]
+    found = resolve(config_object(*given), explicit_keys(given))
+    assert (found.model.hidden_size, found.model.attention.num_heads, found.model.top_k) == (2048, 16, 2)
+    assert (found.dwdp.dwdp_size, found.strategy.name) == (4, "default")
 
 
 def test_a_replay_has_no_layer_to_fill_in() -> None:

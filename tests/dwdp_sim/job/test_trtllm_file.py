@@ -52,10 +52,15 @@ def test_without_contention_opt_an_explicit_strategy_stands_and_the_default_is_t
     assert (unset.strategy.name, ring.strategy.name) == ("default", "ring")
 
 
-@pytest.mark.parametrize("override", ["dwdp.dwdp_size=4", "dwdp.num_prefetch_experts=84", "strategy=default"])
-def test_an_override_that_contradicts_the_file_is_refused(override: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=f"^{override}: contradicts .*extra.yaml"):
-        job(write(tmp_path, BLOCK.format(opt="true")), override)
+def test_an_override_beats_the_file_whose_experts_of_a_rank_are_those_of_its_own_group(tmp_path: Path) -> None:
+    given = write(tmp_path, BLOCK.format(opt="true"))
+    larger = job(given, "dwdp.dwdp_size=4").layer
+    assert (larger.placement.num_experts_per_worker, larger.placement.num_prefetch_experts) == (64, 64)
+    assert job(given, "strategy=default").layer.strategy.name == "default"
+    held = job(given, "dwdp.num_experts_per_worker=88", "dwdp.num_prefetch_experts=84").layer.placement
+    assert (held.dwdp_size, held.num_experts_per_worker) == (3, 88)
+    with pytest.raises(ConfigError, match="but 86 \\+ 2·84 = 254"):
+        job(given, "dwdp.num_prefetch_experts=84")
 
 
 def test_an_override_that_agrees_with_the_file_is_fine(tmp_path: Path) -> None:

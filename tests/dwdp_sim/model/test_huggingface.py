@@ -123,9 +123,10 @@ def test_dense_layers_are_left_out(extra: dict[str, Any], moe_layers: int, tmp_p
         ([], "the file is a list of 0; expected `object`"),
         (
             {"hidden_size": 8, "num_hidden_layers": 2},
-            "none of these keys is there: moe_intermediate_size, intermediate_size",
+            r"does not say intermediate_size \(looked for: moe_intermediate_size, intermediate_size\); num_experts "
+            r".*; top_k .*; give model.intermediate_size=… model.num_experts=… model.top_k=…",
         ),
-        (FAMILIES["mixtral_8x7b_bf16"] | {"hidden_size": "many"}, "hidden_size is many; expected `int`"),
+        (FAMILIES["mixtral_8x7b_bf16"] | {"hidden_size": "many"}, "hidden_size is many; expected `int"),
         (FAMILIES["mixtral_8x7b_bf16"] | {"head_dim": "wide"}, "head_dim is wide; expected `int . null`"),
     ],
 )
@@ -138,8 +139,8 @@ def test_a_file_without_a_shape_is_refused(content: object, reason: str, tmp_pat
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("hidden_size", [1], "hidden_size is a list of 1; expected `int`"),
-        ("hidden_size", True, "hidden_size is true; expected `int`"),
+        ("hidden_size", [1], "hidden_size is a list of 1; expected `int"),
+        ("hidden_size", True, "hidden_size is true; expected `int"),
         ("num_hidden_layers", 1e11, "num_hidden_layers is 1"),
         ("num_hidden_layers", 10**11, "num_hidden_layers is 1"),
         ("first_k_dense_replace", "x", "first_k_dense_replace is x; expected `int"),
@@ -154,7 +155,7 @@ def test_a_file_without_a_shape_is_refused(content: object, reason: str, tmp_pat
         ("layer_types", [{}], r"layer_types\[0\] is an object of 0; expected `str`"),
         ("text_config", 3, "text_config is 3; expected `object"),
         ("text_config", "x", "text_config is x; expected `object"),
-        ("text_config", {"hidden_size": 8}, "text_config lacks the field 'num_hidden_layers'"),
+        ("text_config", {"hidden_size": "8"}, "text_config.hidden_size is 8; expected `int"),
         ("quantization_config", 3, "quantization_config is 3; expected `object"),
         ("model_type", ["mixtral"], "model_type is a list of 1; expected `str`"),
         ("model_type", "a\nb", r"model_type is a\\nb; text on one line is wanted"),
@@ -168,11 +169,56 @@ def test_a_value_of_the_wrong_type_is_named(name: str, value: object, said: str,
         read_shape(str(path))
 
 
-def test_an_override_that_contradicts_the_file_is_refused_and_one_that_agrees_is_not(tmp_path: Path) -> None:
-    path = write(tmp_path, FAMILIES["mixtral_8x7b_bf16"])
-    base = ("model=hf", f"model.config_json={path}", "model.format=bf16")
-    assert job(*base, "model.num_experts=8").layer
-    with pytest.raises(ConfigError, match=r"model\.num_experts=16: contradicts"):
-        job(*base, "model.num_experts=16")
-    with pytest.raises(ConfigError, match=r"model\.attention\.num_heads=16: contradicts"):
-        job(*base, "model.attention.num_heads=16")
+def test_what_a_file_does_not_say_may_be_given(tmp_path: Path) -> None:
+    said = {"model_type": "new_moe", "hidden_size": 64, "num_hidden_layers": 4, "experts": 8}
+    base = ("model=hf", f"model.config_json={write(tmp_path, said)}")
+    sizes = ("model.intermediate_size=32", "model.num_experts=8", "model.top_k=2")
+    with pytest.raises(ConfigError, match=r"give model\.num_experts=… model\.top_k=…$"):
+        job(*base, sizes[0])
+    with pytest.raises(
+        ConfigError, match=r"^model\.format=missing: .*config\.json does not say it; give it, as .*--format"
+    ):
+        job(*base, *sizes)
+    model = job(*base, *sizes, "model.format=bf16").layer.model
+    assert (model.hidden_size, model.intermediate_size, model.num_experts, model.num_moe_layers) == (64, 32, 8, 4)
+
+
+@pytest.mark.parametrize(
+    ("said", "weight_format"),
+    [
+        ({"torch_dtype": "bfloat16"}, "bf16"),
+        ({"dtype": "bfloat16"}, "bf16"),
+        ({"torch_dtype": "float16"}, None),
+        ({}, None),
+        ({"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}}, "fp8_block"),
+        ({"quantization_config": {"quant_method": "fp8"}, "torch_dtype": "bfloat16"}, None),
+        ({"quantization_config": {"quant_method": "mxfp4"}}, "mxfp4"),
+        ({"quantization_config": {"quant_method": "modelopt", "quant_algo": "NVFP4"}}, "nvfp4"),
+        ({"quantization_config": {"quant_method": "modelopt", "quant_algo": "FP8"}}, None),
+        ({"quantization_config": {"quant_method": "compressed-tensors", "format": "nvfp4-pack-quantized"}}, "nvfp4"),
+        ({"text_config": FAMILIES["mixtral_8x7b_bf16"] | {"torch_dtype": "bfloat16"}}, "bf16"),
+        (
+            {
+                "text_config": FAMILIES["mixtral_8x7b_bf16"] | {"torch_dtype": "bfloat16"},
+                "quantization_config": {"quant_method": "mxfp4"},
+            },
+            "mxfp4",
+        ),
+    ],
+)
+def test_the_format_is_read_where_the_file_says_it(
+    said: dict[str, Any], weight_format: str | None, tmp_path: Path
+) -> None:
+    assert read_shape(str(write(tmp_path, FAMILIES["mixtral_8x7b_bf16"] | said))).get("format") == weight_format
+
+
+@pytest.mark.parametrize(("family", "layers", "moe_layers"), [("deepseek_r1_nvfp4", 5, 2), ("mixtral_8x7b_bf16", 5, 5)])
+def test_of_fewer_layers_the_first_ones_count(family: str, layers: int, moe_layers: int, tmp_path: Path) -> None:
+    base = ("model=hf", f"model.config_json={write(tmp_path, FAMILIES[family])}", "model.format=nvfp4")
+    model = job(*base, f"model.num_layers={layers}").layer.model
+    assert (model.num_layers, model.num_moe_layers) == (layers, moe_layers)
+    with pytest.raises(
+        ConfigError, match=r"num_moe_layers=2: of .* layers, .* have experts in .*; give model\.num_layers"
+    ):
+        job(*base, "model.num_moe_layers=2")
+    assert job(*base, f"model.num_layers={layers}", "model.num_moe_layers=2").layer.model.num_moe_layers == 2
