@@ -12,9 +12,14 @@ GRAVE = ("serious", "critical")
 _RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 
-def grave_findings(page: Page) -> list[str]:
-    """One line a finding: the rule, and the elements that break it, five at most."""
-    found = Axe().run(page, options={"resultTypes": ["violations"], **_RULES}).response["violations"]
+def grave_findings(page: Page, within: str | None = None) -> list[str]:
+    """One line a finding: the rule, and the elements that break it, five at most.
+
+    Args:
+        page: Drawn.
+        within: CSS selector of the part that is looked at; None: all of it.
+    """
+    found = Axe().run(page, within, options={"resultTypes": ["violations"], **_RULES}).response["violations"]
     return [
         f"{one['id']} ({one['impact']}): {one['help']}: " + "; ".join(node["html"][:160] for node in one["nodes"][:5])
         for one in found
