@@ -58,9 +58,7 @@ PICTURES = (
         "reading_sweep",
         "sizes/report.html",
         "#bars-note",
-        (
-            ".verdict", ".tiles", "h2:nth-of-type(1)", "#choices .shown", ".filters", "#picture", "#bars",
-        ),
+        (".verdict", ".tiles", "h2:nth-of-type(1)", "#choices .shown", ".filters", "#picture", "#bars"),
     ),
     Picture(
         "reading_validation",
@@ -68,8 +66,13 @@ PICTURES = (
         "h2:nth-of-type(4)",
         (".verdict", "h2:nth-of-type(1)", "h2:nth-of-type(2)", "h2:nth-of-type(3)"),
     ),
-    Picture("reading_node", "node/node.html", "h2:nth-of-type(3)", (".verdict", ".wide", "h2", "h2 ~ p", "h2 ~ details")),
-)  # fmt: skip
+    Picture(
+        "reading_node",
+        "node/node.html",
+        "h2:nth-of-type(3)",
+        (".verdict", ".wide", "h2", "h2 ~ p", "h2 ~ details"),
+    ),
+)
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from dwdp_sim.job.config_files import config_dir, config_groups
 from dwdp_sim.job.schema import SimConfig, register_schemas
 
 PAGE = Path(__file__).resolve().parents[1] / "keys.md"
-_OF_A_FILE = ("model", "cluster")  # groups whose values are those of the file that is chosen
+_OF_A_FILE = ("model.", "cluster.")  # groups whose values are those of the file that is chosen
 _COMMANDS = {
     "dwdp-sim": ("config", SimConfig),
     "dwdp-advise": ("advise", AdviseTree),
@@ -32,14 +32,16 @@ _COMMANDS = {
 _HEAD = """# Every key
 
 What `dwdp-sim`, `dwdp-advise` and `dwdp-hw` read. A key is set as `group.key=value`; a group's file is chosen as
-`group=NAME`. `--cfg job` prints all of them with their values, and a key that does not exist is refused with the nearest
-ones. Names end in their SI unit (`_s` seconds, `_bytes`); a size may be written as `2MiB`. The columns of results are
-[another page](data_dictionary.md).
+`group=NAME`. `--cfg job` prints all of them with their values, and a key that does not exist is refused with the
+nearest ones. Names end in their SI unit (`_s` seconds, `_bytes`); a size may be written as `2MiB`. The columns of
+results are [another page](data_dictionary.md).
 
-This page is written by `docs/site/keys.py` from the dataclasses of `dwdp_sim/job/schema.py`, `dwdp_sim/advice/config.py`,
-`dwdp_hw/job/schema.py` and `dwdp_sim/steps/compute.py`, and from the files in `conf/`. Defaults are those of the command that a
-section names, where `unset` means that the program chooses; `workload=iteration` sets `workload.ratio=0.8`, `dwdp-advise` begins with `strategy=default`, `workload=iteration` and `workload.replications=5`, `dwdp-hw`
-with `model=deepseek_v3_lite_nvfp4`, `cluster=h200_x2` and `dwdp.dwdp_size=2`.
+Defaults are those of the command that a section names, and `unset` means that the program chooses. `workload=iteration`
+sets `workload.ratio=0.8`; `dwdp-advise` begins with `strategy=default`, `workload=iteration` and
+`workload.replications=5`, and `dwdp-hw` with `model=deepseek_v3_lite_nvfp4`, `cluster=h200_x2` and `dwdp.dwdp_size=2`.
+
+This page is written by `docs/site/keys.py` from the dataclasses of `dwdp_sim/job/schema.py`,
+`dwdp_sim/advice/config.py`, `dwdp_hw/job/schema.py` and `dwdp_sim/steps/compute.py`, and from the files in `conf/`.
 """
 
 
@@ -65,7 +67,7 @@ def page() -> str:
 def _tree(schema: type, values: Mapping[str, Any], path: str, names: list[str]) -> Iterator[str]:
     """A table of a dataclass's own keys, then a section for each dataclass below it."""
     hints = get_type_hints(schema)
-    rows = list(_rows(schema, values, path, path.split(".")[0] in _OF_A_FILE, names))
+    rows = list(_rows(schema, values, path, path.startswith(_OF_A_FILE), names))
     if rows:
         yield _table(rows)
     for name in names:
