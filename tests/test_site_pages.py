@@ -8,11 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page
 
+import dwdp_hw
+import dwdp_sim
 from tests.axe import grave_findings, overflow
 from tests.browser import chromium
 
@@ -89,6 +92,14 @@ def test_the_keyboard_reaches_the_search_the_theme_and_the_text(browser: Browser
             break
     assert page.evaluate("!!document.activeElement.closest('article')")
     assert "Search" in seen
+
+
+@pytest.mark.parametrize("package", [dwdp_sim, dwdp_hw], ids=lambda package: package.__name__)
+def test_every_public_name_has_an_entry_on_the_page_of_its_package(browser: Browser, package: ModuleType) -> None:
+    page = browser.new_page()
+    page.goto((SITE / package.__name__ / "index.html").as_uri())
+    headings = page.evaluate("[...document.querySelectorAll('article .doc-heading')].map(one => one.id)")
+    assert {f"{package.__name__}.{name}" for name in package.__all__} <= set(headings)
 
 
 def test_every_picture_says_what_it_shows(browser: Browser) -> None:

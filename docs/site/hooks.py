@@ -28,6 +28,7 @@ _API = ("dwdp_sim/", "dwdp_hw/")
 _EQUATION = re.compile(r"^```math\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _SOURCE = re.compile(r"(\]\([^)\s:]+)\.py\)")
 _TABLE = re.compile(r"<table\b.*?</table>", re.DOTALL)
+_PICTURES = re.compile(r"<p>((?:<img [^>]*>\s*)+)</p>")
 _SCROLLS = '<div class="scrolls" tabindex="0" role="group" aria-label="{}">{}</div>'
 
 
@@ -51,7 +52,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 def on_page_content(html: str, **_: Any) -> str:
     """Let what is too wide for a phone scroll in a box of its own, by keyboard as well."""
-    return _TABLE.sub(lambda table: _SCROLLS.format("Table", table[0]), html)
+    html = _TABLE.sub(lambda table: _SCROLLS.format("Table", table[0]), html)
+    return _PICTURES.sub(lambda pictures: _SCROLLS.format("Picture", pictures[1]), html)
 
 
 def on_post_page(output: str, **_: Any) -> str:
