@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Containers often set it; every start would then translate all modules again, which takes longer than a prediction.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: predict test long-test stress lint types wheel-test validate-recorded figures published notebooks reports docs hw-test benchmark speed audit lock clean
+.PHONY: predict test long-test stress lint types wheel-test validate-recorded figures published notebooks reports pictures docs site-test hw-test benchmark speed audit lock clean
 
 # The main job: DeepSeek-R1, one layer, four ranks of a GB200 NVL72, default against batched.
 predict: .venv/ready
@@ -59,6 +59,7 @@ figures: .venv/ready
 	$(BIN)/python docs/figures/validate.py
 	$(BIN)/python docs/figures/measured_cases.py
 	$(BIN)/python docs/figures/render.py
+	$(BIN)/python docs/site/keys.py
 
 # Every published figure predicted anew, six to nine minutes on two cores: after kernels, constants or the simulator have changed.
 published: .venv/ready
@@ -91,6 +92,11 @@ reports: .venv/ready
 	$(RECORDED) mode=validate cluster=h100_x1_host hydra.run.dir=build/reports/h100_x1_host \
 		rows=measurements/h100_x1_host_experts.json || test $$? = 5
 
+# Pictures of docs/gallery.md and docs/reading.md, by the commands there; needs chromium.
+pictures: .venv/dev-ready
+	$(BIN)/python docs/site/gallery.py
+	$(BIN)/python docs/site/annotated.py
+
 # The documentation site in build/site, with the notebooks' figures; it opens without a server and loads nothing from elsewhere.
 docs: notebooks reports
 	rm -rf build/docs
@@ -99,6 +105,10 @@ docs: notebooks reports
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	! grep -rElE '<(script|link|img|iframe)[^>]*(src|href)="?(https?:)?//' --include=*.html build/site
 	! grep -rElE 'url\(["'"'"']?(https?:)?//' --include=*.css build/site
+
+# The built site in a browser: accessibility of every page at two widths, and its search.
+site-test:
+	DWDP_REQUIRE_SITE=1 $(BIN)/pytest -m long tests/test_site_pages.py
 
 # Needs an NVIDIA GPU and torch with CUDA in the Python that runs it.
 hw-test:

@@ -14,8 +14,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"(?:<!-- (?P<note>[^>]*) -->\n)?```bash\n(?P<body>.*?)```", re.DOTALL)
 
+LONG = ("gallery", "reading", "tutorial")
 PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md"))
-# A comment above an example says what it needs that is not at hand, or which file it is for those below it.
+# A comment above an example says what it needs that is not at hand, which file it is for those below it, or that it is
+# what the command above it prints, where a line of "…" stands for any others.
 FENCE = re.compile(r"^(?:<!-- (?P<note>[^>]*) -->\n)?```(?P<language>\w*)\n(?P<body>.*?)^```", re.DOTALL | re.M)
 
 
@@ -63,14 +65,34 @@ def test_the_readme_s_make_targets_are_those_that_ci_runs() -> None:
 def test_an_example_says_its_language_and_why_it_is_not_run(page: Path) -> None:
     for block in examples(page):
         assert block["language"] in ("bash", "python", "json", "yaml", "math", "text"), block["body"]
-        assert re.match(r"needs |file [\w.]+$|$", block["note"] or ""), block["note"]
+        assert re.match(r"needs |file [\w.]+$|output$|$", block["note"] or ""), block["note"]
 
 
-@pytest.mark.parametrize(
-    "page",
-    [page for page in PAGES if any(b["language"] in ("bash", "python") and not b["note"] for b in examples(page))],
-    ids=lambda page: page.stem,
-)
+def run_pages() -> list[Any]:
+    """Pages with examples that are run; those that take long are for the long tests."""
+    found = [
+        page for page in PAGES if any(b["language"] in ("bash", "python") and not b["note"] for b in examples(page))
+    ]
+    return [pytest.param(page, id=page.stem, marks=[pytest.mark.long] * (page.stem in LONG)) for page in found]
+
+
+def not_printed(shown: str, printed: str) -> list[str]:
+    """Lines that a page shows as printed and that do not come in this order; "…" stands for any lines."""
+    rest, missing = iter([line.rstrip() for line in printed.splitlines()]), []
+    for line in (line.rstrip() for line in shown.splitlines()):
+        if line != "…" and line not in rest:
+            missing.append(line)
+    return missing
+
+
+def test_lines_that_are_not_printed_are_found() -> None:
+    printed = "a \nb\nc\n"
+    assert not_printed("a\n…\nc\n", printed) == []
+    assert not_printed("a\nd\n", printed) == ["d"]
+    assert not_printed("c\na\n", printed) == ["a"]
+
+
+@pytest.mark.parametrize("page", run_pages())
 def test_the_examples_of_a_page_run_one_after_another(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,6 +100,7 @@ def test_the_examples_of_a_page_run_one_after_another(
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     (tmp_path / "measurements").symlink_to(ROOT / "measurements")
     names: dict[str, Any] = {}
+    printed = ""
     for block in examples(page):
         note = (block["note"] or "").split()
         if note[:1] == ["file"]:
@@ -88,6 +111,9 @@ def test_the_examples_of_a_page_run_one_after_another(
             shell = ["bash", "-euo", "pipefail", "-c", block["body"]]
             done = subprocess.run(shell, capture_output=True, text=True, timeout=300, check=False)
             assert done.returncode == 0, f"{block['body']}{done.stderr}"
+            printed = done.stdout
+        elif note == ["output"]:
+            assert not_printed(block["body"], printed) == [], printed
 
 
 def test_links_in_the_documentation_lead_somewhere() -> None:

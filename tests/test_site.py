@@ -15,6 +15,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "docs/site"))
 hooks = pytest.importorskip("hooks")
+import gallery  # noqa: E402
+import keys  # noqa: E402
 from nbconvert import MarkdownExporter  # noqa: E402
 
 
@@ -38,7 +40,7 @@ def test_a_link_to_a_source_leads_to_its_page(link: str, expected: str) -> None:
 
 def test_an_equation_is_drawn_without_scripts() -> None:
     text, _ = shown("before\n\n```math\na \\over b\n```\n\nafter\n")
-    assert text.startswith('before\n\n<div class="equation"><math')
+    assert text.startswith('before\n\n<div class="scrolls" tabindex="0" role="group" aria-label="Equation"><math')
     assert "<mfrac>" in text
     assert "```" not in text
 
@@ -59,6 +61,22 @@ def test_every_page_has_a_place_in_the_navigation() -> None:
     found = {path.relative_to(ROOT).as_posix() for pattern in hooks.SHOWN for path in ROOT.glob(pattern)}
     found |= {f"notebooks/{path.stem}.md" for path in (ROOT / "notebooks").glob("*.py")} | {"reports/README.md"}
     assert {page for page in found if page.endswith(".md")} == set(pages(yaml.safe_load(text)["nav"])) - {"API"}
+
+
+def test_the_page_of_keys_is_current_and_explains_every_key() -> None:
+    page = keys.page()
+    assert keys.PAGE.read_text(encoding="utf-8") == page, "run make figures"
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    assert all(len(row[-1].rstrip(" |")) > 3 for row in rows)
+    for key in ("strategy.slice_bytes", "workload.max_num_tokens", "check.p95", "advise.also", "backend.window_s"):
+        assert f"| `{key}` |" in page
+
+
+def test_every_picture_of_the_pages_is_small_and_a_gallery_s_has_its_command() -> None:
+    images = ROOT / "docs/images"
+    assert [path.name for path in images.iterdir() if path.stat().st_size > 100_000] == []
+    drawn = {path.name for path in images.glob("gallery_*")}
+    assert drawn == {image for image, _, _ in gallery.entries()}
 
 
 def test_a_report_is_listed_with_its_verdict(tmp_path: Path) -> None:

@@ -27,6 +27,9 @@ SHOWN = (
 _API = ("dwdp_sim/", "dwdp_hw/")
 _EQUATION = re.compile(r"^```math\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _SOURCE = re.compile(r"(\]\([^)\s:]+)\.py\)")
+_TABLE = re.compile(r"<table\b.*?</table>", re.DOTALL)
+_PICTURES = re.compile(r"<p>((?:<img [^>]*>\s*)+)</p>")
+_SCROLLS = '<div class="scrolls" tabindex="0" role="group" aria-label="{}">{}</div>'
 
 
 def on_files(files: Any, config: Any) -> None:
@@ -47,9 +50,20 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     return _SOURCE.sub(r"\1.md)", with_equations(markdown))
 
 
+def on_page_content(html: str, **_: Any) -> str:
+    """Let what is too wide for a phone scroll in a box of its own, by keyboard as well."""
+    html = _TABLE.sub(lambda table: _SCROLLS.format("Table", table[0]), html)
+    return _PICTURES.sub(lambda pictures: _SCROLLS.format("Picture", pictures[1]), html)
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    """Name the theme's search for those who do not see it."""
+    return output.replace(' role="dialog"', ' role="dialog" aria-label="Search"', 1)
+
+
 def with_equations(markdown: str) -> str:
     """The text with its ```math blocks, as GitHub shows them, in MathML, which browsers draw without scripts."""
-    return _EQUATION.sub(lambda block: f'<div class="equation">{convert(block[1], display="block")}</div>', markdown)
+    return _EQUATION.sub(lambda block: _SCROLLS.format("Equation", convert(block[1], display="block")), markdown)
 
 
 def reports_page(reports: list[Path]) -> str:

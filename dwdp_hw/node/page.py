@@ -12,7 +12,14 @@ from dwdp_sim.results.html import cell, heading, page, table_of_cells
 _FILES = ("report.html", "report.md", "validation.json", "calibration.json", "advice.json")
 _STYLES = {GOOD: "agrees", OPEN: "cannot-tell", BAD: "disagrees"}  # of `base.css`
 _MOST_LOG_CHARACTERS = 20_000
-_STYLE = "pre{overflow-x:auto;font-size:.8rem;line-height:1.25}td code{overflow-wrap:anywhere}"
+_PRINTED = (
+    "<details><summary>what it printed</summary>"
+    '<pre tabindex="0" role="region" aria-label="what {} printed">{}</pre></details>'
+)
+_STYLE = (
+    "pre{overflow-x:auto;font-size:.8rem;line-height:1.25}code{overflow-wrap:anywhere}"
+    "li a{display:inline-block;padding:.15rem 0}"  # large enough for a finger
+)
 
 
 def node_page(title: str, summary: str, outcomes: Sequence[Outcome], folder: Path) -> str:
@@ -44,6 +51,6 @@ def _section(outcome: Outcome, folder: Path) -> str:
             f"<h2>{escape(part.folder or part.name)}: {escape(outcome.verdict)}</h2>",
             f"<p><code>{escape(part.line)}</code></p>",
             f"<ul>{items}</ul>" if items else "",
-            f"<details><summary>what it printed</summary><pre>{escape(printed)}</pre></details>" if printed else "",
+            _PRINTED.format(escape(part.folder or part.name), escape(printed)) if printed else "",
         ]
     )

@@ -119,7 +119,7 @@ def predict_steps(
     with_range: bool = True,
     processes: int | None = 1,
 ) -> StepsPrediction:
-    """Predict how long forward steps take whose layers are prefetched so, and where their time goes.
+    """Predict whole forward steps under DWDP: how long they take, and where their time goes.
 
     Args:
         model: Whose layers are computed: a preset's name, a file (`load_model`), or an object.

@@ -40,7 +40,7 @@ class AttentionConfig:
     sliding_window: int | None = None
     """Keys that a query of a windowed layer sees; 0: no windows."""
     full_attention_every: int | None = None
-    """With windows: every so many layers sees everything; 0: none."""
+    """Where layers have windows: one of so many layers has none and sees all keys; 0: none does."""
 
 
 @dataclass
@@ -158,7 +158,7 @@ class WorkloadConfig:
     target: float | None = None
     """Stop once the iteration time is known this well: half width of its 95 % interval ÷ mean."""
     slots: int = 2
-    """Slots for prefetched layers."""
+    """Buffers for prefetched layers: with two, one layer is computed while the next is copied."""
     launch_s: float = 0.0
     """Host seconds to launch one layer's kernels (issue_mode=as_issued)."""
     ahead: bool = True
@@ -196,7 +196,7 @@ class FabricConfig:
     batch_order: str = "kept"
     """kept, swapped or random: order of the copies inside a batch."""
     measured: list[str] = field(default_factory=list)
-    """[sharing] where that is measured on this machine, so that no range questions it."""
+    """Options of this group that were measured on this machine ([sharing]): the range over hypotheses keeps them."""
 
 
 @dataclass

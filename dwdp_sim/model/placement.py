@@ -11,7 +11,7 @@ MOST_RANKS = 1024  # a plan has pulls for each pair of ranks
 
 @dataclass(frozen=True)
 class Placement:
-    """Experts of one MoE layer over the ranks of a DWDP group.
+    """Which rank of a DWDP group holds which experts of a MoE layer.
 
     Rank r holds experts [r·P, r·P + L); E = L + (N − 1)·P. L > P makes neighbours hold some experts twice.
 

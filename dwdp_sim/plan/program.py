@@ -46,7 +46,7 @@ class ProgramStream:
 
 @dataclass(frozen=True)
 class Program:
-    """Copies on streams.
+    """Any program of copies between GPUs and host memory: streams of calls, and calls of copies.
 
     Calls stand stream by stream, copies call by call; `call_first_copy` has one more entry than there are calls.
 

@@ -35,7 +35,8 @@ class Section:
         if self.text:
             parts.append(f'<p class="soft">{escape(self.text)}</p>')
         if self.figure:
-            parts.append(f'<figure role="img" aria-label="{escape(self.heading)}">{self.figure}</figure>')
+            label = escape(self.heading)  # focusable, since one that is too wide scrolls by keyboard as well
+            parts.append(f'<figure tabindex="0" role="img" aria-label="{label}">{self.figure}</figure>')
         if self.rows:
             parts.append(table(self.header, self.rows))
         return "\n".join(parts)

@@ -24,7 +24,7 @@ class StepsWorkload:
         iterations: Steps of each rank that count: enough for the longest input, whose later chunks take longer.
         warmup: Steps before them that do not.
         start: `random` (each rank begins within the first step's compute time) or `lockstep`.
-        slots: Slots for prefetched layers.
+        slots: Buffers for prefetched layers: with two, one layer is computed while the next is copied.
         launch_s: Host seconds to launch one layer's kernels.
         ahead: Whether the host may be one step ahead of the GPU.
         carry_over: Whether the next step's first layers are prefetched as soon as slots are free.

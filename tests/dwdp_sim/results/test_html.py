@@ -26,7 +26,7 @@ def test_markdown_has_the_table_without_the_figure_and_with_no_broken_cell() -> 
     assert verdict_markdown("t", ["Passed", "why"], [section]) == (
         "# t\n\n**Passed**\n\n- why\n\n## h\n\n| a | b |\n| --- | --- |\n| 1/2 | 3 |\n"
     )
-    assert '<figure role="img" aria-label="h"><svg></svg></figure>' in section.html()
+    assert '<figure tabindex="0" role="img" aria-label="h"><svg></svg></figure>' in section.html()
 
 
 def test_a_header_of_empty_names_is_not_shown_and_a_long_last_cell_wraps() -> None:

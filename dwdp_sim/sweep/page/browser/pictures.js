@@ -159,6 +159,7 @@
   // Draws into an element, one picture after another; without a specification it says why there is none.
   function drawer(id, nothing) {
     const element = document.getElementById(id);
+    const description = element?.getAttribute("aria-label"); // Vega would put its own name in its place
     let before = Promise.resolve();
     return (specOf, drawn = () => {}) => {
       if (!element) return;
@@ -170,7 +171,8 @@
         const config = { ...data.config, legend };
         const tooltip = { disableDefaultStyle: true };
         const options = { mode: "vega-lite", renderer: "svg", actions: false, defaultStyle: false, config, tooltip };
-        const now = await vegaEmbed(element, spec, options);
+        const now = await vegaEmbed(element, { description, ...spec }, options);
+        element.querySelector("svg").setAttribute("aria-hidden", "true"); // the element itself says what it shows
         drawn(now.view);
         return now;
       });
@@ -207,7 +209,9 @@
     const there = new Set(what.lines);
     showJobs(what.lines);
     sayOf(what, shown);
-    drawPicture((width) => shown.rows.length && pictureOf(what, shown, width), (view) => {
+    const axes = [data.y[what.y]?.title, data.x[what.x].channel.title].filter(Boolean).join(" against ");
+    const description = `${axes}, ${shown.present.length} jobs; the table has every value`;
+    drawPicture((width) => shown.rows.length && { description, ...pictureOf(what, shown, width) }, (view) => {
       const picked = () => {
         const all = ["brush", "legend"].map((name) => view.signal(name));
         const some = all.some((selection) => Object.keys(selection).length);

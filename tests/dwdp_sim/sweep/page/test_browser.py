@@ -136,6 +136,8 @@ def test_what_is_chosen_is_what_the_picture_shows(layers: Path, browser: Browser
         page.select_option("[name=y]", label="lower bound")
         page.wait_for_function("document.querySelector('#picture svg').textContent.includes('lower bound (µs)')")
         assert "mean prefetch latency ÷ lower bound" in (title.text_content() or "")
+        described = page.get_attribute("#picture", "aria-label") or ""  # what those hear who do not see it
+        assert described.startswith("lower bound (µs) against mean prefetch latency ÷ lower bound, 8 jobs")
         for colour in ("issue_mode", ""):
             page.select_option("[name=colour]", label="nothing" if not colour else "issue mode")
             page.wait_for_function(
