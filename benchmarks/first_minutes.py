@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import itertools
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -34,16 +36,16 @@ STEPS = (
 )
 
 
-def one_round(folder: Path) -> dict[str, float]:
-    """Give all commands in an empty folder; returns the seconds that each took."""
+def one_round(folder: Path) -> dict[str, dict[str, float]]:
+    """Give all commands in an empty folder; returns the seconds of each on the clock, and of the processor."""
     for name in ("home", "temporary", "clone"):
         (folder / name).mkdir()
     hidden = ("PYTHON", "VIRTUAL_ENV", "XDG_", "MAKE", "MFLAGS")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
     environment |= {"HOME": str(folder / "home"), "TMPDIR": str(folder / "temporary")}
-    took = {}
+    clock_s, processor_s = {}, {}
     for name, _, command in STEPS:
-        began = time.perf_counter()
+        began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
             ["bash", "-euc", command],
             cwd=folder / "clone",
@@ -53,19 +55,18 @@ def one_round(folder: Path) -> dict[str, float]:
             text=True,
             check=False,
         )
-        took[name] = round(time.perf_counter() - began, 1)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        clock_s[name] = round(time.perf_counter() - began, 1)
+        processor_s[name] = round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1)
+        print(f"{name:20}{clock_s[name]:8.1f} s", flush=True)
         if done.returncode:
             sys.exit(f"{command}: exit code {done.returncode}\n{done.stderr}")
-    return took
+    return {"clock_s": clock_s, "processor_s": processor_s}
 
 
 def reached(took: dict[str, float]) -> dict[str, float]:
     """Seconds from the beginning until each command had ended."""
-    elapsed, found = 0.0, {}
-    for name, _, _ in STEPS:
-        elapsed += took[name]
-        found[name] = round(elapsed, 1)
-    return found
+    return dict(zip(took, itertools.accumulate(took.values()), strict=True))
 
 
 def machine() -> dict[str, Any]:
@@ -79,16 +80,16 @@ def machine() -> dict[str, Any]:
     }
 
 
-def table(rounds: list[dict[str, float]]) -> str:
-    """Seconds of each command and from the beginning: the median round, and the least and the greatest."""
-    lines = [f"{'':20}{'alone':>8}{'in all':>8}{'least':>8}{'most':>8}{'allowed':>9}"]
+def table(rounds: list[dict[str, dict[str, float]]]) -> str:
+    """Seconds of each command, of the processor and on the clock, and on the clock from the beginning."""
+    lines = [f"{'':20}{'processor':>10}{'clock':>8}{'in all':>8}{'least':>8}{'most':>8}{'allowed':>9}"]
     for name, allowed, _ in STEPS:
-        elapsed = [reached(took)[name] for took in rounds]
-        alone = statistics.median(took[name] for took in rounds)
-        bar = "" if allowed is None else f"{allowed:9.0f}"
-        lines.append(
-            f"{name:20}{alone:8.1f}{statistics.median(elapsed):8.1f}{min(elapsed):8.1f}{max(elapsed):8.1f}{bar}"
+        elapsed = [reached(each["clock_s"])[name] for each in rounds]
+        alone = [statistics.median(each[kind][name] for each in rounds) for kind in ("processor_s", "clock_s")]
+        cells = (
+            f"{alone[0]:10.1f}{alone[1]:8.1f}{statistics.median(elapsed):8.1f}{min(elapsed):8.1f}{max(elapsed):8.1f}"
         )
+        lines.append(f"{name:20}{cells}" + ("" if allowed is None else f"{allowed:9.0f}"))
     return "\n".join(lines)
 
 
@@ -99,9 +100,9 @@ def main() -> None:
     out = parser.parse_args().out
     where, rounds = machine(), []
     for number in range(ROUNDS):
+        print(f"round {number + 1} of {ROUNDS}", flush=True)
         with tempfile.TemporaryDirectory() as folder:
             rounds.append(one_round(Path(folder)))
-        print(f"round {number + 1} of {ROUNDS}: {rounds[-1]}", flush=True)
     print(table(rounds))
     if out is not None:
         allowed = {name: seconds for name, seconds, _ in STEPS if seconds is not None}
@@ -109,7 +110,7 @@ def main() -> None:
             name: command.replace(str(ROOT), "REPOSITORY").replace(sys.executable, "python3")
             for name, _, command in STEPS
         }
-        content = {"machine": where, "commands": commands, "allowed_s": allowed, "rounds_s": rounds}
+        content = {"machine": where, "commands": commands, "allowed_s": allowed, "rounds": rounds}
         out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
