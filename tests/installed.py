@@ -30,7 +30,7 @@ USES = (
     ("dwdp-advise", SMALL, *STEPS, "dwdp.dwdp_size=2", "advise.screen_layers=2", "hydra.run.dir=advice"),
     ("dwdp-sim", "-m", SMALL, "strategy=default,ring", "workload.range=false", "results_dir=sweep"),
     ("dwdp-report", "query", "SELECT count(*) FROM rows", "sweep"),
-    ("python", "-c", "import dwdp_sim; print(dwdp_sim.predict())"),
+    ("python", "-c", "import dwdp_sim as dwdp; print(dwdp.predict(), dwdp.load_results('sweep'))"),
     ("pip", "check"),
 )
 
