@@ -140,7 +140,31 @@ def test_the_text_for_an_index_is_the_readme_without_what_leads_nowhere_there(bu
     assert "<img" not in text
 
 
+@pytest.fixture(scope="module")
+def used(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an environment that has the wheel and the lowest versions it allows, where it has been used."""
+    folder = tmp_path_factory.mktemp("used")
+    install_and_use(next(built.glob("*.whl")), sys.executable, LOWEST, folder)
+    return folder
+
+
 @pytest.mark.long
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the lowest versions are those of Python 3.11")
-def test_the_wheel_works_with_the_lowest_versions_that_it_allows(built: Path, tmp_path: Path) -> None:
-    install_and_use(next(built.glob("*.whl")), sys.executable, LOWEST, tmp_path)
+@pytest.mark.parametrize(
+    ("words", "extra"),
+    [
+        (["dwdp-sim", "-m", "hydra/launcher=joblib", "seed=1,2"], "sweep"),
+        (["dwdp-sim", "-m", "hydra/launcher=ray", "seed=1,2"], "ray"),
+        (["dwdp-report", "sweep"], "report"),
+        (["dwdp-hw", "strategy=batched"], "hw"),
+    ],
+)
+def test_the_wheel_works_with_the_lowest_versions_and_names_the_extra_that_it_lacks(
+    used: Path, words: list[str], extra: str
+) -> None:
+    program, *rest = words
+    command = [used / "venv" / "bin" / program, *rest]
+    done = subprocess.run(command, cwd=used / "empty", capture_output=True, text=True, check=False)
+    assert done.returncode in (2, 3)
+    assert f"dwdp-toolkit[{extra}]" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
