@@ -19,7 +19,6 @@ from dwdp_sim.job.known_keys import check_keys, is_flag
 
 _NO_PLACE = re.compile(r"invalid literal for int\(\) with base 10: '(.*)'$")  # OmegaConf's, of an override into a list
 _LONGEST_NAME = 200  # of a group's file; with its folder and ending, no file system takes much more
-_EXTRAS = {"joblib": "sweep", "submitit_local": "sweep", "submitit_slurm": "sweep", "ray": "ray"}
 
 
 def compose(config_name: str, schema: type, overrides: Sequence[str], folders: Sequence[str]) -> DictConfig:
@@ -93,18 +92,11 @@ def check_overrides(overrides: Sequence[str], schema: type, folders: Sequence[st
         options = group_options(key, folders)
         is_file = _names_files(value) and len(str(value)) <= _LONGEST_NAME
         if options and not is_file and not (override.is_delete() and value is None):
-            name = override.get_value_string()
-            raise ConfigError(key, name, f"allowed: {', '.join(options)}{_extra_with(key, name)}")
+            raise ConfigError(key, override.get_value_string(), f"allowed: {', '.join(options)}")
         if override.is_delete():
             continue
         if is_flag(key, schema) and isinstance(value, int) and not isinstance(value, bool):
             raise ConfigError(key, value, "true or false is wanted")
-
-
-def _extra_with(key: str, name: str) -> str:
-    """How to get a launcher that is not installed; empty for everything else."""
-    extra = _EXTRAS.get(name) if key == "hydra/launcher" else None
-    return f'; pip install "dwdp-toolkit[{extra}]" brings it' if extra else ""
 
 
 def _names_files(value: object) -> bool:
