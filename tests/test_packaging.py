@@ -20,7 +20,7 @@ from tests.installed import LOWEST, ROOT, install_and_use, project
 PROJECT = project()
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 CORE = {Requirement(line).name for line in PROJECT["dependencies"]}
-FOR_USERS = ("hw", "silicon", "sweep", "ray", "report", "notebooks")
+FOR_USERS = sorted(EXTRAS.keys() - {"docs", "dev"})
 # Where a wheel has what lies elsewhere in the repository.
 MOVED = {"conf": "dwdp_sim/conf", "measurements/published": "dwdp_sim/published_rows"}
 
