@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Containers often set it; every start would then translate all modules again, which takes longer than a prediction.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: predict test long-test stress lint types wheel-test validate-recorded figures published notebooks reports pictures docs site-test hw-test benchmark speed audit lock clean
+.PHONY: predict test long-test stress lint types dist wheel-test install-matrix first-minutes validate-recorded figures published notebooks reports pictures docs site-test hw-test benchmark speed audit lock clean
 
 # The main job: DeepSeek-R1, one layer, four ranks of a GB200 NVL72, default against batched.
 predict: .venv/ready
@@ -30,10 +30,23 @@ lint: .venv/dev-ready
 types: .venv/dev-ready
 	$(BIN)/mypy
 
+# What is published: a source archive, and the wheel that is built of nothing else.
+dist: .venv/dev-ready
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist . > /dev/null
+	$(BIN)/twine check --strict dist/*
+
+# The wheel in an empty environment of every Python that is here, and with the lowest versions that it allows: minutes.
+install-matrix: dist
+	$(BIN)/python -m tests.installed dist/*.whl
+
+# How long a newcomer waits for a first prediction, advice and report, from a fresh clone without caches, three times: minutes.
+first-minutes:
+	$(PYTHON) benchmarks/first_minutes.py --out docs/data/first_minutes.json
+
 # The built wheel, alone in an empty folder; then the recipe of CONTRIBUTING.md for a model, a cluster and a strategy there.
-wheel-test: .venv/dev-ready
-	rm -rf dist build/wheel-test
-	$(BIN)/python -m build --wheel --outdir dist . > /dev/null
+wheel-test: dist
+	rm -rf build/wheel-test
 	$(PYTHON) -m venv build/wheel-test
 	build/wheel-test/bin/pip install -q -c requirements/dev.txt dist/*.whl
 	mkdir build/wheel-test/empty
@@ -129,19 +142,21 @@ audit: .venv/ready
 	$(BIN)/pip install -q pip-audit
 	for lock in core dev; do $(BIN)/pip-audit --no-deps --disable-pip -r requirements/$$lock.txt || exit 1; done
 
-# What predicting needs (core.txt) are lines of what developing needs (dev.txt): both are for one .venv.
+# What predicting needs (core.txt) are lines of what developing needs (dev.txt): both are for one .venv. The lowest versions
+# that pyproject.toml allows (lowest.txt) are only tried.
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 pyproject.toml --no-header --no-annotate --quiet --upgrade
 lock: .venv/ready
 	$(BIN)/pip install -q uv
 	$(COMPILE) --extra dev -o requirements/dev.txt
 	$(COMPILE) --constraint requirements/dev.txt -o requirements/core.txt
+	$(BIN)/uv pip compile --python-version 3.11 pyproject.toml --no-header --no-annotate --quiet --upgrade \
+		--resolution lowest-direct -o requirements/lowest.txt
 
 # Not compiled to bytecode by pip: the first run does that for what it imports, a tenth of all modules.
 .venv/ready: pyproject.toml requirements/core.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install -q --no-compile -r requirements/core.txt
-	$(BIN)/pip install -q --no-deps -e .
+	$(BIN)/pip install -q --no-compile --no-deps -r requirements/core.txt -e .
 	touch $@
 
 .venv/dev-ready: .venv/ready requirements/dev.txt

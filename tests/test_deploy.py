@@ -104,6 +104,12 @@ def test_shellcheck_has_nothing_to_say(script: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
+@pytest.mark.skipif(shutil.which("hadolint") is None, reason="hadolint is not installed")
+def test_hadolint_has_nothing_to_say() -> None:
+    done = subprocess.run(["hadolint", str(DEPLOY / "Containerfile")], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 @pytest.mark.parametrize("gpus", [1, 2, 8])
 def test_each_part_of_a_node_is_a_command_that_exists(
     gpus: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -33,7 +33,7 @@ def test_the_core_lock_holds_every_dependency_and_no_extra() -> None:
     assert not (tools - names(project["dependencies"])) & names(lock("core"))
 
 
-@pytest.mark.parametrize("name", ["core", "dev"])
+@pytest.mark.parametrize("name", ["core", "dev", "lowest"])
 def test_every_line_of_a_lock_is_one_exact_version_from_the_index(name: str) -> None:
     exact = re.compile(r"[a-z0-9][a-z0-9.-]*(\[[a-z0-9,-]+\])?==[0-9][0-9a-z.]*( ; .+)?")
     assert [line for line in lock(name) if not exact.fullmatch(line)] == []

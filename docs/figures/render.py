@@ -19,6 +19,7 @@ from pathlib import Path
 import campaigns
 import compute_windows
 import constants
+import first_minutes
 import gains
 import host_time
 import kernel_steps
@@ -40,6 +41,7 @@ _TOPICS = (
     compute_windows,
     gains,
     constants,
+    first_minutes,
     main_job,
     host_time,
     odd_allocations,

@@ -10,6 +10,8 @@ from dwdp_sim.base.errors import shorten_words
 from dwdp_sim.job.known_keys import no_such_key
 
 _MOST_CHARACTERS = 1500  # of a message; OmegaConf's may hold a whole tree
+# What brings a launcher of Hydra.
+_EXTRAS = {"joblib": "sweep", "submitit_local": "sweep", "submitit_slurm": "sweep", "ray": "ray"}
 
 
 def one_line(error: Exception, schema: type) -> str:
@@ -37,7 +39,11 @@ def _one_line(error: Exception, schema: type) -> str:
 def _missing_file(error: MissingConfigException) -> str:
     group, _, name = str(error.missing_cfg_file).rpartition("/")
     options = ", ".join(error.options or ()) or "nothing, there are none"
-    return f"{group}={name}: allowed: {options}" if group else f"there is no config of the name '{name}'"
+    if not group:
+        return f"there is no config of the name '{name}'"
+    extra = _EXTRAS.get(name) if group == "hydra/launcher" else None
+    how = f'; pip install "dwdp-toolkit[{extra}]" brings it' if extra else ""
+    return f"{group}={name}: allowed: {options}{how}"
 
 
 def _not_parsed(error: OverrideParseException) -> str:
