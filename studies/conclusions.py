@@ -202,9 +202,8 @@ def baseline_of(subject: Subject) -> Baseline:
     return Baseline.of(build_steps_job(resolve(config)))
 
 
-def measure(name: str, known: Sequence[Row], pool: Any) -> Iterator[Row]:
+def measure(name: str, subject: Subject, known: Sequence[Row], pool: Any) -> Iterator[Row]:
     """The gains of one subject that are not known yet, ratio by ratio."""
-    subject = SUBJECTS[name]
     baseline, seeds = baseline_of(subject), range(subject.seeds)
     current = Candidate(Strategy(DEFAULT))
     load = measure_load(baseline, current.strategy, [0])
@@ -246,7 +245,7 @@ def main() -> None:
     pools = workers(os.cpu_count() or 1, threads=takes_many_compiled("auto"))
     with pools as pool, ROWS.open("a", encoding="utf-8") as lines:
         for name in names:
-            for row in measure(name, known, pool):
+            for row in measure(name, SUBJECTS[name], known, pool):
                 lines.write(json.dumps(asdict(row)) + "\n")
                 lines.flush()
 

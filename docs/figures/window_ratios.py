@@ -38,14 +38,25 @@ def figures() -> dict[str, str]:
 
 def _cell(model: str, cluster: str, implementation: str, tokens: int) -> str:
     """The ratio as configured, and from the fastest to the slowest kernels."""
+    as_configured, low, high = window_ratio(model, cluster, implementation, tokens)
+    return f"{as_configured:.1f} ({low:.1f}–{high:.1f})"
+
+
+def window_ratio(model: str, cluster: str, implementation: str, tokens: int) -> tuple[float, float, float]:
+    """Return a MoE layer's compute window over its uncontended prefetch: as configured, lowest and highest.
+
+    Args:
+        model, cluster: Presets.
+        implementation: Whose copies.
+        tokens: Of a forward step.
+    """
     values = {"strategy.implementation": implementation}
     config = preset(values, model=model, cluster=cluster, strategy="default", workload="iteration", compute="silicon")
     job = build_steps_job(resolve(config))
     step = tuple(Chunk(min(tokens, _LONGEST)) for _ in range(max(tokens // _LONGEST, 1)))
     prefetch_s = lower_bound_s(job.scenario.program, job.scenario.constants)
     as_configured, *ends = (window_s / prefetch_s for window_s in _windows_s(job, step))
-    low, high = min(ends), max(ends)
-    return f"{as_configured:.1f} ({low:.1f}–{high:.1f})"
+    return as_configured, min(ends), max(ends)
 
 
 def _windows_s(job: StepsJob, step: tuple[Chunk, ...]) -> Iterator[float]:
