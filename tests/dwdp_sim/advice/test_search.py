@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dwdp_sim.advice.candidates import Candidate, candidates, changes
-from dwdp_sim.advice.search import Effort, Findings, Row, _choose, search
+from dwdp_sim.advice.findings import Effort, Findings, Row
+from dwdp_sim.advice.search import choose, search
 from dwdp_sim.advice.trials import Trials
 from dwdp_sim.base.estimate import Estimate
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, WALKS, Hypothesis
@@ -32,12 +33,12 @@ def find(**values: object) -> Findings:
 def test_the_row_that_is_never_far_from_the_best_is_chosen() -> None:
     # Batched loses 1 % in one state and wins 40 % in another; the default then loses 40 %.
     rows = [row("default", 0.0, 0.0, 0.0), row("batched", 0.2, -0.01, 0.4), row("ring", 0.3, -0.2, 0.1)]
-    assert _choose(rows) is rows[1]
+    assert choose(rows) is rows[1]
 
 
 def test_of_rows_that_are_alike_the_first_is_chosen() -> None:
     rows = [row("default", 0.0, 0.0, 0.0), row("batched", 0.004, 0.0, 0.003)]
-    assert _choose(rows) is rows[0]
+    assert choose(rows) is rows[0]
 
 
 def test_where_compute_hides_every_copy_nothing_differs() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import dwdp_sim as dwdp
-from dwdp_sim.advice.search import Effort
+from dwdp_sim.advice.findings import Effort
 from dwdp_sim.job.build import build_run
 from dwdp_sim.job.config_files import config_dir
 from dwdp_sim.job.presets import preset
