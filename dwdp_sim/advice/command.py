@@ -30,7 +30,6 @@ from dwdp_sim.advice.advice import (
 from dwdp_sim.advice.advice_json import advice_content, map_content
 from dwdp_sim.advice.config import AdviseTree, register_advise_schemas
 from dwdp_sim.advice.gain_map import map_gain, places_of
-from dwdp_sim.advice.gain_map_figure import draw_map
 from dwdp_sim.advice.print_advice import print_advice
 from dwdp_sim.advice.provenance import evidence
 from dwdp_sim.advice.trial import Baseline
@@ -118,6 +117,8 @@ def _pool(config: AdviseTree) -> AbstractContextManager[Executor | None]:
 
 def run_map(question: Question, folder: Path, console: Console) -> None:
     """Draw the gain of batching over window and variation into `folder`."""
+    from dwdp_sim.advice.gain_map_figure import draw_map  # noqa: PLC0415 - Matplotlib, which an advice needs not
+
     config, job = question.config, question.job
     baseline = Baseline.of(job)
     seeds = range(config.seed, config.seed + config.workload.replications)

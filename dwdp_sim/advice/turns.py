@@ -58,11 +58,11 @@ def _states_against(advice: Advice) -> list[Hypothesis]:
 def states_without_gain(advice: Advice) -> list[Hypothesis]:
     """Return the states in which batching, where it is to be taken instead of something else, gains nothing.
 
-    They are among those for which it was simulated how long compute must be, without those of the latest comparison,
-    which says it better.
+    They are among those for which it was simulated how long compute must be. The latest comparison says it better: its
+    states are left out, and so are all others if it gains in the worst of its own.
     """
     current, today, ratio = advice.findings.rows[0].candidate, advice.findings.today, advice.load.ratio
-    if not today.candidate == advice.batched != current:
+    if not today.candidate == advice.batched != current or min(today.gains.values()) >= ALIKE:
         return []
     others = [one for one in advice.break_evens or () if one.state not in today.gains]
     return [one.state for one in others if one.ends_at is None or one.ends_at < ratio]

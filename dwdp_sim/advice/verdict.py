@@ -82,19 +82,19 @@ def so_far(findings: Findings) -> str:
     scope = f"So far, over {seen} ({layers}, at most {current.iteration.count} seeds)"
     if not current.candidate.strategy.engine.batches:
         batched = next(row for row in findings.rows if row.candidate == pair(current.candidate)[1])
-        return f"{scope}: nothing to choose today; a batched path would give {_gain_so_far(batched)}."
+        return f"{scope}: nothing to choose today; a batched path {_gain_so_far(batched)}."
     others = [row for row in findings.rows[1:] if not row.changes]
     if today is not current:
-        return f"{scope}: take {_switch(today.candidate)}, {_gain_so_far(today)}."
-    other = f"; {others[0].candidate.label} would give {_gain_so_far(others[0])}" if others else ""
+        return f"{scope}: take {_switch(today.candidate)}; it {_gain_so_far(today)}."
+    other = f"; {others[0].candidate.label} {_gain_so_far(others[0])}" if others else ""
     return f"{scope}: stay with {_switch(today.candidate)}{other}."
 
 
 def _gain_so_far(row: Row) -> str:
     span = f"{percent_range(row)} so far"
     if row.gain.excludes_zero:
-        return f"{percent(row)} tokens a second ({span})"
-    return f"no difference as configured ({percent(row)}; {span})"
+        return f"gives {percent(row)} tokens a second ({span})"
+    return f"makes no difference as configured ({percent(row)}; {span})"
 
 
 def _switch(candidate: Candidate) -> str:
