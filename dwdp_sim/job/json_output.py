@@ -15,5 +15,7 @@ def refuse_sweep_as_json(config: DictConfig, _config_name: str) -> None:
     """
     if config.json:
         raise ConfigError(
-            "json", True, "-m has many results: leave it out, give results_dir=… and read the rows by dwdp-report query"
+            "json",
+            "true",
+            "-m has many results: leave it out, give results_dir=… and read the rows by dwdp-report query",
         )
