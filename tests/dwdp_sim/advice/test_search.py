@@ -7,6 +7,7 @@ import pytest
 from dwdp_sim.advice.candidates import Candidate, candidates, changes
 from dwdp_sim.advice.findings import Effort, Findings, Row
 from dwdp_sim.advice.search import choose, search
+from dwdp_sim.advice.trial import Baseline
 from dwdp_sim.advice.trials import Trials
 from dwdp_sim.base.estimate import Estimate
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, WALKS, Hypothesis
@@ -25,9 +26,14 @@ def row(name: str, *gains: float) -> Row:
     return Row(candidate, Estimate(1.0, 0.0, 2), Estimate(gains[0], 0.0, 2), by_state, ())
 
 
+def outcome(baseline: Baseline, effort: Effort) -> Findings:
+    *_, last = search(Trials(baseline, None), DEFAULT, [AS_CONFIGURED], effort)
+    return last
+
+
 def find(**values: object) -> Findings:
     baseline = small_baseline(**values)
-    return search(Trials(baseline, None), DEFAULT, [AS_CONFIGURED], EFFORT)
+    return outcome(baseline, EFFORT)
 
 
 def test_the_row_that_is_never_far_from_the_best_is_chosen() -> None:
@@ -78,5 +84,5 @@ def test_what_is_chosen_for_today_needs_no_change_and_every_candidate_was_screen
 
 def test_the_final_comparison_takes_as_many_layers_as_it_may_copy() -> None:
     baseline = small_baseline(model__num_moe_layers=9, model__num_layers=10)
-    found = search(Trials(baseline, None), Candidate(DEFAULT.strategy), [AS_CONFIGURED], Effort(2, (0, 1), 2_500))
+    found = outcome(baseline, Effort(2, (0, 1), 2_500))
     assert 2 <= found.layers < 9
