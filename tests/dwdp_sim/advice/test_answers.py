@@ -22,10 +22,13 @@ from dwdp_sim.advice.trial import Baseline
 from dwdp_sim.advice.trials import TimeIsUp, Trials
 from dwdp_sim.advice.verdict import verdict
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, WALKS, Hypothesis
-from tests.dwdp_sim.advice.bases import small_job
+from dwdp_sim.job.build_steps import build_steps_job
+from dwdp_sim.job.presets import preset
+from dwdp_sim.job.resolve import resolve
 
-EFFORT = Effort(2, (0, 1), 10**6, 0)
-JOB = small_job(dwdp__dwdp_size=3, model__num_experts=18)[1]  # three ranks tell the walks of a batch apart
+EFFORT = Effort(12, (0, 1), 1, 0)
+JOB = build_steps_job(resolve(preset({}, workload="iteration", strategy="default")))
+ONE = Hypothesis("1 source; fair", WALKS["1 source"])
 
 
 def content(advice: Advice) -> dict[str, Any]:
@@ -51,9 +54,8 @@ def test_each_answer_has_looked_at_more_than_the_one_before_and_the_last_at_ever
 
 def test_an_early_answer_says_over_how_much_and_never_that_this_is_everything(every: list[Advice]) -> None:
     states = len(every[0].findings.states)
-    assert verdict(every[0].findings, every[0].own)[0].startswith(
-        f"So far, over 3 of {states} hypotheses (2 MoE layers"
-    )
+    first = verdict(every[0].findings, every[0].own)[0]
+    assert first.startswith(f"So far, over 3 of {states} hypotheses (12 MoE layers")
     for answer in every:
         sentences = " ".join(verdict(answer.findings, answer.own))
         assert ("So far" in sentences) == ("steps" in answer.missing)
@@ -73,8 +75,8 @@ def test_what_was_told_early_changes_nothing_of_the_outcome(every: list[Advice])
     assert last == every[-1].findings
 
 
-@settings(max_examples=12, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(checks=st.integers(0, 400))
+@settings(max_examples=6, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(checks=st.integers(0, 1500))
 def test_a_limit_leaves_the_same_answers_that_would_have_come_without_one(every: list[Advice], checks: int) -> None:
     left = [checks]
 
@@ -103,8 +105,4 @@ def test_simulations_stop_when_time_is_up_and_what_has_run_is_kept() -> None:
     *_, again = search(runner, current_candidate(JOB), [AS_CONFIGURED], EFFORT)  # runs nothing anew
     assert again == last
     with pytest.raises(TimeIsUp):
-        next(
-            search(
-                runner, current_candidate(JOB), [AS_CONFIGURED, Hypothesis("1 source; fair", WALKS["1 source"])], EFFORT
-            )
-        )
+        next(search(runner, current_candidate(JOB), [AS_CONFIGURED, ONE], EFFORT))

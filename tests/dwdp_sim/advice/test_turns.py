@@ -80,7 +80,8 @@ def test_a_hypothesis_under_which_the_same_rule_chooses_otherwise_is_named_in_pl
 def test_what_adds_something_to_a_hypothesis_that_is_enough_alone_is_not_named_too() -> None:
     found = advice({AS_CONFIGURED: 0.25, SLOW: 0.0}, ends={AS_CONFIGURED: 3.7, ONE: None}, ratio=1.7)
     assert said(found) == (
-        f"It would change if {ONE_SOURCE}, or if compute were longer than 3.7 × the uncontended prefetch (yours: 1.7 ×)."
+        f"It would change if {ONE_SOURCE}, "
+        "or if compute were longer than 3.7 × the uncontended prefetch (yours: 1.7 ×)."
     )
 
 
@@ -128,7 +129,7 @@ def test_an_engine_that_offers_no_batches_is_told_when_they_would_pay() -> None:
 
 @settings(max_examples=100, derandomize=True, deadline=None)
 @given(gains=st.lists(st.floats(-0.3, 1.0), min_size=1, max_size=6))
-def test_of_two_choices_a_state_is_against_the_one_exactly_if_the_other_is_as_good_or_better(
+def test_a_state_is_against_the_choice_exactly_if_the_rule_would_choose_the_other(
     gains: Sequence[float],
 ) -> None:
     states = [AS_CONFIGURED, *(Hypothesis(str(number)) for number in range(1, len(gains)))]
@@ -136,8 +137,7 @@ def test_of_two_choices_a_state_is_against_the_one_exactly_if_the_other_is_as_go
     against = set(states_against(found))
     for state, gain in zip(states, gains, strict=True):
         if abs(gain - ALIKE) > 1e-9:
-            batched_wins = gain > ALIKE
-            assert (state in against) == (batched_wins != (found.today.candidate == BATCHED)), (state, gain)
+            assert (state in against) == ((gain > ALIKE) != (found.today.candidate == BATCHED)), (state, gain)
 
 
 def test_every_hypothesis_about_a_machine_has_words() -> None:

@@ -178,6 +178,18 @@ def test_advice_of_own_objects_names_what_to_choose_and_compares_a_strategy_of_o
     assert any("mine" in row["candidate"] for row in advice.to_dict()["screened"])
 
 
+def test_advice_within_a_time_tells_each_answer_and_says_what_is_missing() -> None:
+    compute = replace(dwdp.load_compute("constant"), window_s=2e-5)
+    told: list[object] = []
+    effort = Effort(screen_layers=2, seeds=(0, 1), copies=1, samples=0)
+    advice = dwdp.advise(model=SHAPE, dwdp_size=2, compute=compute, effort=effort, within_s=0.0, on_answer=told.append)
+    assert told == [advice]
+    assert advice.missing[0] == "hypotheses"
+    assert "Not looked at yet: the other hypotheses" in str(advice)
+    assert "Not looked at yet: the other hypotheses" in advice._repr_html_()
+    assert advice.sentences[0].startswith("So far, over 1 of ")
+
+
 def test_presets_are_listed_by_group() -> None:
     assert "hf" not in dwdp.presets("model")
     assert {"default", "batched", "paced_rounds"} <= set(dwdp.presets("strategy"))
