@@ -393,7 +393,7 @@ def test_a_sweep_is_not_printed_as_one_document(
     how: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["dwdp-sim", LITE, "json=true", *how])
+    monkeypatch.setattr(sys, "argv", ["dwdp-sim", *how, LITE, "json=true"])
     with pytest.raises(SystemExit) as stopped:
         main()
     printed = capsys.readouterr()
