@@ -27,7 +27,7 @@ from dwdp_hw.traces.report import run_import
 from dwdp_hw.validation.check_job import CheckJob, build_check
 from dwdp_hw.validation.run_check import run_calibration, run_validation
 from dwdp_hw.validation.verdict import AGREES, CANNOT_TELL, DISAGREES
-from dwdp_sim.base.errors import FAILED, UNDECIDED
+from dwdp_sim.base.errors import FAILED, UNDECIDED, ConfigError
 from dwdp_sim.base.terminal import TextConsole, progress_line
 from dwdp_sim.job.compose import compose
 from dwdp_sim.job.config_files import config_folders
@@ -50,6 +50,8 @@ def run() -> None:
 
 
 def _build(composed: DictConfig, overrides: Sequence[str]) -> Job:
+    if composed.json:
+        raise ConfigError("json", "true", "dwdp-hw prints for people; summary.json in the run's folder is for programs")
     if composed.mode is Mode["import"]:
         return build_record_job(composed, overrides) if holds_records(composed.trace) else build_import(composed)
     if composed.mode is Mode.windows:

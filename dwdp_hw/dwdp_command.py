@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from collections.abc import Callable, Sequence
 
 from dwdp_sim.base.errors import FAILED, UNDECIDED, ConfigError, stop, visible
@@ -71,15 +72,21 @@ def _ask_hydra(word: Word, words: list[str]) -> None:
 def _run_app(asked: Translated) -> int:
     """Run one of Hydra's apps, which reads the command line of the process; the exit code of its answer."""
     sys.argv[1:] = asked.words
-    match asked.program:
-        case "dwdp-sim":
-            from dwdp_sim.command import run as run_app
-        case "dwdp-advise":
-            from dwdp_sim.advice.command import run as run_app
-        case _:
-            from dwdp_hw.command import run as run_app
+    began = time.monotonic()
     try:
-        run_app()
+        match asked.program:
+            case "dwdp-sim":
+                from dwdp_sim.command import run as predict
+
+                predict()
+            case "dwdp-advise":
+                from dwdp_sim.advice.command import run as advise
+
+                advise(began)
+            case _:
+                from dwdp_hw.command import run as measure
+
+                measure()
     except SystemExit as end:
         if end.code not in (0, FAILED, UNDECIDED):
             raise

@@ -14,6 +14,7 @@ from dwdp_sim.base.terminal import TextConsole, say
 from dwdp_sim.job.build import build_composed
 from dwdp_sim.job.hydra_app import run_app
 from dwdp_sim.job.job import CheckedRun, StepsJob
+from dwdp_sim.job.json_output import refuse_sweep_as_json
 from dwdp_sim.job.overridden import overridden_lines
 from dwdp_sim.job.schema import SimConfig, SweepConfig, register_schemas
 
@@ -34,6 +35,7 @@ def _build(config: DictConfig, overrides: Sequence[str]) -> CheckedRun:
 
 
 def _sweep(config: DictConfig, config_name: str) -> int | None:
+    refuse_sweep_as_json(config, config_name)
     if config.results_dir is None:
         return None
     from dwdp_sim.sweep.supervise import run_sweep
@@ -46,7 +48,7 @@ def _task(run: CheckedRun, folder: Path) -> None:
     if run.config["workload"]["kind"] == "published":
         from dwdp_sim.published.run import run_published
 
-        run_published(folder, run.config["workers"], console)
+        run_published(folder, run.config["workers"], console, as_json=run.config["json"])
     elif isinstance(run.job, StepsJob):
         from dwdp_sim.results.run_steps import run_iteration
 
@@ -55,5 +57,5 @@ def _task(run: CheckedRun, folder: Path) -> None:
         from dwdp_sim.results.run_prediction import run_prediction
 
         run_prediction(run, run.job, folder, console)
-    for line in overridden_lines(run.overridden):
+    for line in () if run.config["json"] else overridden_lines(run.overridden):
         say(console, line)

@@ -221,7 +221,7 @@ def measure(name: str, subject: Subject, known: Sequence[Row], pool: Any) -> Ite
         trials = {(each, h): _trial(each, h, windows, subject.layers) for s, over, h in wanted for each in (s, over)}
         began = time.monotonic()
         runner = Trials(baseline, pool, partial(_progress, f"{name}, {ratio:g} ×"))
-        runner.run((trial, seed) for trial in trials.values() for seed in seeds)
+        runner.run({trial: seeds for trial in trials.values()})
         for strategy, over, hypothesis in wanted:
             gain = paired_gain(*(runner.times(trials[each, hypothesis], seeds) for each in (strategy, over)))
             yield Row(name, ratio, strategy, over, hypothesis.name, round(gain.mean, 5), round(gain.half_width, 5))

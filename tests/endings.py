@@ -51,6 +51,11 @@ class Command:
             time.sleep(0.005)
 
     @property
+    def said(self) -> str:
+        """What it has written to standard error so far."""
+        return self._errors.read_text()
+
+    @property
     def is_over(self) -> bool:
         return self._process.poll() is not None
 

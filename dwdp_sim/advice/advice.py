@@ -1,18 +1,22 @@
-"""Put the advice together: the choice, its host cost, its break-even, placements that fit, and its basis."""
+"""Put the advice together, answer by answer: the choice, its host cost, its break-even, and placements that fit."""
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
 
 from dwdp_sim.advice.break_even import BreakEven, find_break_evens
 from dwdp_sim.advice.candidates import Candidate, pair
 from dwdp_sim.advice.config import AdviseTree
-from dwdp_sim.advice.placements import PlacementRow, compare_placements
+from dwdp_sim.advice.findings import Effort, Findings, Part
+from dwdp_sim.advice.placements import PlacementRow, compare_placements, own_placement
 from dwdp_sim.advice.provenance import used_constants
-from dwdp_sim.advice.search import Effort, Findings, search
+from dwdp_sim.advice.search import search
 from dwdp_sim.advice.sensitivity import (
     HostCost,
     HostRow,
@@ -22,9 +26,10 @@ from dwdp_sim.advice.sensitivity import (
     sweep_host_cost,
 )
 from dwdp_sim.advice.trial import Baseline, Trial
-from dwdp_sim.advice.trials import Trials
+from dwdp_sim.advice.trials import TimeIsUp, Trials
 from dwdp_sim.advice.window_ratio import Load, measure_load
 from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.units import parse_seconds
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, EXTREME_WALKS, Hypothesis, distinct, hypotheses, samples
 from dwdp_sim.job.job import Job, StepsJob
 from dwdp_sim.plan.engines import CONTENTION_OPT_SLICE_BYTES
@@ -46,29 +51,42 @@ _FEWER_SEEDS = 3  # for host time and placements, whose differences are large
 
 @dataclass(frozen=True)
 class Advice:
-    """Everything that `dwdp-advise` found.
+    """Everything that `dwdp-advise` found, or has found so far: sections that it has not come to are None.
 
     Attributes:
         load: The user's windows beside the prefetch.
         findings: What to choose.
         batched: The batched candidate that the questions below are about; what the engine offers, if it does.
-        costs: Host cost of a layer for each candidate of the final comparison.
+        costs: Host cost of a layer for each candidate of the latest comparison.
+        own: The user's placement and its memory.
+        wall_s: How long it took.
+        break_evens: Where batching stops to pay, in several states of the machine.
         sizes: Every slice size.
         host: Where the host's time counts.
-        break_evens: Where batching stops to pay, in several states of the machine.
         placements: The user's, then others.
-        wall_s: How long it took.
     """
 
     load: Load
     findings: Findings
     batched: Candidate
     costs: dict[Candidate, HostCost]
-    sizes: list[SizeRow]
-    host: list[HostRow]
-    break_evens: list[BreakEven]
-    placements: list[PlacementRow]
+    own: PlacementRow
     wall_s: float
+    break_evens: list[BreakEven] | None = None
+    sizes: list[SizeRow] | None = None
+    host: list[HostRow] | None = None
+    placements: list[PlacementRow] | None = None
+
+    @property
+    def missing(self) -> list[Part]:
+        """The parts of the comparison that it has not come to; none if it is complete."""
+        sections: dict[Part, object] = {
+            "turning": self.break_evens,
+            "slices": self.sizes,
+            "host": self.host,
+            "placements": self.placements,
+        }
+        return [*self.findings.missing, *(part for part, found in sections.items() if found is None)]
 
 
 def check_advisable(job: Job, config: AdviseTree) -> StepsJob:
@@ -90,6 +108,10 @@ def check_advisable(job: Job, config: AdviseTree) -> StepsJob:
     if workload.target is not None:
         raise ConfigError("workload.target", workload.target, "dwdp-advise runs all replications: leave it null")
     kinds_also_compared(config)
+    if config.advise.within is not None:
+        parse_seconds(config.advise.within, "advise.within")
+        if config.advise.show == "map":
+            raise ConfigError("advise.within", config.advise.within, "a map is drawn whole: leave it out")
     if config.results_dir is not None:
         raise ConfigError("results_dir", config.results_dir, "only dwdp-sim -m writes rows")
     if job.cluster.home != "peer":
@@ -112,14 +134,17 @@ def effort_of(config: AdviseTree) -> Effort:
     return Effort(config.advise.screen_layers, tuple(seeds), config.advise.copies, config.advise.samples)
 
 
-def advise(
+def answers(
     job: StepsJob,
     effort: Effort,
     also: Sequence[StrategyKind] = (),
     pool: Executor | None = None,
     progress: Callable[[str, int, int], None] = lambda part, done, of: None,
-) -> Advice:
-    """Compare every candidate for what the user runs, and find when the answer would change.
+    ends_at: float = math.inf,
+) -> Iterator[Advice]:
+    """Compare every candidate for what the user runs, find when the answer would change, and tell what is known so far.
+
+    The order is fixed and the last answer is complete, unless time is up before; the first one always comes.
 
     Args:
         job: What the user runs.
@@ -127,37 +152,51 @@ def advise(
         also: Strategies of the user's own to compare.
         pool: Where to simulate; None for here. No result depends on it.
         progress: Called with what is being done, the number of runs done, and of all in this part.
+        ends_at: When to stop, in seconds of `time.monotonic`; a simulation that runs then is finished.
     """
+    part = ["a first look"]
+    runner = Trials(Baseline.of(job), pool, lambda done, of: progress(part[0], done, of))
+    stages = _stages(runner, job, effort, also, part)
+    yield next(stages)
+    runner.ends_at = ends_at
+    with suppress(TimeIsUp):
+        yield from stages
+
+
+def _stages(
+    runner: Trials, job: StepsJob, effort: Effort, also: Sequence[StrategyKind], part: list[str]
+) -> Iterator[Advice]:
+    """The answers, from the first look to the last question; `part` is told what comes."""
     began = time.perf_counter()
-    part = ["comparing candidates"]
-    baseline, current = Baseline.of(job), current_candidate(job)
-    runner = Trials(baseline, pool, lambda done, of: progress(part[0], done, of))
-    seeds, layers = effort.seeds, effort.screen_layers
+    baseline, current = runner.baseline, current_candidate(job)
+    seeds, layers, cluster = effort.seeds, effort.screen_layers, baseline.cluster
     few = seeds[:_FEWER_SEEDS]
     states = possible_states(baseline, current, effort.samples, job.first.steps[0][0])
     load = measure_load(baseline, current.strategy, seeds)
-    findings = search(runner, current, states, effort, also)
     default, batched = pair(current)
+    own = own_placement(runner, cluster, current)
+
+    def after(before: Advice, **found: Any) -> Advice:
+        return replace(before, **found, wall_s=time.perf_counter() - began)
+
+    for findings in search(runner, current, states, effort, also):
+        costs = {row.candidate: host_cost(runner, cluster, row.candidate) for row in findings.rows}
+        answer = Advice(load, findings, batched, costs, own, time.perf_counter() - began)
+        yield answer
+        part[0] = "comparing candidates"
     part[0] = "where it turns"
     telling = telling_states(states) if load.window_s else []
     break_evens = find_break_evens(runner, batched, default, load, telling, layers, seeds)
-    part[0] = "slice sizes and host time"
-    sizes = compare_sizes(runner, baseline.cluster, current.strategy, layers, seeds)
+    yield (answer := after(answer, break_evens=break_evens))
+    part[0] = "slice sizes"
+    yield (answer := after(answer, sizes=compare_sizes(runner, cluster, current.strategy, layers, seeds)))
+    part[0] = "host time"
     slices = (CONTENTION_OPT_SLICE_BYTES, _LARGE_SLICE_BYTES)
-    host = sweep_host_cost(runner, baseline.cluster, current.strategy, slices, findings.layers, few)
+    host = sweep_host_cost(runner, cluster, current.strategy, slices, answer.findings.layers, few)
+    yield (answer := after(answer, host=host))
     part[0] = "placements"
-    placements = compare_placements(runner, baseline.cluster, findings.today.candidate, findings.layers, few)
-    return Advice(
-        load=load,
-        findings=findings,
-        batched=batched,
-        costs={row.candidate: host_cost(runner, baseline.cluster, row.candidate) for row in findings.rows},
-        sizes=sizes,
-        host=host,
-        break_evens=break_evens,
-        placements=placements,
-        wall_s=time.perf_counter() - began,
-    )
+    today, whole = answer.findings.today.candidate, answer.findings.layers
+    yield after(answer, placements=compare_placements(runner, cluster, today, whole, few))
 
 
 def current_candidate(job: StepsJob) -> Candidate:

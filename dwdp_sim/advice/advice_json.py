@@ -9,8 +9,9 @@ from typing import Any
 
 from dwdp_sim.advice.advice import Advice
 from dwdp_sim.advice.engine_settings import engine_settings
+from dwdp_sim.advice.findings import Findings, Row
 from dwdp_sim.advice.gain_map import MapPoint
-from dwdp_sim.advice.search import Row
+from dwdp_sim.advice.turns import what_would_change
 from dwdp_sim.advice.verdict import verdict
 from dwdp_sim.advice.window_ratio import Load
 from dwdp_sim.base.estimate import Estimate
@@ -35,7 +36,11 @@ def advice_content(job: StepsJob, config_hash: str, advice: Advice, found: dict[
     return {
         **_head(job, config_hash),
         "schema": ADVICE_SCHEMA_VERSION,
-        "verdict": verdict(advice.findings, advice.placements[0]),
+        "complete": not advice.missing,
+        "missing": advice.missing,
+        "looked_at": _looked_at(job, findings),
+        "verdict": verdict(findings, advice.own),
+        "would_change": what_would_change(advice, hides_host=job.issue_mode == "queued"),
         "today": findings.today.candidate.label,
         "best": findings.best.candidate.label,
         "settings": settings,
@@ -44,7 +49,9 @@ def advice_content(job: StepsJob, config_hash: str, advice: Advice, found: dict[
         "screened": [{"candidate": s.candidate.label, "gain": s.gain, "final": s.final} for s in findings.screened],
         "states": [state.name for state in findings.states],
         "layers": findings.layers,
-        "turning": [
+        "turning": None
+        if advice.break_evens is None
+        else [
             {
                 "state": turning.state.name,
                 "ratio": list(turning.ratios),
@@ -55,7 +62,9 @@ def advice_content(job: StepsJob, config_hash: str, advice: Advice, found: dict[
             }
             for turning in advice.break_evens
         ],
-        "slices": [
+        "slices": None
+        if advice.sizes is None
+        else [
             {
                 "slice_bytes": size.slice_bytes,
                 "copies": size.cost.copies,
@@ -64,7 +73,9 @@ def advice_content(job: StepsJob, config_hash: str, advice: Advice, found: dict[
             }
             for size in advice.sizes
         ],
-        "host": [
+        "host": None
+        if advice.host is None
+        else [
             {
                 "slice_bytes": row.slice_bytes,
                 "issue_slice_s": row.issue_slice_s,
@@ -74,7 +85,9 @@ def advice_content(job: StepsJob, config_hash: str, advice: Advice, found: dict[
             }
             for row in advice.host
         ],
-        "placements": [
+        "placements": None
+        if advice.placements is None
+        else [
             {
                 "num_experts_per_worker": row.placement.num_experts_per_worker,
                 "num_prefetch_experts": row.placement.num_prefetch_experts,
@@ -87,6 +100,19 @@ def advice_content(job: StepsJob, config_hash: str, advice: Advice, found: dict[
         ],
         "rests_on": found,
         "wall_s": advice.wall_s,
+    }
+
+
+def _looked_at(job: StepsJob, findings: Findings) -> dict[str, int]:
+    """How much the choice rests on."""
+    states = len(findings.states)
+    return {
+        "hypotheses": states - len(findings.unseen),
+        "of_hypotheses": states,
+        "candidates": len(findings.screened) or len(findings.rows),
+        "seeds": findings.rows[0].iteration.count,
+        "layers": findings.layers,
+        "of_layers": job.layer.model.num_moe_layers,
     }
 
 

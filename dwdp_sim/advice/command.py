@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
@@ -11,11 +13,13 @@ from functools import partial
 from pathlib import Path
 
 import yaml
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from rich.console import Console
 
 from dwdp_sim.advice.advice import (
-    advise,
+    answers,
     check_advisable,
     current_candidate,
     effort_of,
@@ -26,21 +30,23 @@ from dwdp_sim.advice.advice import (
 from dwdp_sim.advice.advice_json import advice_content, map_content
 from dwdp_sim.advice.config import AdviseTree, register_advise_schemas
 from dwdp_sim.advice.gain_map import map_gain, places_of
-from dwdp_sim.advice.gain_map_figure import draw_map
 from dwdp_sim.advice.print_advice import print_advice
 from dwdp_sim.advice.provenance import evidence
 from dwdp_sim.advice.trial import Baseline
 from dwdp_sim.advice.trials import Trials
+from dwdp_sim.advice.verdict import verdict
 from dwdp_sim.advice.window_ratio import measure_load
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.cores import usable_cores
-from dwdp_sim.base.terminal import TextConsole, progress_line, say
+from dwdp_sim.base.terminal import TextConsole, print_file, progress_line, say
+from dwdp_sim.base.units import parse_seconds
 from dwdp_sim.fabric.engine_choice import engine_lacking, takes_many_compiled
 from dwdp_sim.fabric.workers import workers
 from dwdp_sim.job.build import build_run
 from dwdp_sim.job.config_values import read_values
 from dwdp_sim.job.hydra_app import run_app
 from dwdp_sim.job.job import CheckedRun, StepsJob
+from dwdp_sim.job.json_output import refuse_sweep_as_json
 from dwdp_sim.job.overridden import overridden_content, overridden_lines
 from dwdp_sim.results.tables import files_line
 from dwdp_sim.results.titles import in_title
@@ -55,10 +61,10 @@ class Question:
     job: StepsJob
 
 
-def run() -> None:
-    """Answer the question of the command line."""
+def run(began: float) -> None:
+    """Answer the question of the command line, of a command that began then, in seconds of `time.monotonic`."""
     register_advise_schemas()
-    run_app("advise", AdviseTree, _build, _task)
+    run_app("advise", AdviseTree, _build, partial(_task, began), refuse_sweep_as_json)
 
 
 def _build(composed: DictConfig, overrides: Sequence[str]) -> Question:
@@ -67,19 +73,31 @@ def _build(composed: DictConfig, overrides: Sequence[str]) -> Question:
     return Question(config, run, check_advisable(run.job, config))
 
 
-def _task(question: Question, folder: Path) -> None:
-    run = run_map if question.config.advise.show == "map" else run_advice
-    run(question, folder, TextConsole())
+def _task(began: float, question: Question, folder: Path) -> None:
+    if question.config.advise.show == "map":
+        run_map(question, folder, TextConsole())
+    else:
+        alone = HydraConfig.get().mode is RunMode.RUN
+        run_advice(question, folder, TextConsole(), began if alone else time.monotonic())
 
 
-def run_advice(question: Question, folder: Path, console: Console) -> None:
-    """Find the advice, write it into `folder` and print it."""
+def run_advice(question: Question, folder: Path, console: Console, began: float) -> None:
+    """Find the advice, in the time that there is from `began` on, write it into `folder` and print it.
+
+    Each answer on the way is one sentence on standard error: on a terminal it stands above the progress line and gives
+    way to the next; elsewhere it is a line, but only under a time limit, since without one nobody has to decide early.
+    """
     config, job = question.config, question.job
+    within, errors, sentence = config.advise.within, TextConsole(stderr=True), [""]
+    ends_at = math.inf if within is None else began + parse_seconds(within, "advise.within")
     with (
-        progress_line(console, "runs", elapsed=True) as show,
+        progress_line(errors, "runs", elapsed=True, above=lambda: sentence[0]) as show,
         _pool(config) as pool,
     ):
-        advice = advise(job, effort_of(config), kinds_also_compared(config), pool, show)
+        for advice in answers(job, effort_of(config), kinds_also_compared(config), pool, show, ends_at):
+            sentence[0] = " ".join(verdict(advice.findings, advice.own))
+            if within is not None and not errors.is_terminal and advice.findings.missing:
+                say(errors, f"after {time.monotonic() - began:.1f} s: {sentence[0]}")
     found = evidence(Baseline.of(job), current_candidate(job))
     content = advice_content(job, question.run.config_hash, advice, found) | engine_lacking()
     content |= overridden_content(question.run.overridden)
@@ -88,9 +106,12 @@ def run_advice(question: Question, folder: Path, console: Console) -> None:
         write_whole(folder / "config.yaml", lambda path: path.write_text(settings)),
         write_whole(folder / "advice.json", lambda path: path.write_text(json.dumps(content, indent=2) + "\n")),
     ]
-    print_advice(console, job, advice, found, written)
-    for line in overridden_lines(question.run.overridden):
-        say(console, line)
+    if config.json:
+        print_file(written[-1])
+    else:
+        print_advice(console, job, advice, found, written)
+        for line in overridden_lines(question.run.overridden):
+            say(console, line)
 
 
 def _pool(config: AdviseTree) -> AbstractContextManager[Executor | None]:
@@ -100,6 +121,8 @@ def _pool(config: AdviseTree) -> AbstractContextManager[Executor | None]:
 
 def run_map(question: Question, folder: Path, console: Console) -> None:
     """Draw the gain of batching over window and variation into `folder`."""
+    from dwdp_sim.advice.gain_map_figure import draw_map  # noqa: PLC0415 - Matplotlib, which an advice needs not
+
     config, job = question.config, question.job
     baseline = Baseline.of(job)
     seeds = range(config.seed, config.seed + config.workload.replications)
@@ -109,7 +132,7 @@ def run_map(question: Question, folder: Path, console: Console) -> None:
     states = telling_states(possible_states(baseline, current))
     places = places_of(config.advise.map_ratios, config.advise.map_variations)
     with (
-        progress_line(console, "runs", elapsed=True) as show,
+        progress_line(TextConsole(stderr=True), "runs", elapsed=True) as show,
         _pool(config) as pool,
     ):
         runner = Trials(baseline, pool, partial(show, "map"))
@@ -121,5 +144,8 @@ def run_map(question: Question, folder: Path, console: Console) -> None:
         write_whole(folder / "map.png", lambda path: draw_map(path, title, points, load)),
         write_whole(folder / "map.json", lambda path: path.write_text(content)),
     ]
+    if config.json:
+        print_file(written[-1])
+        return
     console.print(f"{title}: yours is {load.ratio:.2f} × its uncontended prefetch, steps vary by {100 * load.cv:.0f} %")
     say(console, files_line(written), dim=True)

@@ -13,6 +13,9 @@ from dwdp_sim.job.schema import SimConfig
 class AdviseConfig:
     """The candidates to compare, and the effort to spend on them."""
 
+    within: str | None = None
+    """How long it may take from the command's start, such as 10s: the answer then says what it has not looked at. The
+    first answer, within seconds, always comes; null: until everything has been compared."""
     show: str = "advice"
     """advice (one screen) or map (a picture of the gain over compute window and variation)."""
     also: str | None = None

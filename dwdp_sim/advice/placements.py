@@ -37,6 +37,17 @@ class PlacementRow:
     gain: Estimate | None
 
 
+def own_placement(runner: Trials, cluster: Cluster, candidate: Candidate) -> PlacementRow:
+    """Return the user's placement, whose memory needs no simulation.
+
+    Args:
+        runner: Knows it.
+        cluster: Says how much memory there is.
+        candidate: How layers are pulled.
+    """
+    return _row(runner, cluster, candidate, runner.baseline.placement)
+
+
 def compare_placements(
     runner: Trials, cluster: Cluster, candidate: Candidate, layers: int, seeds: Sequence[int]
 ) -> list[PlacementRow]:

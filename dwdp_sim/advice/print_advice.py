@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich import box
@@ -12,9 +13,12 @@ from rich.table import Table
 
 from dwdp_sim.advice.advice import Advice
 from dwdp_sim.advice.engine_settings import engine_settings
+from dwdp_sim.advice.placements import PlacementRow
 from dwdp_sim.advice.provenance import source_lines
 from dwdp_sim.advice.search import ALIKE
-from dwdp_sim.advice.verdict import break_even_lines, percent, percent_range, verdict
+from dwdp_sim.advice.sensitivity import HostRow, SizeRow
+from dwdp_sim.advice.turns import what_would_change
+from dwdp_sim.advice.verdict import break_even_lines, not_looked_at, percent, percent_range, verdict
 from dwdp_sim.base.errors import visible
 from dwdp_sim.base.estimate import Estimate
 from dwdp_sim.base.terminal import plain_console, say
@@ -27,7 +31,7 @@ from dwdp_sim.results.tables import files_line
 def print_advice(
     console: Console, job: StepsJob, advice: Advice, found: dict[str, list[str]], written: list[Path]
 ) -> None:
-    """Print the verdict first, then what it rests on.
+    """Print the verdict first, what would change it, then what it rests on.
 
     Args:
         console: Where.
@@ -37,15 +41,19 @@ def print_advice(
         written: Files of the run.
     """
     console = plain_console(console)
-    for sentence in verdict(advice.findings, advice.placements[0]):
+    for sentence in verdict(advice.findings, advice.own):
         console.print(sentence, style="bold", highlight=False)
+    if change := what_would_change(advice, hides_host=job.issue_mode == "queued"):
+        console.print(change, highlight=False)
+    if advice.missing:
+        console.print(not_looked_at(advice.missing), highlight=False)
     console.print(_candidates(job, advice))
     load, today = job.scenario.workload.load, advice.findings.today.candidate
     for heading, lines in (
-        ("where it turns", [_load_line(advice), *break_even_lines(advice.break_evens)]),
-        ("slice size", [_slice_line(advice)]),
-        ("if the host's time counts (issue_mode=as_issued), batched over default", _host_lines(advice)),
-        ("placement", _placement_lines(advice)),
+        ("where it turns", [_load_line(advice), *break_even_lines(advice.break_evens or ())]),
+        ("slice size", [_slice_line(advice.sizes)] if advice.sizes else []),
+        ("if the host's time counts (issue_mode=as_issued), batched over default", _host_lines(advice.host or ())),
+        ("placement", _placement_lines(advice.placements or [advice.own])),
         ("rests on", [*source_lines(found, job.scenario.workload.compute), _method_line(advice)]),
         ("to paste", engine_settings(today, job.layer.placement, load.max_num_tokens).split("\n")),
     ):
@@ -69,7 +77,9 @@ def _candidates(job: StepsJob, advice: Advice) -> Table:
         box=box.SIMPLE_HEAD,
     )
     table.add_column("candidate")
-    for heading in ("forward step", "gain ± 95 %", "range over hypotheses", "host a layer"):
+    step = f"{advice.findings.layers} MoE layers" if advice.findings.missing else "forward step"
+    span = "range so far" if advice.findings.missing else "range over hypotheses"
+    for heading in (step, "gain ± 95 %", span, "host a layer"):
         table.add_column(heading, justify="right")
     table.add_column("engine must change")
     current = advice.findings.rows[0]
@@ -94,13 +104,11 @@ def _load_line(advice: Advice) -> str:
     )
 
 
-def _slice_line(advice: Advice) -> str:
+def _slice_line(sizes: Sequence[SizeRow]) -> str:
     """How flat the optimum is."""
-    alike = [row for row in advice.sizes if abs(row.gain.mean) < ALIKE or not row.gain.excludes_zero]
+    alike = [row for row in sizes if abs(row.gain.mean) < ALIKE or not row.gain.excludes_zero]
     names = [format_slice(row.slice_bytes) for row in alike]
-    others = [
-        f"{format_slice(row.slice_bytes)} {100 * row.gain.mean:+.1f} %" for row in advice.sizes if row not in alike
-    ]
+    others = [f"{format_slice(row.slice_bytes)} {100 * row.gain.mean:+.1f} %" for row in sizes if row not in alike]
     hosts = [row.cost.seconds for row in alike]
     host = f"host {format_seconds(max(hosts))} to {format_seconds(min(hosts))} a layer"
     text = f"{names[0]} to {names[-1]} are alike ({host})"
@@ -108,11 +116,11 @@ def _slice_line(advice: Advice) -> str:
     return f"batched, as configured: {text}{against}. Where an engine counts bytes in flight, larger slices lose"
 
 
-def _host_lines(advice: Advice) -> list[str]:
+def _host_lines(host: Sequence[HostRow]) -> list[str]:
     """For each slice size a line: what its slices may cost, and what that does."""
     lines = []
-    for size in dict.fromkeys(row.slice_bytes for row in advice.host):
-        rows = [row for row in advice.host if row.slice_bytes == size]
+    for size in dict.fromkeys(row.slice_bytes for row in host):
+        rows = [row for row in host if row.slice_bytes == size]
         costs = " / ".join(f"{1e6 * row.issue_slice_s:g}" for row in rows)
         layers = " / ".join(f"{1e3 * row.host_s:.2g}" for row in rows)
         ahead, behind = (" / ".join(_short(getattr(row, name)) for row in rows) for name in ("ahead", "behind"))
@@ -127,9 +135,9 @@ def _short(gain: Estimate) -> str:
     return f"{100 * gain.mean:+.1f}" if gain.excludes_zero else "±0"
 
 
-def _placement_lines(advice: Advice) -> list[str]:
+def _placement_lines(placements: Sequence[PlacementRow]) -> list[str]:
     lines = []
-    for number, row in enumerate(advice.placements):
+    for number, row in enumerate(placements):
         fits = {True: "fits", False: "does NOT fit", None: "memory of the GPU unknown"}[row.fits]
         gain = "yours" if number == 0 else "" if row.gain is None else _gain(row.gain)
         lines.append(
@@ -143,6 +151,12 @@ def _placement_lines(advice: Advice) -> list[str]:
 def _method_line(advice: Advice) -> str:
     findings = advice.findings
     extreme = len(findings.rows[0].gains)
+    if findings.missing:
+        return (
+            f"simulation: {len(findings.rows)} candidates compared over {findings.layers} MoE layers, "
+            f"{findings.rows[0].iteration.count} seeds as configured and one in each other state; small slices "
+            "simulated as larger ones"
+        )
     return (
         f"simulation: {len(findings.screened)} candidates screened in {len(findings.states)} states of the machine, "
         f"{len(findings.rows)} compared over {findings.layers} MoE layers and {findings.rows[0].iteration.count} seeds "

@@ -1,17 +1,18 @@
-"""Search for the best candidate: screen all over a few layers, compare the best over whole forward steps."""
+"""Search for the best candidate: a first look at few, all over a few layers, the best over whole forward steps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from dwdp_sim.advice.candidates import Candidate, candidates, changes, offered, pair
+from dwdp_sim.advice.findings import Effort, Findings, Part, Row, Screened
 from dwdp_sim.advice.trial import Trial
 from dwdp_sim.advice.trials import Trials
 from dwdp_sim.base.estimate import Estimate, paired_gain
-from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, Hypothesis
+from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, EXTREME_WALKS, Hypothesis
 from dwdp_sim.plan.strategy import StrategyKind
 from dwdp_sim.steps.coarse_plan import COARSE_SLICES, SLICES_A_PULL
 
@@ -20,85 +21,9 @@ _NOISE = 0.02  # error to expect of one seed over a few layers
 _SIZES_KEPT = 2  # slice sizes of each strategy that are compared in full
 _MORE_FINALISTS = 3  # further candidates, besides those always compared
 _SEEDS_A_STATE = 2
+_FIRST_SEEDS = 3  # as configured, before the final comparison
 
 Times = Mapping[Hypothesis, Sequence[float]]  # iteration times in seconds, one a seed
-
-
-@dataclass(frozen=True)
-class Effort:
-    """The effort of a search: layers, seeds, copies and draws.
-
-    Attributes:
-        screen_layers: MoE layers of a step when all candidates are compared.
-        seeds: Seeds of the final comparison, in the state that is configured.
-        copies: Slice transfers that the final comparison may take; it simulates fewer layers if all would take more.
-        samples: Draws of fitted constants from their intervals, if the cluster has any.
-    """
-
-    screen_layers: int = 12
-    seeds: tuple[int, ...] = (0, 1, 2)
-    copies: int = 8_000_000
-    samples: int = 4
-
-
-@dataclass(frozen=True)
-class Row:
-    """One candidate of the final comparison.
-
-    Attributes:
-        candidate: The strategy, and whether it carries over.
-        iteration: Time of a forward step in seconds, as configured.
-        gain: How much less time it takes than what the user has, as a share, seed by seed.
-        gains: Mean gain in each state of the machine that the final comparison ran.
-        changes: What the engine's developers would have to change.
-    """
-
-    candidate: Candidate
-    iteration: Estimate
-    gain: Estimate
-    gains: Mapping[Hypothesis, float]
-    changes: tuple[str, ...]
-
-    @property
-    def gain_range(self) -> tuple[float, float]:
-        """Lowest and highest mean gain over all states."""
-        return min(self.gains.values()), max(self.gains.values())
-
-
-@dataclass(frozen=True)
-class Screened:
-    """One candidate over a few layers of one seed.
-
-    Attributes:
-        candidate: The strategy, and whether it carries over.
-        gain: Over what the user has, as configured.
-        final: Whether it went on, itself or as one that comes to the same simulation.
-    """
-
-    candidate: Candidate
-    gain: float
-    final: bool
-
-
-@dataclass(frozen=True)
-class Findings:
-    """The outcome of the search.
-
-    Attributes:
-        rows: The final comparison; first what the user has.
-        today: The row to choose without changing the engine.
-        best: The row to choose if the engine may change.
-        screened: Every candidate.
-        states: What may be true of the machine; the final comparison ran those that turned out to be extreme.
-        layers: MoE layers of a step in the final comparison.
-    """
-
-    rows: list[Row]
-    today: Row
-    best: Row
-    screened: list[Screened]
-    states: list[Hypothesis]
-    layers: int
 
 
 def search(
@@ -107,11 +32,11 @@ def search(
     states: Sequence[Hypothesis],
     effort: Effort,
     also: Sequence[StrategyKind] = (),
-) -> Findings:
-    """Compare every candidate with what the user runs.
+) -> Iterator[Findings]:
+    """Compare every candidate with what the user runs, and tell what is known so far on the way.
 
     The choice is the candidate that is never far from the best, whatever is true of the machine: its worst regret over
-    the states is least.
+    the states is least. What is told early changes nothing of what is found later.
 
     Args:
         runner: Runs trials.
@@ -119,7 +44,14 @@ def search(
         states: What may be true of the machine, as configured first.
         effort: How much is simulated.
         also: Strategies beside those of this project; each reaches the final comparison.
+
+    Yields:
+        What can be chosen today and `contention_opt`, as configured and under the two extreme walks of a batch; the
+        same under every hypothesis; the finalists; and, last, the outcome.
     """
+    extremes = [state for state in states if state.name in (AS_CONFIGURED.name, *EXTREME_WALKS)]
+    for seen in dict.fromkeys((tuple(extremes), tuple(states))):
+        yield _look(runner, _always(current), states, seen, effort, [], ("candidates", "steps"))
     first = _screen(runner, candidates(current, also), [AS_CONFIGURED], effort)
     short = _shortlist(runner, first, current)
     other = [Candidate(candidate.strategy, not current.carry_over) for candidate in short]
@@ -127,18 +59,37 @@ def search(
     shorter = [c for c, one in zip(other, short, strict=True) if _at(first, c) < (1.0 - _NOISE) * _at(first, one)]
     times = _screen(runner, [*short, *shorter], states, effort)
     finalists = _finalists(runner, times, current, also)
+    same = {_same(runner, candidate) for candidate in finalists}
+    screened = [Screened(c, _at(first, current) / _at(first, c) - 1.0, _same(runner, c) in same) for c in first]
+    yield _look(runner, finalists, states, states, effort, screened, ("steps",))
     extreme = _extreme_states({c: times[c] for c in finalists})
     layers = _affordable_layers(runner, finalists, len(extreme), effort)
-    rows = _final(runner, finalists, extreme, layers, effort)
-    same = {_same(runner, candidate) for candidate in finalists}
-    return Findings(
-        rows=rows,
-        today=_choose([row for row in rows if not row.changes]),
-        best=_choose(rows),
-        screened=[Screened(c, _at(first, current) / _at(first, c) - 1.0, _same(runner, c) in same) for c in first],
-        states=list(states),
-        layers=layers,
-    )
+    seeds = {s: effort.seeds if s == AS_CONFIGURED else effort.seeds[:_SEEDS_A_STATE] for s in extreme}
+    rows = _compare(runner, finalists, seeds, layers, SLICES_A_PULL)
+    yield _findings(rows, screened, states, layers)
+
+
+def _look(
+    runner: Trials,
+    chosen: Sequence[Candidate],
+    states: Sequence[Hypothesis],
+    seen: Sequence[Hypothesis],
+    effort: Effort,
+    screened: list[Screened],
+    missing: tuple[Part, ...],
+) -> Findings:
+    """What is known so far: a few layers and seeds as configured, and one seed in each other state that is `seen`."""
+    layers = min(effort.screen_layers, runner.baseline.model.num_moe_layers)
+    seeds = {s: effort.seeds[: _FIRST_SEEDS if s == AS_CONFIGURED else 1] for s in seen}
+    rows = _compare(runner, chosen, seeds, effort.screen_layers, COARSE_SLICES)
+    unseen = tuple(state for state in states if state not in seen)
+    missing = ("hypotheses", *missing) if unseen else missing
+    return replace(_findings(rows, screened, states, layers), unseen=unseen, missing=missing)
+
+
+def _findings(rows: list[Row], screened: list[Screened], states: Sequence[Hypothesis], layers: int) -> Findings:
+    today = choose([row for row in rows if not row.changes])
+    return Findings(rows, today, choose(rows), screened, list(states), layers)
 
 
 def trial_of(
@@ -242,15 +193,15 @@ def _affordable_layers(runner: Trials, finalists: Sequence[Candidate], states: i
     return min(every, max(effort.screen_layers, effort.copies // copies))
 
 
-def _final(
-    runner: Trials, finalists: Sequence[Candidate], states: Sequence[Hypothesis], layers: int, effort: Effort
+def _compare(
+    runner: Trials, chosen: Sequence[Candidate], seeds: Mapping[Hypothesis, Sequence[int]], layers: int, slices: int
 ) -> list[Row]:
-    """Whole forward steps: all seeds as configured, a few in every other state."""
-    seeds = {state: effort.seeds if state == AS_CONFIGURED else effort.seeds[:_SEEDS_A_STATE] for state in states}
-    runner.run({trial_of(c, s, layers): seeds[s] for s in states for c in finalists})
-    times = {c: {s: runner.times(trial_of(c, s, layers), seeds[s]) for s in states} for c in finalists}
-    current = finalists[0]
-    gains = {c: {s: paired_gain(by[s], times[current][s]) for s in states} for c, by in times.items()}
+    """Compare candidates with the first of them: so many layers, in each state with its seeds."""
+    trials = {c: {s: trial_of(c, s, layers, slices) for s in seeds} for c in chosen}
+    runner.run({trials[c][s]: seeds[s] for s in seeds for c in chosen})
+    times = {c: {s: runner.times(trial, seeds[s]) for s, trial in by.items()} for c, by in trials.items()}
+    current = chosen[0]
+    gains = {c: {s: paired_gain(by[s], times[current][s]) for s in seeds} for c, by in times.items()}
     return [
         Row(
             candidate=c,
@@ -259,12 +210,12 @@ def _final(
             gains={state: gain.mean for state, gain in gains[c].items()},
             changes=tuple(changes(c, current)),
         )
-        for c in finalists
+        for c in chosen
     ]
 
 
-def _choose(rows: Sequence[Row]) -> Row:
-    """The row with the least worst regret; the first of those that are alike."""
+def choose(rows: Sequence[Row]) -> Row:
+    """Return the row with the least worst regret, or the first of those that are alike."""
     regrets = _regrets(
         {row.candidate: {state: 1.0 / (1.0 + gain) for state, gain in row.gains.items()} for row in rows}
     )

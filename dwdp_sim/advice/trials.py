@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -18,6 +20,10 @@ _BLOCK = 400  # trials whose windows are drawn before they run: threads that dra
 _BATCHES = 64  # parts of a block, about, so that all workers are busy to its end
 
 
+class TimeIsUp(Exception):
+    """The time that trials may take is over; what has been simulated until then is kept."""
+
+
 @dataclass(frozen=True)
 class _Batch:
     """The same copies under several windows.
@@ -32,10 +38,9 @@ class _Batch:
     draws: list[Draw]
     times: list[dict[int, float]]
 
-    @property
-    def what(self) -> tuple[Scenario, list[Draw]]:
-        """What a worker needs."""
-        return self.scenario, self.draws
+    def until(self, ends_at: float) -> tuple[Scenario, list[Draw], float]:
+        """What a worker needs that stops at this time."""
+        return self.scenario, self.draws, ends_at
 
     def parts(self, size: int) -> Iterator[_Batch]:
         """Batches of at most so many draws."""
@@ -47,12 +52,17 @@ class Trials:
     """Runs trials and remembers their times, so that none runs twice.
 
     Set-ups that come to the same simulation (as small slices do where the host's time is hidden) run once.
+
+    Attributes:
+        baseline: What all trials have in common.
+        ends_at: When `run` gives up, between two simulations, in seconds of `time.monotonic`; infinite until it is set.
     """
 
     def __init__(
         self, baseline: Baseline, pool: Executor | None, progress: Callable[[int, int], None] = lambda done, of: None
     ) -> None:
         self.baseline = baseline
+        self.ends_at = math.inf
         self._pool, self._progress = pool, progress
         refill = baseline.cluster.constants.get("refill")
         self._refill = None if refill is None else refill.value
@@ -62,13 +72,17 @@ class Trials:
         self._scenarios: dict[Trial, Scenario] = {}
 
     def run(self, tasks: Mapping[Trial, Sequence[int]]) -> None:
-        """Run each of these trials with its seeds, side by side, but for what has run already."""
+        """Run each of these trials with its seeds, side by side, but for what has run already.
+
+        Raises:
+            TimeIsUp: It is later than `ends_at`.
+        """
         missing = self._missing(tasks)
         done, total = 0, sum(len(seeds) for _, seeds in missing)
         side_by_side = map if self._pool is None else self._pool.map
         for first in range(0, len(missing), _BLOCK):
             batches = self._batches(missing[first : first + _BLOCK])
-            results = side_by_side(_mean_steps_s, [batch.what for batch in batches])
+            results = side_by_side(_mean_steps_s, [batch.until(self.ends_at) for batch in batches])
             for batch, seconds in zip(batches, results, strict=True):
                 for drawn, times, mean_s in zip(batch.draws, batch.times, seconds, strict=True):
                     times[drawn.seed] = mean_s
@@ -92,6 +106,7 @@ class Trials:
         known: dict[tuple[object, int], Draw] = {}
         alike: dict[object, _Batch] = {}
         for trial, seeds in block:
+            _check_time(self.ends_at)
             scenario = self._scenario(trial)
             copies = self._copies_of(trial), scenario.workload.pace()
             batch = alike.setdefault(copies, _Batch(scenario, [], []))
@@ -158,9 +173,15 @@ def _draw(scenario: Scenario, factor: float, seed: int) -> Draw:
     return replace(drawn, windows=replace(windows, **times), start_s=factor * drawn.start_s)
 
 
-def _mean_steps_s(what: tuple[Scenario, list[Draw]]) -> list[float]:
+def _check_time(ends_at: float) -> None:
+    if time.monotonic() >= ends_at:
+        raise TimeIsUp
+
+
+def _mean_steps_s(what: tuple[Scenario, list[Draw], float]) -> list[float]:
     """The mean time of a forward step, in seconds, of each draw."""
-    scenario, draws = what
+    scenario, draws, ends_at = what
+    _check_time(ends_at)
     steps = RepeatedSteps(
         scenario.program,
         scenario.constants,
@@ -171,4 +192,8 @@ def _mean_steps_s(what: tuple[Scenario, list[Draw]]) -> list[float]:
         copies=_AMONG * scenario.copies,
     )
     warmup = scenario.workload.warmup
-    return [mean_step_s(steps.run(drawn.windows, drawn.start_s, drawn.seed), warmup) for drawn in draws]
+    means_s = []
+    for drawn in draws:
+        _check_time(ends_at)
+        means_s.append(mean_step_s(steps.run(drawn.windows, drawn.start_s, drawn.seed), warmup))
+    return means_s

@@ -7,18 +7,23 @@ from collections.abc import Sequence
 
 from dwdp_sim.advice.break_even import BreakEven
 from dwdp_sim.advice.candidates import Candidate, pair
+from dwdp_sim.advice.findings import IN_WORDS, Findings, Part, Row
 from dwdp_sim.advice.placements import PlacementRow
-from dwdp_sim.advice.search import ALIKE, Findings, Row
+from dwdp_sim.advice.search import ALIKE
 from dwdp_sim.base.units import format_bytes, format_seconds
 
 
 def verdict(findings: Findings, own: PlacementRow) -> list[str]:
     """Return what to choose today and, if it is worth it, what a change of the engine would gain.
 
+    Before the search has ended it is what is known so far, and over how much.
+
     Args:
         findings: Of the search.
         own: The user's placement.
     """
+    if findings.missing:
+        return [sentence for sentence in (_room(own), so_far(findings)) if sentence]
     sentences = [_room(own), _today(findings), _in_the_worst_case(findings)]
     best, today = findings.best, findings.today
     further = (1.0 + best.gain.mean) / (1.0 + today.gain.mean) - 1.0
@@ -62,6 +67,34 @@ def _today(findings: Findings) -> str:
         f"{format_seconds(current.iteration.mean)}, {percent(today)} tokens a second, {percent_range(today)} over what "
         "is not known."
     )
+
+
+def not_looked_at(missing: Sequence[Part]) -> str:
+    """Return what an answer has not come to, as a sentence."""
+    return f"Not looked at yet: {', '.join(IN_WORDS[part] for part in missing)}."
+
+
+def so_far(findings: Findings) -> str:
+    """Return what to choose by what is known before the search has ended, and how much that is."""
+    states, current, today = len(findings.states), findings.rows[0], findings.today
+    seen = f"{states - len(findings.unseen)} of {states} hypotheses"
+    layers = f"{findings.layers} MoE layer{'s' if findings.layers > 1 else ''} of a step"
+    scope = f"So far, over {seen} ({layers}, at most {current.iteration.count} seeds)"
+    if not current.candidate.strategy.engine.batches:
+        batched = next(row for row in findings.rows if row.candidate == pair(current.candidate)[1])
+        return f"{scope}: nothing to choose today; a batched path {_gain_so_far(batched)}."
+    others = [row for row in findings.rows[1:] if not row.changes]
+    if today is not current:
+        return f"{scope}: take {_switch(today.candidate)}; it {_gain_so_far(today)}."
+    other = f"; {others[0].candidate.label} {_gain_so_far(others[0])}" if others else ""
+    return f"{scope}: stay with {_switch(today.candidate)}{other}."
+
+
+def _gain_so_far(row: Row) -> str:
+    span = f"{percent_range(row)} so far"
+    if row.gain.excludes_zero:
+        return f"gives {percent(row)} tokens a second ({span})"
+    return f"makes no difference as configured ({percent(row)}; {span})"
 
 
 def _switch(candidate: Candidate) -> str:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
+import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dwdp_sim.advice import advice as questions
 from dwdp_sim.advice.advice_json import advice_content
+from dwdp_sim.advice.findings import Effort, Part
 from dwdp_sim.advice.print_advice import print_advice
 from dwdp_sim.advice.provenance import evidence
-from dwdp_sim.advice.search import Effort
 from dwdp_sim.advice.trial import Baseline
-from dwdp_sim.advice.verdict import verdict
+from dwdp_sim.advice.turns import what_would_change
+from dwdp_sim.advice.verdict import not_looked_at, verdict
 from dwdp_sim.api.shown import html_of
 from dwdp_sim.api.steps import steps_job, workload_of
 from dwdp_sim.base.cores import usable_cores
@@ -50,7 +54,17 @@ class Advice:
     @property
     def sentences(self) -> list[str]:
         """What to choose today and, where it is worth it, what a change of the engine would give."""
-        return verdict(self.found.findings, self.found.placements[0])
+        return verdict(self.found.findings, self.found.own)
+
+    @property
+    def would_change(self) -> str:
+        """What would change the answer, in one sentence."""
+        return what_would_change(self.found, hides_host=self.job.issue_mode == "queued")
+
+    @property
+    def missing(self) -> list[Part]:
+        """What has not been looked at, where time was up before; nothing if the answer is complete."""
+        return self.found.missing
 
     @property
     def today(self) -> Strategy:
@@ -93,7 +107,8 @@ class Advice:
         return text.getvalue()
 
     def _repr_html_(self) -> str:
-        return html_of(" ".join(self.sentences), self.table())
+        unseen = [not_looked_at(self.missing)] if self.missing else []
+        return html_of(" ".join(filter(None, (*self.sentences, self.would_change, *unseen))), self.table())
 
 
 def advise(
@@ -111,8 +126,13 @@ def advise(
     effort: Effort | None = None,
     seed: int = 0,
     processes: int | None = 1,
+    within_s: float | None = None,
+    on_answer: Callable[[Advice], object] = lambda answer: None,
 ) -> Advice:
-    """Compare default and batched copies, slice sizes and changed engines for what you run; it takes minutes.
+    """Compare default and batched copies, slice sizes and changed engines for what you run.
+
+    It takes seconds to minutes. The first answer is there after a fraction of a second and then narrows; each says what
+    it has not looked at.
 
     Args:
         model, cluster, strategy, dwdp_size, placement, compute, load, workload, options: What you run, as of
@@ -122,10 +142,13 @@ def advise(
         seed: The first seed.
         processes: Threads to use; None: one a core. Where there is only SimPy they are processes, and a script protects
             its start by `if __name__ == "__main__"`.
+        within_s: Seconds after which it returns what is known by then, at least the first answer; None for everything.
+        on_answer: Called with each answer on the way and with the last, as `print` or a notebook's `display`.
 
     Raises:
         ConfigError: Something in it cannot be used; the message names it and what is allowed.
     """
+    ends_at = math.inf if within_s is None else time.monotonic() + within_s
     job = steps_job(
         model=model,
         cluster=cluster,
@@ -144,4 +167,7 @@ def advise(
         raise ConfigError("effort.seeds", effort.seeds, "an interval takes at least 2")
     threads = takes_many_compiled(job.scenario.engine)
     with workers(processes or usable_cores(), threads=threads) as pool:
-        return Advice(job, questions.advise(job, effort, also, pool))
+        for found in questions.answers(job, effort, also, pool, ends_at=ends_at):
+            answer = Advice(job, found)
+            on_answer(answer)
+    return answer

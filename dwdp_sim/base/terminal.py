@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.console import Console, RenderableType
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from dwdp_sim.base.errors import visible
@@ -51,14 +61,36 @@ def say(console: Console, text: str, *, dim: bool = False) -> None:
     console.print(Text(printable(text), style="dim" if dim else ""), soft_wrap=True)
 
 
+def print_file(path: Path) -> None:
+    """Write a text file to standard output as it is, for a program that reads it there (`json=true`)."""
+    sys.stdout.write(path.read_text(encoding="utf-8"))
+
+
+class _Lines(Progress):
+    """A progress line below a text that may change."""
+
+    def __init__(self, *columns: ProgressColumn, above: Callable[[], str], console: Console) -> None:
+        self._above = above
+        super().__init__(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Return the text, if there is any, and the line."""
+        if text := self._above():
+            yield Text(printable(text), style="bold")
+        yield from super().get_renderables()
+
+
 @contextmanager
-def progress_line(console: Console, unit: str, *, elapsed: bool = False) -> Iterator[Show]:
+def progress_line(
+    console: Console, unit: str, *, elapsed: bool = False, above: Callable[[], str] = lambda: ""
+) -> Iterator[Show]:
     """Show a progress line while the block runs, after two seconds and on a terminal only.
 
     Args:
         console: Where.
         unit: What is counted, as `runs`.
         elapsed: Whether the line ends in the time spent, instead of the time left.
+        above: Gives the text above it, which shows at once; asked again whenever the terminal is drawn anew.
 
     Yields:
         A function to call with what is being done, how much of it is done, and, where that is known, how much there is.
@@ -71,7 +103,7 @@ def progress_line(console: Console, unit: str, *, elapsed: bool = False) -> Iter
         TextColumn(unit),
         clock,
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with _Lines(*columns, above=above, console=console) as progress:
         bar = progress.add_task("", total=None, visible=False)
         began = time.monotonic()
 

@@ -1,12 +1,15 @@
-"""Read sizes such as ``2MiB`` and format readable figures; everything in between is in SI units."""
+"""Read sizes such as ``2MiB`` and times such as ``10s``, format readable figures; all in between is in SI units."""
 
 from __future__ import annotations
 
+import math
 import re
 
 from dwdp_sim.base.errors import ConfigError
 
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", re.ASCII)
+_NUMBER_AND_UNIT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", re.ASCII)
+_SECONDS_PER_UNIT = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
+_MOST_SECONDS = 7 * 86400.0
 _MOST_BYTES = 2**50  # so that sums fit in 64 bits
 _BYTES_PER_UNIT = {
     "": 1,
@@ -33,7 +36,7 @@ def parse_bytes(value: object, key: str) -> int:
         ConfigError: Not a size, not a whole number of bytes, below one byte or above one PiB.
     """
     allowed = "a size from one byte to 1024 TiB is wanted, such as 2097152 or 2MiB (B, kB, MB, GB, KiB, MiB, GiB)"
-    match = None if isinstance(value, bool) else _SIZE.fullmatch(str(value))
+    match = None if isinstance(value, bool) else _NUMBER_AND_UNIT.fullmatch(str(value))
     if match is None or match[2].lower() not in _BYTES_PER_UNIT:
         raise ConfigError(key, value, allowed)
     size = float(match[1]) * _BYTES_PER_UNIT[match[2].lower()]
@@ -49,6 +52,23 @@ def parse_slice(value: object, key: str) -> int | None:
         ConfigError: As `parse_bytes`.
     """
     return None if value is None else parse_bytes(value, key)
+
+
+def parse_seconds(value: object, key: str) -> float:
+    """Read a length of time; the answer is in seconds.
+
+    Args:
+        value: A number with its unit as text, such as ``500ms``, ``10s``, ``1.5 min`` or ``1h``.
+        key: The configuration key, for the message.
+
+    Raises:
+        ConfigError: Not a number with such a unit, or more than a week.
+    """
+    match = None if isinstance(value, bool) else _NUMBER_AND_UNIT.fullmatch(str(value))
+    seconds = None if match is None else float(match[1]) * _SECONDS_PER_UNIT.get(match[2].lower(), math.inf)
+    if seconds is None or not seconds <= _MOST_SECONDS:
+        raise ConfigError(key, value, "a time of at most a week with its unit is wanted, as 500ms, 10s, 2min or 1h")
+    return seconds
 
 
 def format_bytes(size: float) -> str:

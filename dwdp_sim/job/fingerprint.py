@@ -10,7 +10,7 @@ from dwdp_sim.base.user_file import read_data
 from dwdp_sim.job.schema import SimConfig
 from dwdp_sim.plan.strategy_file import hash_kind
 
-NOT_HASHED = ("results_dir", "sweep", "limits", "workers", "engine")  # they change no result
+NOT_HASHED = ("results_dir", "sweep", "limits", "workers", "engine", "json")  # they change no result
 _FILE_KEYS = (
     ("model", "config_json"),
     ("dwdp", "trtllm_yaml"),
@@ -32,7 +32,8 @@ def hash_config(config: SimConfig) -> str:
     path = content["strategy"].pop("path")
     if path is not None:
         content["strategy"]["file"] = hash_kind(path, "strategy.path")
-    also = content.get("advise", {}).get("also")
-    if also is not None:
-        content["advise"]["also"] = hash_kind(also, "advise.also")
+    if "advise" in content:
+        del content["advise"]["within"]  # when to stop, not what is compared
+        also = content["advise"]["also"]
+        content["advise"]["also"] = None if also is None else hash_kind(also, "advise.also")
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

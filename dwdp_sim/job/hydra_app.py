@@ -81,6 +81,8 @@ def run_app(
                 if whole.hydra.mode is not RunMode.MULTIRUN:
                     run_composed(whole, folders[0], functools.partial(task, job))
                     return
+                if sweep is not None:
+                    sweep(whole, name)  # which has no rows to write here, but may refuse
 
         _leave_to_hydra(config_name, schema, build, task)
 

@@ -240,6 +240,8 @@ class SimConfig:
     """simpy, compiled, or auto (compiled where it can and is worth loading). Results do not depend on it."""
     seed: int = 0
     """Seed of everything random."""
+    json: bool = False
+    """Print what a program can read, the content of summary.json (of advice.json by dwdp-advise), and nothing else."""
     results_dir: str | None = None
     """Folder for the rows of a sweep (-m); null: no rows, but a folder with pictures for each run."""
     sweep: SweepConfig = field(default_factory=SweepConfig)

@@ -13,7 +13,7 @@ from rich.table import Table
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.cores import usable_cores
 from dwdp_sim.base.json_rows import json_rows
-from dwdp_sim.base.terminal import plain_console, progress_line, say
+from dwdp_sim.base.terminal import TextConsole, plain_console, print_file, progress_line, say
 from dwdp_sim.fabric.engine_choice import takes_many_compiled
 from dwdp_sim.fabric.workers import workers
 from dwdp_sim.published.row import PublishedRow
@@ -23,19 +23,23 @@ _PLAIN_WIDTH = 160
 _UNITS = {"x": "", "%": " %", "ms": " ms"}
 
 
-def run_published(folder: Path, processes: int | None, console: Console) -> None:
+def run_published(folder: Path, processes: int | None, console: Console, *, as_json: bool = False) -> None:
     """Predict every published case into `folder`/published.json.
 
     Args:
         folder: Where to write.
         processes: Threads to use, or processes where there is only SimPy; None for one a core.
         console: Where to print.
+        as_json: Print the content of `published.json` instead of the table.
     """
     count, threads = processes or usable_cores(), takes_many_compiled("auto")
-    with workers(count, threads=threads) as pool, progress_line(console, "runs") as show:
+    with workers(count, threads=threads) as pool, progress_line(TextConsole(stderr=True), "runs") as show:
         rows = published_rows(pool, partial(show, "simulating"))
     text = json_rows([asdict(row) | {"difference": row.difference, "in_range": row.in_range} for row in rows], levels=1)
     path = write_whole(folder / "published.json", lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    if as_json:
+        print_file(path)
+        return
     console = plain_console(console, _PLAIN_WIDTH)
     console.print(published_table(rows))
     say(console, f"written to {path}", dim=True)

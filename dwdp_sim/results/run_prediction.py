@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dwdp_sim.base.terminal import progress_line
+from dwdp_sim.base.terminal import TextConsole, print_file, progress_line
 from dwdp_sim.job.job import CheckedRun, LayerJob, ReplayJob
 from dwdp_sim.results.job_files import write_prediction
 from dwdp_sim.results.predict import predict
@@ -17,8 +17,11 @@ from dwdp_sim.results.titles import layer_title
 
 
 def run_prediction(run: CheckedRun, job: LayerJob | ReplayJob, folder: Path, console: Console) -> None:
-    """Predict the copies of `job`, the job of `run`, into `folder`, with a progress line on a terminal."""
-    with progress_line(console, "copies") as show:
+    """Predict the copies of `job`, the job of `run`, into `folder`, with a progress line on a terminal.
+
+    What is printed is the summary for people or, with `json=true`, the content of `summary.json`.
+    """
+    with progress_line(TextConsole(stderr=True), "copies") as show:
         timeline, summary = predict(
             job,
             with_range=run.config["workload"]["range"],
@@ -27,7 +30,9 @@ def run_prediction(run: CheckedRun, job: LayerJob | ReplayJob, folder: Path, con
             progress=partial(show, "simulating"),
         )
     files = write_prediction(folder, run, job, timeline, summary)
-    if isinstance(job, LayerJob) and isinstance(summary, LayerSummary):
+    if run.config["json"]:
+        print_file(files[-1])
+    elif isinstance(job, LayerJob) and isinstance(summary, LayerSummary):
         title = layer_title(job.layer, job.cluster.name, job.issue_mode)
         print_layer(console, summary, title, job.cluster.memory_bytes, files)
     elif isinstance(summary, ReplaySummary):

@@ -36,6 +36,7 @@ def dwdp_hw(tmp_path: Path) -> Run:
 
 
 BAD = {
+    "a document": ("json=true", "json=true: dwdp-hw prints for people"),
     "an unknown executor": ("backend.executor=x", "backend.executor=x"),
     "an unknown key": ("+backend.executer=host", "nearest: backend.executor"),
     "a flag of a number": ("backend.detail=7", "backend.detail=7: true or false is wanted"),

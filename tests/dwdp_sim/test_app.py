@@ -363,3 +363,40 @@ def test_a_file_of_one_s_own_that_would_hang_hydra_or_fill_the_memory_is_refused
         assert (done.returncode, done.stdout) == (2, "")
         assert f"--config-dir=mine/cluster/node.yaml: cannot be read as YAML: {said}" in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+JSON = {
+    "a layer": ["dwdp.dwdp_size=2", "workload.draws=2"],
+    "forward steps": ["dwdp.dwdp_size=2", "workload=iteration", "workload.range=false", "workload.replications=1"],
+    "a replay": ["workload=replay", "workload.file=program.json", "workload.range=false"],
+}
+
+
+@pytest.mark.parametrize("name", JSON)
+def test_json_prints_the_summary_and_nothing_else(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    call = {"issue": "async", "src": "gpu1", "dst": "gpu0", "bytes": 1_000_000}
+    Path("program.json").write_text(json.dumps({"streams": [{"gpu": 0, "calls": [call]}]}))
+    model = [] if name == "a replay" else [LITE]
+    given = [*model, "cluster=h200_x2", *JSON[name], "json=true", "hydra.run.dir=out"]
+    monkeypatch.setattr(sys, "argv", ["dwdp-sim", *given])
+    main()
+    printed = capsys.readouterr().out
+    assert printed == Path("out/summary.json").read_text()
+    assert json.loads(printed)["config_hash"]
+
+
+@pytest.mark.parametrize("how", [["-m", "seed=0,1"], ["-m", "seed=0,1", "results_dir=rows"], ["hydra.mode=MULTIRUN"]])
+def test_a_sweep_is_not_printed_as_one_document(
+    how: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["dwdp-sim", *how, LITE, "json=true"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    printed = capsys.readouterr()
+    assert (stopped.value.code, printed.out, printed.err.count("\n")) == (2, "", 1)
+    assert "json=true: -m has many results" in printed.err
+    assert list(tmp_path.iterdir()) == []

@@ -103,6 +103,20 @@ def test_a_signal_during_imports_is_one_line(number: signal.Signals, tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
+def test_advice_that_is_interrupted_between_two_answers_is_one_more_line_and_leaves_no_file(tmp_path: Path) -> None:
+    arguments = ("advise.within=1min", "workers=1", "engine=simpy", "hydra.run.dir=out")
+    command = Command("dwdp_sim.advice.app", arguments, tmp_path)
+    while "So far, over 3 of" not in command.said:
+        assert not command.is_over
+        time.sleep(0.01)
+    command.strike(signal.SIGINT)
+    end = command.end()
+    assert (end.code, end.lines[-1]) == (CODES[signal.SIGINT], "-c: interrupted")
+    assert all(line.startswith("after ") for line in end.lines[:-1])
+    assert not (tmp_path / "out" / "advice.json").exists()
+    assert temporary_files(tmp_path) == []
+
+
 def test_a_worker_process_that_is_killed_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
     command = Command("dwdp_sim.app", STEPS, tmp_path)
     while not (workers := command.descendants()):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import dwdp_sim as dwdp
-from dwdp_sim.advice.search import Effort
+from dwdp_sim.advice.findings import Effort
 from dwdp_sim.steps.requests import RequestLoad
 from dwdp_sim.sweep.page.page import write_page
 from dwdp_sim.sweep.query import connect

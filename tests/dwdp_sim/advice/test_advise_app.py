@@ -22,6 +22,12 @@ from tests.dwdp_sim.advice.bases import SMALL, small_config
 
 GROUPS = ["model=deepseek_v3_lite_nvfp4", "compute=constant", "workers=1", "advise.screen_layers=2"]
 BAD = {
+    "a time without a unit": (
+        ["advise.within=10"],
+        "advise.within=10: a time of at most a week with its unit",
+    ),
+    "a map in a hurry": (["advise.within=10s", "show=map"], "advise.within=10s: a map is drawn whole: leave it out"),
+    "a sweep as one document": (["-m", "seed=0,1", "json=true"], "json=true: -m has many results: leave it out, give"),
     "an unknown show": (["show=picture"], "advise.show=picture: allowed: advice, map"),
     "no layers": (["advise.screen_layers=1"], "advise.screen_layers=1: must be from 2 to 1000"),
     "nothing to copy": (["advise.copies=0"], "advise.copies=0: must be from 1 to 1000000000"),
@@ -88,6 +94,42 @@ def test_the_verdict_comes_first_and_everything_is_written(
     assert 0 < low <= rows["batched 2 MiB"]["gain"]["mean"] <= high
     assert len(content["screened"]) > 34
     assert (tmp_path / "config.yaml").is_file()
+
+
+def test_an_answer_in_no_time_says_what_it_has_not_looked_at_on_the_screen_and_in_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = [f"{key}={value}" for key, value in SMALL.items()]
+    advise(monkeypatch, *GROUPS, *small, "advise.within=0ms", f"hydra.run.dir={tmp_path}")
+    printed = capsys.readouterr()
+    screen = " ".join(printed.out.split())
+    assert screen.startswith("So far, over 1 of 3 hypotheses (2 MoE layers of a step, at most 2 seeds): take ")
+    assert "Not looked at yet: the other hypotheses, other candidates, more layers and seeds, where it turns" in screen
+    assert "\nslice size\n" not in printed.out
+    (line,) = printed.err.splitlines()
+    assert line.startswith("after ")
+    assert "s: So far, over 1 of 3 hypotheses" in line
+    content = json.loads((tmp_path / "advice.json").read_text())
+    assert content["complete"] is False
+    assert content["missing"][0] == "hypotheses"
+    assert content["looked_at"]["hypotheses"] == 1
+    assert content["turning"] is content["placements"] is None
+
+
+def test_json_is_the_file_and_nothing_else_on_standard_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = [f"{key}={value}" for key, value in SMALL.items()]
+    advise(monkeypatch, *GROUPS, *small, "advise.within=0s", "json=true", f"hydra.run.dir={tmp_path}")
+    printed = capsys.readouterr().out
+    assert printed == (tmp_path / "advice.json").read_text()
+    assert json.loads(printed)["would_change"] == "Nothing that has been looked at so far would change it."
+
+
+def test_neither_a_time_limit_nor_json_changes_what_a_configuration_is() -> None:
+    plain, other = small_config(), replace(small_config(), advise=AdviseConfig(within="1s"), json=True)
+    assert hash_config(plain) == hash_config(replace(plain, json=True))
+    assert hash_config(other) == hash_config(replace(plain, advise=AdviseConfig()))
 
 
 def test_a_map_is_a_picture_and_its_numbers(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dwdp_sim.advice.candidates import Candidate, candidates, changes
-from dwdp_sim.advice.search import Effort, Findings, Row, _choose, search
+from dwdp_sim.advice.findings import Effort, Findings, Row
+from dwdp_sim.advice.search import choose, search
+from dwdp_sim.advice.trial import Baseline
 from dwdp_sim.advice.trials import Trials
 from dwdp_sim.base.estimate import Estimate
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, WALKS, Hypothesis
@@ -24,20 +26,25 @@ def row(name: str, *gains: float) -> Row:
     return Row(candidate, Estimate(1.0, 0.0, 2), Estimate(gains[0], 0.0, 2), by_state, ())
 
 
+def outcome(baseline: Baseline, effort: Effort) -> Findings:
+    *_, last = search(Trials(baseline, None), DEFAULT, [AS_CONFIGURED], effort)
+    return last
+
+
 def find(**values: object) -> Findings:
     baseline = small_baseline(**values)
-    return search(Trials(baseline, None), DEFAULT, [AS_CONFIGURED], EFFORT)
+    return outcome(baseline, EFFORT)
 
 
 def test_the_row_that_is_never_far_from_the_best_is_chosen() -> None:
     # Batched loses 1 % in one state and wins 40 % in another; the default then loses 40 %.
     rows = [row("default", 0.0, 0.0, 0.0), row("batched", 0.2, -0.01, 0.4), row("ring", 0.3, -0.2, 0.1)]
-    assert _choose(rows) is rows[1]
+    assert choose(rows) is rows[1]
 
 
 def test_of_rows_that_are_alike_the_first_is_chosen() -> None:
     rows = [row("default", 0.0, 0.0, 0.0), row("batched", 0.004, 0.0, 0.003)]
-    assert _choose(rows) is rows[0]
+    assert choose(rows) is rows[0]
 
 
 def test_where_compute_hides_every_copy_nothing_differs() -> None:
@@ -77,5 +84,5 @@ def test_what_is_chosen_for_today_needs_no_change_and_every_candidate_was_screen
 
 def test_the_final_comparison_takes_as_many_layers_as_it_may_copy() -> None:
     baseline = small_baseline(model__num_moe_layers=9, model__num_layers=10)
-    found = search(Trials(baseline, None), Candidate(DEFAULT.strategy), [AS_CONFIGURED], Effort(2, (0, 1), 2_500))
+    found = outcome(baseline, Effort(2, (0, 1), 2_500))
     assert 2 <= found.layers < 9

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from dwdp_sim.advice.break_even import BreakEven
 from dwdp_sim.advice.candidates import Candidate, changes
+from dwdp_sim.advice.findings import Findings, Row
 from dwdp_sim.advice.placements import PlacementRow
-from dwdp_sim.advice.search import Findings, Row
 from dwdp_sim.advice.verdict import break_even_lines, verdict
 from dwdp_sim.base.estimate import Estimate
 from dwdp_sim.fabric.hypotheses import AS_CONFIGURED, WALKS, Hypothesis

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import dwdp_sim as dwdp
-from dwdp_sim.advice.search import Effort
+from dwdp_sim.advice.findings import Effort
 from dwdp_sim.job.build import build_run
 from dwdp_sim.job.config_files import config_dir
 from dwdp_sim.job.presets import preset
@@ -176,6 +176,18 @@ def test_advice_of_own_objects_names_what_to_choose_and_compares_a_strategy_of_o
     assert str(advice).startswith(advice.sentences[0][:40])
     assert "gain" in advice._repr_html_()
     assert any("mine" in row["candidate"] for row in advice.to_dict()["screened"])
+
+
+def test_advice_within_a_time_tells_each_answer_and_says_what_is_missing() -> None:
+    compute = replace(dwdp.load_compute("constant"), window_s=2e-5)
+    told: list[object] = []
+    effort = Effort(screen_layers=2, seeds=(0, 1), copies=1, samples=0)
+    advice = dwdp.advise(model=SHAPE, dwdp_size=2, compute=compute, effort=effort, within_s=0.0, on_answer=told.append)
+    assert told == [advice]
+    assert advice.missing[0] == "hypotheses"
+    assert "Not looked at yet: the other hypotheses" in str(advice)
+    assert "Not looked at yet: the other hypotheses" in advice._repr_html_()
+    assert advice.sentences[0].startswith("So far, over 1 of ")
 
 
 def test_presets_are_listed_by_group() -> None:

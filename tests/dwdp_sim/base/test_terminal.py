@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from dwdp_sim.base import terminal
-from dwdp_sim.base.terminal import TextConsole, plain_console, progress_line, say
+from dwdp_sim.base.terminal import TextConsole, plain_console, print_file, progress_line, say
 
 HOSTILE = "[/red][bold]a[/bold] [link=file:///etc]b[/link] :bomb: \x1b[31mc\x1b]0;d\x07 \u202e \x9b2J"
 AS_TEXT = r"[/red][bold]a[/bold] [link=file:///etc]b[/link] :bomb: \x1b[31mc\x1b]0;d\x07 \u202e \x9b2J"
@@ -47,6 +47,21 @@ def test_a_total_that_nobody_knows_is_a_question_mark(monkeypatch: pytest.Monkey
     with progress_line(console, "predictions") as show:
         show("fitting", 3)
     assert "3/?" in text.getvalue()
+
+
+def test_a_text_above_the_line_shows_at_once_and_letter_by_letter() -> None:
+    text = io.StringIO()
+    console = TextConsole(file=text, force_terminal=True, width=200, color_system=None)
+    with progress_line(console, "runs", above=lambda: HOSTILE) as show:
+        show("comparing", 3, 7)
+    assert AS_TEXT in text.getvalue()
+    assert "comparing" not in text.getvalue()
+
+
+def test_a_file_is_printed_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "summary.json").write_text('{"a": "[bold]é"}\n', encoding="utf-8")
+    print_file(tmp_path / "summary.json")
+    assert capsys.readouterr().out == '{"a": "[bold]é"}\n'
 
 
 def test_output_that_is_not_for_a_terminal_has_a_fixed_width() -> None:

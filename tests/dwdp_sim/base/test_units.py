@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.base.units import format_bytes, format_seconds, format_slice, parse_bytes
+from dwdp_sim.base.units import format_bytes, format_seconds, format_slice, parse_bytes, parse_seconds
 
 
 @pytest.mark.parametrize(
@@ -12,6 +12,20 @@ from dwdp_sim.base.units import format_bytes, format_seconds, format_slice, pars
 )
 def test_a_size_is_read(text: object, size: int) -> None:
     assert parse_bytes(text, "key") == size
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("10s", 10.0), ("500ms", 0.5), ("2min", 120.0), ("1.5 h", 5400.0), ("0s", 0.0), ("168h", 604800)],
+)
+def test_a_time_is_read(text: str, seconds: float) -> None:
+    assert parse_seconds(text, "key") == seconds
+
+
+@pytest.mark.parametrize("text", [10, "10", "s", "", "-1s", "1e3s", "2 days", "169h", True, None, "nan", "٣s"])
+def test_what_is_no_time_is_refused_with_its_key(text: object) -> None:
+    with pytest.raises(ConfigError, match=r"^advise\.within=.*500ms, 10s, 2min or 1h$"):
+        parse_seconds(text, "advise.within")
 
 
 @pytest.mark.parametrize("text", [0, -1, "", "MiB", "2XiB", "0.5B", "1.0000001kB", True, None, "1e6", "nan"])

@@ -27,4 +27,7 @@ def test_rows_are_predicted_inside_the_command_printed_in_160_columns_and_writte
     assert "roofline: DEP ÷ DWDP, ISL 32768" in printed
     assert max(map(len, printed.split("written to")[0].splitlines())) <= 160
     rows = json.loads((tmp_path / "published.json").read_text(encoding="utf-8"))
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "json=true"])
+    main()
+    assert capsys.readouterr().out == (tmp_path / "published.json").read_text(encoding="utf-8")
     assert {"predicted", "low", "high", "published", "difference", "in_range", "decides"} <= rows[0].keys()
