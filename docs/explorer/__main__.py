@@ -11,7 +11,6 @@ import json
 import sys
 import time
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from docs.explorer.answers import COLUMNS, answers_of
@@ -28,6 +27,7 @@ from docs.explorer.choices import (
     Setup,
     setups,
 )
+from docs.explorer.data import DATA, read
 from docs.explorer.excerpt import LAYERS
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.cores import usable_cores
@@ -36,8 +36,6 @@ from dwdp_sim.base.errors import check_choice
 from dwdp_sim.base.terminal import TextConsole, progress_line, say
 from dwdp_sim.fabric.engine_choice import takes_many_compiled
 from dwdp_sim.fabric.workers import workers
-
-DATA = Path(__file__).resolve().parents[1] / "data/explorer.json"
 
 
 def main() -> None:
@@ -61,12 +59,6 @@ def main() -> None:
             console,
             f"{setup.model} on {setup.ranks} GPUs of {setup.machine}: {lacking or f'{time.monotonic() - began:.0f} s'}",
         )
-
-
-def read() -> dict[str, Any]:
-    """The grid."""
-    content: dict[str, Any] = json.loads(DATA.read_text(encoding="utf-8"))
-    return content
 
 
 def _known() -> dict[Setup, dict[str, Any]]:

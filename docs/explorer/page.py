@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from string import Template
 
-from docs.explorer.__main__ import DATA
+from docs.explorer.data import read
 from docs.explorer.excerpt import DIGITS
 from dwdp_sim.results.html import page
 
@@ -25,7 +25,7 @@ def document() -> str:
     """The page; its security policy lets only its own script run and loads nothing."""
     own = "\n".join((_BROWSER / name).read_text(encoding="utf-8") for name in _SCRIPTS)
     script = f'\n"use strict";\n(() => {{\n{own}}})();\n'
-    grid = json.loads(DATA.read_text(encoding="utf-8")) | {"digits": DIGITS}
+    grid = read() | {"digits": DIGITS}
     body = Template((_BROWSER / "explorer.html").read_text(encoding="utf-8")).substitute(
         title=_TITLE,
         data=json.dumps(grid, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),

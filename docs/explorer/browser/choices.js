@@ -29,13 +29,16 @@ function counted(number) {
 
 // Why an option cannot be chosen together with what the groups before it say; empty if it can.
 function lacking(name, value, chosen) {
-  if (name === "machine") {
-    const reasons = grid.ranks.map((gpus) => lackingSetup({ ...chosen, machine: value, gpus }));
-    return reasons.every(Boolean) ? reasons[0] : "";
-  }
-  if (name === "gpus") return lackingSetup({ ...chosen, gpus: value });
+  const place = { ...chosen, [name]: value };
+  if (name === "model") return lackingAll(Object.keys(grid.machines).map((machine) => lacking("machine", machine, place)));
+  if (name === "machine") return lackingAll(grid.ranks.map((gpus) => lackingSetup({ ...place, gpus })));
+  if (name === "gpus") return lackingSetup(place);
   if (name === "slice") return slicesOf(setupOf(chosen)).some((size) => sizeKey(size) === value) ? "" : SMALL;
   return "";
+}
+
+function lackingAll(reasons) {
+  return reasons.every(Boolean) ? reasons[0] : "";
 }
 
 function lackingSetup(place) {
