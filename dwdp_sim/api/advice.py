@@ -33,6 +33,7 @@ from dwdp_sim.steps.workload import StepsWorkload
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,17 @@ class Advice:
         print_advice(TextConsole(file=text, width=120), self.job, self.found, self._evidence(), [])
         return text.getvalue()
 
+    def plot(self) -> Figure:
+        """What each candidate gains, as configured, and its range over what is unmeasured."""
+        from dwdp_sim.advice.gains_figure import gains_figure  # noqa: PLC0415  # Matplotlib takes half a second
+
+        return gains_figure(self.found.findings.rows)
+
     def _repr_html_(self) -> str:
-        return html_of(" ".join(self.sentences), self.table())
+        table = self.table()
+        gains = dict.fromkeys(("gain", "lowest_gain", "highest_gain"), "{:+.1%}") | {"half_width": "± {:.1%}"}
+        in_percent = table.assign(**{name: table[name].map(text.format) for name, text in gains.items()})
+        return html_of(" ".join(self.sentences), in_percent, self.plot())
 
 
 def advise(

@@ -20,7 +20,7 @@ function drawGains(view, choose) {
   const dotted = "fill: none; stroke: var(--chosen); stroke-dasharray: 2 4";
   shapes.push(drawn("polyline", { points: points.join(" "), style: dotted }));
   view.gains.forEach((gains, load) => shapes.push(...columnOf(view, gains, load, x(load), y, column)));
-  shapes.push(label(left, 11, "speed of a forward step", { class: "faint" }));
+  shapes.push(label(left, 11, "faster by", { class: "faint" }));
   shapes.push(label(width / 2, height - 4, "tokens a step", { class: "faint", "text-anchor": "middle" }));
   grid.tokens.forEach((tokens, load) => {
     const place = box(left + load * column, top, column, deep, "ground", { "fill-opacity": 0, cursor: "pointer" });
