@@ -24,14 +24,13 @@ _COUNTER_BINS = 1000
 
 COLOURS: Mapping[str, str] = {
     "call": "rail_load",
-    "copy": "thread_state_running",
     "prefetch": "thread_state_running",
     "compute": "grey",
     "experts": "generic_work",
     "bubble": "terrible",
     "launch": "bad",
 }
-"""By kind of event, a name of the scheme that the trace format fixes."""
+"""By kind of event, a name of the scheme that the trace format fixes; copies have the viewer's, one for each source."""
 
 
 def chrome_trace(
@@ -104,10 +103,18 @@ def span(
     arguments: Mapping[str, Any],
     kind: str = "copy",
 ) -> Event:
-    """Return an event with a duration, on a track of a process; its kind, of `COLOURS`, is its category as well."""
-    times = {"ts": begin_s * 1e6, "dur": (end_s - begin_s) * 1e6}
-    shown = {"name": name, "cat": kind, "cname": COLOURS[kind]}
-    return {"ph": "X", "pid": process, "tid": thread, **shown, **times, "args": dict(arguments)}
+    """Return an event with a duration, on a track of a process; its kind is its category, and gives it a colour."""
+    event = {
+        "ph": "X",
+        "pid": process,
+        "tid": thread,
+        "name": name,
+        "cat": kind,
+        "ts": begin_s * 1e6,
+        "dur": (end_s - begin_s) * 1e6,
+        "args": arguments,
+    }
+    return event | {"cname": COLOURS[kind]} if kind in COLOURS else event
 
 
 def counter(process: int, name: str, time_s: float, unit: str, value: float) -> Event:
@@ -158,8 +165,9 @@ def _engine_events(timeline: Timeline, plan: CopyPlan | None, gpu: int, first_tr
     )
     for track, begin, until, src, dst, size, call, what in zip(*(c.tolist() for c in columns), strict=True):
         pushes = src == gpu and dst != gpu
-        name = f"push to {endpoint_name(dst)}" if pushes else f"pull from {endpoint_name(src)}"
-        said = {"bytes": size, "source": endpoint_name(src), "what": names[what], "call": call}
+        source = endpoint_name(src)
+        name = f"push to {endpoint_name(dst)}" if pushes else f"pull from {source}"
+        said = {"bytes": size, "source": source, "what": names[what], "call": call}
         events.append(span(gpu, track, name, begin, until, said))
     return events
 

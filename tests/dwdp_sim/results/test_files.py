@@ -115,7 +115,7 @@ def test_every_event_of_a_trace_has_what_the_format_asks_of_its_kind() -> None:
     built = job(*BATCHED)
     timeline = simulate(built.program, built.constants, built.options)
     wanted = {
-        "X": {"name", "cat", "cname", "pid", "tid", "ts", "dur", "args"},
+        "X": {"name", "cat", "pid", "tid", "ts", "dur", "args"},
         "M": {"name", "pid", "tid", "args"},
         "C": {"name", "pid", "ts", "args"},
     }
