@@ -44,21 +44,19 @@ def main() -> None:
     for model in named:
         check_choice("model", model, MODELS)
     console, known = TextConsole(), _known()
-    for setup in [setup for setup in setups() if (setup.model in named if named else setup not in known)]:
-        began = time.monotonic()
+    asked = [setup for setup in setups() if (setup.model in named if named else setup not in known)]
+    lacking = {setup: setup.lacking() for setup in asked}
+    known |= {setup: {**vars(setup), "lacking": why} for setup, why in lacking.items() if why}
+    for setup in [setup for setup in asked if not lacking[setup]]:
+        began, name = time.monotonic(), f"{setup.model} on {setup.ranks} GPUs of {setup.machine}"
         with (
             progress_line(console, "states of the machine", elapsed=True) as show,
             workers(usable_cores(), threads=takes_many_compiled("auto")) as pool,
         ):
-            lacking = setup.lacking()
-            known[setup] = (
-                {**vars(setup), "lacking": lacking} if lacking else answers_of(setup, pool, partial(show, str(setup)))
-            )
-        write_whole(DATA, lambda path: path.write_text(written(known)))
-        say(
-            console,
-            f"{setup.model} on {setup.ranks} GPUs of {setup.machine}: {lacking or f'{time.monotonic() - began:.0f} s'}",
-        )
+            known[setup] = answers_of(setup, pool, partial(show, name))
+        write_whole(DATA, lambda path: path.write_text(written(known), encoding="utf-8"))
+        say(console, f"{name}: {time.monotonic() - began:.0f} s")
+    write_whole(DATA, lambda path: path.write_text(written(known), encoding="utf-8"))
 
 
 def _known() -> dict[Setup, dict[str, Any]]:

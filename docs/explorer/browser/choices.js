@@ -30,7 +30,8 @@ function counted(number) {
 // Why an option cannot be chosen together with what the groups before it say; empty if it can.
 function lacking(name, value, chosen) {
   const place = { ...chosen, [name]: value };
-  if (name === "model") return lackingAll(Object.keys(grid.machines).map((machine) => lacking("machine", machine, place)));
+  const machines = Object.keys(grid.machines);
+  if (name === "model") return lackingAll(machines.map((machine) => lacking("machine", machine, place)));
   if (name === "machine") return lackingAll(grid.ranks.map((gpus) => lackingSetup({ ...place, gpus })));
   if (name === "gpus") return lackingSetup(place);
   if (name === "slice") return slicesOf(setupOf(chosen)).some((size) => sizeKey(size) === value) ? "" : SMALL;

@@ -55,7 +55,7 @@ function groundsOf(view) {
 function briefOf(view) {
   const { low, high } = rangeOf(view.gains[view.load]);
   const { gain } = view.gains[view.load][view.hypothesis];
-  return `batched: ${percent(gain)}, over hypotheses ${percent(low)} to ${percent(high)}`;
+  return `batched copies ${percent(gain)} (${percent(low)} to ${percent(high)})`;
 }
 
 function commandOf(view) {
