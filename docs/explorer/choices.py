@@ -37,7 +37,7 @@ LONGEST_INPUT = 8192
 SEEDS = (0, 1, 2)
 SLICES: Mapping[int, str] = {2**20: "1 MiB", 2**21: "2 MiB", 2**23: "8 MiB", 2**25: "32 MiB"}
 SMALLEST_OF_EIGHT = 2**21
-"""Smallest slice of a group of eight, whose small slices take the grid hours."""
+"""Smallest slice in a group of eight, where smaller ones would double the time that the grid takes."""
 
 HYPOTHESES: Mapping[str, str] = {
     "as configured": "two sources in flight, the oldest first (as the DWDP paper says)",

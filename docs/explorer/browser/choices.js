@@ -21,7 +21,7 @@ const FIRST = {
   slice: "2MiB",
   hypothesis: HYPOTHESES[0].key,
 };
-const SMALL = "with eight GPUs this takes the grid hours; the command below does one";
+const SMALL = "left out of the grid with eight GPUs, where it takes long; the command below does it";
 
 function counted(number) {
   return Number(number).toLocaleString("en");
