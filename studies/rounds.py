@@ -245,7 +245,7 @@ def paired_host_s(change: float) -> float:
 
 def draw(lines: Sequence[Mapping[str, Any]]) -> Figure:
     """The share of repeats in which a change was found, by its size, for each number of rounds."""
-    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    figure = Figure(figsize=(6.2, 3.4), layout="constrained")  # so narrow that text can be read on a phone
     axes = figure.subplots(1, len(PLANTED), sharey=True)
     for axis, what in zip(axes, PLANTED, strict=True):
         for number, colour, marker in zip(ROUNDS, (VERMILLION, BLUE, GREEN), "os^", strict=True):
@@ -257,9 +257,10 @@ def draw(lines: Sequence[Mapping[str, Any]]) -> Figure:
             )
         axis.axhline(100 * POWER, color=GREY, linewidth=0.8, linestyle=":")
         axis.set_title(what)
-        axis.set_xlabel("planted change (%)")
-    axes[0].set_ylabel("found (% of repeats)")
-    axes[0].legend(fontsize=8)
+        axis.tick_params(labelsize=10.5)
+    figure.supxlabel("planted change (%)", fontsize=10.5)
+    axes[0].set_ylabel("found (% of repeats)", fontsize=10.5)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(ROUNDS), fontsize=10.5)
     return figure
 
 
@@ -269,7 +270,7 @@ def main() -> None:
     host = [{"change": change, "seconds": round(paired_host_s(change), 1)} for change in PROMISED]
     text = json_rows({"lines": lines, "paired_host": host})
     write_whole(DATA, lambda path: path.write_text(text, encoding="utf-8"))
-    write_whole(PICTURE, lambda path: draw(lines).savefig(path, dpi=120, format="png"))
+    write_whole(PICTURE, lambda path: draw(lines).savefig(path, dpi=150, format="png"))
     for line in lines:
         sys.stdout.write(f"{line}\n")
 

@@ -116,3 +116,14 @@ def test_a_notebook_becomes_text_code_pictures_and_tables() -> None:
         "\n```python\nprint()\n```\n",
     ):
         assert expected in text
+
+
+@pytest.mark.parametrize(
+    ("page", "link", "expected"),
+    [
+        ("docs/explorer.md", "explorer/page.py", "../explorer.html"),
+        ("README.md", "docs/explorer/page.py", "explorer.html"),
+    ],
+)
+def test_a_link_to_the_explorers_source_leads_to_the_explorer(page: str, link: str, expected: str) -> None:
+    assert shown(f"[e]({link})", page)[0] == f"[e]({expected})"

@@ -28,21 +28,21 @@ _RATE = "slices a second"
 
 
 def draw_speed(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a PNG in colours and with marks that colour-blind readers tell apart, legible 800 pixels wide.
+    """Write a PNG in colours and with marks that colour-blind readers tell apart, legible on a phone.
 
     Args:
         path: Where.
         content: Of `docs/data/speed.json`.
     """
     rows = content["rows"]
-    figure = Figure(figsize=(8.0, 7.0), layout="constrained")
+    figure = Figure(figsize=(6.2, 6.6), layout="constrained")
     FigureCanvasAgg(figure)
     (in_step, out), (size, memory) = figure.subplots(2, 2)
     usual = [row for row in rows if row["slice_bytes"] == USUAL_SLICE_BYTES]
     _lines(in_step, [row for row in usual if row["in_step"]], "ranks")
-    in_step.set_title(f"in step, slices of {USUAL_SLICE_BYTES // MIB} MiB", fontsize=11)
+    in_step.set_title(f"in step, {USUAL_SLICE_BYTES // MIB} MiB slices", fontsize=11)
     _lines(out, [row for row in usual if not row["in_step"]], "ranks")
-    out.set_title(f"out of step, slices of {USUAL_SLICE_BYTES // MIB} MiB", fontsize=11)
+    out.set_title(f"out of step, {USUAL_SLICE_BYTES // MIB} MiB slices", fontsize=11)
     all_sizes = [row for row in rows if row["ranks"] == MOST_RANKS_OF_ALL_SIZES and not row["in_step"]]
     _lines(size, all_sizes, "slice_bytes")
     size.set_title(f"out of step, {MOST_RANKS_OF_ALL_SIZES} ranks", fontsize=11)
@@ -55,8 +55,8 @@ def draw_speed(path: Path, content: Mapping[str, Any]) -> None:
         axis.set_xlabel("ranks")
     _ticks(size, SLICE_BYTES, [f"{size / MIB:g}" for size in SLICE_BYTES])
     size.set_xlabel("slice (MiB)")
-    figure.legend(*in_step.get_legend_handles_labels(), loc="outside lower center", ncols=len(ENGINES), fontsize=9.5)
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    figure.legend(*in_step.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=10.5)
+    figure.savefig(path, dpi=150, metadata={"Software": None})
 
 
 def _bounds(rows: Sequence[Row]) -> tuple[float, float]:

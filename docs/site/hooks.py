@@ -1,4 +1,4 @@
-"""What the documentation site needs beside its plugins (mkdocs.yml): the repository's pages, reports, and equations.
+"""What the documentation site needs beside its plugins (mkdocs.yml): pages, reports, the explorer, and equations.
 
 A page stands on the site where the repository has it, so that links hold in both.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ from mkdocs.structure.files import File
 from plotly.offline import get_plotlyjs
 
 ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT) not in sys.path:
+    sys.path.append(str(ROOT))
+from docs.explorer.page import document as explorer  # noqa: E402
+
 SHOWN = (
     "*.md",
     "docs/**/*.md",
@@ -30,24 +35,27 @@ _SOURCE = re.compile(r"(\]\([^)\s:]+)\.py\)")
 _TABLE = re.compile(r"<table\b.*?</table>", re.DOTALL)
 _PICTURES = re.compile(r"<p>((?:<img [^>]*>\s*)+)</p>")
 _SCROLLS = '<div class="scrolls" tabindex="0" role="group" aria-label="{}">{}</div>'
+_EXPLORER = re.compile(r"\]\((docs/)?explorer/page\.py\)")  # from the root or from docs/
 
 
 def on_files(files: Any, config: Any) -> None:
-    """Add the pages of the repository, the rendered reports, and plotly's script."""
+    """Add the pages of the repository, the rendered reports, the explorer, and plotly's script."""
     for path in [path for pattern in SHOWN for path in sorted(ROOT.glob(pattern))]:
         files.append(File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path)))
     reports = sorted((ROOT / "build/reports").glob("*/report.html"))
     for path in reports:
         files.append(File.generated(config, f"reports/{path.parent.name}.html", abs_src_path=str(path)))
     files.append(File.generated(config, "reports/README.md", content=reports_page(reports)))
+    files.append(File.generated(config, "explorer.html", content=explorer()))
     files.append(File.generated(config, "javascripts/plotly.min.js", content=get_plotlyjs()))
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Set equations, and let links to a notebook's or a module's source lead to its page."""
+    """Set equations, and let links to the source of a notebook, a module or the explorer lead to its page."""
     if page.file.src_uri.startswith(_API):
         page.meta["search"] = {"boost": 0.3}
-    return _SOURCE.sub(r"\1.md)", with_equations(markdown))
+    linked = _EXPLORER.sub(lambda link: f"]({'' if link[1] else '../'}explorer.html)", with_equations(markdown))
+    return _SOURCE.sub(r"\1.md)", linked)
 
 
 def on_page_content(html: str, **_: Any) -> str:

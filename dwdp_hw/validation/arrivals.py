@@ -200,7 +200,7 @@ def timelines_trace(timelines: Sequence[CaseTimeline]) -> dict[str, Any]:
             events.append(name_process(process, f"{kind}: {timeline.case}"))
             events.append(sort_process(process, process))
             for rank in timeline.ranks:
-                events.append(name_thread(process, rank.rank, f"rank {rank.rank}"))
+                events += name_thread(process, rank.rank, f"rank {rank.rank}")
                 events += _arrival_events(rank, rank.measured_s if kind == "measured" else rank.predicted_s, process)
         for rank in timeline.ranks:
             events += [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,9 @@ from dwdp_sim.results.png import write_png
 Grid = Floats  # (variations, ratios)
 
 _MOST_LABELS = 13
+_TEXT = 10.5  # points
+_DOTS_PER_INCH = 150
+_TITLE_CHARACTERS = 62  # of a line
 _STAR: dict[str, Any] = {"marker": "*", "markerfacecolor": "white", "markeredgecolor": "black", "linestyle": ""}
 
 
@@ -45,24 +49,25 @@ def draw_map(path: Path, title: str, points: Sequence[MapPoint], load: Load) -> 
     gain = np.array([[100 * p.gains[AS_CONFIGURED].mean for p in row] for row in grid])
     unsure = np.array([[not p.gains[AS_CONFIGURED].excludes_zero for p in row] for row in grid])
     over_states = np.array([[[100 * g.mean for g in p.gains.values()] for p in row] for row in grid])
-    figure = Figure(figsize=(12.5, 4.8), layout="constrained")
+    figure = Figure(figsize=(6.4, 8.4), layout="constrained")  # so narrow that text can be read on a phone
     FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2, sharey=True)
+    upper, lower = figure.subplots(2, 1, sharex=True)
     most = max(float(np.abs(gain).max()), 1.0)
-    mesh = _mesh(left, ratios, cvs, gain, cmap=SIGNED_MAP, norm=TwoSlopeNorm(0.0, -most, most))
-    _hatch(left, ratios, cvs, unsure)
+    mesh = _mesh(upper, ratios, cvs, gain, cmap=SIGNED_MAP, norm=TwoSlopeNorm(0.0, -most, most))
+    _hatch(upper, ratios, cvs, unsure)
     if gain.min() < 100 * ALIKE < gain.max():
-        left.contour(np.log(ratios), range(len(cvs)), gain, [100 * ALIKE], colors="black", linewidths=1.5)
-    figure.colorbar(mesh, ax=left, label="gain of batched over default (% tokens a second)")
-    left.set_title("as configured", fontsize=10)
+        upper.contour(np.log(ratios), range(len(cvs)), gain, [100 * ALIKE], colors="black", linewidths=1.5)
+    figure.colorbar(mesh, ax=upper, label="gain of batched over default (%)")
+    upper.set_title("as configured", fontsize=_TEXT)
     span = over_states.max(axis=2) - over_states.min(axis=2)
-    mesh = _mesh(right, ratios, cvs, span, cmap=SIZE_MAP, vmin=0.0, vmax=max(float(span.max()), 1.0))
-    figure.colorbar(mesh, ax=right, label="highest − lowest gain (percentage points)")
-    right.set_title("difference between one source in flight and all", fontsize=10)
-    for axis in (left, right):
+    mesh = _mesh(lower, ratios, cvs, span, cmap=SIZE_MAP, vmin=0.0, vmax=max(float(span.max()), 1.0))
+    figure.colorbar(mesh, ax=lower, label="highest − lowest gain (points)")
+    lower.set_title("difference between one source in flight and all", fontsize=_TEXT)
+    for axis in (upper, lower):
         _mark(axis, ratios, cvs, load)
-    left.set_ylabel("coefficient of variation of the ranks' steps (%)")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
+        axis.set_ylabel("variation of the ranks' steps (%)", fontsize=_TEXT)
+    lower.set_xlabel("compute window of a layer ÷ its uncontended prefetch", fontsize=_TEXT)
+    figure.suptitle(textwrap.fill(title, _TITLE_CHARACTERS), x=0.01, ha="left", fontsize=11, parse_math=False)
     figure.legend(
         handles=[
             Patch(facecolor="white", edgecolor="0.35", hatch="///", label="95 % interval contains zero"),
@@ -72,11 +77,11 @@ def draw_map(path: Path, title: str, points: Sequence[MapPoint], load: Load) -> 
             ),
         ],
         loc="outside lower center",
-        ncols=3,
-        fontsize=9,
+        ncols=2,
+        fontsize=_TEXT,
         frameon=False,
     )
-    write_png(figure, path)
+    write_png(figure, path, _DOTS_PER_INCH)
 
 
 def _mesh(axis: Axes, ratios: Sequence[float], cvs: Sequence[float], values: Grid, **colours: Any) -> QuadMesh:
@@ -101,7 +106,6 @@ def _mark(axis: Axes, ratios: Sequence[float], cvs: Sequence[float], load: Load)
     axis.set_xticks([float(np.log(ratios[at])) for at in columns], [f"{ratios[at]:.3g}" for at in columns])
     axis.xaxis.set_minor_locator(NullLocator())
     axis.set_yticks(rows, [f"{100 * cvs[at]:.3g}" for at in rows])
-    axis.set_xlabel("compute window of a layer ÷ its uncontended prefetch")
 
 
 def _labelled(count: int) -> list[int]:

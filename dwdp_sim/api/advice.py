@@ -37,6 +37,7 @@ from dwdp_sim.steps.workload import StepsWorkload
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -106,9 +107,19 @@ class Advice:
         print_advice(TextConsole(file=text, width=120), self.job, self.found, self._evidence(), [])
         return text.getvalue()
 
+    def plot(self) -> Figure:
+        """What each candidate gains, as configured, and its range over what is unmeasured."""
+        from dwdp_sim.advice.gains_figure import gains_figure  # noqa: PLC0415  # Matplotlib takes half a second
+
+        return gains_figure(self.found.findings.rows)
+
     def _repr_html_(self) -> str:
+        table = self.table()
+        gains = dict.fromkeys(("gain", "lowest_gain", "highest_gain"), "{:+.1%}") | {"half_width": "± {:.1%}"}
+        in_percent = table.assign(**{name: table[name].map(text.format) for name, text in gains.items()})
         unseen = [not_looked_at(self.missing)] if self.missing else []
-        return html_of(" ".join(filter(None, (*self.sentences, self.would_change, *unseen))), self.table())
+        sentences = " ".join(filter(None, (*self.sentences, self.would_change, *unseen)))
+        return html_of(sentences, in_percent, self.plot())
 
 
 def advise(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +29,11 @@ _HOST_COLOUR = "#444444"
 _LEAST_BINS, _MOST_BINS = 24, 600
 _ROUNDS_PER_BIN = 4  # of one slice from each peer; finer bins would show single slices as flicker
 _MOST_LANES = 16
-_WIDTH_INCHES, _LANE_INCHES, _ROW_INCHES = 11, 0.75, 0.3
+_WIDTH_INCHES, _LANE_INCHES, _ROW_INCHES = 6.2, 0.62, 0.24  # so narrow that text can be read on a phone
+_TEXT, _TITLE = 10.5, 11  # points
+_TITLE_CHARACTERS = 62  # of a line
+_LEGEND_COLUMNS = 5
+_DOTS_PER_INCH = 150
 _ROW_FILL = 0.85  # of a source's row, at the highest rate
 _PUSH_HATCH = "////"
 _TIME_UNITS = ((1.0, "s"), (1e3, "ms"), (1e6, "µs"))
@@ -87,7 +92,7 @@ def draw_timeline(path: Path, timeline: Timeline, picture: Picture, links: LinkR
     figure = timeline_figure(timeline, picture, links)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # in names of a script that the font lacks
-        write_png(figure, path)
+        write_png(figure, path, _DOTS_PER_INCH)
 
 
 def timeline_figure(timeline: Timeline, picture: Picture, links: LinkRates | None = None) -> Figure:
@@ -110,12 +115,14 @@ def timeline_figure(timeline: Timeline, picture: Picture, links: LinkRates | Non
     scene = _Scene(timeline, links, first_s, last_s, scale, colours, _bins(timeline))
     ranks, sources = _evenly(program.stream_gpu), _evenly(program.copy_src)
     heights = [_LANE_INCHES] * len(ranks) + [_ROW_INCHES * len(sources) + 0.1]
-    figure, axes = _panels(heights, picture.title.count("\n") + 1)
+    title = "\n".join(textwrap.fill(line, _TITLE_CHARACTERS) for line in picture.title.split("\n"))
+    figure, axes = _panels(heights, title.count("\n") + 1)
     shown = set().union(*(_draw_lane(axis, scene, picture, rank) for axis, rank in zip(axes, ranks, strict=False)))
     _draw_sources(axes[-1], scene, sources)
-    axes[-1].set_xlabel(f"time since the first start ({unit})")
+    axes[-1].set_xlabel(f"time since the first start ({unit})", fontsize=_TEXT)
     axes[-1].set_xlim(0, scene.x(last_s) * 1.02)
-    figure.suptitle(picture.title, x=0.01, y=1 - 0.1 / figure.get_figheight(), ha="left", fontsize=11, parse_math=False)
+    top = 1 - 0.08 / figure.get_figheight()
+    figure.suptitle(title, x=0.01, y=top, ha="left", fontsize=_TITLE, parse_math=False)
     _legend(figure, colours, sorted({*shown, *sources}), bool(scene.pushed.any()))
     return figure
 
@@ -127,7 +134,7 @@ def _panels(heights: list[float], title_lines: int) -> tuple[Figure, Any]:
         heights: Of the axes, in inches.
         title_lines: For which there is to be room.
     """
-    left, right, top, bottom, between = 0.85, 0.15, 0.22 + 0.19 * title_lines, 0.75, 0.14
+    left, right, top, bottom, between = 0.8, 0.1, 0.18 + 0.19 * title_lines, 0.95, 0.14
     figure = Figure(figsize=(_WIDTH_INCHES, top + bottom + sum(heights) + between * (len(heights) - 1)))
     FigureCanvasAgg(figure)
     height = figure.get_figheight()
@@ -175,18 +182,9 @@ def _draw_lane(axis: Axes, scene: _Scene, picture: Picture, rank: int) -> set[in
         _fill(axis, scene.x(edges_s), base, top, scene.colours[peer], hatched=push)
         base = top
     axis.axvline(scene.x(end_s), color="black", linewidth=1)
-    axis.annotate(
-        format_seconds(float(timeline.stream_elapsed_s[last])),
-        (scene.x(end_s), highest),
-        xytext=(-4, -2),
-        textcoords="offset points",
-        ha="right",
-        va="top",
-        fontsize=8,
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1},
-    )
+    _note(axis, format_seconds(float(timeline.stream_elapsed_s[last])), scene.x(end_s), highest)
     axis.set_ylim(0, highest * 1.05)
-    axis.set_ylabel(f"{picture.lane} {rank}\nGB/s", fontsize=8)
+    axis.set_ylabel(f"{picture.lane} {rank}\nGB/s", fontsize=_TEXT)
     _tidy(axis)
     return set(other[own].tolist())
 
@@ -205,7 +203,8 @@ def _draw_sources(axis: Axes, scene: _Scene, sources: list[int]) -> None:
         _fill(axis, scene.x(edges_s), base, base + _ROW_FILL * rate / highest, scene.colours[source])
     axis.set_yticks(np.arange(len(sources))[::-1] + _ROW_FILL / 2, [endpoint_name(source) for source in sources])
     axis.set_ylim(0, len(sources))
-    axis.set_ylabel(f"leaving (full\nrow {highest:.0f} GB/s)", fontsize=8)
+    axis.set_ylabel("leaving", fontsize=_TEXT)
+    _note(axis, f"full row: {highest:.0f} GB/s", scene.x(scene.last_s), len(sources))
     _tidy(axis)
     axis.tick_params(axis="y", length=0)
 
@@ -221,8 +220,22 @@ def _fill(axis: Axes, x: Floats, base: Floats, top: Floats, colour: Any, *, hatc
     axis.add_artist(StepPatch(top, x, baseline=cast(Any, base), fill=True, linewidth=0, **style))
 
 
+def _note(axis: Axes, text: str, x: float, y: float) -> None:
+    """Text that ends at a place, over what is drawn there."""
+    axis.annotate(
+        text,
+        (x, y),
+        xytext=(-4, -2),
+        textcoords="offset points",
+        ha="right",
+        va="top",
+        fontsize=_TEXT,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1},
+    )
+
+
 def _tidy(axis: Axes) -> None:
-    axis.tick_params(labelsize=8)
+    axis.tick_params(labelsize=_TEXT)
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(axis="x", linewidth=0.4, alpha=0.6)
 
@@ -244,10 +257,15 @@ def _legend(figure: Figure, colours: Mapping[int, Any], used: list[int], pushed:
     patches = [Patch(color=colours[end], label=endpoint_name(end)) for end in named]
     if pushed:
         patches.append(Patch(facecolor="white", edgecolor="black", hatch=_PUSH_HATCH, label="hatched: pushed to it"))
+    entries = [Patch(alpha=0, label="bytes from"), *patches]
+    columns = [entries[place::_LEGEND_COLUMNS] for place in range(_LEGEND_COLUMNS)]
     figure.legend(
-        handles=[Patch(alpha=0, label="bytes from"), *patches],
+        handles=[entry for column in columns for entry in column],  # Matplotlib fills column by column
         loc="lower right",
-        ncols=len(patches) + 1,
-        fontsize=8,
+        ncols=min(len(entries), _LEGEND_COLUMNS),
+        fontsize=_TEXT,
         frameon=False,
+        handlelength=1.2,
+        columnspacing=1.2,
+        borderaxespad=0.2,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from itertools import product
 from pathlib import Path
 from typing import Any, cast
@@ -33,8 +34,12 @@ _MOST_RANKS = 8
 _MOST_ZOOMED = 4
 _MOST_BINS = 800
 _CHANGES_PER_BIN = 12  # of a rank's rates: finer bins would show single slices as flicker
-_LABEL_SHARE = 0.05  # of the zoom's width: what is narrower gets no label
+_CHARACTER_SHARE = 0.0135  # of the zoom's width, for each character of a label: what is narrower gets none
+_TEXT_SHARE = 0.2  # of the highest rate: bands that are lower have no room for a name
 _NUMBERED_EVERY = 10  # layers in the overview
+_WIDTH_INCHES, _TEXT, _SMALL = 6.4, 10.5, 9  # points; so narrow that text can be read on a phone
+_LINE_CHARACTERS = 62
+_DOTS_PER_INCH = 150
 _PREFETCH_LANE, _COMPUTE_LANE = 0.38, 0.46  # of a rank's height: top of the one, bottom of the other
 _SOURCES = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW, BROWN, GREY)  # vermillion is kept for bubbles
 _STYLES: dict[str, dict[str, Any]] = {
@@ -42,16 +47,16 @@ _STYLES: dict[str, dict[str, Any]] = {
     "MoE": {"facecolor": "#A8A8A8"},
     "bubble: waits for experts": {"facecolor": VERMILLION},
     "waits for its launch": {"facecolor": "white", "hatch": "////", "edgecolor": "#555555"},
-    "prefetch, shares of its time: transfer": {"facecolor": "#26395A"},
-    "contention": {"facecolor": "#B9C6DD"},
-    "gaps, host": {"facecolor": "white", "edgecolor": "#26395A", "linewidth": 0.4},
+    "prefetch: its bytes alone": {"facecolor": "#26395A"},
+    "prefetch: contention": {"facecolor": "#B9C6DD"},
+    "prefetch: gaps, host": {"facecolor": "white", "edgecolor": "#26395A", "linewidth": 0.4},
 }
 _DENSE, _MOE, _BUBBLE, _LAUNCH, _TRANSFER, _CONTENTION, _IDLE = _STYLES
 
 
 def draw_steps(path: Path, timeline: StepTimeline, contention: Contention, links: LinkRates, title: str) -> None:
     """Write `steps_figure` as a PNG."""
-    write_png(steps_figure(timeline, contention, links, title), path)
+    write_png(steps_figure(timeline, contention, links, title), path, _DOTS_PER_INCH)
 
 
 def steps_figure(timeline: StepTimeline, contention: Contention, links: LinkRates, title: str) -> Figure:
@@ -74,15 +79,15 @@ def steps_figure(timeline: StepTimeline, contention: Contention, links: LinkRate
     ranks = _shown(timeline, focus)
     zoomed = _zoomed(timeline, focus)
     zero_s = float(timeline.step_begin_s[focus.rank, focus.step])
-    heights = [0.45, 0.6 * len(ranks), *[1.3] * len(zoomed)]
-    figure = Figure(figsize=(13, 1.5 + sum(heights)), layout="constrained")
+    heights = [0.9, 0.5 * len(ranks), *[1.3] * len(zoomed)]
+    figure = Figure(figsize=(_WIDTH_INCHES, 2.6 + sum(heights)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     span_s = around(timeline, (focus.rank, focus.step, focus.layer))
     _draw_head(axes[0], title)
     _draw_overview(axes[1], timeline, focus, ranks, zero_s, span_s)
     sources = _draw_zoom(axes[2:], timeline, links, focus, zoomed, zero_s, span_s)
-    figure.legend(handles=sources, loc="outside lower left", ncols=len(sources), fontsize=8, frameon=False)
+    figure.legend(handles=sources, loc="outside lower left", ncols=3, fontsize=_TEXT, frameon=False)
     return figure
 
 
@@ -102,9 +107,13 @@ def _zoomed(timeline: StepTimeline, focus: Bubble) -> list[int]:
 def _draw_head(axis: Axes, title: str) -> None:
     """The title, and what the lanes' colours mean."""
     axis.axis("off")
-    axis.set_title(title, loc="left", fontsize=12, parse_math=False)
+    axis.set_title(_wrapped(title), loc="left", fontsize=11, parse_math=False)
     handles: list[Artist] = [Patch(label=label, **({"edgecolor": "none"} | style)) for label, style in _STYLES.items()]
-    axis.legend(handles=handles, loc="center left", ncols=len(handles), fontsize=8, frameon=False, borderpad=0)
+    axis.legend(handles=handles, loc="center left", ncols=2, fontsize=_TEXT, frameon=False, borderpad=0)
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(textwrap.fill(line, _LINE_CHARACTERS) for line in text.split("\n"))
 
 
 def _draw_overview(
@@ -118,7 +127,9 @@ def _draw_overview(
         layers = range(0, timeline.bubble_s.shape[2], _NUMBERED_EVERY)
         for step, layer in product(range(timeline.bubble_s.shape[1]), layers):
             x = float(timeline.moe_begin_s[rank, step, layer] - zero_s) * 1e3
-            axis.text(x, -row - 0.11, str(layer), fontsize=6, color="#555555", ha="left", va="bottom", clip_on=True)
+            axis.text(
+                x, -row - 0.11, str(layer), fontsize=_SMALL, color="#555555", ha="left", va="bottom", clip_on=True
+            )
     axis.set_yticks([-row - 0.5 for row in range(len(ranks))], [f"rank {rank}" for rank in ranks])
     axis.axvspan(*((edge - zero_s) * 1e3 for edge in span_s), color="#F7E3A1", alpha=0.6, zorder=0, linewidth=0)
     bubbles_s = float(timeline.bubble_s[focus.rank, focus.step].sum())
@@ -126,8 +137,8 @@ def _draw_overview(
     text += f"of which {format_seconds(bubbles_s)} in bubbles; small figures number the layers"
     if len(ranks) < len(timeline.bubble_s):
         text += f"; shown are the {len(ranks)} of {len(timeline.bubble_s)} ranks that wait longest"
-    axis.set_title(text, loc="left", fontsize=10)
-    axis.set_xlabel(f"ms since iteration {focus.step} of rank {focus.rank} began; shaded: below", fontsize=8)
+    axis.set_title(_wrapped(text), loc="left", fontsize=_TEXT)
+    axis.set_xlabel(f"ms since iteration {focus.step} of rank {focus.rank} began; shaded: below", fontsize=_TEXT)
     _tidy(axis)
 
 
@@ -151,24 +162,25 @@ def _draw_zoom(
         axis.set_xlim(x[0], x[-1])
         axis.set_ylim(0, 2.1 * full)
         base = np.zeros(len(x) - 1)
-        for source in sources:
-            rate = rates.get((rank, source), np.zeros_like(base))
+        own = {source: rates.get((rank, source), np.zeros_like(base)) for source in sources}
+        total = np.sum(list(own.values()), axis=0)
+        for source, rate in own.items():
             # As an artist, not by `stairs`: that would walk every vertex to find limits which are set anyway.
             colour = colours[source]
             axis.add_artist(StepPatch(base + rate, x, baseline=cast(Any, base), fill=True, color=colour, linewidth=0))
-            _name_runs(axis, x, base, rate, endpoint_name(source), full)
+            _name_runs(axis, x, base, rate, endpoint_name(source), full, total)
             base = base + rate
         _draw_rank(axis, timeline, rank, zero_s, 1.15 * full, 0.85 * full)
         _name_layers(axis, timeline, rank, zero_s, 1.15 * full, 0.85 * full)
         axis.axhline(full, color="black", linewidth=0.6, linestyle=":")
         axis.set_yticks([0, full], ["0", f"{full:.0f}"])
-        axis.set_ylabel(f"rank {rank}\nGB/s from", fontsize=8, y=0.3)
+        axis.set_ylabel(f"rank {rank}\nGB/s", fontsize=_TEXT, y=0.3)
         _tidy(axis)
     why = focus.reason if focus.cause else "did not wait; its prefetch was the slowest"
-    axes[0].set_title(f"rank {focus.rank}, layer {focus.layer} {why}", loc="left", fontsize=10)
-    axes[-1].set_xlabel(f"ms since iteration {focus.step} of rank {focus.rank} began", fontsize=8)
+    axes[0].set_title(_wrapped(f"rank {focus.rank}, layer {focus.layer} {why}"), loc="left", fontsize=_TEXT)
+    axes[-1].set_xlabel(f"ms since iteration {focus.step} of rank {focus.rank} began", fontsize=_TEXT)
     shown = sources if len(sources) <= len(_SOURCES) else [sources[0], sources[len(sources) // 2], sources[-1]]
-    most = Line2D([], [], color="black", linewidth=0.6, linestyle=":", label="most that one engine moves alone")
+    most = Line2D([], [], color="black", linewidth=0.6, linestyle=":", label="one engine alone")
     return [*(Patch(color=colours[source], label=f"from {endpoint_name(source)}") for source in shown), most]
 
 
@@ -203,7 +215,7 @@ def _draw_rank(axis: Axes, timeline: StepTimeline, rank: int, zero_s: float, bot
     right = axis.get_xlim()[1]
     if until < right - 0.1 * (right - axis.get_xlim()[0]):
         at = ((until + right) / 2, bottom + height / 2)
-        axis.text(*at, "its counted iterations are over", ha="center", va="center", fontsize=8, color="#777777")
+        axis.text(*at, "steps over", ha="center", va="center", fontsize=_SMALL, color="#666666")
 
 
 def _name_layers(axis: Axes, timeline: StepTimeline, rank: int, zero_s: float, bottom: float, height: float) -> None:
@@ -220,9 +232,10 @@ def _name_layers(axis: Axes, timeline: StepTimeline, rank: int, zero_s: float, b
     )
     for text, from_ms, to_ms, y, colour in pieces:
         begin, end = np.clip(from_ms, left, right), np.clip(to_ms, left, right)
-        for step, layer in np.argwhere(end - begin > _LABEL_SHARE * (right - left)).tolist():
+        least = _CHARACTER_SHARE * len(text.format(0)) * (right - left)
+        for step, layer in np.argwhere(end - begin > least).tolist():
             x = (begin[step, layer] + end[step, layer]) / 2
-            name = axis.text(x, y, text.format(layer), ha="center", va="center", fontsize=7, color=colour)
+            name = axis.text(x, y, text.format(layer), ha="center", va="center", fontsize=_SMALL, color=colour)
             if y == prefetch:  # over two colours
                 name.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
 
@@ -249,18 +262,20 @@ def _boxes(axis: Axes, begin: Floats, end: Floats, low: Any, high: Any, label: s
     axis.add_collection(PolyCollection(list(vertices), **({"linewidth": 0} | _STYLES[label])), autolim=False)
 
 
-def _name_runs(axis: Axes, x: Floats, base: Floats, rate: Floats, name: str, full: float) -> None:
-    """Name a source where it is read for long enough for the name to fit; above its bytes where they are few."""
+def _name_runs(axis: Axes, x: Floats, base: Floats, rate: Floats, name: str, full: float, total: Floats) -> None:
+    """Name a source where its bytes have room for the name, and above them where there are few bytes at all."""
     reads = np.concatenate([[False], rate > 0.05 * full, [False]])
     edges = np.flatnonzero(np.diff(reads.astype(np.int8)))
     for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-        if end - begin > _LABEL_SHARE * len(rate):
+        if end - begin > _CHARACTER_SHARE * len(name) * len(rate):
             middle = (begin + end) // 2
             low = float(base[begin:end].mean())
             high = low + float(rate[begin:end].mean())
-            few = high < 0.25 * full
+            few = float(total[begin:end].mean()) < 0.25 * full
+            if high - low < _TEXT_SHARE * full and not few:
+                continue
             y, side = (high, "bottom") if few else ((low + high) / 2, "center_baseline")
-            axis.text(x[middle], y, name, ha="center", va=side, fontsize=7)
+            axis.text(x[middle], y, name, ha="center", va=side, fontsize=_SMALL)
 
 
 def _colours(sources: list[int]) -> dict[int, Any]:
@@ -271,7 +286,7 @@ def _colours(sources: list[int]) -> dict[int, Any]:
 
 
 def _tidy(axis: Axes) -> None:
-    axis.tick_params(labelsize=8)
+    axis.tick_params(labelsize=_TEXT)
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(axis="x", linewidth=0.4, alpha=0.5)
     axis.set_axisbelow(True)

@@ -112,7 +112,7 @@ def test_the_committed_data_have_every_case_and_engine() -> None:
 
 def test_the_picture_of_the_committed_data_is_as_wide_as_a_page(tmp_path: Path) -> None:
     draw_speed(tmp_path / "speed.png", CONTENT)
-    assert imread(tmp_path / "speed.png").shape[1] == 880
+    assert imread(tmp_path / "speed.png").shape[1] == 930
 
 
 def test_an_unknown_argument_is_refused_in_one_line() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 import dwdp_sim as dwdp
 from dwdp_sim.advice.findings import Effort
+from dwdp_sim.base.units import format_seconds
 from dwdp_sim.job.build import build_run
 from dwdp_sim.job.config_files import config_dir
 from dwdp_sim.job.presets import preset
@@ -55,8 +56,20 @@ def test_a_prediction_shows_itself_as_a_sentence_a_table_a_picture_and_html() ->
     assert len(found.hypotheses()) > 5
     assert found.plot().axes
     page = found._repr_html_()
+    assert f"<p>{found}</p>" in page
+    assert f'alt="Picture of: {found}"' in page
     assert "data:image/png;base64," in page
     assert "contention_s" in page
+    assert page.count("overflow-x:auto") == 2  # a picture and a table that scroll where they do not fit
+    assert format_seconds(float(found.table()["latency_s"].iloc[0])) in page
+
+
+def test_hypotheses_show_what_they_set() -> None:
+    found = dwdp.hypotheses("gb200_nvl72")
+    page = found._repr_html_()
+    assert f"{len(found)} hypotheses" in page
+    assert "in_flight_sources = 1, refill = oldest" in page
+    assert "incast_factor_2 = lowest" in page
 
 
 def test_a_prediction_under_one_hypothesis_is_the_one_in_the_range() -> None:
@@ -149,7 +162,10 @@ def test_forward_steps_of_own_objects_are_compared_seed_by_seed() -> None:
     assert steps[0].gain_over(steps[0]).mean == 0
     assert steps[1].gain_over(steps[0]).count == 2
     assert steps[0].step_s.mean >= 3 * 2e-5
-    assert "iteration_s" in steps[0]._repr_html_()
+    page = steps[0]._repr_html_()
+    assert "iteration_s" in page
+    assert format_seconds(steps[0].step_s.mean) in page
+    assert f"{steps[0].tokens_per_s.mean:.4g}" in page  # tokens, no seconds
     assert steps[0].plot().axes
 
 
@@ -174,7 +190,11 @@ def test_advice_of_own_objects_names_what_to_choose_and_compares_a_strategy_of_o
     assert advice.today.name in ("default", "batched")
     assert advice.sentences
     assert str(advice).startswith(advice.sentences[0][:40])
-    assert "gain" in advice._repr_html_()
+    page = advice._repr_html_()
+    assert "highest_gain" in page
+    assert "data:image/png;base64," in page
+    labels = [label.get_text() for label in advice.plot().axes[0].get_yticklabels()]
+    assert labels == list(advice.table().index)
     assert any("mine" in row["candidate"] for row in advice.to_dict()["screened"])
 
 

@@ -100,5 +100,5 @@ def test_a_png_is_what_matplotlib_saves(tmp_path: Path) -> None:
     timeline, picture = run("strategy=default", LITE)
     draw_timeline(tmp_path / "drawn.png", timeline, picture)
     figure = timeline_figure(timeline, picture)
-    figure.savefig(tmp_path / "saved.png", dpi=110, metadata={"Software": None})
+    figure.savefig(tmp_path / "saved.png", dpi=150, metadata={"Software": None})
     assert (tmp_path / "drawn.png").read_bytes() == (tmp_path / "saved.png").read_bytes()

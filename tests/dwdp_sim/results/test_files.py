@@ -83,7 +83,7 @@ def test_a_trace_has_a_process_a_gpu_and_copies_of_a_track_do_not_overlap() -> N
     assert trace["otherData"] == {"cluster": "test"}
     events = trace["traceEvents"]
     names = {e["pid"]: e["args"]["name"] for e in events if e["name"] == "process_name"}
-    assert names == {gpu: f"GPU {gpu}" for gpu in range(4)}
+    assert names == {gpu: f"rank {gpu} · GPU {gpu}" for gpu in range(4)}
     spans = [e for e in events if e["ph"] == "X"]
     assert len(spans) == len(built.program.copy_bytes)
     tracks: dict[tuple[int, int], float] = {}
@@ -94,6 +94,37 @@ def test_a_trace_has_a_process_a_gpu_and_copies_of_a_track_do_not_overlap() -> N
     assert {tid for _, tid in tracks} == {0, 1}  # two in flight
     counters = {e["name"] for e in events if e["ph"] == "C"}
     assert counters == {"egress GB/s", "ingress GB/s"}
+    tracks_named = {e["args"]["name"]: e["tid"] for e in events if e["name"] == "thread_name"}
+    assert tracks_named == {"prefetch: copies": 0, "prefetch: copies, in flight 2": 1}
+    assert all(e["args"]["sort_index"] == e["tid"] for e in events if e["name"] == "thread_sort_index")
+
+
+def test_a_trace_shows_the_calls_of_a_host_whose_time_counts_above_its_copies() -> None:
+    built = job("strategy=default", "model=deepseek_v3_lite_nvfp4", "issue_mode=as_issued")
+    timeline = simulate(built.program, built.constants, built.options)
+    events = chrome_trace(timeline, {}, plan=built.layer.plan)["traceEvents"]
+    tracks = {(e["pid"], e["tid"]): e["args"]["name"] for e in events if e["name"] == "thread_name"}
+    assert [tracks[2, track] for track in range(2)] == ["host: calls", "prefetch: copies"]
+    calls = [e for e in events if e["ph"] == "X" and e["cat"] == "call" and e["pid"] == 2]
+    assert len(calls) == built.layer.plan.calls_per_rank()[2]
+    assert sum(e["args"]["bytes"] for e in calls) == built.layer.plan.bytes_per_rank()[2]
+    assert calls[-1]["ts"] + calls[-1]["dur"] == pytest.approx(timeline.copy_issue_s.max() * 1e6, rel=0.01)
+
+
+def test_every_event_of_a_trace_has_what_the_format_asks_of_its_kind() -> None:
+    built = job(*BATCHED)
+    timeline = simulate(built.program, built.constants, built.options)
+    wanted = {
+        "X": {"name", "cat", "pid", "tid", "ts", "dur", "args"},
+        "M": {"name", "pid", "tid", "args"},
+        "C": {"name", "pid", "ts", "args"},
+    }
+    for event in chrome_trace(timeline, {}, plan=built.layer.plan)["traceEvents"]:
+        assert set(event) == wanted[event["ph"]] | {"ph"}
+        assert event.get("ts", 0.0) >= 0.0
+        assert event.get("dur", 0.0) >= 0.0
+        if event["ph"] == "X":
+            assert event["name"] == f"pull from {event['args']['source']}"
 
 
 def test_link_use_integrates_to_the_bytes_moved() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from dwdp_sim.plan.endpoints import HOST
 from dwdp_sim.plan.program import Program
+from dwdp_sim.results.chrome_trace import COLOURS
 from dwdp_sim.results.step_trace import chrome_steps_trace
 from dwdp_sim.steps.contention import split_contention
 from dwdp_sim.steps.pace import Pace
@@ -28,6 +29,12 @@ def traced(
     return timeline, trace["traceEvents"]
 
 
+def metadata(events: list[dict[str, Any]], kind: str) -> dict[tuple[int, int], Any]:
+    """What events that name or sort say of each process and track."""
+    chosen = [e for e in events if e["ph"] == "M" and e["name"] == kind]
+    return {(e["pid"], e["tid"]): value for e in chosen for value in e["args"].values()}
+
+
 def spans(events: list[dict[str, Any]], thread: int, rank: int = 0) -> list[tuple[str, float, float]]:
     """Name, begin and end in seconds of what stands on one thread."""
     chosen = [e for e in events if e["ph"] == "X" and (e["pid"], e["tid"]) == (rank, thread)]
@@ -38,25 +45,36 @@ def test_compute_prefetches_and_waits_stand_on_their_own_threads() -> None:
     # Dense layers until 1 s, attention until 2 s; experts arrive at 5 and 10 s; each MoE block takes 1 s.
     of = program(queue(0, single(1, 0, 500)))
     _, events = traced(of, constant_windows(2.0, 0.5, (1, 1, 2), lead_s=1.0))
-    names = {(e["name"], e["tid"]): e["args"]["name"] for e in events if e["ph"] == "M"}
-    assert names["process_name", 0] == "rank 0"
-    assert [names["thread_name", number] for number in range(3)] == ["compute", "prefetch", "waits"]
+    assert metadata(events, "process_name") == {(0, 0): "rank 0 · GPU 0"}
+    assert metadata(events, "process_sort_index") == {(0, 0): 0}
+    assert metadata(events, "thread_name") == {(0, 0): "compute", (0, 1): "prefetch: layers", (0, 2): "waits"}
+    assert metadata(events, "thread_sort_index") == {(0, track): track for track in range(3)}
     assert spans(events, 0) == [
-        ("step 0: dense layers", 0.0, 1.0),
+        ("dense layers of step 0", 0.0, 1.0),
         ("attention 0", 1.0, 2.0),
         ("MoE 0", 5.0, 6.0),
         ("attention 1", 6.0, 7.0),
         ("MoE 1", 10.0, 11.0),
     ]
-    assert spans(events, 1) == [("experts of layer 0", 0.0, 5.0), ("experts of layer 1", 5.0, 10.0)]
-    assert spans(events, 2) == [("experts of layer 0", 2.0, 5.0), ("experts of layer 1", 7.0, 10.0)]
+    assert spans(events, 1) == [("prefetch of layer 0", 0.0, 5.0), ("prefetch of layer 1", 5.0, 10.0)]
+    waits = [("bubble: experts of layer 0", 2.0, 5.0), ("bubble: experts of layer 1", 7.0, 10.0)]
+    assert spans(events, 2) == waits
+    kinds = {(e["name"].split(" ")[0], e["cat"], e["cname"]) for e in events if e["ph"] == "X"}
+    assert {(name, kind) for name, kind, _ in kinds} == {
+        ("dense", "compute"),
+        ("attention", "compute"),
+        ("MoE", "experts"),
+        ("prefetch", "prefetch"),
+        ("bubble:", "bubble"),
+    }
+    assert all(COLOURS[kind] == colour for _, kind, colour in kinds)
 
 
 def test_launch_waits_stand_among_the_waits() -> None:
     # The call until 1 s, the launch until 3 s; the bytes are there at 2 s.
     of = program(queue(0, single(1, 0, 100), queued=False))
     _, events = traced(of, constant_windows(1.0, 0.0, (1, 1, 1)), Pace(launch_s=2.0), issue_async_s=1.0)
-    assert spans(events, 2) == [("launch of layer 0", 0.0, 3.0)]
+    assert spans(events, 2) == [("waits for launch of layer 0", 0.0, 3.0)]
 
 
 def test_a_bubble_names_its_causes_and_a_prefetch_its_parts() -> None:
