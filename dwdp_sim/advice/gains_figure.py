@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from dwdp_sim.advice.search import Row
+from dwdp_sim.advice.findings import Row
 from dwdp_sim.results.palette import BLUE, SKY
 
 _WIDTH_INCHES, _ROW_INCHES = 7.0, 0.42
