@@ -6,6 +6,7 @@ processes: on a machine that others use, half of them is what two free cores wou
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import subprocess
@@ -56,6 +57,8 @@ def _question(text: str) -> Question:
 
 def main() -> None:
     """Ask and print."""
+    here = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = os.environ | {"PATH": here}
     print(f"{'':48}{'commands':>9}{'clock':>8}{'processor':>11}")
     for question in questions():
         with tempfile.TemporaryDirectory() as folder:
@@ -63,7 +66,7 @@ def main() -> None:
                 Path(folder, name).write_text(content, encoding="utf-8")
             before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
             for command in question.commands:
-                subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+                subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
             clock_s, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
         processor_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         print(f"{question.title:48}{len(question.commands):9}{clock_s:8.1f}{processor_s:11.1f}", flush=True)

@@ -29,7 +29,7 @@ from dwdp_sim.results.png import write_png
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 DATA = DOCS / "data/answer.json"
 RATIOS = (0.4, 0.6, 0.8, 1.0, 1.15, 1.3, 1.5, 1.7, 2.0, 2.5, 3.2, 4.0)
-SUBJECT = replace(SUBJECTS["R1 N=4"], ratios=RATIOS, seeds=3)
+SUBJECT = replace(SUBJECTS["R1 N=4"], ratios=RATIOS, seeds=24)
 NAMED = {
     "all sources; fair": ("all sources at once", GREEN, "-"),
     "1 MiB ahead; fair": ("1 MiB requested ahead", PURPLE, "-."),
@@ -68,7 +68,7 @@ def _window(tokens: int) -> dict[str, float]:
 
 def draw(path: Path, found: dict[str, Any]) -> None:
     """Gains as lines over the window, the named hypotheses in colour, with the models' windows below."""
-    figure = Figure(figsize=(8, 4.6), layout="constrained")
+    figure = Figure(figsize=(7, 4.8), layout="constrained")
     gains, places = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     _draw_gains(gains, found["gains"])
     for row, window in enumerate(found["windows"]):
@@ -81,7 +81,7 @@ def draw(path: Path, found: dict[str, Any]) -> None:
     places.set_xscale("log")
     places.set_xticks([0.4, 0.6, 0.8, 1, 1.3, 1.7, 2.5, 4], ["0.4", "0.6", "0.8", "1", "1.3", "1.7", "2.5", "4"])
     places.set_xticks([], minor=True)
-    places.set_xlim(0.38, 9.0)
+    places.set_xlim(0.38, 11.0)
     for axes in (gains, places):
         axes.spines[["top", "right"]].set_visible(False)
     write_png(figure, path)
@@ -97,9 +97,11 @@ def _draw_gains(axes: Axes, rows: list[dict[str, Any]]) -> None:
     for name, (label, colour, style) in NAMED.items():
         axes.plot(*zip(*lines[name], strict=True), style, color=colour, linewidth=2, label=label)
     axes.axhline(0, color="black", linewidth=0.8)
-    axes.set_ylabel("contention_opt gains\n(% tokens a second)")
-    axes.set_title("DeepSeek-R1 on four GPUs of a GB200 NVL72: does contention_opt pay?", loc="left", fontsize=12)
-    axes.legend(title="a copy engine reads from a batch", frameon=False, loc="upper right")
+    axes.set_ylabel("contention_opt gains (% tokens/s)")
+    axes.set_title("DeepSeek-R1, four GPUs of a GB200 NVL72", loc="left", fontsize=12)
+    axes.legend(
+        title="a copy engine reads of a batch (grey: other hypotheses)", frameon=False, loc="upper right", fontsize=10
+    )
 
 
 if __name__ == "__main__":

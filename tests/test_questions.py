@@ -51,6 +51,14 @@ def test_there_are_six_and_each_takes_at_most_three_commands() -> None:
     assert all(1 <= len(question.commands) <= 3 for question in QUESTIONS.values())
 
 
+def test_the_readme_answers_each_with_the_same_commands() -> None:
+    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+    lines = [line.partition("  # ")[0].strip() for line in readme.splitlines()]
+    for question in QUESTIONS.values():
+        for shell, *_, command in question.commands:
+            assert (command in lines) if shell == "bash" else 'load_results("results/sizes")' in readme, command
+
+
 @pytest.mark.long
 def test_the_own_model_has_a_latency_for_every_slice_size(tmp_path: Path) -> None:
     (printed,) = answer(MINE, tmp_path)

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import answer
 import campaigns
 import compute_windows
 import constants
@@ -37,6 +38,7 @@ from rows import ROOT
 
 SPAN = re.compile(r"<!--= (?P<name>[\w.]+) -->(?P<text>.*?)<!--/-->")
 _TOPICS = (
+    answer,
     campaigns,
     compute_windows,
     gains,
