@@ -1,4 +1,8 @@
-"""Gains over forward steps under every hypothesis (docs/data/conclusions.jsonl, made by studies/conclusions.py)."""
+"""Gains over forward steps under every hypothesis.
+
+They are in docs/data/conclusions.jsonl, made by studies/conclusions.py, and, of one model over more windows and seeds,
+in docs/data/answer.json, made by studies/answer.py.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +39,8 @@ def figures() -> dict[str, str]:
         found[f"paced_{key}"] = _span(gains("R1 N=4, 8 layers", "paced rounds", ratio))
     for word in ("256 KiB", "8 MiB", "32 MiB"):
         found[f"slices_{word.replace(' ', '')}_08"] = _span(gains("R1 N=4, 8 layers", f"batched {word}", 0.8))
+    answer = json.loads((ROOT / "docs/data/answer.json").read_text(encoding="utf-8"))
+    found["largest"] = _span([max(row["gain"] for row in answer["gains"])])
     found["paced_n8_08"] = _span(gains("R1 N=8, 6 layers", "paced rounds", 0.8))
     return found
 

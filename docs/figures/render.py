@@ -16,7 +16,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import answer
 import campaigns
 import compute_windows
 import constants
@@ -38,7 +37,6 @@ from rows import ROOT
 
 SPAN = re.compile(r"<!--= (?P<name>[\w.]+) -->(?P<text>.*?)<!--/-->")
 _TOPICS = (
-    answer,
     campaigns,
     compute_windows,
     gains,
