@@ -121,7 +121,7 @@ docs: notebooks reports
 
 # The built site in a browser: accessibility of every page at two widths, and its search.
 site-test:
-	DWDP_REQUIRE_SITE=1 $(BIN)/pytest -m long tests/test_site_pages.py
+	DWDP_REQUIRE_SITE=1 $(BIN)/pytest -n 2 -m long tests/test_site_pages.py
 
 # Needs an NVIDIA GPU and torch with CUDA in the Python that runs it.
 hw-test:
