@@ -76,6 +76,7 @@ ALLOWED: Mapping[str, Collection[str]] = {
     "docs/gallery.md": (),
     "docs/keys.md": (
         "0.97 for NVLink that is 3 % slower",
+        "from the command's start, such as 10s",
         "1.6 µs is the most",
         "half width of its 95 % interval",
         "0.5–0.75 µs a slice was measured on two H200s; 3.2–3.4 µs has been reported",  # questions of experiments
