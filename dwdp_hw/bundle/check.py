@@ -14,6 +14,7 @@ from dwdp_hw.calibration.calibrate import rows_used
 from dwdp_hw.calibration.fit import Estimate, fit_only
 from dwdp_hw.calibration.observations import nobody
 from dwdp_hw.calibration.parameters import Parameter, parameters_for
+from dwdp_hw.calibration.relative_costs import RELATIVE_COSTS, relative_estimates
 from dwdp_hw.calibration.waits import event_waits_s
 from dwdp_hw.rows.row import RecordedRow
 from dwdp_hw.validation.validate import Validation
@@ -76,7 +77,7 @@ def _constants(bundle: Bundle, refit: bool, told: Callable[[], None]) -> Iterato
     else:
         found = fit_only(bundle.cluster, rows, FabricOptions(), [p.name for p in named], told=told)
         wrong = list(_contradicted(named, {e.parameter.name: e for e in found.estimates}))
-        wrong += _without_rows(bundle, named) + _event(bundle)
+        wrong += _without_rows(bundle, named) + _event(bundle) + _relative(bundle)
         fine = f"{len(named)} fitted again to {len(rows)} rows, each inside the other's interval"
         yield Claim(what, FAILS if wrong else HOLDS, "; ".join(wrong) or fine)
     if others:
@@ -123,7 +124,7 @@ def _inside(value: float, low: float, high: float) -> bool:
 
 def _without_rows(bundle: Bundle, named: dict[Parameter, tuple[float, float]]) -> list[str]:
     """Constants that claim the bundle's rows, of which nothing was fitted again."""
-    checked = {name for parameter in named for name in parameter.constants} | {_EVENT}
+    checked = {name for parameter in named for name in parameter.constants} | {_EVENT, *RELATIVE_COSTS.values()}
     own = [name for name, constant in bundle.cluster.constants.items() if constant.source == OWN_ROWS]
     return [f"{name}: nothing in these rows was fitted" for name in own if name not in checked]
 
@@ -140,6 +141,22 @@ def _event(bundle: Bundle) -> list[str]:
     said_s = bundle.cluster.seconds(_EVENT)
     same = abs(said_s - median_s) <= _SAME * median_s
     return [] if same else [f"{_EVENT} is {said_s:.5g}: the rows give {median_s:.5g}"]
+
+
+def _relative(bundle: Bundle) -> list[str]:
+    """The costs beside the yardstick, which are no part of the fit but means over processes."""
+    found = {e.parameter.name: e.value for e in relative_estimates(bundle.fitted)}
+    wrong = []
+    for name in RELATIVE_COSTS.values():
+        constant = bundle.cluster.constants.get(name)
+        if constant is None or constant.source != OWN_ROWS:
+            continue
+        said, value = bundle.cluster.number(name), found.get(name)
+        if value is None:
+            wrong.append(f"{name}: too few processes show it")
+        elif abs(said - value) > _SAME * value:
+            wrong.append(f"{name} is {said:.5g}: the rows give {value:.5g}")
+    return wrong
 
 
 def _figures(bundle: Bundle, validation: Validation) -> Claim:

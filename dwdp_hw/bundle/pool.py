@@ -13,6 +13,7 @@ from dwdp_hw.bundle.opened import Bundle
 from dwdp_hw.calibration.calibrate import Calibration, calibrate
 from dwdp_hw.calibration.fit import Estimate, fit_identified
 from dwdp_hw.calibration.observations import nobody
+from dwdp_hw.calibration.relative_costs import relative_estimates
 from dwdp_hw.rows.recording import Recording, pool
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.base.units import format_percent
@@ -106,11 +107,14 @@ def pool_bundles(
     found = calibrate(recordings, cluster, FabricOptions(), name=name, use="all", told=told)
     of_bundle = {recording.sha256: bundle.sha256 for bundle in bundles for recording in bundle.fitted}
     fitted_on = tuple({**entry, "bundle": of_bundle[entry["sha256"]]} for entry in found.cluster.fitted_on)
-    alone = {
-        bundle.sha256[:_SHORT]: fit_identified(cluster, fitted_rows_of(bundle), FabricOptions(), told=told).estimates
-        for bundle in bundles
-    }
+    alone = {bundle.sha256[:_SHORT]: _estimates_of(bundle, cluster, told) for bundle in bundles}
     return replace(found, cluster=replace(found.cluster, fitted_on=fitted_on)), machine_spreads(alone)
+
+
+def _estimates_of(bundle: Bundle, cluster: Cluster, told: Callable[[], None]) -> list[Estimate]:
+    """The constants of one bundle alone."""
+    fitted = fit_identified(cluster, fitted_rows_of(bundle), FabricOptions(), told=told).estimates
+    return [*fitted, *relative_estimates(bundle.fitted, cluster)]
 
 
 def _named(recording: Recording, bundle: Bundle) -> Recording:

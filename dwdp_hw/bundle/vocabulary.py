@@ -9,13 +9,14 @@ from typing import Any
 
 import msgspec.inspect
 
+from dwdp_hw.calibration.relative_costs import RELATIVE_COSTS, UNIT
 from dwdp_hw.cases.campaign import one_gpu_cases, peer_cases
 from dwdp_hw.cases.case import MEASURES, WINDOWS
 from dwdp_hw.cases.incast import FEWEST_GPUS, incast_cases
 from dwdp_hw.executors.cuda.issue import ISSUES
 from dwdp_hw.executors.cuda.nvml import SLOWDOWNS
 from dwdp_hw.rows.schema import MOST_GPUS, WARNINGS, MeasuredRow
-from dwdp_hw.validation.live import calibration_cases, validation_cases
+from dwdp_hw.validation.live import calibration_cases, relative_cost_cases, validation_cases
 from dwdp_sim.api.presets import load_cluster, presets
 from dwdp_sim.fabric.cluster import MAPPINGS, Cluster
 from dwdp_sim.fabric.constant import PROVENANCES
@@ -93,7 +94,7 @@ def case_names(gpus: int) -> frozenset[str]:
     """The names of this project's cases on a machine with so many GPUs."""
     if gpus > _MOST_CASE_GPUS:
         return frozenset()
-    cases = [*calibration_cases(gpus), *validation_cases(gpus)]
+    cases = [*calibration_cases(gpus), *relative_cost_cases(gpus), *validation_cases(gpus)]
     cases += [*(peer_cases(gpus) if gpus > 1 else one_gpu_cases())]
     if gpus >= FEWEST_GPUS:
         cases += [case for block in incast_cases(gpus, 1) for case in block]
@@ -129,13 +130,14 @@ def shipped_clusters() -> tuple[Cluster, ...]:
 @functools.cache
 def constant_names() -> frozenset[str]:
     """Names of the constants that clusters of this project have."""
-    return frozenset(name for cluster in shipped_clusters() for name in cluster.constants)
+    shipped = [name for cluster in shipped_clusters() for name in cluster.constants]
+    return frozenset([*shipped, *RELATIVE_COSTS.values()])
 
 
 @functools.cache
 def constant_texts() -> frozenset[str]:
     """Texts in constants of this project's clusters: values that are words, units, directions and sources."""
-    found = {OWN_ROWS, *PROVENANCES, *MAPPINGS}
+    found = {OWN_ROWS, *PROVENANCES, *MAPPINGS, UNIT}
     for cluster in shipped_clusters():
         for constant in cluster.constants.values():
             found |= {constant.unit, constant.source, constant.direction}

@@ -15,6 +15,7 @@ from dwdp_hw.calibration.design import calibration_rows, is_smooth, rule_rows
 from dwdp_hw.calibration.fit import Estimate, Fit, fit_identified
 from dwdp_hw.calibration.moved import Moved, moved_constants
 from dwdp_hw.calibration.observations import Told, nobody
+from dwdp_hw.calibration.relative_costs import relative_constants, relative_estimates
 from dwdp_hw.calibration.rules import evidence
 from dwdp_hw.calibration.waits import event_waits_s
 from dwdp_hw.rows.host_costs import HOST_COSTS
@@ -40,6 +41,7 @@ class Calibration:
 
     Attributes:
         fit: Values, intervals, and what the rows could not tell.
+        relative: What issuing costs beside the yardstick.
         cluster: The fitted cluster, its constants marked as measured, with intervals and sources.
         rows: The rows it was fitted on, by the contents (sha256) of their file.
         apart: Rows that were left out because peer memory was mapped in another way than the cluster's, by mapping.
@@ -51,6 +53,7 @@ class Calibration:
     """
 
     fit: Fit
+    relative: list[Estimate]
     cluster: Cluster
     rows: dict[str, list[RecordedRow]]
     apart: dict[str, int]
@@ -60,6 +63,11 @@ class Calibration:
     warnings: list[str]
     failed: list[str]
 
+    @property
+    def estimates(self) -> list[Estimate]:
+        """Every constant that was estimated."""
+        return [*self.fit.estimates, *self.relative]
+
     def as_dict(self) -> dict[str, Any]:
         """The content of `calibration.json`."""
         fit = self.fit
@@ -67,7 +75,7 @@ class Calibration:
             "schema": _SCHEMA,
             "cluster": self.cluster.name,
             "estimates": [
-                {"name": e.parameter.name, "value": e.value, "low": e.low, "high": e.high} for e in fit.estimates
+                {"name": e.parameter.name, "value": e.value, "low": e.low, "high": e.high} for e in self.estimates
             ],
             "not_identified_and_kept": [
                 {"name": parameter.name, "value": parameter.start, "reason": reason}
@@ -114,21 +122,24 @@ def calibrate(
     files = ", ".join(Path(recording.path).name for recording in recordings)
     machine = recordings[0].machine
     about = f"{machine.get('gpus')} × {machine.get('gpu')}, driver {machine.get('driver')}"
+    relative = relative_estimates(recordings, cluster)
     source = f"{files}: {len(used)} rows fitted together; {about}"
     fitted = replace(
         found.cluster,
         name=name,
         description=f"{about} (calibrated)",
         fitted_on=tuple({"file": Path(r.path).name, "sha256": r.sha256, "use": use} for r in recordings),
-        constants=_documented(found, cluster, source) | _event(recordings, cluster, f"{files}; {about}"),
+        constants=_documented(found, cluster, source)
+        | _event(recordings, cluster, f"{files}; {about}")
+        | relative_constants(relative, f"{files}; {about}"),
     )
     unfitted = rule_rows([row for recording in recordings for row in recording.rows])
     by_mapping = {str(mapping): count for mapping, count in apart.items()}
     gains = evidence(used, unfitted, found.cluster, options, told)
-    moved = moved_constants(cluster, found.estimates)
+    moved = moved_constants(cluster, [*found.estimates, *relative])
     warnings = list(dict.fromkeys(text for recording in recordings for text in recording.warnings))
     failed = [text for recording in recordings for text in recording.failed]
-    return Calibration(found, fitted, rows, by_mapping, gains, cluster.name, moved, warnings, failed)
+    return Calibration(found, relative, fitted, rows, by_mapping, gains, cluster.name, moved, warnings, failed)
 
 
 def rows_used(recording: Recording, use: str, mapping: str) -> list[RecordedRow]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from dwdp_hw.calibration.fit import Estimate
+from dwdp_hw.calibration.relative_costs import RELATIVE_COSTS
 from dwdp_hw.rows.host_costs import HOST_COSTS
 from dwdp_sim.fabric.cluster import Cluster
 
@@ -32,7 +33,9 @@ class Moved:
     def text(self, before: str) -> str:
         """In words, against the cluster of this name."""
         errors = f"{abs(self.errors):.1f} standard errors"
-        return f"{self.constant} differs from that of {before} by {self.change:+.1%} ({errors})"
+        said = f"{self.constant} differs from that of {before} by {self.change:+.1%} ({errors})"
+        also = "; it also does under another kernel, processor or Python"
+        return said + (also if self.constant in RELATIVE_COSTS.values() else "")
 
 
 def moved_constants(before: Cluster, found: Sequence[Estimate]) -> list[Moved]:
@@ -55,7 +58,7 @@ def moved_between(pairs: Sequence[tuple[Estimate, Estimate]]) -> list[Moved]:
 
     The entries of a constant (gaps by size) are averaged with their weights, so that a change of all shows where none
     shows it alone; the bar for each constant is such that all together raise a false alarm in one of a hundred
-    calibrations (Bonferroni). Host costs are ranges over processes, and never move.
+    calibrations (Bonferroni). Host costs in seconds are ranges over processes, and never move; relative ones do.
     """
     changes: dict[str, list[tuple[float, float]]] = {}
     for before, now in pairs:
@@ -83,7 +86,8 @@ def _error(estimate: Estimate) -> float:
 def _interval_before(before: Cluster, estimate: Estimate) -> tuple[float, float] | None:
     """The interval that the cluster has for an estimate's number; None if it was not measured with one."""
     parameter = estimate.parameter
-    interval = before.constants[parameter.constants[0]].interval
+    constant = before.constants.get(parameter.constants[0])
+    interval = None if constant is None else constant.interval
     if isinstance(interval, Mapping):
         interval = interval.get(parameter.key)
     elif parameter.key is not None:

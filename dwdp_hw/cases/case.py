@@ -8,7 +8,7 @@ from typing import TypedDict
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.plan.copy_plan import CopyPlan
 
-MEASURES = ("layer", "pipeline", "issue_cost")
+MEASURES = ("layer", "pipeline", "issue_cost", "relative_cost")
 WINDOWS = ("spin", "matmul", "kernels")
 # About 1,000 commands fill a stream; the next call blocks until the GPU makes progress, which a closed gate forbids.
 QUEUE_LIMIT_CALLS = 800
@@ -82,7 +82,7 @@ class Case:
         name: Unique in its run.
         plan: The copies of one layer.
         labels: Columns of the row that say what the plan was made from.
-        measure: `layer`, `pipeline` or `issue_cost`.
+        measure: One of `MEASURES`.
         issue: How batches are handed over, see `issue.ISSUES`.
         issue_mode: `queued` or `as_issued`.
         mapping: How peer memory is mapped, see `cluster.MAPPINGS`.
@@ -93,6 +93,7 @@ class Case:
         detail: Whether one more run watches single slices and calls.
         witness: Whether two more runs are recorded by CUPTI, of which the second is kept.
         pipeline: Windows (`measure=pipeline`).
+        lasting_s: How long a process alternates between copies and the yardstick (`measure=relative_cost`).
         sources: By rank, the peers that it pulls from, where that is not every holder of a remote expert; empty: it is.
         start_s: By rank, seconds after the common start at which it begins (`measure=layer`); empty: together.
     """
@@ -114,6 +115,7 @@ class Case:
     pipeline: Pipeline | None = None
     sources: tuple[tuple[int, ...], ...] = ()
     start_s: tuple[float, ...] = ()
+    lasting_s: float = 0.0
 
     def sources_of(self, rank: int) -> tuple[int, ...]:
         """The peers whose experts must be in the rank's slot after a prefetch."""

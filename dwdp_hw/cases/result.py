@@ -60,6 +60,25 @@ class LayerTimes:
     before_end_s: float | None = None
 
 
+QUANTILES = (0.05, 0.1, 0.25, 0.5, 0.75)
+"""Of the times that are kept of a process that alternated between copies and the yardstick."""
+
+
+@dataclass(frozen=True)
+class RelativeCost:
+    """What issuing copies cost one process beside a fixed piece of Python, as `QUANTILES`.
+
+    Attributes:
+        pairs: How often both were timed.
+        yardstick_s: The piece of Python, in seconds.
+        cost_s: The issuing of a copy.
+    """
+
+    pairs: int
+    yardstick_s: list[float]
+    cost_s: list[float]
+
+
 @dataclass(frozen=True)
 class RankResult:
     """The measurements of one rank for one case.
@@ -74,6 +93,7 @@ class RankResult:
         witness: See `Witness`.
         layers: For each timed pipeline run, its layers.
         issue_cost_s: For each way of issuing, host seconds a slice of each run.
+        relative: See `RelativeCost`.
         clock_uncertainty_s: How well this GPU's clock is known on the host's.
         before, after: NVML around the case.
         pulled_bytes: Bytes this rank pulled between the two readings.
@@ -91,6 +111,7 @@ class RankResult:
     witness: Witness | None
     layers: list[list[LayerTimes]]
     issue_cost_s: dict[str, list[float]]
+    relative: RelativeCost | None
     clock_uncertainty_s: float
     before: Reading
     after: Reading
@@ -160,7 +181,7 @@ def result_to_text(result: RankResult) -> str:
 def result_from_text(text: str) -> RankResult:
     """Read what `result_to_text` returned."""
     found = json.loads(text)
-    detail, witness = found["detail"], found["witness"]
+    detail, witness, relative = found["detail"], found["witness"], found["relative"]
     return RankResult(
         **found
         | {
@@ -169,6 +190,7 @@ def result_from_text(text: str) -> RankResult:
             "witness": witness
             and Witness(**witness | {"copies": [CopyRecord(**record) for record in witness["copies"]]}),
             "layers": [[LayerTimes(**layer) for layer in run] for run in found["layers"]],
+            "relative": relative and RelativeCost(**relative),
             "before": _reading(found["before"]),
             "after": _reading(found["after"]),
         }

@@ -64,7 +64,10 @@ def _row_figures(recordings: Sequence[Recording]) -> Iterator[tuple[str, Figure]
     Unstable rows are left out, and of several files the first with a case counts.
     """
     from dwdp_hw.calibration.observations import relative_noise, spread_noise
+    from dwdp_hw.calibration.relative_costs import UNIT, relative_estimates
 
+    for e in relative_estimates(recordings):
+        yield e.parameter.name, Figure(e.value, UNIT, e.value - e.low, e.high - e.value)
     known = set()
     for recording in recordings:
         for row in recording.rows:

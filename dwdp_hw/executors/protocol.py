@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from dwdp_hw.cases.case import Case
-from dwdp_hw.cases.result import Detail, LayerTimes, Reading, Sample, Witness
+from dwdp_hw.cases.result import Detail, LayerTimes, Reading, RelativeCost, Sample, Witness
 
 
 class Executor(Protocol):
@@ -45,6 +45,9 @@ class Executor(Protocol):
 
     def issue_cost(self) -> dict[str, float]:
         """Host seconds a slice, for each way of issuing; the copies really run."""
+
+    def relative_cost(self) -> RelativeCost:
+        """Host seconds a copy beside those of the yardstick; the copies really run."""
 
     def path(self) -> str:
         """The driver entry that moves this case's bytes."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from dwdp_hw.cases.case import MEASURES
 from dwdp_hw.rows.file import read_measurement_file
+from dwdp_hw.rows.relative_costs import RelativeCosts, relative_costs_from_dict
 from dwdp_hw.rows.row import RecordedRow, row_from_dict
 from dwdp_hw.rows.schema import MOST_GPUS, NOT_RUN, WARNINGS, MeasuredRow
 from dwdp_hw.rows.steps import RecordedSteps, steps_from_dict
@@ -29,6 +30,7 @@ class Recording:
         mapping: How peer memory was mapped and by how many processes, in words; a row may say it for itself.
         rows: Rows that time copies.
         steps: Rows that time forward steps.
+        relative: Rows that time the issuing of copies beside the yardstick.
         failed: Cases of which a rank failed, and how; not those that a time limit left out.
     """
 
@@ -39,6 +41,7 @@ class Recording:
     rows: tuple[RecordedRow, ...]
     steps: tuple[RecordedSteps, ...] = ()
     failed: tuple[str, ...] = ()
+    relative: tuple[RelativeCosts, ...] = ()
 
     @property
     def warnings(self) -> list[str]:
@@ -61,7 +64,8 @@ def read_recording(path: str) -> Recording:
     rows = tuple(row_from_dict(row, gpus, path) for row in file.rows if _times_copies(row))
     steps = tuple(steps_from_dict(row, gpus, path) for row in file.rows if row["measure"] == "pipeline")
     failed = tuple(f"{one['case']}: {one['why']}" for one in file.failed if not one["why"].startswith(NOT_RUN))
-    return Recording(path, file.sha256, file.machine, file.mapping, rows, steps, failed)
+    relative = tuple(relative_costs_from_dict(row, path) for row in file.rows if row["measure"] == "relative_cost")
+    return Recording(path, file.sha256, file.machine, file.mapping, rows, steps, failed, relative)
 
 
 def pool(recordings: Sequence[Recording]) -> tuple[RecordedRow, ...]:

@@ -10,7 +10,7 @@ from dwdp_hw.rows.streams_codec import FoldedStream, Pieces
 from dwdp_sim.base.typed_file import Name
 from dwdp_sim.plan.program_file import Count
 
-FORMAT = 5
+FORMAT = 6
 MOST_GPUS = 1024  # of a machine
 
 Us = Annotated[float, Meta(ge=0, le=1e12)]
@@ -51,6 +51,9 @@ FIELDS = {
     "requests": "pipelines whose windows are a model's kernels: for each rank, the lengths of the step's requests",
     "issue_cost_us_a_slice": "host time of the calls over their copies, for each way of issuing; queued: the stream is "
     "held by a gate, as_issued: it is idle",
+    "relative_cost": "for each process that issued: its group of processes, its rank, how many pairs it timed, and of "
+    "the host time of issuing a copy (cost_us) and of one os.getppid() in Python just before (yardstick_us) the 5, 10, "
+    "25, 50 and 75 % quantiles",
     "device_us_runs": "every timed run, in order; of pipelines the whole step; of a row with rounds they stand there",
     "rounds": "each time that the case was measured: group (which group of processes, counted from 0, that lived one "
     "after another), at_s (seconds since the run began, at its end), every timed run of each pulling rank, host times "
@@ -129,6 +132,16 @@ class Recorded(TypedDict, total=False):
     names: list[str]
 
 
+class ProcessCost(TypedDict):
+    """What issuing cost one process beside the yardstick: quantiles (`result.QUANTILES`) over its pairs."""
+
+    group: _Number
+    rank: _Number
+    pairs: _Number
+    yardstick_us: list[Us]
+    cost_us: list[Us]
+
+
 class Round(TypedDict):
     """One of several times that a case was measured in a run; lists are by pulling rank, then by timed run."""
 
@@ -186,6 +199,7 @@ class _WhereKnown(TypedDict, total=False):
     arrival_us: list[Arrivals]
     layer_us: list[list[LayerSpan]]
     issue_cost_us_a_slice: list[dict[str, Spread]]
+    relative_cost: list[ProcessCost]
 
     # what speaks for it
     over_nvlink: list[str]

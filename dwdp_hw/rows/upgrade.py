@@ -25,7 +25,7 @@ def upgraded(rows: Sequence[dict[str, Any]], number: int, path: str) -> list[Mea
     if number == 1:
         timed = [(place, row) for place, row in enumerate(rows) if row.get("device_us")]  # others time no copies
         rows = [_from_1(row, path, f"rows[{place}]") for place, row in timed]
-    return convert(list(rows), list[MeasuredRow], path, "rows", at="rows")  # formats 3 to 5 add what may be missing
+    return convert(list(rows), list[MeasuredRow], path, "rows", at="rows")  # formats 3 to 6 add what may be missing
 
 
 class _TimedOf1(TypedDict):

@@ -11,7 +11,7 @@ import numpy as np
 from dwdp_hw.cases.case import QUEUE_LIMIT_CALLS, Case, Pipeline
 from dwdp_hw.cases.program import case_program
 from dwdp_hw.cases.result import LayerTimes, RankResult
-from dwdp_hw.rows.schema import Arrivals, Clocks, LayerSpan, MeasuredRow, Recorded, Skew, Spread
+from dwdp_hw.rows.schema import Arrivals, Clocks, LayerSpan, MeasuredRow, ProcessCost, Recorded, Skew, Spread
 from dwdp_hw.rows.stability import over_nvlink, why_unstable
 from dwdp_hw.rows.streams_codec import fold_pieces, fold_streams
 from dwdp_sim.base.arrays import Floats
@@ -25,11 +25,14 @@ METHOD = (
 )
 
 
-def measured_row(case: Case, results: Sequence[RankResult]) -> MeasuredRow:
-    """Return the row of one case."""
+_NOT_TIMED_ON_THE_DEVICE = ("issue_cost", "relative_cost")
+
+
+def measured_row(case: Case, results: Sequence[RankResult], group: int = 0) -> MeasuredRow:
+    """Return the row of one case, measured by the group of processes of that number."""
     pulling = [result for result in results if result.pulls]
     elapsed = [_elapsed_s(result) for result in pulling]
-    unstable = why_unstable(results, elapsed) if case.measure != "issue_cost" else []
+    unstable = why_unstable(results, elapsed) if case.measure not in _NOT_TIMED_ON_THE_DEVICE else []
     row: MeasuredRow = {
         "case": case.name,
         "measure": case.measure,
@@ -73,11 +76,25 @@ def measured_row(case: Case, results: Sequence[RankResult]) -> MeasuredRow:
         row["issue_cost_us_a_slice"] = [
             {way: _spread_us(runs, digits=4) for way, runs in r.issue_cost_s.items()} for r in pulling
         ]
+    if case.measure == "relative_cost":
+        row["relative_cost"] = [_process_cost(r, group) for r in pulling]
     if case.detail:
         row["arrival_us"] = [_arrivals_us(r) for r in pulling]
     if case.witness:
         row["cupti"] = [_witness(r) for r in pulling]
     return row
+
+
+def _process_cost(result: RankResult, group: int) -> ProcessCost:
+    relative = result.relative
+    assert relative is not None
+    return {
+        "group": group,
+        "rank": result.rank,
+        "pairs": relative.pairs,
+        "yardstick_us": [round(seconds * 1e6, 5) for seconds in relative.yardstick_s],
+        "cost_us": [round(seconds * 1e6, 5) for seconds in relative.cost_s],
+    }
 
 
 def _elapsed_s(result: RankResult) -> list[float]:

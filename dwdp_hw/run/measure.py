@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from dwdp_hw.cases.case import Case
-from dwdp_hw.cases.result import Detail, LayerTimes, RankResult, Sample, Witness
+from dwdp_hw.cases.result import Detail, LayerTimes, RankResult, RelativeCost, Sample, Witness
 from dwdp_hw.executors.protocol import Executor
 from dwdp_hw.group.group import Group
 
@@ -17,6 +17,7 @@ class _Findings:
         self.samples: list[Sample] = []
         self.layers: list[list[LayerTimes]] = []
         self.issue_cost_s: dict[str, list[float]] = {}
+        self.relative: RelativeCost | None = None
         self.detail: Detail | None = None
         self.witness: Witness | None = None
         self.runs = 0
@@ -35,7 +36,12 @@ def measure_case(executor: Executor, group: Group, case: Case) -> RankResult:
     before = executor.telemetry()
     pulls = group.rank in case.ranks
     found = _Findings()
-    run = {"layer": _layer_runs, "pipeline": _pipeline_runs, "issue_cost": _issue_runs}[case.measure]
+    run = {
+        "layer": _layer_runs,
+        "pipeline": _pipeline_runs,
+        "issue_cost": _issue_runs,
+        "relative_cost": _relative_runs,
+    }[case.measure]
     run(executor, group, case, pulls, found)
     group.place.layer = None
     group.meet("the end of the case")
@@ -51,6 +57,7 @@ def measure_case(executor: Executor, group: Group, case: Case) -> RankResult:
         witness=found.witness,
         layers=found.layers,
         issue_cost_s=found.issue_cost_s,
+        relative=found.relative,
         clock_uncertainty_s=executor.clock_uncertainty_s(),
         before=before,
         after=executor.telemetry(),
@@ -114,6 +121,15 @@ def _issue_runs(executor: Executor, group: Group, case: Case, pulls: bool, found
             found.runs += 1
             if repeat >= case.warmups:
                 found.issue_cost_s.setdefault(way, []).append(cost_s)
+        _verify(executor, group, 0, found)
+
+
+def _relative_runs(executor: Executor, group: Group, case: Case, pulls: bool, found: _Findings) -> None:
+    group.meet("a relative cost run")
+    if pulls:
+        executor.poison(0)
+        found.relative = executor.relative_cost()
+        found.runs += found.relative.pairs
         _verify(executor, group, 0, found)
 
 

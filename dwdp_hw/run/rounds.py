@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 import sys
@@ -19,10 +20,12 @@ from dwdp_hw.rows.rounds import MeasuredRound, row_of_rounds, usual_reference_s
 from dwdp_hw.rows.schema import NOT_RUN, WARNINGS, Failure, MeasuredRow
 from dwdp_hw.rows.write import measured_row
 from dwdp_hw.run.launch import run_group
+from dwdp_hw.run.relative_costs import RelativeCostRun
 from dwdp_hw.run.worker import Work
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.errors import ConfigError
 
+_PROCESSES = 9  # that measure relative costs, at least: they show a change of 2 % (studies/rounds.py)
 _MOST_AGAIN = 1  # times that a round's disturbed cases are measured again at its end
 _MOST_FAILURES = 4  # failures in a row after which the machine is at fault, not a case
 
@@ -43,6 +46,7 @@ def run_rounds(
     seed: int,
     limit_s: float | None = None,
     warned: Callable[[], Sequence[str]] = tuple,
+    relative: Sequence[Case] = (),
 ) -> int:
     """Measure all cases in each of several rounds and write one row a case.
 
@@ -60,17 +64,20 @@ def run_rounds(
         seed: Of the orders.
         limit_s: Seconds after which no further case begins; what has no round by then is listed as not run.
         warned: What speaks against the machine now; asked before each round and after the last, written to the header.
+        relative: Cases of `measure=relative_cost`, which processes of their own measure before each round.
 
     Returns:
         Number of cases without a row.
     """
-    run = _Run(reference, ranks, settings, limit_s, warned)
+    run = _Run(reference, ranks, settings, limit_s, warned, RelativeCostRun(relative, ranks, settings))
+    groups = math.ceil(_PROCESSES / ranks / rounds)
     draw = random.Random(seed)
     why_not = "too many failures in a row"
     try:
         for number in range(rounds):
             left = run.begin(number, rounds, cases)
             order = draw.sample(left, len(left))
+            run.relative.measure(groups)
             run.measure(order)
             for _ in range(_MOST_AGAIN):
                 run.measure(run.disturbed(order))
@@ -81,7 +88,7 @@ def run_rounds(
     run.failed += [{"case": case.name, "why": f"{NOT_RUN}{why_not}"} for case in cases if case.name not in known]
     run.look()
     run.save(cases, path, note)
-    return len(run.failed)
+    return len(run.failed) + len(run.relative.failed)
 
 
 class _Run:
@@ -90,6 +97,7 @@ class _Run:
     Attributes:
         found: The rounds of each case, by its name.
         failed: Cases that failed, and why.
+        relative: What issuing costs beside the yardstick.
     """
 
     def __init__(
@@ -99,9 +107,10 @@ class _Run:
         settings: Settings,
         limit_s: float | None,
         warned: Callable[[], Sequence[str]],
+        relative: RelativeCostRun,
     ) -> None:
         self._reference, self._ranks, self._settings, self._limit_s = reference, ranks, settings, limit_s
-        self._warned = warned
+        self._warned, self.relative = warned, relative
         self._began = time.monotonic()
         self._title = ""
         self._groups = self._done = self._left = self._in_a_row = 0
@@ -205,7 +214,8 @@ class _Run:
         """Write the rows of what has been measured, in the order of `cases`."""
         usual_s = self._usual_s() if self.found else 0.0
         rows = [row_of_rounds(self.found[case.name], usual_s) for case in cases if case.name in self.found]
-        text = measurement_file(self._machine, note, rows, self.failed)
+        rows, failed = [*rows, *self.relative.rows], [*self.failed, *self.relative.failed]
+        text = measurement_file(self._machine, note, rows, failed)
         write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 

@@ -24,7 +24,7 @@ def print_calibration(console: Console, found: Calibration, path: Path) -> None:
     table = Table(title=f"{found.cluster.description}: {count} rows", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("constant", "value", "95 % interval"):
         table.add_column(heading, justify="left" if heading == "constant" else "right")
-    for e in found.fit.estimates:
+    for e in found.estimates:
         table.add_row(e.parameter.name, f"{e.value:.5g}", f"{e.low:.5g} – {e.high:.5g}")
     console.print(table)
     for first, second in found.fit.not_apart:

@@ -34,6 +34,8 @@ from dwdp_sim.plan.strategy import Strategy
 _SIZES = (4 * KIB, 64 * KIB, 256 * KIB, MIB, 4 * MIB, 16 * MIB, 64 * MIB, 256 * MIB)
 _TRAINS = ((64 * KIB, 256), (256 * KIB, 256), (MIB, 128), (2 * MIB, 64), (8 * MIB, 32))
 _ISSUED = tuple((count, size) for size in (64 * KIB, 256 * KIB) for count in (4, 16, 64, 256, 1024))
+_RELATIVE_S = 3.0  # so long even a core that others share has had moments at its higher speed
+_RELATIVE_ON_HOST_S = 0.02  # on machines without GPUs, which show that it runs
 _SLICES = (512 * KIB, 2 * MIB, 8 * MIB)
 
 
@@ -85,6 +87,20 @@ def _incast_cases(gpus: int, shrink: int) -> list[Case]:
         found.append(pulls_case(f"readers_{readers}", pulls, 256 * MIB // shrink, equal, BATCH, gpus))
         found.append(pulls_case(f"readers_{readers}_uneven", pulls, 128 * MIB // shrink, two_sizes, BATCH, gpus))
     return found + telling_cases(gpus, shrink)
+
+
+def relative_cost_cases(gpus: int, shrink: int = 1) -> list[Case]:
+    """Return the cases that show a change of the host's costs by a few per cent; arguments as above."""
+    ranks, home = _group(gpus)
+    everyone = range(gpus)
+    cases = [
+        pieces_case("relative_async", 32, 64 * KIB // shrink, ASYNC, ranks, everyone),
+        pieces_case("relative_batch", 256, 64 * KIB // shrink, BATCH, ranks, everyone),
+    ]
+    lasting_s = _RELATIVE_S if shrink == 1 else _RELATIVE_ON_HOST_S
+    return [
+        replace(case, home=home, measure="relative_cost", issue_mode="as_issued", lasting_s=lasting_s) for case in cases
+    ]
 
 
 def validation_cases(gpus: int, shrink: int = 1) -> list[Case]:

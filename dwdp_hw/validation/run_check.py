@@ -22,7 +22,14 @@ from dwdp_hw.validation.check_job import CheckJob
 from dwdp_hw.validation.comparison import LAYER
 from dwdp_hw.validation.console import print_calibration, print_rules, print_validation
 from dwdp_hw.validation.incast_sections import incast_sections
-from dwdp_hw.validation.live import calibration_cases, measure, measure_rounds, shrink_of, validation_cases
+from dwdp_hw.validation.live import (
+    calibration_cases,
+    measure,
+    measure_rounds,
+    relative_cost_cases,
+    shrink_of,
+    validation_cases,
+)
 from dwdp_hw.validation.report import Subject, html_report, markdown_report
 from dwdp_hw.validation.rule_scores import read_outcome
 from dwdp_hw.validation.suspects import find_suspects
@@ -57,10 +64,17 @@ def _calibrate(recordings: Sequence[Recording], job: CheckJob, use: str, console
 
 def _measure_calibration(job: CheckJob, folder: Path) -> Recording:
     """Measure the rows of a live calibration."""
-    cases = calibration_cases(job.gpus, shrink_of(job.settings))
-    path = folder / "calibration_rows.json"
+    shrink = shrink_of(job.settings)
     return measure_rounds(
-        cases, job.gpus, job.settings, path, rounds=job.rounds, seed=job.seed, note="calibration", limit_s=job.limit_s
+        calibration_cases(job.gpus, shrink),
+        job.gpus,
+        job.settings,
+        folder / "calibration_rows.json",
+        rounds=job.rounds,
+        seed=job.seed,
+        note="calibration",
+        limit_s=job.limit_s,
+        relative=relative_cost_cases(job.gpus, shrink),
     )
 
 

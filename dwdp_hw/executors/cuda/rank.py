@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dwdp_hw.cases.case import QUEUE_LIMIT_CALLS, Case, Settings
-from dwdp_hw.cases.result import Detail, LayerTimes, Reading, Sample, Witness
+from dwdp_hw.cases.result import Detail, LayerTimes, Reading, RelativeCost, Sample, Witness
 from dwdp_hw.executors.cuda.buffers import Buffers
 from dwdp_hw.executors.cuda.clock import read_offset
 from dwdp_hw.executors.cuda.cupti import Recorder
@@ -21,6 +21,7 @@ from dwdp_hw.executors.cuda.pipeline import PipelineRun
 from dwdp_hw.executors.cuda.slice_watch import SliceWatch
 from dwdp_hw.executors.cuda.timed_run import TimedStream
 from dwdp_hw.executors.layout import RankCopies, rank_copies
+from dwdp_hw.executors.yardstick import relative_cost
 from dwdp_hw.group.group import Group
 from dwdp_sim.plan.copy_plan import BATCH
 
@@ -178,6 +179,13 @@ class CudaRank:
         copies, mode = self._copies[0], self._case.issue_mode
         timed = copies.call_first[min(QUEUE_LIMIT_CALLS, len(copies.call_issue))]
         return {way: self._timed.host_time_s(calls, mode) / int(timed) for way, calls in self._issue_ways.items()}
+
+    def relative_cost(self) -> RelativeCost:
+        """Issue the copies on an idle stream, over and over, with the yardstick before each."""
+        self._group.place.at("issuing copies beside the yardstick")
+        calls = self._calls[0]
+        copies = int(self._copies[0].call_first[-1])
+        return relative_cost(lambda: self._timed.host_time_s(calls, "as_issued"), copies, self._case.lasting_s)
 
     def path(self) -> str:
         """The driver entry of this case's copies."""

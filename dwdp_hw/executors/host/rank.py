@@ -9,10 +9,11 @@ from typing import Any, Literal
 import numpy as np
 
 from dwdp_hw.cases.case import Case
-from dwdp_hw.cases.result import Detail, LayerTimes, Reading, Sample, Witness
+from dwdp_hw.cases.result import Detail, LayerTimes, Reading, RelativeCost, Sample, Witness
 from dwdp_hw.executors.host import arena as host
 from dwdp_hw.executors.layout import SLOTS, Layout
 from dwdp_hw.executors.pattern import Bytes
+from dwdp_hw.executors.yardstick import relative_cost
 from dwdp_hw.group.group import Group
 from dwdp_hw.group.reserve import reserve
 from dwdp_sim.base.errors import ConfigError
@@ -141,6 +142,16 @@ class HostRank:
     def issue_cost(self) -> dict[str, float]:
         """Not available on host memory; `prepare` refuses cases that ask for it."""
         raise self._group.place.fault("host memory has no driver whose calls could be timed")
+
+    def relative_cost(self) -> RelativeCost:
+        """On host memory the calls are the copies."""
+        copies = int((self._case.plan.copy_rank == self._group.rank).sum())
+        return relative_cost(self._copy_s, copies, self._case.lasting_s)
+
+    def _copy_s(self) -> float:
+        began = time.perf_counter()
+        self._copy(0)
+        return time.perf_counter() - began
 
     def path(self) -> str:
         """The name of what moves the bytes."""
