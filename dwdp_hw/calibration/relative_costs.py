@@ -55,15 +55,16 @@ def relative_constants(estimates: Sequence[Estimate], source: str) -> dict[str, 
     }
 
 
-def _logs(recordings: Sequence[Recording], issue: str) -> Iterator[Floats]:
-    for recording in recordings:
-        for costs in recording.relative:
-            if costs.issue == issue:
-                yield _logs_of_machine(costs)
-
-
-def _logs_of_machine(costs: RelativeCosts) -> Floats:
+def logs_of_machine(costs: RelativeCosts) -> Floats:
+    """Return the logarithm of cost ÷ yardstick of each process whose core was at its higher speed now and then."""
     yardstick, cost = np.array(costs.yardstick_s), np.array(costs.cost_s)
     quick = yardstick <= _SLOW * yardstick.min(initial=np.inf)
     logs: Floats = np.log(cost[quick] / yardstick[quick])
     return logs
+
+
+def _logs(recordings: Sequence[Recording], issue: str) -> Iterator[Floats]:
+    for recording in recordings:
+        for costs in recording.relative:
+            if costs.issue == issue:
+                yield logs_of_machine(costs)

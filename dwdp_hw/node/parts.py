@@ -62,7 +62,7 @@ def parts_of(machine: Machine, models: Sequence[str], isl: int | None) -> list[P
         words = ("mode=validate", f"cluster={machine.start}", "check.cases=incast", "check.limit_s=90")
         parts.append(Part(INCAST, "dwdp-hw", (*words, _run_dir(INCAST)), INCAST, 180, 120))
     start = (f"cluster={machine.start}", f"check.name={FITTED}", f"check.out={fitted}")
-    parts.append(Part(CALIBRATE, "dwdp-hw", ("mode=calibrate", *start, _run_dir(CALIBRATE)), CALIBRATE, 150, 60))
+    parts.append(Part(CALIBRATE, "dwdp-hw", ("mode=calibrate", *start, _run_dir(CALIBRATE)), CALIBRATE, 270, 130))
     parts.append(Part(RATES, "dwdp-hw", ("health", CALIBRATE), "", 30, 4, (CALIBRATE,)))
     own = (*_OWN_CONF, "mode=validate", f"cluster={FITTED}", _run_dir(VALIDATE))
     parts.append(Part(VALIDATE, "dwdp-hw", own, VALIDATE, 150, 60, (CALIBRATE,)))

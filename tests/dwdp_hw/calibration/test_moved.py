@@ -46,6 +46,16 @@ def test_unchanged_constants_raise_a_false_alarm_as_seldom_as_is_said() -> None:
     assert alarms / 2000 < 1.6 * FALSE_ALARMS
 
 
+def test_a_relative_host_cost_moves_and_says_what_else_moves_it(base: Cluster) -> None:
+    before, now = estimate("issue_slice_relative", 2.77, 0.006), estimate("issue_slice_relative", 2.85, 0.006)
+    (moved,) = moved_between([(before, now)])
+    assert moved.text("mine") == (
+        "issue_slice_relative differs from that of mine by +2.9% (9.4 standard errors); it also does under another "
+        "kernel, processor or Python"
+    )
+    assert moved_constants(base, [now]) == []  # a cluster that was fitted without
+
+
 def test_host_costs_and_constants_without_an_interval_never_move(base: Cluster) -> None:
     host = estimate("issue_slice_s", 2.0, 0.001)
     assert moved_between([(estimate("issue_slice_s", 1.0, 0.001), host)]) == []

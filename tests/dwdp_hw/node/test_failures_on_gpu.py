@@ -31,6 +31,39 @@ while time.monotonic() < ends_at:
 """
 
 
+# What Python runs at its start, where it finds it as sitecustomize.py.
+_MIG_ON = """
+import pynvml
+pynvml.nvmlDeviceGetMigMode = lambda handle: [1, 1]
+"""
+_FAULT = """
+import os, pathlib, threading, time
+def always():
+    from cuda.core import Device, LaunchConfig, Program, launch
+    time.sleep(5.0)
+    device = Device(0)
+    device.set_current()
+    code = 'extern "C" __global__ void fault() { asm("trap;"); }'
+    kernel = Program(code, code_type="c++").compile("cubin").get_kernel("fault")
+    launch(device.create_stream(), LaunchConfig(grid=1, block=1), kernel)
+def once():
+    try:
+        pathlib.Path(os.environ["FAULTY"]).open("x").close()
+    except FileExistsError:
+        return
+    always()
+if "RANK" in os.environ:
+    threading.Thread(target=globals()[os.environ["FAULTS"]], daemon=True).start()
+"""
+
+
+def at_start(code: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every Python that is started run this first."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]))
+
+
 @pytest.fixture(autouse=True)
 def on_a_gpu() -> None:
     try:
@@ -190,4 +223,35 @@ def test_with_another_process_on_the_gpu_the_verdict_is_not_that_the_model_is_wr
     assert said["health"]["verdict"] == "bad"
     assert "other process" in said["health"]["said"]
     assert "disagrees" not in said["validate"]["said"]
+    assert temporary_files(tmp_path) == []
+
+
+def test_with_mig_on_health_is_bad_and_the_verdict_is_not_that_the_model_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MIG itself is not touched: NVML is made to say that it is on, and all else runs on the GPU."""
+    at_start(_MIG_ON, tmp_path / "start", monkeypatch)
+    command = Command("dwdp_hw.app", ["node", "--only", "health,calibrate,validate", "--out", "node"], tmp_path)
+    assert command.end(within_s=400.0).code == 1
+    said = {part["part"]: part for part in json.loads((tmp_path / "node" / "node.json").read_text())["parts"]}
+    print(json.dumps(said, indent=1))
+    assert said["health"]["verdict"] == "bad"
+    assert "MIG is on" in said["health"]["said"]
+    assert "disagrees" not in said["validate"]["said"]
+
+
+@pytest.mark.parametrize("faults", ["once", "always"])
+def test_a_gpu_that_fails_while_copies_run_is_named_and_leaves_no_process(
+    faults: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel that traps ends its process's context, so that every later call fails, as on a GPU that is lost."""
+    at_start(_FAULT, tmp_path / "start", monkeypatch)
+    monkeypatch.setenv("FAULTS", faults)
+    monkeypatch.setenv("FAULTY", str(tmp_path / "start" / "done"))
+    command = Command("dwdp_hw.app", ["node", "--only", "calibrate", "--out", "node"], tmp_path)
+    end = command.end(within_s=400.0)
+    (part,) = json.loads((tmp_path / "node" / "node.json").read_text())["parts"]
+    print(end.code, part, *end.lines[-5:], sep="\n")
+    assert (end.code, part["verdict"]) == ((5, "cannot tell") if faults == "once" else (1, "bad"))
+    assert len([line for line in end.lines if "Traceback" in line]) == 0
     assert temporary_files(tmp_path) == []

@@ -155,7 +155,7 @@ def written(path: Path, machine: Mapping[str, Any] = MACHINE, **row: Any) -> Rec
         ({"issue_mode": "as_issued"}, "queued_behind_gate is true, but issue_mode is as_issued"),
         ({"device_us_runs": [[49.0, 50.5, 51.0]]}, "device_us says .*, its runs"),
         ({"mesure": "layer"}, r"rows\[0\] has the unknown field 'mesure'; beside it are known: .*measure"),
-        ({"measure": "leyer"}, "case one: measure=leyer: allowed: layer, pipeline, issue_cost"),
+        ({"measure": "leyer"}, "case one: measure=leyer: allowed: layer, pipeline, issue_cost, relative_cost"),
         ({"home": "cloud"}, "case one: home=cloud: allowed: peer, host, local"),
         ({"case": "a\nb"}, "case is a.nb; text on one line is wanted"),
         ({"streams": [{"gpu": 0, "start_us": 0, "issue": "async", "pulls": [[10**9, [[1, 8]]]], "calls": [[4, 1]],

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dwdp_hw.cases.case import Case, Pipeline
-from dwdp_hw.cases.result import Detail, LayerTimes, Witness
+from dwdp_hw.cases.result import Detail, LayerTimes, RelativeCost, Witness
 from dwdp_hw.rows.file import measurement_file, read_measurement_file
 from dwdp_hw.rows.recording import read_recording
 from dwdp_hw.rows.schema import FIELDS, FORMAT, MeasuredRow
@@ -37,6 +37,7 @@ def test_every_field_is_described_once() -> None:
     {"detail": True, "witness": True},
     {"measure": "pipeline", "pipeline": Pipeline((1e-3,), factors=((1.0,), (2.0,))), "layers": 1},
     {"measure": "issue_cost"},
+    {"measure": "relative_cost"},
 ])  # fmt: skip
 def test_what_a_campaign_writes_is_what_the_schema_says(more: dict[str, Any], small_case: Callable[..., Case]) -> None:
     found = [
@@ -44,6 +45,7 @@ def test_what_a_campaign_writes_is_what_the_schema_says(more: dict[str, Any], sm
             rank, [1e-3] * 3, detail=Detail([1e-3], [0.0], [1e-3]), witness=Witness([], "", "no profiler"),
             layers=[[LayerTimes(0, 0.0, 1e-3, 1e-3, 2e-3)]] * 3 if "pipeline" in more else [],
             issue_cost_s={"arrays": [1e-6]},
+            relative=RelativeCost(9, [1e-7] * 5, [3e-7] * 5),
         )
         for rank in range(2)
     ]  # fmt: skip
@@ -81,7 +83,7 @@ def test_jobs_of_format_1_are_given_their_calls() -> None:
     assert row["jobs"][0]["calls"] == [{"issue": "batch", "copies": copies}]
 
 
-@pytest.mark.parametrize("number", [2, 3, 4, FORMAT])
+@pytest.mark.parametrize("number", [2, 3, 4, 5, FORMAT])
 def test_rows_of_later_formats_are_rows_of_this_one(number: int) -> None:
     (new,) = upgraded([OLD], 1, "f")
     assert upgraded([dict(new)], number, "f") == [new]

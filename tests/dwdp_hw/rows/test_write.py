@@ -42,6 +42,7 @@ def result(rank: int, elapsed_s: list[float], **changes: object) -> RankResult:
         None,
         [],
         {},
+        None,
         1e-6,
         EMPTY,
         EMPTY,

@@ -69,6 +69,29 @@ def test_what_the_reference_saw_disturbed_is_measured_again_once_a_round(
     assert "only 0 of 6 rounds count (6 disturbed" in (row["unstable_reason"] or "")
 
 
+def test_relative_costs_are_measured_before_each_round_by_processes_of_their_own_nine_at_least(
+    run: Callable[..., MeasurementFile], small_case: Callable[..., Case]
+) -> None:
+    relative = [small_case("relative", measure="relative_cost", issue_mode="as_issued", lasting_s=0.001)]
+    file = run([small_case("a", repeats=3)], relative=relative)  # type: ignore[arg-type]
+    row = next(row for row in file.rows if row["case"] == "relative")
+    assert [(one["group"], one["rank"]) for one in row["relative_cost"]] == [(g, r) for g in range(6) for r in range(2)]
+    assert row["device_us"] == []
+    assert all(one["pairs"] >= 1 and len(one["cost_us"]) == 5 for one in row["relative_cost"])
+
+
+def test_a_relative_cost_that_fails_is_noted_and_the_others_are_measured(
+    run: Callable[..., MeasurementFile], small_case: Callable[..., Case]
+) -> None:
+    fine = small_case("fine", measure="relative_cost", issue_mode="as_issued", lasting_s=0.001)
+    refused = replace(fine, name="refused", measure="issue_cost")  # there is no driver whose calls could be timed
+    file = run([small_case("a", repeats=3)], relative=[refused, fine])  # type: ignore[arg-type]
+    assert {row["case"] for row in file.rows} == {"a", "fine"}
+    assert [failure["case"] for failure in file.failed] == ["refused"]
+    fine_row = next(row for row in file.rows if row["case"] == "fine")
+    assert len(fine_row["relative_cost"]) == 12
+
+
 def test_what_speaks_against_the_machine_is_asked_before_each_round_and_after_the_last_and_stands_in_the_header(
     run: Callable[..., MeasurementFile], small_case: Callable[..., Case]
 ) -> None:

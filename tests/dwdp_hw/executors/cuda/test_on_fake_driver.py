@@ -59,6 +59,17 @@ def test_the_cost_of_issuing_is_taken_for_every_way_and_the_copies_really_run(cu
     assert cuda.live == {}
 
 
+def test_the_relative_cost_is_of_all_copies_and_they_really_run(cuda: FakeCuda, measure: Measure) -> None:
+    case = small_layer(Strategy(BATCHED), measure="relative_cost", issue_mode="as_issued", lasting_s=0.05)
+    (result,) = measure(case)
+    assert result.relative is not None
+    assert result.relative.pairs > 1
+    assert 0.0 < result.relative.cost_s[0] <= result.relative.cost_s[-1]
+    assert result.verified_runs == 1
+    assert len(cuda.log) > result.relative.pairs  # and those that warm up
+    assert cuda.live == {}
+
+
 def test_no_more_calls_are_queued_behind_a_gate_than_a_stream_holds(cuda: FakeCuda, measure: Measure) -> None:
     case = replace(pieces_case("long", 1300, 64, ASYNC, 2, (0,)), home="local", warmups=0, repeats=1)
     (result,) = measure(case)
