@@ -48,7 +48,8 @@ class Prediction:
     @property
     def latency_s(self) -> float:
         """Mean over draws and ranks, in seconds; of a copy program, over its streams."""
-        return float(self.table()["latency_s"].mean())
+        found = self.summary
+        return found.prefetch_latency_s.mean if isinstance(found, LayerSummary) else found.mean_s
 
     @property
     def range_s(self) -> tuple[float, float] | None:

@@ -193,7 +193,7 @@ def summarize_steps(head: LayerHead, memory: MemoryBytes, scenario: Scenario, re
         figures=figures,
         time_to_first_token_s=figures["iteration_s"].mean * _steps_a_request(first),
         lower_bound_s=_lower_bound_s(scenario, result),
-        range_s=None if result.under is None else _range(result.replications, result.under),
+        range_s=None if result.under is None else _range(figures, result.under),
         dep=None if result.dep is None else _beside_dep(result.dep, columns["iteration_s"], result.under),
         worst_bubbles=result.bubbles,
         assumed_constants=[*scenario.constants.assumed, *_assumed_compute(scenario)],
@@ -215,13 +215,13 @@ def _assumed_compute(scenario: Scenario) -> list[str]:
     ]
 
 
-def _range(replications: Sequence[Replication], under: Sequence[Under]) -> StepsRange:
+def _range(figures: Mapping[str, Estimate], under: Sequence[Under]) -> StepsRange:
     """Lowest and highest of some figures over hypotheses: the mean, moved as the first seed is by each of them."""
     configured = under[0].run.figures
-    moved = {}
-    for name in ("iteration_s", "prefetch_latency_s", "bubble_s"):
-        mean = float(np.mean([r.figures[name] for r in replications]))
-        moved[name] = [max(mean + one.run.figures[name] - configured[name], 0.0) for one in under]
+    moved = {
+        name: [max(figures[name].mean + (one.run.figures[name] - configured[name]), 0.0) for one in under]
+        for name in ("iteration_s", "prefetch_latency_s", "bubble_s")
+    }
     spans = {name: (min(values), max(values)) for name, values in moved.items()}
     lowest, highest = (under[int(place(moved["iteration_s"]))].state.hypotheses[0] for place in (np.argmin, np.argmax))
     return StepsRange(lowest=lowest, highest=highest, **spans)
@@ -251,7 +251,7 @@ def _beside_dep(dep: Sequence[DepTimes], iteration_s: Sequence[float], under: Se
 def _gain_range(mean: float, under: Sequence[Under]) -> Span:
     """Lowest and highest gain over DEP: the mean, moved as the first seed's is by each hypothesis."""
     gains = [one.dep.total_s / one.run.figures["iteration_s"] - 1.0 for one in under if one.dep]
-    moved = [mean + gain - gains[0] for gain in gains]
+    moved = [mean + (gain - gains[0]) for gain in gains]
     return min(moved), max(moved)
 
 

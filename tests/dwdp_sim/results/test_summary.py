@@ -3,11 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dwdp_sim.fabric.hypotheses import Variant
 from dwdp_sim.fabric.lower_bound import lower_bound_s
-from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.results.predict import predict
-from dwdp_sim.results.summary import Latency, LayerSummary, draw_spread, latency_range
+from dwdp_sim.results.summary import Latency, LayerSummary, draw_spread
 from dwdp_sim.results.summary_head import MemoryBytes, memory_bytes
 from tests.dwdp_sim.composing import job
 
@@ -35,19 +33,6 @@ def test_latency_figures_are_those_of_the_ranks() -> None:
     found = Latency.of(np.array([1.0, 2.0, 3.0, 10.0]))
     assert (found.mean, found.p50, found.max) == (4.0, 2.5, 10.0)
     assert found.p95 == pytest.approx(8.95)
-
-
-def test_a_range_spans_all_machines_figure_by_figure_and_names_the_ends() -> None:
-    # Two draws of two ranks on two machines: means 2.5 and 2, largest 4 and 2.
-    of = job().constants
-    first, second = (Variant((name,), of, FabricOptions()) for name in ("as configured", "fast"))
-    found = latency_range([(first, np.array([[1.0, 4.0], [3.0, 2.0]])), (second, np.array([[2.0, 2.0], [2.0, 2.0]]))])
-    assert found is not None
-    assert (found.mean, found.max) == ((2.0, 2.5), (2.0, 4.0))
-    assert found.each == [(2.0, 2.0), (2.0, 3.0)]
-    assert (found.lowest, found.highest, found.draws) == ("fast", "as configured", 2)
-    assert [row.mean_s for row in found.under] == [2.5, 2.0]
-    assert list(found.to_dict("streams"))[:5] == ["mean", "p50", "p95", "max", "streams"]
 
 
 def test_the_spread_of_draws_is_the_largest_distance_of_one_from_their_mean() -> None:
