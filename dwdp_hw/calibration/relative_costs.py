@@ -20,7 +20,9 @@ RELATIVE_COSTS = {"async": "issue_async_relative", "batch": "issue_slice_relativ
 """The constant of each way of issuing: the cost of a copy in calls of `os.getppid()`."""
 UNIT = "os.getppid() calls"
 _DIRECTIONS = {"async": "a cudaMemcpyAsync", "batch": "a copy of a batch"}
-_SLOW = 1.25  # times the least yardstick of a machine: the core was never at its higher speed while this process lived
+# Times the least cost on a machine: the core was hardly ever at its higher speed while such a process lived. Others lie
+# within 1.22, such ones beyond 1.45 (four H200s).
+_SLOW = 1.3
 _FEWEST = 5  # processes
 
 
@@ -58,7 +60,7 @@ def relative_constants(estimates: Sequence[Estimate], source: str) -> dict[str, 
 def logs_of_machine(costs: RelativeCosts) -> Floats:
     """Return the logarithm of cost ÷ yardstick of each process whose core was at its higher speed now and then."""
     yardstick, cost = np.array(costs.yardstick_s), np.array(costs.cost_s)
-    quick = yardstick <= _SLOW * yardstick.min(initial=np.inf)
+    quick = cost <= _SLOW * cost.min(initial=np.inf)
     logs: Floats = np.log(cost[quick] / yardstick[quick])
     return logs
 

@@ -33,7 +33,9 @@ def summary(findings: Sequence[Finding], judgements: Sequence[Judgement]) -> str
     if not judgements:
         return "healthy: NVML reports nothing that slows a copy"
     known = sum(one.verdict == OK for one in judgements)
-    return f"healthy: {known} of {len(judgements)} rates as expected, of {len(judgements) - known} nothing is known"
+    rest = len(judgements) - known
+    unknown = f"; nothing is known of {rest} further {'one' if rest == 1 else 'ones'}" if rest else ""
+    return f"healthy: {known} {'rate' if known == 1 else 'rates'} as expected{unknown}"
 
 
 def print_judgements(console: Console, judgements: Sequence[Judgement]) -> None:

@@ -25,7 +25,7 @@ from dwdp_hw.run.worker import Work
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.errors import ConfigError
 
-_PROCESSES = 9  # that measure relative costs, at least: they show a change of 2 % (studies/rounds.py)
+_PROCESSES = 12  # that measure relative costs, at least: they show a change of 2 % (studies/rounds.py)
 _MOST_AGAIN = 1  # times that a round's disturbed cases are measured again at its end
 _MOST_FAILURES = 4  # failures in a row after which the machine is at fault, not a case
 

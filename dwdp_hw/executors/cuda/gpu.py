@@ -138,7 +138,8 @@ class Gpu:
         try:
             return function(*arguments)
         except Exception as error:  # cuda.core has no public class for its errors
-            raise self.place.fault(f"{call} failed: {error}") from error
+            said = str(error).partition(". ")[0]  # the others are advice that fits any error of this kind
+            raise self.place.fault(f"{call} failed: {said}") from error
 
     @property
     def name(self) -> str:

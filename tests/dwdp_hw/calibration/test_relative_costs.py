@@ -44,7 +44,7 @@ def test_each_machine_has_a_higher_speed_of_its_own() -> None:
     assert found.value == pytest.approx((2.7 * 2.8 * 2.75 * 2.7 * 2.8) ** 0.2)
 
 
-def test_nine_processes_show_two_per_cent_and_seldom_raise_an_alarm() -> None:
+def test_nine_processes_left_show_two_per_cent_and_seldom_raise_an_alarm() -> None:
     """Scatter between processes as measured on H200s, 0.7 %."""
     random, repeats = np.random.default_rng(0), 500
 

@@ -10,6 +10,7 @@ import pytest
 from dwdp_hw.health.judge import LOW, OK, UNKNOWN, judge, judge_rows
 from dwdp_hw.health.rates import Rate, measured_rates
 from dwdp_hw.health.references import references
+from dwdp_hw.health.show import summary
 from dwdp_hw.rows.recording import Recording, read_recording
 from dwdp_sim.job.presets import read_cluster
 from tests.dwdp_hw.simulated_machine import KIB, MIB, PULL, PUSH, job, rates, record
@@ -65,6 +66,17 @@ def test_a_rate_is_low_below_its_tolerance_and_not_above(reference: object) -> N
     for share, verdict in ((1.001, OK), (0.999, LOW)):
         rate = Rate(ends, one.copy, one.ways, share * one.lowest_bytes_per_s, "case")
         assert judge(f"NVIDIA {one.gpu} 80GB", rate).verdict == verdict
+
+
+@pytest.mark.parametrize(("copies", "said"), [
+    (["read"], "healthy: 1 rate as expected"),
+    (["read", "write"], "healthy: 1 rate as expected; nothing is known of 1 further one"),
+])  # fmt: skip
+def test_what_nothing_is_known_of_is_counted_only_where_there_is_any(copies: list[str], said: str) -> None:
+    found = [
+        judge("NVIDIA H200" if copy == "read" else "None", Rate("peer", "pull", "alone", 4e11, copy)) for copy in copies
+    ]
+    assert summary([], found) == said
 
 
 @pytest.mark.parametrize("gpu", ["NVIDIA L40S", "None", "", "NVIDIA XH200", "NVIDIA H2000"])

@@ -37,10 +37,12 @@ import pynvml
 pynvml.nvmlDeviceGetMigMode = lambda handle: [1, 1]
 """
 _FAULT = """
-import os, pathlib, threading, time
+import os, pathlib, sys, threading, time
 def always():
+    while "cuda.core" not in sys.modules:
+        time.sleep(0.1)
+    time.sleep(1.5)
     from cuda.core import Device, LaunchConfig, Program, launch
-    time.sleep(5.0)
     device = Device(0)
     device.set_current()
     code = 'extern "C" __global__ void fault() { asm("trap;"); }'

@@ -18,7 +18,8 @@ PROCESS: dict[str, Any] = {
 }  # fmt: skip
 ROW: dict[str, Any] = {
     "case": "relative_batch", "measure": "relative_cost", "issue": "batch", "queued_behind_gate": False,
-    "device_us": [], "start_skew_us": None, "stable": True, "unstable_reason": None, "relative_cost": [PROCESS, {**PROCESS, "rank": 1}],
+    "device_us": [], "start_skew_us": None, "stable": True, "unstable_reason": None,
+    "relative_cost": [PROCESS, {**PROCESS, "rank": 1}],
 }  # fmt: skip
 
 

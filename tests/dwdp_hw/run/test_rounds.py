@@ -69,7 +69,7 @@ def test_what_the_reference_saw_disturbed_is_measured_again_once_a_round(
     assert "only 0 of 6 rounds count (6 disturbed" in (row["unstable_reason"] or "")
 
 
-def test_relative_costs_are_measured_before_each_round_by_processes_of_their_own_nine_at_least(
+def test_relative_costs_are_measured_before_each_round_by_twelve_processes_of_their_own(
     run: Callable[..., MeasurementFile], small_case: Callable[..., Case]
 ) -> None:
     relative = [small_case("relative", measure="relative_cost", issue_mode="as_issued", lasting_s=0.001)]

@@ -58,7 +58,7 @@ class FakeCuda:
         """Note a call; whether it shall fail. cuda.core raises, the bindings return a code."""
         failing = next(self._counts.setdefault(name, count())) >= self.fails.get(name, 1 << 60)
         if failing and core:
-            raise CoreError(f"CUDA_{Status.ERROR_LAUNCH_FAILURE.name}: the GPU is lost")
+            raise CoreError(f"CUDA_{Status.ERROR_LAUNCH_FAILURE.name}: the GPU is lost. Common causes include a test.")
         return failing
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
