@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from msgspec.structs import replace
+
 from dwdp_hw.record.command_line import RECORDS
 from dwdp_hw.record.inside.record_file import MOST_CALLS, MOST_COPIES
-from dwdp_hw.record.schema import FORMAT, Allocation, Call, Copies, End, Line, Process, Profile
+from dwdp_hw.record.schema import FORMAT, Allocation, Call, Copies, End, Line, Process, Profile, Shared
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.base.typed_file import decode_json
 from dwdp_sim.base.user_file import read_data
@@ -28,6 +31,7 @@ class Record:
         path: The file.
         process: Its first line.
         watched: Functions that were watched, by module.
+        shared: The GPU of memory that it offered to other processes, by handle.
         allocations, copies: By number.
         calls: In the order in which they were made.
         profiles: Windows of device times, and why there are none.
@@ -37,6 +41,7 @@ class Record:
     path: str
     process: Process
     watched: Mapping[str, Sequence[str]]
+    shared: Mapping[str, int]
     allocations: Mapping[int, Allocation]
     copies: Mapping[int, Copies]
     calls: tuple[Call, ...]
@@ -61,8 +66,24 @@ def read_records(folder: str) -> tuple[Record, ...]:
         raise ConfigError("trace", folder, allowed)
     if len(paths) > MOST_RECORDS:
         raise ConfigError("trace", folder, f"has {len(paths)} records; at most {MOST_RECORDS} are read")
-    records = [read_record(str(path)) for path in paths]
+    records = _with_owners([read_record(str(path)) for path in paths])
     return tuple(sorted(records, key=lambda record: record.calls[0].begin_ns if record.calls else 2**63))
+
+
+def _with_owners(records: Sequence[Record]) -> list[Record]:
+    """Say of memory that a process opened on whose GPU it is; nobody knows if its owner was not recorded."""
+    owners = {handle: gpu for record in records for handle, gpu in record.shared.items()}
+
+    def owned(one: Allocation) -> Allocation:
+        if one.handle is None:
+            return one
+        gpu = owners.get(one.handle, -1)
+        return replace(one, device=gpu, kind=one.kind if gpu >= 0 else "unknown")
+
+    return [
+        dataclasses.replace(record, allocations={n: owned(one) for n, one in record.allocations.items()})
+        for record in records
+    ]
 
 
 def read_record(path: str) -> Record:
@@ -86,6 +107,7 @@ class _Reader:
         self._path = path
         self._process: Process | None = None
         self._watched: dict[str, Sequence[str]] = {}
+        self._shared: dict[str, int] = {}
         self._allocations: dict[int, Allocation] = {}
         self._copies: dict[int, Copies] = {}
         self._calls: list[Call] = []
@@ -102,6 +124,8 @@ class _Reader:
                 if line.format > FORMAT:
                     self._refuse(where, f"has format {line.format}; this version reads 1 to {FORMAT}")
                 self._process = line
+            case Shared():
+                self._shared[line.handle] = line.device
             case Allocation():
                 if line.id in self._allocations:
                     self._refuse(where, f"allocation {line.id} is there twice")
@@ -145,6 +169,7 @@ class _Reader:
             path=self._path,
             process=self._process,
             watched=self._watched,
+            shared=self._shared,
             allocations=self._allocations,
             copies=self._copies,
             calls=tuple(sorted(self._calls, key=lambda call: call.order)),

@@ -158,7 +158,8 @@ def _about(records: Sequence[Record], prefetches: Sequence[Prefetch], found: Seq
     unknown = sum(issued is None for record in records for issued, _ in _with_memory(record))
     if unknown:
         notes.append(
-            f"{unknown} calls read or wrote memory that is neither a GPU's nor pinned, or not known: not replayed"
+            f"{unknown} calls read or wrote memory that is neither a GPU's nor pinned, not known, or of a process that was "
+            "not recorded: not replayed"
         )
     notes += [f"GPU {part.gpu}: no layer came twice; all calls count as one" for part in prefetches if not part.repeats]
     notes += [f"GPU {part.gpu}: {part.rest} calls make no whole layer" for part in prefetches if part.rest]
@@ -172,7 +173,7 @@ def _what_there_is(records: Iterable[Record]) -> str:
     for record in records:
         for issued, call in _with_memory(record):
             if issued is None or call.code:
-                kinds["failed or of unknown memory"] += 1
+                kinds["failed, of unknown memory, or of memory of a process that was not recorded"] += 1
             else:
                 kinds[link_kind(issued.src[0], issued.dst[0])] += 1
     calls = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))

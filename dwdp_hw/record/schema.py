@@ -31,6 +31,17 @@ class Watched(Struct, tag_field="what", tag="watched", forbid_unknown_fields=Tru
     functions: list[Name]
 
 
+Handle = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
+"""What tells one handle of CUDA IPC from another."""
+
+
+class Shared(Struct, tag_field="what", tag="shared", forbid_unknown_fields=True):
+    """Memory that the process offered to others by CUDA IPC, and the GPU that it is on."""
+
+    handle: Handle
+    device: Annotated[int, Meta(ge=-1, lt=MOST_GPUS)]
+
+
 class Allocation(Struct, tag_field="what", tag="allocation", forbid_unknown_fields=True):
     """Memory that copies read or write.
 
@@ -38,12 +49,14 @@ class Allocation(Struct, tag_field="what", tag="allocation", forbid_unknown_fiel
         kind: `device`; `pinned` or `pageable` host memory; `unknown` if nobody could say; `other`: of no CUDA device.
         device: GPU, as the process numbers it; −1 of host memory.
         bytes: Of the whole allocation; 0 if the driver does not say, and offsets are then 0 too.
+        handle: By which it was opened, if it is memory of another process; `device` is then the GPU that opened it.
     """
 
     id: Id
     kind: Literal["device", "pinned", "pageable", "unknown", "other"]
     device: Annotated[int, Meta(ge=-1, lt=MOST_GPUS)]
     bytes: Number
+    handle: Handle | None = None
 
 
 class Copies(Struct, tag_field="what", tag="copies", forbid_unknown_fields=True):
@@ -90,5 +103,5 @@ class End(Struct, tag_field="what", tag="end", forbid_unknown_fields=True):
     converted: Number
 
 
-Line = Process | Watched | Allocation | Copies | Call | Profile | End
-__all__ = ["FORMAT", "Allocation", "Call", "Copies", "End", "Line", "Process", "Profile", "Watched"]
+Line = Process | Watched | Shared | Allocation | Copies | Call | Profile | End
+__all__ = ["FORMAT", "Allocation", "Call", "Copies", "End", "Line", "Process", "Profile", "Shared", "Watched"]

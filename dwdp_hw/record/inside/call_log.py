@@ -27,6 +27,8 @@ class CallLog:
             the copies themselves unless the key is known, stream, and what it returned. Where the key is None, it
             has what reads the arguments, and these. Threads append and take without a lock.
         known: The number of copies that are written, by their key; −1 of those that are not.
+        shared: Memory that was offered to other processes or opened from them, and not yet written: whether it was
+            opened, its address, and what tells its handle from others.
         is_full: Whether no further copies are written, so that nobody need keep them.
         converted: Copies of tensors that a kernel made, because they were converted or strided.
         unread: Calls that could not be looked at.
@@ -35,12 +37,14 @@ class CallLog:
     def __init__(self) -> None:
         self.pending: deque[tuple[Any, ...]] = deque(maxlen=MOST_PENDING)
         self.known: dict[int, int] = {}
+        self.shared: deque[tuple[bool, int, str]] = deque()
         self.forget()
 
     def forget(self) -> None:
         """Begin anew, in a process that has just been forked: the calls so far are its parent's."""
         self.pending.clear()
         self.known.clear()
+        self.shared.clear()
         self.is_full = False
         self._orders = itertools.count()
         self.converted = self.unread = 0

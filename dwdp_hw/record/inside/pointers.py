@@ -27,7 +27,17 @@ class Allocations:
         self.gpus: list[int] = []
         self._starts: list[int] = []
         self._ranges: list[tuple[int, int]] = []  # end and number, in the order of the starts
+        self._opened: dict[int, str] = {}  # memory of other processes: its handle, by address
         self._whole: dict[tuple[str, int], int] = {}  # memory whose range nobody knows, by kind and GPU
+
+    def offered(self, address: int, handle: str) -> None:
+        """Note that other processes may open the memory at an address."""
+        _, device, _, _ = _ask(address)
+        self._announce({"what": "shared", "handle": handle, "device": device})
+
+    def opened(self, address: int, handle: str) -> None:
+        """Note that the memory at an address is another process's."""
+        self._opened[address] = handle
 
     def place(self, address: int, said: tuple[str, int] | None = None) -> tuple[int, int]:
         """Return the number of the allocation and the offset in it.
@@ -47,16 +57,18 @@ class Allocations:
             if number is None:
                 number = self._whole[kind, device] = self._add(kind, device, 0)
             return number, 0
-        number = self._add(kind, device, size)
+        handle = next((h for opened, h in self._opened.items() if start <= opened < start + size), None)
+        number = self._add(kind, device, size, handle)
         place = bisect.bisect_right(self._starts, start)
         self._starts.insert(place, start)
         self._ranges.insert(place, (start + size, number))
         return number, address - start
 
-    def _add(self, kind: str, device: int, size: int) -> int:
+    def _add(self, kind: str, device: int, size: int, handle: str | None = None) -> int:
         number = len(self.gpus)
         self.gpus.append(device)
-        self._announce({"what": "allocation", "id": number, "kind": kind, "device": device, "bytes": size})
+        shared = {} if handle is None else {"handle": handle}
+        self._announce({"what": "allocation", "id": number, "kind": kind, "device": device, "bytes": size, **shared})
         return number
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from dwdp_hw.record.inside.call_log import CallLog
 from dwdp_hw.record.inside.pointers import Allocations
 
-FORMAT = 1
+FORMAT = 2
 MOST_CALLS = 1_000_000  # written of a process; later ones are counted
 MOST_COPIES = 2_000_000  # of all different lists of copies of a process; calls with further ones are counted
 _DEFAULT_STREAMS = (0, 1)  # the handle of the legacy default stream, and its name
@@ -115,8 +115,15 @@ class RecordFile:
         """Calls that were thrown away before they were looked at, because too many waited."""
         return self._highest_order + 1 - self._seen
 
+    def take_shared(self) -> None:
+        """Take note of memory that has been shared."""
+        while self._log.shared:
+            is_opened, address, handle = self._log.shared.popleft()
+            (self._allocations.opened if is_opened else self._allocations.offered)(address, handle)
+
     def _new_copies(self, columns: Any, name: str) -> int:
         """Write copies that are new, and return their number; −1 if there is no room."""
+        self.take_shared()
         place = self._allocations.place
         if name.startswith(_TORCH):
             dst, src, size = columns

@@ -7,6 +7,7 @@ from types import ModuleType
 
 from dwdp_hw.record.inside.call_log import CallLog
 from dwdp_hw.record.inside.cuda_calls import watch_cuda
+from dwdp_hw.record.inside.shared_memory import watch_sharing
 from dwdp_hw.record.inside.torch_copies import watch_torch
 from dwdp_hw.record.inside.watched_modules import ModuleWatch
 from dwdp_hw.record.inside.writer import Writer
@@ -30,6 +31,7 @@ def start(environment: Mapping[str, str]) -> None:
     writer = Writer(folder, log, (float(after_s), float(for_s)) if for_s else None)
 
     def cuda(module: ModuleType) -> None:
+        watch_sharing(module, log)
         writer.watched(module.__name__, watch_cuda(module, log))
 
     def torch(module: ModuleType) -> None:

@@ -101,6 +101,7 @@ class Writer:
         for module in [module for module in list(self._watched) if module not in self._named]:
             self._named.add(module)
             self._file.line({"what": "watched", "module": module, "functions": self._watched[module]})
+        self._file.take_shared()
         pending = self._log.pending
         for number in range(len(pending)):
             try:

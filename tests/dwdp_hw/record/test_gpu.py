@@ -203,3 +203,18 @@ def test_memory_that_a_peer_shares_by_cuda_ipc_is_the_peer_s(
     found = imported(tmp_path, real, *model, "cluster=h200_x2")
     assert [row["gpu"] for row in found["rows"]] == [0, 1]
     assert "trtllm_ipc, batched, 2 MiB slices, rotated" in found["plan"]
+
+
+@pytest.mark.parametrize("mapping", ["ipc", "vmm_fd"])
+def test_this_project_s_own_runner_is_recognised_over_nvlink(
+    mapping: str, recorded: Callable[..., tuple[Record, ...]], real: dict[str, str], tmp_path: Path
+) -> None:
+    if count_gpus() < 2:
+        pytest.skip("two GPUs are needed")
+    pytest.importorskip("cuda.core")
+    model = ("model.num_experts=8", "dwdp.dwdp_size=2", "cluster=h200_x2")
+    more = ("strategy=batched", "backend.issue=lists", f"backend.mapping={mapping}", "backend.repeats=300")
+    recorded("-m", "dwdp_hw.app", *model, *more, "hydra.run.dir=run")
+    found = imported(tmp_path, real, *model)
+    assert [row["gpu"] for row in found["rows"]] == [0, 1]
+    assert "trtllm_ipc, batched, 2 MiB slices, rotated" in found["plan"]

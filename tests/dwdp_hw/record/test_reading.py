@@ -48,7 +48,7 @@ def _no_process(lines: Lines) -> None:
 
 
 def _future(lines: Lines) -> None:
-    lines[0]["format"] = 2
+    lines[0]["format"] = 3
 
 
 def _unknown_memory(lines: Lines) -> None:
@@ -89,7 +89,7 @@ def _another_folder(lines: Lines) -> None:
 
 DAMAGED: dict[Callable[[Lines], None], str] = {
     _no_process: "line 1: the first line, and no other, is the process",
-    _future: "line 1: has format 2; this version reads 1 to 1",
+    _future: "line 1: has format 3; this version reads 1 to 2",
     _unknown_memory: "line 7: copies 0 are there twice, or in an allocation that is not above",
     _unknown_copies: "line 24: names copies 77, which are not above",
     _uneven: "line 7: has columns of different lengths",

@@ -22,8 +22,10 @@ def allocate(kind: int, device: int, size: int) -> int:
     return map_file(kind, path)
 
 
-def map_file(kind: int, path: Path) -> int:
-    device, size = map(int, path.name.split("-")[2:])
+def map_file(kind: int, path: Path, opened_on: int | None = None) -> int:
+    """Of memory that another process has allocated, the driver says which GPU opened it, as seen on two H200s."""
+    owner, size = map(int, path.name.split("-")[2:])
+    device = owner if opened_on is None else opened_on
     with path.open("r+b") as file:
         mapped = mmap.mmap(file.fileno(), size)
     address = ctypes.addressof(ctypes.c_char.from_buffer(mapped))

@@ -62,7 +62,7 @@ def cudaIpcGetMemHandle(address: int) -> tuple[cudaError_t, Any]:
 
 
 def cudaIpcOpenMemHandle(handle: Any, flags: int) -> tuple[cudaError_t, int]:
-    return cudaError_t.cudaSuccess, memory.map_file(memory.DEVICE, Path(handle.reserved.decode()))
+    return cudaError_t.cudaSuccess, memory.map_file(memory.DEVICE, Path(handle.reserved.decode()), _device)
 
 
 def cudaStreamCreateWithFlags(flags: int) -> tuple[cudaError_t, int]:
