@@ -158,8 +158,8 @@ def _about(records: Sequence[Record], prefetches: Sequence[Prefetch], found: Seq
     unknown = sum(issued is None for record in records for issued, _ in _with_memory(record))
     if unknown:
         notes.append(
-            f"{unknown} calls read or wrote memory that is neither a GPU's nor pinned, not known, or of a process that was "
-            "not recorded: not replayed"
+            f"{unknown} calls read or wrote memory that is neither a GPU's nor pinned, not known, or of a process that "
+            "was not recorded: not replayed"
         )
     notes += [f"GPU {part.gpu}: no layer came twice; all calls count as one" for part in prefetches if not part.repeats]
     notes += [f"GPU {part.gpu}: {part.rest} calls make no whole layer" for part in prefetches if part.rest]

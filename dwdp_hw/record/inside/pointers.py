@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import bisect
+import ctypes
 import importlib
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 _HOST, _DEVICE = 1, 2  # CUmemorytype
@@ -79,11 +81,33 @@ def _ask(address: int) -> tuple[str, int, int, int]:
         kind = _attribute(driver, "MEMORY_TYPE", address)
         if kind not in (_HOST, _DEVICE):
             return "pageable", -1, 0, 0
-        device = _attribute(driver, "DEVICE_ORDINAL", address) if kind == _DEVICE else -1
+        device = _gpu(driver, address) if kind == _DEVICE else -1
         start, size = (_attribute(driver, name, address) or 0 for name in ("RANGE_START_ADDR", "RANGE_SIZE"))
     except Exception:  # no driver, or a version that lacks something
         return "unknown", -1, 0, 0
     return "device" if kind == _DEVICE else "pinned", -1 if device is None else device, start, size
+
+
+def _gpu(driver: Any, address: int) -> int | None:
+    """The GPU whose memory it is; of memory opened by CUDA IPC the driver names the GPU that opened it."""
+    status, handle = driver.cuMemRetainAllocationHandle(address)
+    if int(status) == 0:  # of cuMemCreate, perhaps another process's
+        try:
+            status, properties = driver.cuMemGetAllocationPropertiesFromHandle(handle)
+            return int(properties.location.id) if int(status) == 0 else None
+        finally:
+            driver.cuMemRelease(handle)
+    # Bindings of 2026 return 0 of any GPU (NVIDIA/cuda-python issue 2928): a 0 is asked for once more.
+    return _attribute(driver, "DEVICE_ORDINAL", address) or _ordinal(address)
+
+
+def _ordinal(address: int) -> int:
+    """The GPU of an address as the driver itself says; 0 where it can't be asked."""
+    gpu = ctypes.c_int(0)
+    with suppress(OSError):
+        ask = ctypes.CDLL("libcuda.so.1").cuPointerGetAttribute
+        ask(ctypes.byref(gpu), _ATTRIBUTES["DEVICE_ORDINAL"], ctypes.c_uint64(address))
+    return gpu.value
 
 
 def _attribute(driver: Any, name: str, address: int) -> int | None:

@@ -21,6 +21,10 @@ class CUpointer_attribute(IntEnum):
     CU_POINTER_ATTRIBUTE_RANGE_SIZE = 12
 
 
+def cuMemRetainAllocationHandle(addr: int) -> tuple[CUresult, None]:
+    return CUresult.CUDA_ERROR_INVALID_VALUE, None  # all its memory is of cudaMalloc
+
+
 def cuPointerGetAttribute(attribute: CUpointer_attribute, ptr: int) -> tuple[CUresult, int | None]:
     found = memory.find(ptr)
     if found is None:
