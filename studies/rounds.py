@@ -3,8 +3,9 @@
 A machine changes its rate, all its gaps or its host's costs by 2, 3 or 5 %. It is calibrated before and after, and its
 layers are validated with the constants from before, each in so many rounds. What a round measures is the recorded time,
 moved as far as recorded measurements of the same case lie apart (between rounds) and the median of as many runs as were
-recorded, drawn anew (within a round). A change is found where the validation disagrees or a constant of the second
-calibration has moved (`dwdp_hw/calibration/moved.py`); with nothing planted, that is a false alarm.
+recorded, drawn anew (within a round). Costs beside the yardstick are those of recorded processes, twelve in each
+calibration and none in both. A change is found where the validation disagrees or a constant of the second calibration
+has moved (`dwdp_hw/calibration/moved.py`); with nothing planted, that is a false alarm.
 
 The fit is the calibration's own problem on its rows, linear around the constants. Run: python studies/rounds.py (some
 minutes), which writes docs/data/rounds.json and draws docs/images/rounds.png from it.
@@ -12,12 +13,10 @@ minutes), which writes docs/data/rounds.json and draws docs/images/rounds.png fr
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -26,19 +25,21 @@ from recorded_rounds import ROOT, Bank, Random
 
 from dwdp_hw.calibration.calibrate import rows_used
 from dwdp_hw.calibration.fit import Estimate
-from dwdp_hw.calibration.moved import FALSE_ALARMS, moved_between
+from dwdp_hw.calibration.moved import moved_between
 from dwdp_hw.calibration.observations import HOST_SIGMA, relative_noise
 from dwdp_hw.calibration.problem import Problem
-from dwdp_hw.rows.host_costs import HOST_COSTS, measured_host_s
+from dwdp_hw.calibration.relative_costs import relative_estimates
+from dwdp_hw.rows.host_costs import HOST_COSTS, SINGLE_COSTS, measured_host_s
 from dwdp_hw.rows.predict import predict_mean_s
-from dwdp_hw.rows.recording import Recording
+from dwdp_hw.rows.recording import Recording, read_recording
+from dwdp_hw.rows.relative_costs import RelativeCosts
 from dwdp_hw.rows.stability import why_apart
 from dwdp_hw.validation.bars import Bars
 from dwdp_hw.validation.comparison import QUEUED, ValidationRow, deviation_between
 from dwdp_hw.validation.noise import with_noise
 from dwdp_hw.validation.validate import validate
 from dwdp_hw.validation.verdict import AGREES, DISAGREES, judge, verdict_of
-from dwdp_sim.base.arrays import Floats
+from dwdp_sim.base.arrays import Floats, Ints
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.json_rows import json_rows
 from dwdp_sim.fabric.cluster import Cluster
@@ -48,7 +49,7 @@ from dwdp_sim.results.palette import BLUE, GREEN, GREY, VERMILLION
 
 DATA, PICTURE = ROOT / "docs/data/rounds.json", ROOT / "docs/images/rounds.png"
 CHANGES = (0.005, 0.01, 0.02, 0.03, 0.05)
-PROMISED = (0.02, 0.03, 0.05)  # found, but for host costs
+PROMISED = (0.02, 0.03, 0.05)  # found, but for the cost of single copies alone
 SLOW = 0.1  # of a stretch of time in which a shared link is slower
 POWER, MOST_FALSE = 0.95, 0.02  # what is asked of three rounds
 ROUNDS = (3, 5, 9)
@@ -58,8 +59,9 @@ _CALIBRATION = "h200_x2_calibration_1"
 _VALIDATIONS = tuple(f"h200_x2_validation_{number}" for number in (1, 2, 3, 4))
 _REPEATED = ("h200_x2_ordered", "h200_x2_random", "h200_x2_random_again", "h200_x2_calibration_2")
 _RATES = ("egress_bytes_per_s", "ingress_bytes_per_s", "pair_bytes_per_s")
+_RELATIVE = "h200_x1_relative_costs"
+_PROCESSES = 12  # that measure relative costs in a calibration
 _95 = 1.96
-_BLOCKS = 4  # of each recorded series of host costs
 
 
 def _rate(cluster: Cluster, change: float) -> Cluster:
@@ -75,7 +77,18 @@ def _host(cluster: Cluster, change: float) -> Cluster:
     return cluster.with_values({name: cluster.number(name) * (1 + change) for name in HOST_COSTS})
 
 
-PLANTED: Mapping[str, Callable[[Cluster, float], Cluster]] = {"rate": _rate, "gap": _gap, "host cost": _host}
+def _single(cluster: Cluster, change: float) -> Cluster:
+    return cluster.with_values({name: cluster.number(name) * (1 + change) for name in SINGLE_COSTS})
+
+
+PLANTED: Mapping[str, Callable[[Cluster, float], Cluster]] = {
+    "rate": _rate,
+    "gap": _gap,
+    "host cost": _host,
+    "of single copies": _single,
+}
+_WAYS = {"host cost": ("async", "batch"), "of single copies": ("async",)}
+"""Ways of issuing whose cost a planted change moves."""
 
 
 class Calibrations:
@@ -130,6 +143,30 @@ class Calibrations:
                 noise += np.median(host[random.integers(len(host), size=rounds)], axis=0).tolist()
                 sigma += [HOST_SIGMA] * host.shape[1]
         return np.array(noise), np.array(sigma)
+
+
+class RelativeCostDraws:
+    """Calibrations of what issuing costs beside the yardstick, by recorded processes of one machine."""
+
+    def __init__(self) -> None:
+        self._costs = read_recording(str(ROOT / f"measurements/{_RELATIVE}.json")).relative[:2]
+
+    def pair(self, what: str, change: float, random: Random) -> list[tuple[Estimate, Estimate]]:
+        """Two calibrations by twelve processes each, no process in both, the machine changed in between."""
+        before, now = [], []
+        for costs in self._costs:
+            order = random.permutation(len(costs.cost_s))
+            factor = 1 + change if costs.issue in _WAYS.get(what, ()) else 1.0
+            before.append(_of_processes(costs, order[:_PROCESSES], 1.0))
+            now.append(_of_processes(costs, order[_PROCESSES : 2 * _PROCESSES], factor))
+        found = [relative_estimates([Recording("", "", {}, "", (), relative=tuple(own))]) for own in (before, now)]
+        later = {estimate.parameter.name: estimate for estimate in found[1]}
+        return [(one, later[one.parameter.name]) for one in found[0] if one.parameter.name in later]
+
+
+def _of_processes(costs: RelativeCosts, chosen: Ints, factor: float) -> RelativeCosts:
+    yardstick, cost = np.array(costs.yardstick_s)[chosen], factor * np.array(costs.cost_s)[chosen]
+    return replace(costs, yardstick_s=tuple(yardstick.tolist()), cost_s=tuple(cost.tolist()))
 
 
 class Validations:
@@ -198,6 +235,7 @@ def study(
     cluster = read_cluster("h200_x2")
     bank = Bank((_CALIBRATION, *_VALIDATIONS, *_REPEATED))
     calibrations, validations = Calibrations(bank, cluster), Validations(bank, cluster)
+    relative = RelativeCostDraws()
     settings = [("nothing", 0.0, 0.0), ("slow stretch", 0.0, SLOW)]
     settings += [(what, change, 0.0) for what in PLANTED for change in changes]
     lines = []
@@ -211,8 +249,9 @@ def study(
                 sign = random.choice((-1, 1))  # such small changes are as large downwards
                 before = calibrations.estimates(np.zeros(len(observed)), number, random)
                 now = calibrations.estimates(sign * observed, number, random)
+                pairs = [*zip(before, now, strict=True), *relative.pair(what, sign * change, random)]
                 verdict = validations.verdict({case: sign * own for case, own in layers.items()}, number, random, slow)
-                has_moved = bool(moved_between(list(zip(before, now, strict=True))))
+                has_moved = bool(moved_between(pairs))
                 moved, disagreed = moved + has_moved, disagreed + (verdict == DISAGREES)
                 found, told = found + (has_moved or verdict == DISAGREES), told + (verdict == AGREES)
             lines.append({
@@ -220,27 +259,6 @@ def study(
                 "found": found, "moved": moved, "disagrees": disagreed, "agrees": told,
             })  # fmt: skip
     return lines
-
-
-def paired_host_s(change: float) -> float:
-    """Seconds of two ranks' host costs, each paired with the speed of its core, that would show so small a change.
-
-    Recorded series alternate between a step of Python and a batch of slices. What the step does not explain of the cost
-    of a slice still drifts: its medians over blocks of seconds are the independent values. Needed is that the
-    difference of two calibrations is seen at the false alarms and the power asked for.
-    """
-    series = json.loads((ROOT / "measurements/h200_x2_host_speed.json").read_text(encoding="utf-8"))["series"]
-    deviations = []
-    for one in series:
-        step, cost = np.log(one["python_step_ns"]), np.log(one["issue_ns_a_slice"])
-        left = cost - np.polyval(np.polyfit(step, cost, 1), step)
-        medians = np.median(left.reshape(_BLOCKS, -1), axis=1)
-        deviations.append(np.var(medians, ddof=1))
-    block_s = max(one["at_s"][-1] for one in series) / _BLOCKS
-    normal = NormalDist()
-    errors = normal.inv_cdf(1 - FALSE_ALARMS / 2) + normal.inv_cdf(POWER)
-    blocks = 2 * float(np.mean(deviations)) * (errors / change) ** 2
-    return block_s * blocks / len(series)
 
 
 def draw(lines: Sequence[Mapping[str, Any]]) -> Figure:
@@ -267,8 +285,7 @@ def draw(lines: Sequence[Mapping[str, Any]]) -> Figure:
 def main() -> None:
     """Write the data and the picture."""
     lines = study()
-    host = [{"change": change, "seconds": round(paired_host_s(change), 1)} for change in PROMISED]
-    text = json_rows({"lines": lines, "paired_host": host})
+    text = json_rows({"lines": lines})
     write_whole(DATA, lambda path: path.write_text(text, encoding="utf-8"))
     write_whole(PICTURE, lambda path: draw(lines).savefig(path, dpi=150, format="png"))
     for line in lines:

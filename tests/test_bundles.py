@@ -9,7 +9,12 @@ import pytest
 
 from dwdp_hw.bundle.check import FAILS, check_bundle
 from dwdp_hw.bundle.opened import open_bundle
+from dwdp_hw.calibration.calibrate import fitted_rows
+from dwdp_hw.validation.bars import Bars
+from dwdp_hw.validation.validate import validate
+from dwdp_hw.validation.verdict import AGREES
 from dwdp_sim.api.presets import load_cluster, presets
+from dwdp_sim.fabric.options import FabricOptions
 
 BUNDLES = sorted((Path(__file__).resolve().parents[1] / "measurements" / "bundles").glob("*.zip"))
 
@@ -18,6 +23,17 @@ BUNDLES = sorted((Path(__file__).resolve().parents[1] / "measurements" / "bundle
 def test_what_a_bundle_claims_holds(path: Path) -> None:
     claims, _ = check_bundle(open_bundle(str(path)))
     assert [claim for claim in claims if claim.state == FAILS] == []
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in BUNDLES if path.stem.startswith("h200_x1")], ids=lambda path: path.stem
+)
+def test_the_shipped_cluster_of_a_host_link_predicts_the_validation_of_each_of_its_machines(path: Path) -> None:
+    cluster, bundle = load_cluster("h200_x1_host"), open_bundle(str(path))
+    recordings = [recording for recording in bundle.recordings if recording not in bundle.fitted]
+    found = validate(recordings, cluster, FabricOptions(), fitted_rows(recordings, cluster), Bars())
+    assert {row.counts for row in found.rows if row.stable} == {True}
+    assert found.verdict == AGREES
 
 
 def test_clusters_name_only_bundles_that_are_there() -> None:

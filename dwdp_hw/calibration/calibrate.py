@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -119,7 +119,7 @@ def calibrate(
     rows = {recording.sha256: rows_used(recording, use, cluster.mapping) for recording in recordings}
     used = [row for chosen in rows.values() for row in chosen]
     found = fit_identified(cluster, used, options, told=told)
-    files = ", ".join(Path(recording.path).name for recording in recordings)
+    files = _names(recordings)
     machine = recordings[0].machine
     about = f"{machine.get('gpus')} × {machine.get('gpu')}, driver {machine.get('driver')}"
     relative = relative_estimates(recordings, cluster)
@@ -131,7 +131,7 @@ def calibrate(
         fitted_on=tuple({"file": Path(r.path).name, "sha256": r.sha256, "use": use} for r in recordings),
         constants=_documented(found, cluster, source)
         | _event(recordings, cluster, f"{files}; {about}")
-        | relative_constants(relative, f"{files}; {about}"),
+        | relative_constants(relative, f"{_names(r for r in recordings if r.relative)}; {about}"),
     )
     unfitted = rule_rows([row for recording in recordings for row in recording.rows])
     by_mapping = {str(mapping): count for mapping, count in apart.items()}
@@ -140,6 +140,10 @@ def calibrate(
     warnings = list(dict.fromkeys(text for recording in recordings for text in recording.warnings))
     failed = [text for recording in recordings for text in recording.failed]
     return Calibration(found, relative, fitted, rows, by_mapping, gains, cluster.name, moved, warnings, failed)
+
+
+def _names(recordings: Iterable[Recording]) -> str:
+    return ", ".join(Path(recording.path).name for recording in recordings)
 
 
 def rows_used(recording: Recording, use: str, mapping: str) -> list[RecordedRow]:

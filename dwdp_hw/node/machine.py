@@ -20,7 +20,8 @@ _SHIPPED = {
     "H100": "dgx_h100",
 }
 _BLACKWELL = ("GB300", "GB200", "B300", "B200")
-_HOST_LINK = "h100_x1_host"
+_HOST_LINKS = {"H200": "h200_x1_host"}
+_OTHER_HOST_LINK = "h100_x1_host"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Machine:
     @property
     def start(self) -> str:
         """The cluster that a calibration starts from: of one GPU, that of a host link."""
-        return self.cluster if self.gpus > 1 else _HOST_LINK
+        return self.cluster if self.gpus > 1 else _HOST_LINKS.get(self.kind, _OTHER_HOST_LINK)
 
     @property
     def model(self) -> str:

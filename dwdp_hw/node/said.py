@@ -39,7 +39,9 @@ def _of_validation(found: Any) -> str:
 def _of_calibration(found: Any) -> str:
     constants = {one["name"]: one["value"] for one in found["estimates"]}
     rates = [f"{constants[name] / 1e9:.1f} GB/s {words}" for name, words in _RATES.items() if name in constants]
-    failed = [f"failed: {text}" for text in found["failed_cases"]]
+    first, *others = found["failed_cases"] or [""]
+    failed = [f"failed: {first}"] if first else []
+    failed += [f"{len(others)} further {'case' if len(others) == 1 else 'cases'} failed"] if others else []
     return "; ".join([f"{len(constants)} constants measured{': ' if rates else ''}{', '.join(rates)}", *failed])
 
 

@@ -19,6 +19,7 @@ from dwdp_hw.bundle.opened import open_bundle
 from dwdp_hw.bundle.show import write_report
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.base.json_rows import json_rows
+from tests.dwdp_hw.bundle.recorded import MEASUREMENTS
 from tests.dwdp_hw.bundle.test_make import texts_of
 
 CONSTANTS_CLAIM, FIGURES_CLAIM = "constants follow from the rows", "figures follow from rows and constants"
@@ -29,8 +30,12 @@ Texts = dict[str, Any]
 def altered(whole: bytes, tmp_path: Path) -> Callable[..., str]:
     """Write the whole bundle with some parts changed, everything about them made right again but what they say."""
 
-    def write(constants: Callable[[Texts], object] | None = None, **changes: Callable[[Texts], object]) -> str:
-        with zipfile.ZipFile(BytesIO(whole)) as archive:
+    def write(
+        constants: Callable[[Texts], object] | None = None,
+        of: bytes = whole,
+        **changes: Callable[[Texts], object],
+    ) -> str:
+        with zipfile.ZipFile(BytesIO(of)) as archive:
             parts = {name: archive.read(name) for name in archive.namelist()}
         manifest = json.loads(parts.pop(MANIFEST))
         for name, change in changes.items():
@@ -62,6 +67,22 @@ def test_a_bundle_of_recorded_rows_holds(altered: Callable[..., str]) -> None:
     assert found["measured elsewhere"] == (SKIPPED, "barrier_s, event_s")
     assert found[CONSTANTS_CLAIM][1].startswith("11 fitted again to 54 rows")
     assert found[FIGURES_CLAIM][0] == HOLDS
+
+
+def test_a_cost_beside_the_yardstick_that_the_rows_do_not_give_fails(altered: Callable[..., str]) -> None:
+    measured = (MEASUREMENTS / "bundles" / "h200_x1_4.zip").read_bytes()
+    assert states(altered(of=measured))[CONSTANTS_CLAIM][0] == HOLDS
+    dearer = shifted("issue_slice_relative", None, 1.01, interval=True)
+    state, why = states(altered(dearer, of=measured))[CONSTANTS_CLAIM]
+    assert (state, why) == (FAILS, "issue_slice_relative is 2.8276: the rows give 2.7996")
+
+    def few(rows: Texts) -> None:
+        for row in rows["rows"]:
+            row["relative_cost"] = row.get("relative_cost", [])[:4]
+
+    state, why = states(altered(of=measured, calibration_1=few))[CONSTANTS_CLAIM]
+    assert state == FAILS
+    assert why == "issue_async_relative: too few processes show it; issue_slice_relative: too few processes show it"
 
 
 def test_a_fit_that_is_not_made_is_said(altered: Callable[..., str]) -> None:

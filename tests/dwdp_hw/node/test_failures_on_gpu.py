@@ -243,10 +243,13 @@ def test_with_mig_on_health_is_bad_and_the_verdict_is_not_that_the_model_is_wron
 
 
 @pytest.mark.parametrize("faults", ["once", "always"])
-def test_a_gpu_that_fails_while_copies_run_is_named_and_leaves_no_process(
+def test_a_gpu_that_fails_while_copies_run_leaves_the_verdict_open_and_no_process(
     faults: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A kernel that traps ends its process's context, so that every later call fails, as on a GPU that is lost."""
+    """A kernel that traps ends its process's context, so that every later call fails, as on a GPU that is lost.
+
+    In every process it does so after a second or two, by when some cases have been measured.
+    """
     at_start(_FAULT, tmp_path / "start", monkeypatch)
     monkeypatch.setenv("FAULTS", faults)
     monkeypatch.setenv("FAULTY", str(tmp_path / "start" / "done"))
@@ -254,6 +257,6 @@ def test_a_gpu_that_fails_while_copies_run_is_named_and_leaves_no_process(
     end = command.end(within_s=400.0)
     (part,) = json.loads((tmp_path / "node" / "node.json").read_text())["parts"]
     print(end.code, part, *end.lines[-5:], sep="\n")
-    assert (end.code, part["verdict"]) == ((5, "cannot tell") if faults == "once" else (1, "bad"))
+    assert (end.code, part["verdict"]) == (5, "cannot tell")
     assert len([line for line in end.lines if "Traceback" in line]) == 0
     assert temporary_files(tmp_path) == []

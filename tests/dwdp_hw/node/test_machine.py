@@ -32,6 +32,8 @@ def test_a_gpu_is_known_by_its_drivers_name(name: str, kind: str) -> None:
     assert machine.kind == kind
     assert load_cluster(machine.cluster).gpu == kind
     assert load_cluster(machine_of(1, name).start).home == "host"
+    if kind in ("H100", "H200"):
+        assert load_cluster(machine_of(1, name).start).gpu == kind
 
 
 def test_an_unknown_gpu_is_refused_in_one_line() -> None:
