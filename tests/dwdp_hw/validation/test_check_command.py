@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dwdp_hw.command import VERDICT_EXITS
+from dwdp_hw.check_command import VERDICT_EXITS
 from dwdp_hw.rows.recording import Recording
 from dwdp_hw.rows.schema import FORMAT
 from dwdp_hw.validation.bars import Bars
