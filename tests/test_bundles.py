@@ -11,6 +11,7 @@ from dwdp_hw.bundle.check import FAILS, check_bundle
 from dwdp_hw.bundle.opened import open_bundle
 from dwdp_sim.api.presets import load_cluster, presets
 
+pytestmark = pytest.mark.usefixtures("loaded_engine")
 BUNDLES = sorted((Path(__file__).resolve().parents[1] / "measurements" / "bundles").glob("*.zip"))
 
 

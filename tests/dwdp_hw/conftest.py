@@ -15,7 +15,6 @@ from dwdp_hw.cases.result import RankResult
 from dwdp_hw.rows.recording import Recording
 from dwdp_hw.run.launch import run_group
 from dwdp_hw.run.worker import Work
-from dwdp_sim.fabric import engine_choice
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.job.presets import read_cluster
 from dwdp_sim.model.moe import MoEModel
@@ -29,10 +28,9 @@ from tests.dwdp_hw.simulated_machine import rates, record
 ON_HOST = Settings(executor="host", start_s=60.0)  # its own deadlines: short ones strike on a busy machine
 
 
-@pytest.fixture(autouse=True)
-def _engine_that_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Predict on the compiled engine what takes SimPy longer than a few milliseconds: many tests share its load."""
-    monkeypatch.setattr(engine_choice, "_WORTH_COPIES", 500)
+@pytest.fixture(scope="module", autouse=True)
+def _engine(loaded_engine: None) -> None:
+    """Rows and steps are predicted one by one, each too short for the engine's load to be worth while alone."""
 
 
 @pytest.fixture
