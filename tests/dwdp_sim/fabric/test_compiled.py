@@ -47,7 +47,7 @@ def assert_equal(of: Program, values: dict[str, Any], options: FabricOptions | N
         )
 
 
-@settings(max_examples=250)
+@settings(max_examples=150)
 @given(EVERY_PROGRAM, EVERYTHING, random_programs.OPTIONS, st.integers(0, 3))
 def test_all_rules_and_options_together(of: Program, values: dict[str, Any], options: FabricOptions, seed: int) -> None:
     assert_equal(of, values, options, seed)
