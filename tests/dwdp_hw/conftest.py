@@ -33,7 +33,7 @@ def _engine(loaded_engine: None) -> None:
     """Rows and steps are predicted one by one, each too short for the engine's load to be worth while alone."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small_case() -> Callable[..., Case]:
     """Build a case of two ranks with a few kilobytes a layer."""
 
