@@ -53,13 +53,13 @@ def test_all_rules_and_options_together(of: Program, values: dict[str, Any], opt
     assert_equal(of, values, options, seed)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(programs(kinds=("pull",), one_stream_a_gpu=True), ANY_WALK)
 def test_ties_of_one_batch_a_rank_from_equal_sources(of: Program, walk: dict[str, Any]) -> None:
     assert_equal(of, walk)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(
     random_programs.programs(
         kinds=random_programs.ALL_KINDS, starts=random_programs.STARTS, queued=st.booleans(), max_gpus=8, max_streams=10
