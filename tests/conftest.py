@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from dwdp_sim.fabric import engine_choice
+
+gc.set_threshold(50_000)  # as every command does; Python's own costs the tests a tenth of their time
 
 settings.register_profile(
     "repeatable",

@@ -33,7 +33,7 @@ from tests.dwdp_sim.random_exact_programs import (
 )
 
 FAIR = FabricOptions()
-ENOUGH = settings(max_examples=60)  # each of a dozen planted faults was found within 51 by one test or several
+ENOUGH = settings(max_examples=60)  # eleven planted faults were each found by the ninth of some test
 
 
 def agree(of: Program, values: dict[str, Any], options: FabricOptions = FAIR) -> Exact:
