@@ -12,7 +12,7 @@ predict: .venv/ready
 	$(BIN)/dwdp-sim -m strategy=default,batched hydra.sweep.dir=outputs/predict
 
 test: .venv/dev-ready
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 # Sweeps under every launcher: killed at random, on a full disk, with dead workers. Half an hour.
 stress: .venv/dev-ready
@@ -20,7 +20,7 @@ stress: .venv/dev-ready
 
 # What takes too long for the suite: the README's commands, sweeps through submitit and Ray, fits of whole campaigns.
 long-test: .venv/dev-ready
-	$(BIN)/pytest -n 2 -m long
+	$(BIN)/pytest -n 2 --dist worksteal -m long
 
 lint: .venv/dev-ready
 	$(BIN)/ruff check .

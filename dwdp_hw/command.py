@@ -1,4 +1,7 @@
-"""What `dwdp-hw` does once it is not asked for help: check the configuration, then measure, compare or import."""
+"""What `dwdp-hw` does once it is not asked for help: check the configuration, then measure, compare or import.
+
+What only one kind of job needs is loaded with it: a mistake is then told, and a measurement begins, in half the time.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 from rich.console import Console
@@ -13,31 +17,24 @@ from rich.console import Console
 from dwdp_hw.cases.case import Case
 from dwdp_hw.cases.result import RankResult
 from dwdp_hw.job.measurement import Measurement, build_measurement
-from dwdp_hw.job.measurement_report import print_measurement, write_measurement
 from dwdp_hw.job.schema import HwConfig, Mode, register_hw_schemas
 from dwdp_hw.job.windows import WindowsJob, build_windows_job, measure_windows
-from dwdp_hw.job.windows_report import print_windows, write_expected, write_windows
 from dwdp_hw.record.reading import holds_records
 from dwdp_hw.record.record_job import RecordJob, build_record_job
-from dwdp_hw.record.report import run_record
 from dwdp_hw.run.launch import run_as_rank, run_group, started_by_torchrun
 from dwdp_hw.run.worker import Work
 from dwdp_hw.traces.importing import ImportJob, build_import
-from dwdp_hw.traces.report import run_import
-from dwdp_hw.validation.check_job import CheckJob, build_check
-from dwdp_hw.validation.run_check import run_calibration, run_validation
-from dwdp_hw.validation.verdict import AGREES, CANNOT_TELL, DISAGREES
-from dwdp_sim.base.errors import FAILED, UNDECIDED, ConfigError
+from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.base.terminal import TextConsole, progress_line
 from dwdp_sim.job.compose import compose
 from dwdp_sim.job.config_files import config_folders
 from dwdp_sim.job.hydra_app import find_models, one_line_errors, run_app
 from dwdp_sim.job.hydra_flags import read_command_line
 
-Job = Measurement | WindowsJob | CheckJob | ImportJob | RecordJob
+if TYPE_CHECKING:
+    from dwdp_hw.validation.check_job import CheckJob
 
-VERDICT_EXITS = {AGREES: 0, DISAGREES: FAILED, CANNOT_TELL: UNDECIDED}
-"""Exit code of a validation by its verdict; 2, 3 and 4 are of errors."""
+    Job = Measurement | WindowsJob | CheckJob | ImportJob | RecordJob
 
 
 def run() -> None:
@@ -56,9 +53,11 @@ def _build(composed: DictConfig, overrides: Sequence[str]) -> Job:
         return build_record_job(composed, overrides) if holds_records(composed.trace) else build_import(composed)
     if composed.mode is Mode.windows:
         return build_windows_job(composed, overrides)
-    if composed.mode is not Mode.measure:
-        return build_check(composed)
-    return build_measurement(composed, overrides)
+    if composed.mode is Mode.measure:
+        return build_measurement(composed, overrides)
+    from dwdp_hw.validation.check_job import build_check  # noqa: PLC0415 - SciPy takes longer than all else
+
+    return build_check(composed)
 
 
 def _run_beside_rank_0() -> None:
@@ -77,29 +76,27 @@ def _run_beside_rank_0() -> None:
 def _task(job: Job, folder: Path) -> None:
     match job:
         case ImportJob():
+            from dwdp_hw.traces.report import run_import  # noqa: PLC0415
+
             run_import(job, folder, TextConsole())
         case RecordJob():
+            from dwdp_hw.record.report import run_record  # noqa: PLC0415
+
             run_record(job, folder, TextConsole())
         case WindowsJob():
             time_windows(job, folder, TextConsole())
-        case CheckJob():
-            check(job, folder, TextConsole())
         case Measurement():
             measure(job, folder, TextConsole())
+        case _:
+            from dwdp_hw.check_command import check  # noqa: PLC0415
 
-
-def check(job: CheckJob, folder: Path, console: Console) -> None:
-    """Calibrate or validate; where something is left open or disagrees, the process ends with the code for that."""
-    if job.mode is Mode.calibrate:
-        code = UNDECIDED if run_calibration(job, folder, console).failed else 0
-    else:
-        code = VERDICT_EXITS[run_validation(job, folder, console).verdict]
-    if code:
-        sys.exit(code)
+            check(job, folder, TextConsole())
 
 
 def time_windows(job: WindowsJob, folder: Path, console: Console) -> None:
     """Write what the tables say, measure the windows, write them into `folder` and print them."""
+    from dwdp_hw.job.windows_report import print_windows, write_expected, write_windows  # noqa: PLC0415 - PyArrow
+
     expected = job.expected()
     write_expected(folder, job, expected)
     with progress_line(console, "layers") as show:
@@ -110,6 +107,8 @@ def time_windows(job: WindowsJob, folder: Path, console: Console) -> None:
 
 def measure(measurement: Measurement, folder: Path, console: Console) -> None:
     """Run `measurement`, write its results into `folder` and print them."""
+    from dwdp_hw.job.measurement_report import print_measurement, write_measurement  # noqa: PLC0415 - PyArrow
+
     work = Work((measurement.case,), measurement.settings)
 
     def keep(case: Case, results: list[RankResult]) -> None:

@@ -16,6 +16,7 @@ from dwdp_hw.validation.verdict import AGREES
 from dwdp_sim.api.presets import load_cluster, presets
 from dwdp_sim.fabric.options import FabricOptions
 
+pytestmark = pytest.mark.usefixtures("loaded_engine")
 BUNDLES = sorted((Path(__file__).resolve().parents[1] / "measurements" / "bundles").glob("*.zip"))
 
 

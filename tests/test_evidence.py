@@ -19,6 +19,7 @@ import evidence  # noqa: E402
 import evidence_page  # noqa: E402
 import evidence_rows  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("loaded_engine")
 LINES = evidence_page.read_lines(evidence.DATA)
 DECISIVE = (AS_CONFIGURED, FIFO, ARTEFACT_AS_LOSS)
 H20 = evidence.GROUPS["H20"].rows

@@ -17,6 +17,7 @@ import measured_cases  # noqa: E402
 import render  # noqa: E402
 import validate  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("loaded_engine")
 PAGES: list[str] = [path.relative_to(ROOT).as_posix() for path in render.pages()]
 OUTCOMES = json.loads((ROOT / "docs/data/validations.json").read_text(encoding="utf-8"))
 LONG = {"ordered", "random", "random_again", *validate.REFITTED}

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "studies"))
 import identify  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("loaded_engine")
 FOUR = identify.Machine(read_cluster("hgx_h200"), FabricOptions(), 4)
 
 

@@ -9,13 +9,13 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 from dwdp_sim.advice.trial import Baseline, Trial
+from dwdp_sim.fabric.engine_choice import MANY_COPIES
 from dwdp_sim.fabric.hypotheses import without_walk
 from dwdp_sim.plan.strategy import Strategy
 from dwdp_sim.steps.coarse_plan import CoarsePlan
 from dwdp_sim.steps.repeated_steps import RepeatedSteps
 from dwdp_sim.steps.scenario import Draw, Scenario, draw, mean_step_s
 
-_AMONG = 100  # simulations of an advice in each of its processes, at least
 _BLOCK = 400  # trials whose windows are drawn before they run: threads that draw would hold up those that run
 _BATCHES = 64  # parts of a block, about, so that all workers are busy to its end
 
@@ -189,7 +189,7 @@ def _mean_steps_s(what: tuple[Scenario, list[Draw], float]) -> list[float]:
         scenario.workload.pace(),
         ranks=scenario.ranks,
         engine=scenario.engine,
-        copies=_AMONG * scenario.copies,
+        copies=MANY_COPIES,  # however small: who advises has had the engine loaded, by `takes_many_compiled`
     )
     warmup = scenario.workload.warmup
     means_s = []

@@ -13,6 +13,8 @@ from dwdp_sim.plan.program import Program
 
 ENGINES = ("auto", "simpy", "compiled")
 _WORTH_COPIES = 50_000  # SimPy needs half a second for them, the compiled engine as long to be loaded
+MANY_COPIES = _WORTH_COPIES
+"""Copies of a job of so many simulations that the compiled engine is worth while, wherever it can run them."""
 
 
 def takes_compiled(engine: str, copies: int, objection: str) -> bool:
@@ -45,7 +47,7 @@ def takes_many_compiled(engine: str) -> bool:
     Raises:
         ConfigError: There is no such engine, or the compiled one is asked for and cannot be had.
     """
-    return takes_compiled(engine, _WORTH_COPIES, "")
+    return takes_compiled(engine, MANY_COPIES, "")
 
 
 def missing_for_compiled() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -22,9 +22,11 @@ from dwdp_sim.plan.copy_plan import CopyPlan
 from dwdp_sim.plan.endpoints import HOST, endpoint_key
 from dwdp_sim.results.arrow_columns import named, numbers
 from dwdp_sim.results.chrome_trace import chrome_trace
-from dwdp_sim.results.figure import Picture, draw_timeline
 from dwdp_sim.results.summary import LayerSummary, ReplaySummary
 from dwdp_sim.results.summary_head import RunHead
+
+if TYPE_CHECKING:
+    from dwdp_sim.results.figure import Picture
 
 COPIES_SCHEMA_VERSION = 2
 
@@ -52,6 +54,8 @@ def write_results(
     Returns:
         The files, in the order of writing. `summary.json` is last: where it stands, the others are complete.
     """
+    from dwdp_sim.results.figure import draw_timeline  # noqa: PLC0415 - Matplotlib, which measurements need not
+
     writers: dict[str, Callable[[Path], object]] = {
         "config.yaml": lambda path: write_config(path, config),
         "copies.parquet": lambda path: write_copies(path, timeline, summary.head.config_hash, plan),

@@ -20,6 +20,7 @@ from dwdp_hw.dwdp_command import run
 from dwdp_hw.version import version_lines
 from dwdp_sim.plain.help_text import help_of
 from dwdp_sim.plain.words import BY_NAME, WORDS, Word
+from tests.here import run_here
 from tests.test_docs import ROOT
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -111,9 +112,9 @@ def test_a_sweep_shows_its_rows_and_how_to_read_them_and_ends_with_1_if_jobs_fai
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_two_and_leaves_nothing(
-    dwdp: Run, tmp_path: Path, words: list[str], said: str
+    tmp_path: Path, words: list[str], said: str
 ) -> None:
-    done = dwdp(*words)
+    done = run_here("dwdp_hw.dwdp_app", *words, folder=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert said in done.stderr

@@ -18,6 +18,7 @@ from dwdp_hw.executors.cuda.gpu import Versions, count_gpus
 from dwdp_hw.group.faults import NoGpuError
 from dwdp_hw.job.schema import BackendConfig, CheckConfig, Mode
 from dwdp_hw.rows.schema import FORMAT
+from tests.here import run_here
 
 REPOSITORY = Path(__file__).parents[2]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -58,9 +59,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_is_one_line_and_exit_code_two_and_leaves_nothing(name: str, dwdp_hw: Run, tmp_path: Path) -> None:
+def test_bad_input_is_one_line_and_exit_code_two_and_leaves_nothing(name: str, tmp_path: Path) -> None:
     override, said = BAD[name]
-    ended = dwdp_hw("backend=host", override)
+    ended = run_here("dwdp_hw.app", "backend=host", override, folder=tmp_path)
     assert ended.returncode == 2
     assert said in ended.stderr
     assert ended.stderr.count("\n") == 1

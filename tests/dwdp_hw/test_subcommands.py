@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from dwdp_hw.group.faults import NoGpuError
 from dwdp_hw.subcommands import WORDS
 from dwdp_sim.job.config_files import config_dir, config_groups
 from tests.dwdp_hw.bundle.recorded import MEASUREMENTS, ROOT
+from tests.here import run_here
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -41,8 +43,9 @@ def rows(name: str) -> str:
 
 
 def test_a_bundle_is_written_checked_and_pooled(dwdp_hw: Run, tmp_path: Path) -> None:
+    run = partial(run_here, "dwdp_hw.app", folder=tmp_path)
     for number in (1, 2):
-        calibrated = dwdp_hw(
+        calibrated = run(
             "mode=calibrate", "source=recorded", f"rows={rows(f'h200_x2_calibration_{number}')}", "cluster=h200_x2",
             "check.use=all", f"check.name=alice_{number}", f"hydra.run.dir=cal{number}",
         )  # fmt: skip
@@ -53,14 +56,14 @@ def test_a_bundle_is_written_checked_and_pooled(dwdp_hw: Run, tmp_path: Path) ->
         data = (tmp_path / f"{number}.zip").read_bytes()
         assert made.stdout.rstrip().endswith(hashlib.sha256(data).hexdigest())
         assert b"alice" not in data
-    checked = dwdp_hw("check", "1.zip", "--report", "report.html")
+    checked = run("check", "1.zip", "--report", "report.html")
     assert (checked.returncode, checked.stderr) == (0, "")
     assert "constants follow from the rows: holds" in checked.stdout
     assert "Predicted against measured" in (tmp_path / "report.html").read_text(encoding="utf-8")
-    skipped = dwdp_hw("check", "1.zip", "--no-refit")
+    skipped = run("check", "1.zip", "--no-refit")
     assert skipped.returncode == 0
     assert "constants follow from the rows: skipped" in skipped.stdout
-    pooled = dwdp_hw("pool", "1.zip", "2.zip", "--cluster", "h200_x2", "--out", "pooled.yaml")
+    pooled = run("pool", "1.zip", "2.zip", "--cluster", "h200_x2", "--out", "pooled.yaml")
     assert (pooled.returncode, pooled.stderr) == (0, "")
     assert hashlib.sha256((tmp_path / "2.zip").read_bytes()).hexdigest() in (tmp_path / "pooled.yaml").read_text()
     assert "<h2>Machines</h2>" in (tmp_path / "pooled.html").read_text(encoding="utf-8")
@@ -93,9 +96,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_is_one_line_and_exit_code_two_and_leaves_nothing(name: str, dwdp_hw: Run, tmp_path: Path) -> None:
+def test_bad_input_is_one_line_and_exit_code_two_and_leaves_nothing(name: str, tmp_path: Path) -> None:
     words, said = BAD[name]
-    ended = dwdp_hw(*words)
+    ended = run_here("dwdp_hw.app", *words, folder=tmp_path)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert said in ended.stderr
     assert ended.stderr.count("\n") == 1

@@ -16,6 +16,7 @@ from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.diff.compare import compare
 from dwdp_sim.diff.side import Side
 from tests.dwdp_hw.bundle.recorded import CLUSTER, MEASUREMENTS, ROOT
+from tests.here import run_here
 
 
 def rows(name: str) -> Side:
@@ -122,7 +123,7 @@ def test_the_exit_code_says_whether_something_moved(first: str, second: str, cod
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_two(first: str, second: str, said: str) -> None:
-    ended = dwdp_report("diff", first, second)
+    ended = run_here("dwdp_hw.report_app", "diff", first, second, folder=ROOT)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert said in ended.stderr
     assert ended.stderr.count("\n") == 1

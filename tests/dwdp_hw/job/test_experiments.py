@@ -20,6 +20,7 @@ from dwdp_hw.run.campaign import run_campaign
 from dwdp_sim.job.config_files import config_dir
 from tests.dwdp_hw.conftest import ON_HOST
 from tests.dwdp_hw.validation.test_check_command import dwdp_hw
+from tests.here import run_here
 
 
 def test_the_incast_experiment_predicts_and_measures_on_a_node_of_h200s_within_its_limit() -> None:
@@ -46,7 +47,7 @@ def test_the_incast_experiment_predicts_and_measures_on_a_node_of_h200s_within_i
 def test_an_experiment_that_cannot_run_ends_in_one_line_before_anything_is_written(
     arguments: tuple[str, ...], message: str, tmp_path: Path
 ) -> None:
-    done = dwdp_hw(tmp_path, "+experiment=incast_h200", "backend=host", *arguments)
+    done = run_here("dwdp_hw.app", "+experiment=incast_h200", "backend=host", *arguments, folder=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.count("\n") == 1

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.here import run_here
+
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[2]
 ENGINE = HERE / "engine.py"
@@ -40,12 +42,12 @@ def record(tmp_path: Path, environment: dict[str, str]) -> Run:
 
 
 @pytest.fixture
-def import_records(tmp_path: Path, environment: dict[str, str]) -> Callable[..., tuple[str, dict[str, Any]]]:
+def import_records(tmp_path: Path) -> Callable[..., tuple[str, dict[str, Any]]]:
     """Import the folder `records` on the command line; what it printed, and `record.json`."""
 
     def run(*overrides: str) -> tuple[str, dict[str, Any]]:
         words = ["mode=import", "trace=records", "hydra.run.dir=imported", *overrides]
-        ended = python(tmp_path, environment, "-m", "dwdp_hw.app", *words)
+        ended = run_here("dwdp_hw.app", *words, folder=tmp_path)
         assert ended.returncode == 0, ended.stderr
         return ended.stdout, json.loads((tmp_path / "imported" / "record.json").read_text())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,6 @@ import pytest
 
 from dwdp_hw.calibration.calibrate import fitted_rows
 from dwdp_hw.calibration.waits import event_waits_s
-from dwdp_hw.rows.predict_steps import predict_steps
 from dwdp_hw.rows.recording import Recording, read_recording
 from dwdp_hw.validation.bars import Bars
 from dwdp_hw.validation.comparison import STEPS
@@ -38,16 +38,21 @@ def validated(recording: Recording, cluster: Cluster, bars: Bars | None = None) 
     return validate([recording], cluster, FabricOptions(), fitted_rows([recording], cluster), bars or Bars())
 
 
+@functools.cache
+def as_shipped(name: str, cluster: str = "h200_x2") -> Validation:
+    """The steps of a file beside what the shipped constants predict."""
+    return validated(steps_of(name), read_cluster(cluster))
+
+
 def summary_of(validation: Validation) -> Summary:
     found = summarize(validation.rows, STEPS)
     assert found is not None
     return found
 
 
-def errors(recording: Recording, cluster: Cluster) -> Floats:
+def errors(validation: Validation) -> Floats:
     """Absolute, one a rank and step."""
-    found = [predict_steps(one, cluster, FabricOptions()).mean_s / one.step_s - 1 for one in recording.steps]
-    return np.abs(np.concatenate(found))
+    return np.abs([row.error for row in validation.rows])
 
 
 @pytest.mark.parametrize(
@@ -57,7 +62,7 @@ def errors(recording: Recording, cluster: Cluster) -> Floats:
 def test_steps_that_nothing_was_fitted_to_are_predicted_within_the_bars_and_as_the_guide_says(
     name: str, cluster: str, figures: int
 ) -> None:
-    validation = validated(steps_of(name), read_cluster(cluster))
+    validation = as_shipped(name, cluster)
     assert validation.passed, validation.failures
     found = summary_of(validation)
     assert found.n == figures
@@ -81,7 +86,7 @@ def test_the_latency_of_an_event_is_the_median_wait_of_the_one_campaign_whose_st
 def test_it_is_the_wait_of_the_other_campaigns_too_and_brings_their_steps_nearer(name: str) -> None:
     shipped, recording = read_cluster("h200_x2"), steps_of(name)
     assert np.median(event_waits_s(recording.steps)) == pytest.approx(shipped.number("event_s"), rel=0.02)
-    with_it, without = errors(recording, shipped), errors(recording, shipped.with_values({"event_s": 0.0}))
+    with_it, without = errors(as_shipped(name)), errors(validated(recording, shipped.with_values({"event_s": 0.0})))
     assert np.median(with_it) < 0.85 * np.median(without)
     assert with_it.mean() < 0.85 * without.mean()
 
@@ -94,8 +99,7 @@ def test_a_late_event_is_noticed() -> None:
 
 
 def test_the_report_shows_steps_and_their_bars() -> None:
-    recording, cluster = steps_of(OTHERS[0]), read_cluster("h200_x2")
-    validation = validated(recording, cluster)
+    recording, cluster, validation = steps_of(OTHERS[0]), read_cluster("h200_x2"), as_shipped(OTHERS[0])
     text = markdown_report(validation, Subject(cluster, [recording.path], recording.machine, {}))
     assert "forward steps: 44 figures out of sample: error median" in text
     assert "(bar 0.5 %)" in text

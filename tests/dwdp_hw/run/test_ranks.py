@@ -12,16 +12,18 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from dwdp_hw.cases.case import Case, Settings
+from dwdp_hw.cases.result import RankResult
 from dwdp_hw.group.faults import RankFault
 from dwdp_hw.rows.write import measured_row
 from dwdp_hw.run.launch import run_group
 from dwdp_hw.run.worker import Work
 from dwdp_sim.base.errors import ConfigError
+from tests.dwdp_hw.conftest import ON_HOST
 
 pytest.importorskip("torch", reason="the ranks meet through torch's TCPStore")
 pytestmark = pytest.mark.filterwarnings("default")
@@ -31,15 +33,39 @@ Build = Callable[..., Case]
 Run = Callable[..., Any]
 
 
-def test_both_ranks_results_come_back_with_every_run_verified(small_case: Build, run_on_host: Run) -> None:
-    cases = [
+class Ran(NamedTuple):
+    """What came of cases, and the addresses on which this process listened while its ranks ran."""
+
+    found: list[tuple[Case, list[RankResult]]]
+    listening: list[str]
+
+
+@pytest.fixture(scope="module")
+def ran(small_case: Build, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """Three cases on two ranks."""
+    cases = (
         small_case("queued", repeats=3),
         small_case("issued", "default", repeats=3, issue_mode="as_issued"),
         replace(small_case("alone", repeats=3), ranks=(0,)),
-    ]
-    found = run_on_host(cases)
-    assert [case.name for case, _ in found] == ["queued", "issued", "alone"]
-    for case, results in found:
+    )
+    ran = Ran([], [])
+
+    def look(pids: list[int]) -> None:
+        lines = Path("/proc/net/tcp").read_text().splitlines() + Path("/proc/net/tcp6").read_text().splitlines()
+        own = {os.readlink(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd") if _is_open(name)}
+        for line in lines:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in own:
+                ran.listening.append(fields[1].split(":")[0])
+
+    settings = replace(ON_HOST, shared_folder=str(tmp_path_factory.mktemp("shared")))
+    run_group(Work(cases, settings), 2, lambda case, results: ran.found.append((case, results)), look)
+    return ran
+
+
+def test_both_ranks_results_come_back_with_every_run_verified(ran: Ran) -> None:
+    assert [case.name for case, _ in ran.found] == ["queued", "issued", "alone"]
+    for case, results in ran.found:
         row = measured_row(case, results)
         assert row["verified_runs"] == [5] * len(case.ranks)
         assert [len(runs) for runs in row["device_us_runs"]] == [3] * len(case.ranks)
@@ -47,10 +73,14 @@ def test_both_ranks_results_come_back_with_every_run_verified(small_case: Build,
         assert row["issue_mode"] == case.issue_mode
 
 
-def test_the_start_skew_of_every_row_is_recorded(small_case: Build, run_on_host: Run) -> None:
-    ((case, results),) = run_on_host([small_case(repeats=5)])
-    skew = measured_row(case, results)["start_skew_us"]
-    assert 0 <= skew["median"] <= skew["max"] < 1e6
+def test_the_start_skew_of_every_row_is_recorded(ran: Ran) -> None:
+    for case, results in ran.found[:2]:
+        skew = measured_row(case, results)["start_skew_us"]
+        assert 0 <= skew["median"] <= skew["max"] < 1e6
+
+
+def test_the_ranks_store_listens_on_this_host_alone(ran: Ran) -> None:
+    assert ran.listening == ["0100007F"]  # 127.0.0.1
 
 
 def test_a_wrong_plan_fails_the_run_and_names_the_slice(small_case: Build, run_on_host: Run) -> None:
@@ -110,21 +140,6 @@ def test_a_stranger_who_writes_into_the_ranks_store_runs_nothing_and_ends_the_ru
     with pytest.raises(ConfigError, match="does not belong to this run"):
         run_on_host([small_case(repeats=1)], on_start=attack)
     assert not run_by_it.exists()
-
-
-def test_the_ranks_store_listens_on_this_host_alone(small_case: Build, run_on_host: Run) -> None:
-    listening: list[str] = []
-
-    def look(pids: list[int]) -> None:
-        lines = Path("/proc/net/tcp").read_text().splitlines() + Path("/proc/net/tcp6").read_text().splitlines()
-        own = {os.readlink(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd") if _is_open(name)}
-        for line in lines:
-            fields = line.split()
-            if fields[3] == "0A" and f"socket:[{fields[9]}]" in own:
-                listening.append(fields[1].split(":")[0])
-
-    run_on_host([small_case(repeats=1)], on_start=look)
-    assert listening == ["0100007F"]  # 127.0.0.1
 
 
 def _is_open(name: str) -> bool:

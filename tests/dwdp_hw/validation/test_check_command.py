@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dwdp_hw.command import VERDICT_EXITS
+from dwdp_hw.check_command import VERDICT_EXITS
 from dwdp_hw.rows.recording import Recording
 from dwdp_hw.rows.schema import FORMAT
 from dwdp_hw.validation.bars import Bars
@@ -21,6 +21,7 @@ from dwdp_hw.validation.report import Subject, html_report
 from dwdp_hw.validation.validate import validate
 from dwdp_sim.fabric.cluster import Cluster
 from tests.dwdp_hw.simulated_machine import OPTIONS
+from tests.here import run_here
 
 MEASUREMENTS = Path(__file__).resolve().parents[3] / "measurements"
 
@@ -120,7 +121,8 @@ def test_a_browser_shows_the_report_without_complaint(base: Cluster, recording: 
 def test_bad_input_to_a_check_is_one_line_and_exit_code_two(
     arguments: list[str], message: str, recording: Recording, tmp_path: Path
 ) -> None:
-    done = dwdp_hw(tmp_path, *(argument.replace("ROWS", recording.path) for argument in arguments))
+    words = [argument.replace("ROWS", recording.path) for argument in arguments]
+    done = run_here("dwdp_hw.app", *words, folder=tmp_path)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert message in done.stderr

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dwdp_hw.calibration.calibrate import calibrate, fitted_rows
-from dwdp_hw.command import VERDICT_EXITS
+from dwdp_hw.check_command import VERDICT_EXITS
 from dwdp_hw.group.faults import FAULT_EXIT, NO_GPU_EXIT
 from dwdp_hw.rows.recording import Recording, read_recording
 from dwdp_hw.rows.row import RecordedRow

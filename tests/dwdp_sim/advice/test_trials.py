@@ -16,6 +16,7 @@ from dwdp_sim.job.presets import preset
 from dwdp_sim.job.resolve import resolve
 from dwdp_sim.plan.kinds import STRATEGIES
 from dwdp_sim.plan.strategy import Strategy
+from dwdp_sim.steps import simulate_steps
 from dwdp_sim.steps.scenario import replicate
 from tests.dwdp_sim.advice.bases import free, iteration_s, small_baseline, small_job
 
@@ -77,6 +78,13 @@ def test_both_engines_of_the_simulator_give_a_trial_the_same_time() -> None:
     base = small_baseline(workload__ratio=0.5)
     times = [iteration_s(replace(base, engine=engine), BATCHED, 1) for engine in ("simpy", "compiled")]
     assert times[0] == times[1]
+
+
+def test_the_smallest_advice_runs_on_the_engine_that_is_loaded_for_every_advice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(simulate_steps, "Simulation", None)  # on SimPy
+    assert iteration_s(small_baseline(), DEFAULT, 1) > 0.0
 
 
 def test_fewer_pulled_experts_are_another_placement() -> None:

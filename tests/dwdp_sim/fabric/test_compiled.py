@@ -47,19 +47,19 @@ def assert_equal(of: Program, values: dict[str, Any], options: FabricOptions | N
         )
 
 
-@settings(max_examples=500)
+@settings(max_examples=150)
 @given(EVERY_PROGRAM, EVERYTHING, random_programs.OPTIONS, st.integers(0, 3))
 def test_all_rules_and_options_together(of: Program, values: dict[str, Any], options: FabricOptions, seed: int) -> None:
     assert_equal(of, values, options, seed)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(programs(kinds=("pull",), one_stream_a_gpu=True), ANY_WALK)
 def test_ties_of_one_batch_a_rank_from_equal_sources(of: Program, walk: dict[str, Any]) -> None:
     assert_equal(of, walk)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(
     random_programs.programs(
         kinds=random_programs.ALL_KINDS, starts=random_programs.STARTS, queued=st.booleans(), max_gpus=8, max_streams=10

@@ -145,7 +145,7 @@ def assert_equal(case: Case, options: FabricOptions, **values: Any) -> None:
 
 
 @pytest.mark.parametrize("most_remembered", [tables.MOST_REMEMBERED, 0])
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(cases(), EVERYTHING, random_programs.OPTIONS, st.sampled_from([0.0, 0.125, 0.3]))
 def test_all_rules_and_options_together(
     most_remembered: int, case: Case, values: dict[str, Any], options: FabricOptions, event_s: float

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
-import hydra
 import pytest
 from hydra.errors import HydraException
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.job.config_files import config_dir
 from dwdp_sim.job.multirun import combinations
-from dwdp_sim.job.schema import register_schemas
 from dwdp_sim.sweep import jobs as jobs_module
 from dwdp_sim.sweep.compose_many import Composer
 from dwdp_sim.sweep.jobs import asked_hash, asked_jobs, job_name
-from tests.dwdp_sim.composing import config_object
-
-
-def by_hydra(overrides: Sequence[str]) -> DictConfig:
-    register_schemas()
-    with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return hydra.compose("config", list(overrides))
+from tests.dwdp_sim.composing import by_hydra, config_object
 
 
 @pytest.fixture(scope="module")

@@ -90,10 +90,10 @@ def test_a_combination_that_fails_is_a_row_and_is_tried_again(tmp_path: Path) ->
 def test_a_job_that_kills_its_worker_each_time_fails_and_costs_no_other(tmp_path: Path) -> None:
     folder = Folder(tmp_path / "rows")
     overrides = [
-        "model=deepseek_r1_nvfp4", "workload.range=false", "workload.draws=4", "strategy=batched",
+        "model=deepseek_r1_nvfp4", "workload.range=false", "workload.draws=2", "strategy=batched",
         "strategy.slice_bytes=256KiB,64MiB,32MiB", "engine=simpy", f"results_dir={folder.path}",
     ]  # fmt: skip
-    slow = jobs(*overrides)[0].job  # 73,000 copies for each of four draws: seconds on SimPy
+    slow = jobs(*overrides)[0].job  # 73,000 copies for each of two draws: seconds on SimPy
     sweep = Sweep(["-m", *overrides])
     kills = 0
     while kill_a_worker(folder, sweep, slow):
