@@ -85,9 +85,9 @@ PLANTED: Mapping[str, Callable[[Cluster, float], Cluster]] = {
     "rate": _rate,
     "gap": _gap,
     "host cost": _host,
-    "of single copies": _single,
+    "single copies": _single,
 }
-_WAYS = {"host cost": ("async", "batch"), "of single copies": ("async",)}
+_WAYS = {"host cost": ("async", "batch"), "single copies": ("async",)}
 """Ways of issuing whose cost a planted change moves."""
 
 

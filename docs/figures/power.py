@@ -50,7 +50,7 @@ def _found(lines: Sequence[Line], what: str) -> str:
 
 def _share(lines: Sequence[Line], change: float) -> str:
     """The share of repeats in which such a change of the cost of single copies alone was found."""
-    (line,) = (line for line in lines if line["planted"] == "of single copies" and line["change"] == change)
+    (line,) = (line for line in lines if line["planted"] == "single copies" and line["change"] == change)
     return percent(line["found"] / line["repeats"], 0)
 
 

@@ -12,7 +12,7 @@ from dwdp_hw.calibration.relative_costs import RELATIVE_COSTS
 from dwdp_hw.rows.host_costs import HOST_COSTS
 from dwdp_sim.fabric.cluster import Cluster
 
-FALSE_ALARMS = 0.01  # chance that a calibration of an unchanged machine says that some constant has moved
+FALSE_ALARMS = 0.015  # chance that a calibration of an unchanged machine says that some constant has moved
 _INTERVAL = 2 * NormalDist().inv_cdf(0.975)  # width of a 95 % interval in standard errors
 
 
@@ -57,7 +57,7 @@ def moved_between(pairs: Sequence[tuple[Estimate, Estimate]]) -> list[Moved]:
     """Return the constants that differ between two calibrations, given as estimates before and after.
 
     The entries of a constant (gaps by size) are averaged with their weights, so that a change of all shows where none
-    shows it alone; the bar for each constant is such that all together raise a false alarm in one of a hundred
+    shows it alone; the bar for each constant is such that all together raise a false alarm in three of two hundred
     calibrations (Bonferroni). Host costs in seconds are ranges over processes, and never move; relative ones do.
     """
     changes: dict[str, list[tuple[float, float]]] = {}

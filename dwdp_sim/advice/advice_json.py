@@ -38,7 +38,7 @@ def advice_content(job: StepsJob, config_hash: str, advice: Advice, found: dict[
         "schema": ADVICE_SCHEMA_VERSION,
         "complete": not advice.missing,
         "missing": advice.missing,
-        "looked_at": _looked_at(job, findings),
+        "looked_at": _looked_at(findings),
         "verdict": verdict(findings, advice.own),
         "would_change": what_would_change(advice, hides_host=job.issue_mode == "queued"),
         "today": findings.today.candidate.label,
@@ -103,7 +103,7 @@ def advice_content(job: StepsJob, config_hash: str, advice: Advice, found: dict[
     }
 
 
-def _looked_at(job: StepsJob, findings: Findings) -> dict[str, int]:
+def _looked_at(findings: Findings) -> dict[str, int]:
     """How much the choice rests on."""
     states = len(findings.states)
     return {
@@ -112,7 +112,7 @@ def _looked_at(job: StepsJob, findings: Findings) -> dict[str, int]:
         "candidates": len(findings.screened) or len(findings.rows),
         "seeds": findings.rows[0].iteration.count,
         "layers": findings.layers,
-        "of_layers": job.layer.model.num_moe_layers,
+        "of_layers": findings.of_layers,
     }
 
 

@@ -91,6 +91,7 @@ class Findings:
         screened: Every candidate; none before all of them have been.
         states: What may be true of the machine; the final comparison ran those that turned out to be extreme.
         layers: MoE layers of a step in that comparison.
+        of_layers: MoE layers of the model.
         unseen: Those of the states under which nothing has been simulated yet.
         missing: What the search has not come to; nothing once it has ended.
     """
@@ -101,5 +102,6 @@ class Findings:
     screened: list[Screened]
     states: list[Hypothesis]
     layers: int
+    of_layers: int
     unseen: tuple[Hypothesis, ...] = ()
     missing: tuple[Part, ...] = ()

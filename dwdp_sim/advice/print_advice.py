@@ -77,7 +77,8 @@ def _candidates(job: StepsJob, advice: Advice) -> Table:
         box=box.SIMPLE_HEAD,
     )
     table.add_column("candidate")
-    step = f"{advice.findings.layers} MoE layers" if advice.findings.missing else "forward step"
+    whole = advice.findings.layers == advice.findings.of_layers and not advice.findings.missing
+    step = "forward step" if whole else f"{advice.findings.layers} MoE layers"
     span = "range so far" if advice.findings.missing else "range over hypotheses"
     for heading in (step, "gain ± 95 %", span, "host a layer"):
         table.add_column(heading, justify="right")

@@ -66,7 +66,7 @@ def search(
     layers = _affordable_layers(runner, finalists, len(extreme), effort)
     seeds = {s: effort.seeds if s == AS_CONFIGURED else effort.seeds[:_SEEDS_A_STATE] for s in extreme}
     rows = _compare(runner, finalists, seeds, layers, SLICES_A_PULL)
-    yield _findings(rows, screened, states, layers)
+    yield _findings(runner, rows, screened, states, layers)
 
 
 def _look(
@@ -84,12 +84,14 @@ def _look(
     rows = _compare(runner, chosen, seeds, effort.screen_layers, COARSE_SLICES)
     unseen = tuple(state for state in states if state not in seen)
     missing = ("hypotheses", *missing) if unseen else missing
-    return replace(_findings(rows, screened, states, layers), unseen=unseen, missing=missing)
+    return replace(_findings(runner, rows, screened, states, layers), unseen=unseen, missing=missing)
 
 
-def _findings(rows: list[Row], screened: list[Screened], states: Sequence[Hypothesis], layers: int) -> Findings:
+def _findings(
+    runner: Trials, rows: list[Row], screened: list[Screened], states: Sequence[Hypothesis], layers: int
+) -> Findings:
     today = choose([row for row in rows if not row.changes])
-    return Findings(rows, today, choose(rows), screened, list(states), layers)
+    return Findings(rows, today, choose(rows), screened, list(states), layers, runner.baseline.model.num_moe_layers)
 
 
 def trial_of(

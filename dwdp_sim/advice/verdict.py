@@ -35,6 +35,12 @@ def verdict(findings: Findings, own: PlacementRow) -> list[str]:
     return [sentence for sentence in sentences if sentence]
 
 
+def _step(findings: Findings) -> str:
+    if findings.layers < findings.of_layers:
+        return f"{findings.layers} of a forward step's {findings.of_layers} MoE layers take"
+    return "a forward step takes"
+
+
 def _room(own: PlacementRow) -> str:
     if own.fits is not False:
         return ""
@@ -63,7 +69,7 @@ def _today(findings: Findings) -> str:
             f"({percent_range(today)} over what is not known)."
         )
     return (
-        f"Take {name}: a forward step takes {format_seconds(today.iteration.mean)} instead of "
+        f"Take {name}: {_step(findings)} {format_seconds(today.iteration.mean)} instead of "
         f"{format_seconds(current.iteration.mean)}, {percent(today)} tokens a second, {percent_range(today)} over what "
         "is not known."
     )

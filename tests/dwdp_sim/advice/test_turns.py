@@ -54,7 +54,9 @@ def advice(
         Row(c, Estimate(1.0, 0.0, 5), Estimate(by[AS_CONFIGURED], 0.0, 5), by, tuple(changes(c, current)))
         for c, by in gains.items()
     ]
-    findings = Findings(rows, choose(rows), choose(rows), [], list(batched), 58, missing=("steps",) if missing else ())
+    findings = Findings(
+        rows, choose(rows), choose(rows), [], list(batched), 58, 58, missing=("steps",) if missing else ()
+    )
     gain = Estimate(0.1, 0.0, 5)
     turning = [
         BreakEven(state, (0.5, 4.0), (gain, gain), None if end is None else 0.5, end, costs)

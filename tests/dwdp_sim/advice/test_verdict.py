@@ -28,8 +28,8 @@ def row(candidate: Candidate, gain: float, half_width: float, in_one: float, cur
     return Row(candidate, estimate, Estimate(gain, half_width, 5), gains, tuple(changes(candidate, current)))
 
 
-def said(rows: Sequence[Row], today: int, best: int) -> list[str]:
-    return verdict(Findings(list(rows), rows[today], rows[best], [], [AS_CONFIGURED, ONE], 58), FITS)
+def said(rows: Sequence[Row], today: int, best: int, layers: int = 58) -> list[str]:
+    return verdict(Findings(list(rows), rows[today], rows[best], [], [AS_CONFIGURED, ONE], layers, 58), FITS)
 
 
 def test_a_real_gain_is_told_with_its_interval_its_range_and_its_worst_case() -> None:
@@ -45,6 +45,14 @@ def test_a_real_gain_is_told_with_its_interval_its_range_and_its_worst_case() ->
     assert len(said(rows, 1, 1)) == 1
 
 
+def test_a_comparison_of_fewer_layers_is_not_called_a_forward_step() -> None:
+    rows = [row(DEFAULT, 0.0, 0.0, 0.0), row(BATCHED, 0.25, 0.02, 0.2)]
+    (found,) = said(rows, 1, 1, layers=27)
+    assert found.startswith(
+        "Take contention_opt: true: 27 of a forward step's 58 MoE layers take 80 ms instead of 100 ms"
+    )
+
+
 def test_what_makes_no_difference_stays_and_what_would_cost_is_named() -> None:
     alike = [row(DEFAULT, 0.0, 0.0, 0.0), row(BATCHED, 0.003, 0.01, 0.0)]
     assert said(alike, 0, 0) == ["Stay with contention_opt: false: for this load and machine it makes no difference."]
@@ -56,7 +64,7 @@ def test_what_makes_no_difference_stays_and_what_would_cost_is_named() -> None:
 
 def test_what_does_not_fit_is_said_first() -> None:
     rows = [row(DEFAULT, 0.0, 0.0, 0.0), row(BATCHED, 0.0, 0.0, 0.0)]
-    found = Findings(rows, rows[0], rows[0], [], [AS_CONFIGURED], 58)
+    found = Findings(rows, rows[0], rows[0], [], [AS_CONFIGURED], 58, 58)
     first, _ = verdict(found, replace(FITS, memory_bytes=2 * 10**11, fits=False))
     assert first == "This does NOT fit: experts and slots alone take 200 GB of each GPU."
 
