@@ -279,4 +279,6 @@ def draw_spread(elapsed_s: Floats) -> float | None:
     means_s = elapsed_s.mean(axis=1)
     if len(means_s) < 2:
         return None
+    if not means_s.any():  # of a program without copies
+        return 0.0
     return float(np.abs(means_s / means_s.mean() - 1.0).max())

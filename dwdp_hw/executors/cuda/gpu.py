@@ -138,8 +138,7 @@ class Gpu:
         try:
             return function(*arguments)
         except Exception as error:  # cuda.core has no public class for its errors
-            said = str(error).partition(". ")[0]  # the others are advice that fits any error of this kind
-            raise self.place.fault(f"{call} failed: {said}") from error
+            raise self.place.fault(f"{call} failed: {_first_sentence(error)}") from error
 
     @property
     def name(self) -> str:
@@ -222,4 +221,9 @@ def _is_done(place: Whereabouts, event: Event) -> bool:
         return bool(event.is_done)
     except Exception as error:  # as in `do`
         place.at("cuEventQuery")
-        raise place.fault(f"cuEventQuery failed: {error}") from error
+        raise place.fault(f"cuEventQuery failed: {_first_sentence(error)}") from error
+
+
+def _first_sentence(error: Exception) -> str:
+    """CUDA's words for an error, without the advice that it adds to any of its kind."""
+    return str(error).partition(". ")[0]

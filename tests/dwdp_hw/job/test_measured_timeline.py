@@ -31,6 +31,7 @@ def result(rank: int, detail: Detail | None) -> RankResult:
         witness=None,
         layers=[],
         issue_cost_s={},
+        relative=None,
         clock_uncertainty_s=0.0,
         before=EMPTY,
         after=EMPTY,

@@ -51,7 +51,7 @@ def completed(typed: str, folder: Path) -> list[str]:
 )
 def test_bash_offers_words_flags_and_names(typed: str, offered: list[str], tmp_path: Path) -> None:
     if typed == "dwdp check --on h":
-        offered = ["h100_x1_host", "h200_x2", "hgx_h200"]  # names follow a flag wherever it stands
+        offered = ["h100_x1_host", "h200_x1_host", "h200_x2", "hgx_h200"]  # names follow a flag wherever it stands
     assert completed(typed, tmp_path) == offered
 
 

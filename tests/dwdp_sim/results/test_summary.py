@@ -39,6 +39,7 @@ def test_the_spread_of_draws_is_the_largest_distance_of_one_from_their_mean() ->
     # Means of the draws 2, 3, 4: the mean is 3, and single runs differ from it by up to a third.
     assert draw_spread(np.array([[1.0, 3.0], [3.0, 3.0], [4.0, 4.0]])) == pytest.approx(1 / 3)
     assert draw_spread(np.array([[1.0, 3.0]])) is None
+    assert draw_spread(np.zeros((2, 1))) == 0.0
 
 
 def test_a_summary_s_breakdown_adds_up_and_holds_every_documented_key() -> None:
