@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -145,18 +145,23 @@ def _event(bundle: Bundle) -> list[str]:
 
 def _relative(bundle: Bundle) -> list[str]:
     """The costs beside the yardstick, which are no part of the fit but means over processes."""
-    found = {e.parameter.name: e.value for e in relative_estimates(bundle.fitted)}
+    found = {e.parameter.name: (e.value, e.low, e.high) for e in relative_estimates(bundle.fitted)}
     wrong = []
     for name in RELATIVE_COSTS.values():
         constant = bundle.cluster.constants.get(name)
         if constant is None or constant.source != OWN_ROWS:
             continue
-        said, value = bundle.cluster.number(name), found.get(name)
-        if value is None:
+        said = (bundle.cluster.number(name), *(read_interval(constant.interval) or ()))
+        if name not in found:
             wrong.append(f"{name}: too few processes show it")
-        elif abs(said - value) > _SAME * value:
-            wrong.append(f"{name} is {said:.5g}: the rows give {value:.5g}")
+        elif len(said) < len(found[name]) or not np.allclose(said, found[name], rtol=_SAME, atol=0.0):
+            wrong.append(f"{name} is {_numbers(said)}: the rows give {_numbers(found[name])}")
     return wrong
+
+
+def _numbers(value_and_ends: Sequence[float]) -> str:
+    value, *ends = (f"{number:.5g}" for number in value_and_ends)
+    return f"{value} ({' – '.join(ends)})" if ends else value
 
 
 def _figures(bundle: Bundle, validation: Validation) -> Claim:
