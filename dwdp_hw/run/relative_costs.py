@@ -9,6 +9,7 @@ from typing import Any
 from dwdp_hw.cases.case import Case, Settings
 from dwdp_hw.cases.result import RankResult
 from dwdp_hw.group.faults import RankFault
+from dwdp_hw.rows.relative_costs import relative_costs_from_dict
 from dwdp_hw.rows.schema import Failure, MeasuredRow
 from dwdp_hw.rows.write import measured_row
 from dwdp_hw.run.launch import run_group
@@ -71,8 +72,8 @@ class RelativeCostRun:
 
 
 def _say(row: MeasuredRow) -> None:
-    latest = row["relative_cost"][-1]
-    cost, yardstick = latest["cost_us"][0], latest["yardstick_us"][0]
-    said = f"process {len(row['relative_cost'])}: {cost:.3f} µs a copy, {cost / yardstick:.2f} yardsticks"
+    costs = relative_costs_from_dict(row, "this run")
+    cost_s, yardstick_s = costs.cost_s[-1], costs.yardstick_s[-1]
+    said = f"process {len(costs.cost_s)}: {1e6 * cost_s:.3f} µs a copy, {cost_s / yardstick_s:.2f} yardsticks"
     sys.stdout.write(f"{row['case']}, {said}\n")
     sys.stdout.flush()
