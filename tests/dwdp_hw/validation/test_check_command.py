@@ -16,7 +16,7 @@ from dwdp_hw.check_command import VERDICT_EXITS
 from dwdp_hw.rows.recording import Recording
 from dwdp_hw.rows.schema import FORMAT
 from dwdp_hw.validation.bars import Bars
-from dwdp_hw.validation.live import calibration_cases, validation_cases
+from dwdp_hw.validation.live import calibration_cases, relative_cost_cases, validation_cases
 from dwdp_hw.validation.report import Subject, html_report
 from dwdp_hw.validation.validate import validate
 from dwdp_sim.fabric.cluster import Cluster
@@ -61,9 +61,11 @@ def test_host_memory_rehearses_a_calibration_and_a_validation_in_rounds(tmp_path
     done = dwdp_hw(tmp_path, "mode=calibrate", "backend=host", "check.name=mine", "hydra.run.dir=cal")
     assert done.returncode == 0, done.stderr
     assert "round 3 of 3" in done.stdout
-    rows = json.loads((tmp_path / "cal" / "calibration_rows.json").read_text())["rows"]
-    assert {row["case"] for row in rows} == {case.name for case in calibration_cases(2)}
-    assert all(len({one["group"] for one in row["rounds"]}) >= 3 for row in rows)
+    rows = {row["case"]: row for row in json.loads((tmp_path / "cal" / "calibration_rows.json").read_text())["rows"]}
+    timed, relative = ({case.name for case in cases(2)} for cases in (calibration_cases, relative_cost_cases))
+    assert {*rows} == timed | relative
+    assert all(len({one["group"] for one in rows[case]["rounds"]}) >= 3 for case in timed)
+    assert all(len({(one["group"], one["rank"]) for one in rows[case]["relative_cost"]}) == 12 for case in relative)
     assert (tmp_path / "cal" / "mine.yaml").is_file()
     done = dwdp_hw(tmp_path, "--config-dir=cal", "mode=validate", "backend=host", "hydra.run.dir=val")
     assert done.returncode in VERDICT_EXITS.values(), done.stderr
