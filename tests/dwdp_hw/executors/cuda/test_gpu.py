@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dwdp_hw.calibration.relative_costs import logs_of_machine
 from dwdp_hw.cases.case import QUEUE_LIMIT_CALLS, Case, Pipeline, Settings
 from dwdp_hw.cases.result import RankResult
 from dwdp_hw.cases.shapes import GPT_OSS, V3_LITE, model_case, pieces_case
@@ -25,13 +24,11 @@ from dwdp_hw.executors.cuda.peer_memory import check_mapping
 from dwdp_hw.executors.expected import Region
 from dwdp_hw.executors.pattern import pattern_bytes
 from dwdp_hw.group.faults import NoGpuError, RankFault, Whereabouts
-from dwdp_hw.rows.relative_costs import relative_costs_from_dict
 from dwdp_hw.rows.write import measured_row
 from dwdp_hw.run.launch import run_group
-from dwdp_hw.run.relative_costs import RelativeCostRun
 from dwdp_hw.run.worker import Work
 from dwdp_sim.base.errors import ConfigError
-from dwdp_sim.plan.copy_plan import ASYNC, BATCH
+from dwdp_sim.plan.copy_plan import ASYNC
 from dwdp_sim.plan.kinds import STRATEGIES
 from dwdp_sim.plan.strategy import Strategy
 
@@ -156,24 +153,6 @@ def test_issuing_from_arrays_costs_less_than_from_lists() -> None:
     cost = {way: statistics.median(runs) for way, runs in results[0].issue_cost_s.items()}
     assert cost["arrays"] <= 0.8 * cost["lists"], cost
     assert cost["arrays"] <= 0.65 * cost["built_lists"], cost
-
-
-def test_three_per_cent_more_slices_cost_three_per_cent_more_beside_the_yardstick() -> None:
-    slices = {"usual": 256, "more": 264}
-    cases = [
-        replace(
-            pieces_case(name, count, 64 * 1024, BATCH, 2, (0,)),
-            home="host", measure="relative_cost", issue_mode="as_issued", lasting_s=2.0,
-        )
-        for name, count in slices.items()
-    ]  # fmt: skip
-    run = RelativeCostRun(cases, 1, Settings())
-    run.measure(7)
-    assert run.failed == []
-    found = {row["case"]: relative_costs_from_dict(row, "here") for row in run.rows}
-    logs = {name: np.median(logs_of_machine(one)) + np.log(slices[name]) for name, one in found.items()}
-    print({name: (one.yardstick_s, one.cost_s) for name, one in found.items()}, logs)
-    assert logs["more"] - logs["usual"] == pytest.approx(np.log(264 / 256), abs=0.012)
 
 
 def test_more_calls_than_a_stream_holds_do_not_deadlock_behind_a_gate() -> None:
