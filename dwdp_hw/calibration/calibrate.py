@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -31,6 +32,7 @@ USES = ("design", "all")
 STEPS_ONLY = "steps"
 """In `Cluster.fitted_on`: a file of which nothing but the waits in its forward steps was used."""
 _SCHEMA = 4
+_KIND = re.compile(r"\b[A-Z]{1,2}\d{2,4}\b")  # in the driver's name of a GPU
 KEPT = "; not identified by the latest calibration: kept"
 """At the end of a constant's source."""
 
@@ -124,14 +126,21 @@ def calibrate(
     about = f"{machine.get('gpus')} × {machine.get('gpu')}, driver {machine.get('driver')}"
     relative = relative_estimates(recordings, cluster)
     source = f"{files}: {len(used)} rows fitted together; {about}"
+    kind = _kind(machine, cluster)
+    constants = (
+        _documented(found, cluster, source)
+        | _event(recordings, cluster, f"{files}; {about}")
+        | relative_constants(relative, f"{_names(r for r in recordings if r.relative)}; {about}")
+    )
+    if kind != cluster.gpu:  # its memory is not known
+        constants.pop("gpu_memory_bytes", None)
     fitted = replace(
         found.cluster,
         name=name,
+        gpu=kind,
         description=f"{about} (calibrated)",
         fitted_on=tuple({"file": Path(r.path).name, "sha256": r.sha256, "use": use} for r in recordings),
-        constants=_documented(found, cluster, source)
-        | _event(recordings, cluster, f"{files}; {about}")
-        | relative_constants(relative, f"{_names(r for r in recordings if r.relative)}; {about}"),
+        constants=constants,
     )
     unfitted = rule_rows([row for recording in recordings for row in recording.rows])
     by_mapping = {str(mapping): count for mapping, count in apart.items()}
@@ -140,6 +149,12 @@ def calibrate(
     warnings = list(dict.fromkeys(text for recording in recordings for text in recording.warnings))
     failed = [text for recording in recordings for text in recording.failed]
     return Calibration(found, relative, fitted, rows, by_mapping, gains, cluster.name, moved, warnings, failed)
+
+
+def _kind(machine: Mapping[str, Any], cluster: Cluster) -> str:
+    """The kind of GPU that was measured, which need not be that of the cluster at the start."""
+    found = _KIND.search(str(machine.get("gpu")))
+    return found.group() if found else cluster.gpu
 
 
 def _names(recordings: Iterable[Recording]) -> str:

@@ -26,6 +26,7 @@ from dwdp_hw.validation.validate import validate
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.fabric.constant import Constant
 from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.job.presets import read_cluster
 from tests.dwdp_hw.simulated_machine import CASES, OPTIONS, rates, record
 
 MEASUREMENTS = Path(__file__).resolve().parents[3] / "measurements"
@@ -195,3 +196,11 @@ def test_without_a_fault_nothing_is_suspected_and_the_report_passes(base: Cluste
     result = validate([recording], base, OPTIONS, set(), Bars())
     assert result.passed, result.failures
     assert [s.name for s in find_suspects(recording.rows, base, OPTIONS)] == []
+
+
+@pytest.mark.parametrize(("start", "memory"), [("h100_x1_host", True), ("h200_x1_host", False)])
+def test_the_kind_of_gpu_is_that_of_the_rows_and_another_kind_s_memory_is_not_kept(start: str, memory: bool) -> None:
+    rows = read_recording(str(MEASUREMENTS / "h100_x1_live_calibration.json"))
+    found = calibrate([rows], read_cluster(start), OPTIONS, name="found", use="all").cluster
+    assert found.gpu == "H100"
+    assert ("gpu_memory_bytes" in found.constants) is memory
