@@ -32,7 +32,7 @@ USES = ("design", "all")
 STEPS_ONLY = "steps"
 """In `Cluster.fitted_on`: a file of which nothing but the waits in its forward steps was used."""
 _SCHEMA = 4
-_KIND = re.compile(r"\b[A-Z]{1,2}\d{2,4}\b")  # in the driver's name of a GPU
+_KIND = re.compile(r"\b[A-Z]{1,2}\d{2,4}[A-Z]?\b")  # in the driver's name of a GPU
 KEPT = "; not identified by the latest calibration: kept"
 """At the end of a constant's source."""
 

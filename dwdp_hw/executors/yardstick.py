@@ -2,8 +2,8 @@
 
 A core runs at one of two speeds, a factor of two apart, and changes between them many times a second
 (docs/hardware.md). What it does to the driver's calls it does to other calls, too: their ratio stays. The piece of
-Python is `os.getppid()`, a call into C and into the kernel. Of four that were tried beside copies from two H200s' hosts
-(a loop of additions, `zlib`, `json` and this one), none followed the driver's calls more closely.
+Python is `os.getppid()`, a call into C and into the kernel, whose time followed that of the driver's calls more closely
+than a loop of additions on one H200's host, and as closely on another's (docs/design/0019-relative-costs.md).
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ import pytest
 from dwdp_hw.bundle.make import make_bundle
 from dwdp_hw.cases.case import Case, Labels, Settings
 from dwdp_hw.cases.result import RankResult
+from dwdp_hw.executors.cuda.gpu import count_gpus
+from dwdp_hw.group.faults import NoGpuError
 from dwdp_hw.rows.recording import Recording
 from dwdp_hw.run.launch import run_group
 from dwdp_hw.run.worker import Work
@@ -31,6 +33,15 @@ ON_HOST = Settings(executor="host", start_s=60.0)  # its own deadlines: short on
 @pytest.fixture(scope="module", autouse=True)
 def _engine(loaded_engine: None) -> None:
     """Rows and steps are predicted one by one, each too short for the engine's load to be worth while alone."""
+
+
+@pytest.fixture(scope="session")
+def on_a_gpu() -> None:
+    """Skip where there is no GPU."""
+    try:
+        count_gpus()
+    except NoGpuError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import bisect
 import ctypes
 import importlib
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 _HOST, _DEVICE = 1, 2  # CUmemorytype
@@ -98,16 +97,18 @@ def _gpu(driver: Any, address: int) -> int | None:
         finally:
             driver.cuMemRelease(handle)
     # Bindings of 2026 return 0 of any GPU (NVIDIA/cuda-python issue 2928): a 0 is asked for once more.
-    return _attribute(driver, "DEVICE_ORDINAL", address) or _ordinal(address)
+    said = _attribute(driver, "DEVICE_ORDINAL", address)
+    return _ordinal(address) if said == 0 else said
 
 
-def _ordinal(address: int) -> int:
-    """The GPU of an address as the driver itself says; 0 where it can't be asked."""
+def _ordinal(address: int) -> int | None:
+    """The GPU of an address as the driver itself says; None if it fails, and 0 where it can't be asked."""
     gpu = ctypes.c_int(0)
-    with suppress(OSError):
+    try:
         ask = ctypes.CDLL("libcuda.so.1").cuPointerGetAttribute
-        ask(ctypes.byref(gpu), _ATTRIBUTES["DEVICE_ORDINAL"], ctypes.c_uint64(address))
-    return gpu.value
+    except OSError:
+        return 0
+    return gpu.value if ask(ctypes.byref(gpu), _ATTRIBUTES["DEVICE_ORDINAL"], ctypes.c_uint64(address)) == 0 else None
 
 
 def _attribute(driver: Any, name: str, address: int) -> int | None:

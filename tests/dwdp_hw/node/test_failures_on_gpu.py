@@ -12,11 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from dwdp_hw.executors.cuda.gpu import count_gpus
-from dwdp_hw.group.faults import NoGpuError
 from tests.endings import REPOSITORY, Command, temporary_files
 
-pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("default")]
+pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("on_a_gpu"), pytest.mark.filterwarnings("default")]
 _NOBODY = 65534
 _PROGRAM = f"{sys.executable} -m dwdp_hw.app"
 _HOG = """
@@ -64,14 +62,6 @@ def at_start(code: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]))
-
-
-@pytest.fixture(autouse=True)
-def on_a_gpu() -> None:
-    try:
-        count_gpus()
-    except NoGpuError as error:
-        pytest.skip(str(error))
 
 
 def as_root() -> None:

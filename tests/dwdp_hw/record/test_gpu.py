@@ -16,12 +16,11 @@ from typing import Any
 import pytest
 
 from dwdp_hw.executors.cuda.gpu import count_gpus
-from dwdp_hw.group.faults import NoGpuError
 from dwdp_hw.record.layers import find_prefetches
 from dwdp_hw.record.reading import Record, read_records
 from tests.dwdp_hw.record.conftest import ENGINE, REPOSITORY, python
 
-pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("default")]
+pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("on_a_gpu"), pytest.mark.filterwarnings("default")]
 MIB = 1 << 20
 SHAPE = ("--hidden", "2560", "--inner", "1536")
 MODEL = ("model.num_experts=32", "model.hidden_size=2560", "model.intermediate_size=1536")
@@ -49,14 +48,6 @@ for _ in range(7):
     rates.append(size * copies / (ok(r.cudaEventElapsedTime(first, last)) * 1e-3))
 print(json.dumps(statistics.median(rates)))
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _gpu_needed() -> None:
-    try:
-        count_gpus()
-    except NoGpuError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture

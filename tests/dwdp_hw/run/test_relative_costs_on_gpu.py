@@ -10,21 +10,11 @@ import pytest
 from dwdp_hw.calibration.relative_costs import logs_of_machine
 from dwdp_hw.cases.case import Settings
 from dwdp_hw.cases.shapes import pieces_case
-from dwdp_hw.executors.cuda.gpu import count_gpus
-from dwdp_hw.group.faults import NoGpuError
 from dwdp_hw.rows.relative_costs import relative_costs_from_dict
 from dwdp_hw.run.relative_costs import RelativeCostRun
 from dwdp_sim.plan.copy_plan import BATCH
 
-pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("default")]
-
-
-@pytest.fixture(autouse=True)
-def on_a_gpu() -> None:
-    try:
-        count_gpus()
-    except NoGpuError as error:
-        pytest.skip(str(error))
+pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("on_a_gpu"), pytest.mark.filterwarnings("default")]
 
 
 def test_three_per_cent_more_slices_cost_three_per_cent_more_beside_the_yardstick() -> None:

@@ -7,19 +7,13 @@ from pathlib import Path
 import pytest
 
 from dwdp_hw.cases.case import Settings
-from dwdp_hw.executors.cuda.gpu import count_gpus
-from dwdp_hw.group.faults import NoGpuError
 from dwdp_hw.rows.recording import read_recording
 from dwdp_hw.validation.live import calibration_cases, measure_rounds
 
-pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("default")]
+pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("on_a_gpu"), pytest.mark.filterwarnings("default")]
 
 
 def test_cases_of_the_host_link_are_measured_in_rounds_that_agree(tmp_path: Path) -> None:
-    try:
-        count_gpus()
-    except NoGpuError as error:
-        pytest.skip(str(error))
     wanted = ("size_solo_67108864", "loop_solo_1048576", "batch_as_issued_16_262144")
     cases = [case for case in calibration_cases(1) if case.name in wanted]
     path = tmp_path / "rows.json"

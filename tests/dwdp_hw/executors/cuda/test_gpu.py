@@ -23,7 +23,7 @@ from dwdp_hw.executors.cuda.kernels import Kernels, RegionTable
 from dwdp_hw.executors.cuda.peer_memory import check_mapping
 from dwdp_hw.executors.expected import Region
 from dwdp_hw.executors.pattern import pattern_bytes
-from dwdp_hw.group.faults import NoGpuError, RankFault, Whereabouts
+from dwdp_hw.group.faults import RankFault, Whereabouts
 from dwdp_hw.rows.write import measured_row
 from dwdp_hw.run.launch import run_group
 from dwdp_hw.run.worker import Work
@@ -32,16 +32,8 @@ from dwdp_sim.plan.copy_plan import ASYNC
 from dwdp_sim.plan.kinds import STRATEGIES
 from dwdp_sim.plan.strategy import Strategy
 
-pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("default")]
+pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("on_a_gpu"), pytest.mark.filterwarnings("default")]
 MIB = 1 << 20
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _gpu_needed() -> None:
-    try:
-        count_gpus()
-    except NoGpuError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")
