@@ -1,4 +1,8 @@
-"""A headless Chromium of the system, and pages in it that may not complain or ask the network for anything."""
+"""A headless Chromium of the system, and pages in it that may not complain or ask the network for anything.
+
+What a page comes to show is waited for with Playwright's `expect`, never with `wait_for_function`: that evaluates a
+string, which a page's security policy refuses whenever the first look did not find it yet.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 _QUIET = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -39,6 +43,7 @@ def opened(
     complaints: list[str] = []
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page.set_default_timeout(10_000)
+    expect.set_options(timeout=10_000)
     page.on("console", lambda message: complaints.append(f"console: {message.text}"))
     page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
     page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))

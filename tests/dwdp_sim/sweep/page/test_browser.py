@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from dwdp_sim.sweep.page.page import write_page
 from tests.browser import chromium, opened
@@ -108,7 +108,7 @@ def test_a_brush_and_the_legend_pick_the_jobs_of_the_table(layers: Path, browser
     with opened(browser, layers) as page:
         page.select_option("[name=panels]", "")
         page.select_option("[name=scale]", "close")
-        page.wait_for_function("!document.querySelector('#picture svg').textContent.includes('deepseek')")
+        expect(page.locator("#picture svg")).not_to_contain_text("deepseek")
         drag_over(page, "#picture", top=0.5)
         picked = [float(cells[5]) for cells in body_rows(page)]
         page.locator("#picture svg .background").first.dblclick(force=True)
@@ -134,15 +134,13 @@ def test_what_is_chosen_is_what_the_picture_shows(layers: Path, browser: Browser
         assert "slice size" in (title.text_content() or "")
         page.select_option("[name=x]", label="mean prefetch latency ÷ lower bound")
         page.select_option("[name=y]", label="lower bound")
-        page.wait_for_function("document.querySelector('#picture svg').textContent.includes('lower bound (µs)')")
+        expect(page.locator("#picture svg")).to_contain_text("lower bound (µs)")
         assert "mean prefetch latency ÷ lower bound" in (title.text_content() or "")
         described = page.get_attribute("#picture", "aria-label") or ""  # what those hear who do not see it
         assert described.startswith("lower bound (µs) against mean prefetch latency ÷ lower bound, 8 jobs")
         for colour in ("issue_mode", ""):
             page.select_option("[name=colour]", label="nothing" if not colour else "issue mode")
-            page.wait_for_function(
-                f"document.querySelectorAll('#picture svg .role-legend').length === {1 if colour else 0}"
-            )
+            expect(page.locator("#picture svg .role-legend")).to_have_count(1 if colour else 0)
 
 
 def test_a_heading_sorts_and_sorts_back(layers: Path, browser: Browser) -> None:
@@ -198,7 +196,7 @@ def test_measured_and_predicted_stand_on_the_same_axes(layers: Path, browser: Br
     with opened(browser, layers) as page:
         assert "are measured" in (page.text_content("#picture-note") or "")
         page.select_option("[name=y]", label="mean prefetch latency ÷ lower bound")
-        page.wait_for_function("!document.getElementById('picture-note').textContent.includes('measured')")
+        expect(page.locator("#picture-note")).not_to_contain_text("measured")
         page.get_by_label("as_issued").check()  # the measured row is queued
         page.wait_for_selector("#comparison:has-text('No job shown has a measured row.')")
 
@@ -224,7 +222,7 @@ def test_forward_steps_are_shown_by_what_a_step_takes(browser: Browser, tmp_path
         splits = page.locator("[name=split] option").all_text_contents()
         assert splits == ["where a forward step goes", "where a layer's prefetch latency goes, in a step"]
         page.select_option("[name=split]", "1")
-        page.wait_for_function("document.querySelector('#bars svg').textContent.includes('contention')")
+        expect(page.locator("#bars svg")).to_contain_text("contention")
 
 
 def test_a_single_job_has_a_page(browser: Browser, tmp_path: Path) -> None:
