@@ -29,5 +29,5 @@ def loaded_engine() -> Iterator[None]:
     For tests of what is done with predictions: the engines' own tests prove that their answers are equal.
     """
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(engine_choice, "_WORTH_COPIES", 500)
+        patched.setattr(engine_choice, "MANY_COPIES", 500)
         yield

@@ -17,6 +17,9 @@ from dwdp_sim.steps.simulate_steps import simulate_steps
 from dwdp_sim.steps.windows import StepWindows
 
 DRAWS = 8
+AMONG = 100
+"""Measured cases that a process predicts, about: together they choose the engine. No count, since a case's last digits
+are to depend on the case alone."""
 LATEST_S = Starts.max_phase_s
 _ENOUGH = 3  # draws, where they agree
 _ALIKE = 1e-3  # relative difference of a stream's times from draw to draw that calls for no more draws
@@ -55,11 +58,13 @@ def program_draws_s(
     """
 
     if windows is None:
-        repeated = RepeatedProgram(program, options, copies=len(program.copy_bytes) * len(starts_s))
+        repeated = RepeatedProgram(program, options, copies=AMONG * len(starts_s) * len(program.copy_bytes))
         return repeated_draws_s(repeated, constants, starts_s, seed)
 
     def step(later_s: Floats, number: int) -> Floats:
-        steps = simulate_steps(program, windows, constants, options, _ONE_STEP, start_s=later_s, seed=number)
+        steps = simulate_steps(
+            program, windows, constants, options, _ONE_STEP, start_s=later_s, seed=number, among=AMONG * len(starts_s)
+        )
         return np.asarray(steps.step_end_s[:, 0] - later_s)
 
     return over_starts(step, starts_s, seed)

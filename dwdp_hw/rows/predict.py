@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dwdp_hw.cases.start_offsets import DRAWS, LATEST_S, drawn_starts_s, repeated_draws_s
+from dwdp_hw.cases.start_offsets import AMONG, DRAWS, LATEST_S, drawn_starts_s, repeated_draws_s
 from dwdp_hw.rows.host_costs import at_bound
 from dwdp_hw.rows.row import RecordedRow
 from dwdp_sim.base.arrays import Floats
@@ -40,7 +40,7 @@ def predict(row: RecordedRow, cluster: Cluster, options: FabricOptions, seed: in
         ConfigError: The cluster lacks a constant that the row needs.
     """
     clusters = [cluster] if row.queued else [cluster, at_bound(cluster, 0), at_bound(cluster, 1)]
-    prepared = PreparedRow(row, options, seed, copies=len(clusters) * DRAWS * len(row.program.copy_bytes))
+    prepared = PreparedRow(row, options, seed, copies=AMONG * len(clusters) * DRAWS * len(row.program.copy_bytes))
     runs, *bounds = (prepared.draws_s(each) for each in clusters)
     possible = np.concatenate([runs, *bounds])
     return Prediction(runs.mean(axis=0), possible.min(axis=0), possible.max(axis=0))
@@ -80,7 +80,7 @@ class PreparedRow:
 
 def predict_draws_s(row: RecordedRow, cluster: Cluster, options: FabricOptions, seed: int = 0) -> Floats:
     """Seconds of each stream for each draw of the starts, shape (draws, streams), at the constants' values."""
-    return PreparedRow(row, options, seed, copies=DRAWS * len(row.program.copy_bytes)).draws_s(cluster)
+    return PreparedRow(row, options, seed, copies=AMONG * DRAWS * len(row.program.copy_bytes)).draws_s(cluster)
 
 
 def predict_mean_s(row: RecordedRow, cluster: Cluster, options: FabricOptions, seed: int = 0) -> Floats:

@@ -12,9 +12,9 @@ from dwdp_sim.base.errors import ConfigError, check_choice
 from dwdp_sim.plan.program import Program
 
 ENGINES = ("auto", "simpy", "compiled")
-_WORTH_COPIES = 50_000  # SimPy needs half a second for them, the compiled engine as long to be loaded
-MANY_COPIES = _WORTH_COPIES
-"""Copies of a job of so many simulations that the compiled engine is worth while, wherever it can run them."""
+MANY_COPIES = 50_000
+"""Copies from which on the compiled engine is worth while: SimPy needs a quarter of a second or more for them. The
+other is compiled once on a machine, in ten seconds and more, and then loaded in a twentieth of a second."""
 
 
 def takes_compiled(engine: str, copies: int, objection: str) -> bool:
@@ -35,7 +35,7 @@ def takes_compiled(engine: str, copies: int, objection: str) -> bool:
         if missing := missing_for_compiled():
             raise ConfigError("engine", engine, f"{missing}; engine=simpy does without")
         return True
-    return engine == "auto" and not objection and copies >= _WORTH_COPIES and not missing_for_compiled()
+    return engine == "auto" and not objection and copies >= MANY_COPIES and not missing_for_compiled()
 
 
 def takes_many_compiled(engine: str) -> bool:

@@ -30,11 +30,6 @@ from tests.dwdp_hw.simulated_machine import rates, record
 ON_HOST = Settings(executor="host", start_s=60.0)  # its own deadlines: short ones strike on a busy machine
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _engine(loaded_engine: None) -> None:
-    """Rows and steps are predicted one by one, each too short for the engine's load to be worth while alone."""
-
-
 @pytest.fixture(scope="session")
 def on_a_gpu() -> None:
     """Skip where there is no GPU."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 
-from dwdp_hw.rows.predict import predict_mean_s
+from dwdp_hw.rows.predict import predict, predict_mean_s
 from dwdp_hw.rows.recording import read_recording
 from dwdp_sim.fabric.options import FabricOptions
+from dwdp_sim.fabric.simulate import simulate
 from dwdp_sim.job.presets import read_cluster
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -70,3 +72,17 @@ def test_nearly_all_of_the_fixed_part_lies_before_the_first_byte() -> None:
     fixed_us = 1e6 * read_cluster("h200_x2").number("peer_fixed_s")
     assert len(after_us) == 60
     assert -1.0 < low < 0.0 < median < 1.0 < high < 2.0 < fixed_us / 4
+
+
+def test_the_compiled_engine_predicts_a_row_of_many_copies_and_simpy_one_of_few_whatever_was_predicted_before() -> None:
+    recording = read_recording(str(MEASUREMENTS / "h200_x2_validation_1.json"))
+    rows = {len(row.program.copy_bytes): row for row in recording.rows}
+    few, many, cluster = rows[min(rows)], rows[max(rows)], read_cluster("h200_x2")
+    assert len(few.program.copy_bytes) < 60 < len(many.program.copy_bytes)
+    with mock.patch("dwdp_sim.fabric.repeated.simulate", wraps=simulate) as readable:
+        for _ in range(2):
+            predict(many, cluster, FabricOptions())
+            assert not readable.called
+            predict(few, cluster, FabricOptions())
+            assert readable.called
+            readable.reset_mock()

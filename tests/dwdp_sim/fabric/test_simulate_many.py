@@ -50,7 +50,7 @@ def test_threads_return_the_bytes_that_each_task_has_alone_in_the_order_of_the_t
 
 
 def test_the_copies_of_all_tasks_decide_on_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_choice, "_WORTH_COPIES", 7)
+    monkeypatch.setattr(engine_choice, "MANY_COPIES", 7)
     tasks = [task(three_pulls(), seed) for seed in range(3)]  # three copies each
     assert engine_for(tasks[:2]) == "simpy"
     assert engine_for(tasks) == "compiled"
