@@ -25,7 +25,9 @@ from dwdp_hw.run.worker import Work
 from dwdp_sim.base.atomic_file import write_whole
 from dwdp_sim.base.errors import ConfigError
 
-_PROCESSES = 12  # that measure relative costs, at least: they show a change of 2 % (studies/rounds.py)
+PROCESSES = 12
+"""Processes that measure relative costs, at least: so many show a change of 2 % (studies/rounds.py)."""
+
 _MOST_AGAIN = 1  # times that a round's disturbed cases are measured again at its end
 _MOST_FAILURES = 4  # failures in a row after which the machine is at fault, not a case
 
@@ -70,7 +72,7 @@ def run_rounds(
         Number of cases without a row.
     """
     run = _Run(reference, ranks, settings, limit_s, warned, RelativeCostRun(relative, ranks, settings))
-    groups = math.ceil(_PROCESSES / ranks / rounds)
+    groups = math.ceil(PROCESSES / ranks / rounds)
     draw = random.Random(seed)
     why_not = "too many failures in a row"
     try:

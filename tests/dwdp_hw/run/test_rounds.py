@@ -96,16 +96,18 @@ def test_what_the_reference_saw_disturbed_is_measured_again_once_a_round(
 
 
 @pytest.mark.usefixtures("measured_once")
-def test_relative_costs_are_measured_before_each_round_by_twelve_processes_and_one_that_fails_is_noted(
-    run: Callable[..., MeasurementFile], small_case: Callable[..., Case]
+def test_relative_costs_are_measured_before_each_round_by_enough_processes_and_one_that_fails_is_noted(
+    run: Callable[..., MeasurementFile], small_case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert rounds.PROCESSES == 12
+    monkeypatch.setattr(rounds, "PROCESSES", 5)  # of two ranks before each of three rounds: six
     fine = small_case("fine", measure="relative_cost", issue_mode="as_issued", lasting_s=0.001)
     refused = replace(fine, name="refused", measure="issue_cost")  # there is no driver whose calls could be timed
     file = run([small_case("a", repeats=3)], relative=[refused, fine])  # type: ignore[arg-type]
     assert [row["case"] for row in file.rows] == ["a", "fine"]
     assert [failure["case"] for failure in file.failed] == ["refused"]
     row = file.rows[1]
-    groups = [(number, rank) for number in range(1, 7) for rank in range(2)]  # group 0 ended with what was refused
+    groups = [(number, rank) for number in range(1, 4) for rank in range(2)]  # group 0 ended with what was refused
     assert [(one["group"], one["rank"]) for one in row["relative_cost"]] == groups
     assert row["device_us"] == []
     assert all(one["pairs"] >= 1 and len(one["cost_us"]) == 5 for one in row["relative_cost"])
