@@ -14,7 +14,7 @@ from dwdp_hw.bundle.figures import Report, read_report, report_text
 from dwdp_hw.calibration.calibrate import STEPS_ONLY, USES
 from dwdp_hw.rows.recording import Recording, pool, read_recording
 from dwdp_sim.api.presets import load_cluster
-from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.base.errors import ConfigError, shorten
 from dwdp_sim.base.user_file import decoded
 from dwdp_sim.fabric.cluster import Cluster
 
@@ -97,7 +97,9 @@ def _within(path: str, name: str, read: Callable[..., _Found], *arguments: objec
     try:
         return read(*arguments)
     except ConfigError as error:
-        raise ConfigError("bundle", path, f"{name}: {error.allowed}") from error
+        of_the_file = error.value in map(str, arguments)
+        why = error.allowed if of_the_file else f"{error.key}={shorten(error.value)}: {error.allowed}"
+        raise ConfigError("bundle", path, f"{name}: {why}") from error
 
 
 def _check_fitted(cluster: Cluster, recordings: Sequence[Recording], path: str) -> None:

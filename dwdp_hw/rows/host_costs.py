@@ -12,6 +12,7 @@ import numpy as np
 
 from dwdp_hw.rows.row import RecordedRow
 from dwdp_sim.fabric.cluster import Cluster
+from dwdp_sim.fabric.constant import interval_of, read_interval
 from dwdp_sim.fabric.issue_costs import IssueCosts
 from dwdp_sim.plan.copy_plan import ASYNC, BATCH
 from dwdp_sim.plan.program import Program
@@ -53,12 +54,13 @@ def cost_ranges(rows: Sequence[RecordedRow], cluster: Cluster) -> dict[str, tupl
         ]
         for name in names if levels else ():
             costs = [level * cluster.number(name) for level in levels]
-            costs += cluster.constants[name].interval or ()
+            costs += read_interval(cluster.constants[name].interval) or ()
             ranges[name] = (min(costs), max(costs))
     return ranges
 
 
 def at_bound(cluster: Cluster, bound: int) -> Cluster:
-    """The cluster at the lower (0) or upper (1) end of its host costs; a cost without an interval stays."""
-    known = {name: cluster.constants[name].interval for name in HOST_COSTS if name in cluster.constants}
+    """The cluster at the lower (0) or upper (1) end of its host costs; a cost that lies in no interval stays."""
+    constants = {name: cluster.constants[name] for name in HOST_COSTS if name in cluster.constants}
+    known = {name: interval_of(constant.value, constant.interval) for name, constant in constants.items()}
     return cluster.with_values({name: ends[bound] for name, ends in known.items() if ends is not None})

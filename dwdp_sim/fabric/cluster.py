@@ -10,7 +10,15 @@ from typing import Any
 
 from dwdp_sim.base.errors import ConfigError, check_choice
 from dwdp_sim.base.units import parse_bytes
-from dwdp_sim.fabric.constant import LONGEST_S, PROVENANCES, Constant, read_by_kind, read_gap_table, read_number
+from dwdp_sim.fabric.constant import (
+    LONGEST_S,
+    PROVENANCES,
+    Constant,
+    check_interval,
+    read_by_kind,
+    read_gap_table,
+    read_number,
+)
 from dwdp_sim.plan.endpoints import HOMES
 
 MOST_GPUS = 100_000  # of a cluster; tables of a program have a row for each
@@ -56,8 +64,9 @@ class Cluster:
         check_choice("cluster.mapping", self.mapping, MAPPINGS)
         check_choice("cluster.home", self.home, HOMES)
         for name, constant in self.constants.items():
-            key = f"cluster.constants.{name}.provenance"
-            check_choice(key, constant.provenance, PROVENANCES)
+            key = f"cluster.constants.{name}"
+            check_choice(f"{key}.provenance", constant.provenance, PROVENANCES)
+            check_interval(f"{key}.interval", constant.value, constant.interval)
         for place, entry in enumerate(self.fitted_on):
             key = f"cluster.fitted_on[{place}]"
             check_choice(f"{key}.use", entry.get("use", "missing"), _USES)

@@ -10,6 +10,7 @@ from typing import Any
 from dwdp_sim.base.errors import ConfigError
 
 LONGEST_S = 1e6  # of one constant: beside more, what differs between copies could not be told
+_ROUNDED = 1e-5  # relative; constants are written with six digits
 PROVENANCES = ("measured", "public", "vendor", "assumed")
 
 
@@ -23,7 +24,8 @@ class Constant:
         provenance: `measured`, `public` (a published measurement), `vendor` (data sheet) or `assumed`.
         source: Which rows, which publication, or why this assumption.
         direction: For rates and factors: which way the bytes go.
-        interval: 95 % interval of the value, where it was fitted; shaped as the value, with [low, high] for a number.
+        interval: 95 % interval of the value, where it was fitted; shaped as the value, with [low, high] for a number. A
+            value outside it was set by hand: the interval says nothing of that one.
     """
 
     value: Any
@@ -49,7 +51,8 @@ class ConstantConfig:
     direction: str = ""
     """Which way the bytes go (rates and factors)."""
     interval: Any = None
-    """95 % interval of the value, where it was fitted."""
+    """95 % interval of the value, where it was fitted: [low, high], or one for each of its parts. Of a value outside it,
+    it says nothing."""
 
 
 def read_number(key: str, value: Any, minimum: float = 0.0, maximum: float = math.inf) -> float:
@@ -99,11 +102,36 @@ def read_interval(interval: Any, key: Any = None) -> tuple[float, float] | None:
         key: A row of a table (bytes) or kind of copy, where the constant holds several numbers.
     """
     ends = interval if key is None else interval.get(key) if isinstance(interval, Mapping) else None
-    if not isinstance(ends, list | tuple) or len(ends) != 2:
+    if not isinstance(ends, list | tuple) or len(ends) != 2 or not all(_is_number(end) for end in ends):
         return None
-    if not all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends) or ends[0] > ends[1]:
+    return (float(ends[0]), float(ends[1])) if ends[0] <= ends[1] else None
+
+
+def interval_of(value: Any, interval: Any) -> tuple[float, float] | None:
+    """Both ends of a number's interval; None if it has none, or one that is another value's, since it lies outside."""
+    ends = read_interval(interval)
+    if ends is None or not _is_number(value):
         return None
-    return float(ends[0]), float(ends[1])
+    return ends if ends[0] * (1 - _ROUNDED) <= value <= ends[1] * (1 + _ROUNDED) else None
+
+
+def check_interval(key: str, value: Any, interval: Any) -> None:
+    """Check that an interval has the shape of its value.
+
+    Raises:
+        ConfigError: It is no [low, high] of a number, and no mapping to such pairs of a table or mapping.
+    """
+    if interval is None:
+        return
+    of_parts = isinstance(value, Mapping | list | tuple)
+    pairs = list(interval.values()) if isinstance(interval, Mapping) else [interval]
+    if isinstance(interval, Mapping) != of_parts or any(read_interval(pair) is None for pair in pairs):
+        shape = "{part of the value: [low, high], …}" if of_parts else "[low, high]"
+        raise ConfigError(key, interval, f"{shape} with finite numbers, low ≤ high, is wanted")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def read_by_kind(key: str, value: Any) -> dict[str, float]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dwdp_sim.fabric.cluster import Cluster
-from dwdp_sim.fabric.constant import Constant
+from dwdp_sim.fabric.constant import Constant, interval_of
 from dwdp_sim.fabric.fabric_constants import ALL_SOURCES, FabricConstants, constants_needed
 from dwdp_sim.fabric.options import FabricOptions
 from dwdp_sim.fabric.program_needs import ProgramNeeds
@@ -260,12 +260,10 @@ def _at(constant: Constant, share: float) -> Any:
 
 
 def _between(value: Any, interval: Any, share: float) -> Any:
-    """`value` with every part that has an interval [low, high] moved to low + share · (high − low)."""
-    if interval is None:
-        return value
+    """`value` with every part that lies in its interval [low, high] moved to low + share · (high − low)."""
     if isinstance(interval, Mapping):
         if isinstance(value, Mapping):
             return {key: _between(part, interval.get(key), share) for key, part in value.items()}
         return [[size, _between(part, interval.get(size), share)] for size, part in value]  # a table by bytes
-    low, high = interval
-    return low + share * (high - low)
+    ends = interval_of(value, interval)
+    return value if ends is None else ends[0] + share * (ends[1] - ends[0])

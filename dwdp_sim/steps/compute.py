@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from dwdp_sim.base.errors import ConfigError, check_choice
-from dwdp_sim.fabric.constant import PROVENANCES, ConstantConfig, read_number
+from dwdp_sim.fabric.constant import PROVENANCES, ConstantConfig, check_interval, read_number
 from dwdp_sim.model.moe import FORMATS, MoEModel
 from dwdp_sim.silicon.choices import Choices
 from dwdp_sim.steps.compute_times import ComputeTimes, step_windows
@@ -185,4 +185,5 @@ def _number(config: ComputeConfig, name: str, minimum: float = 0.0) -> float:
     if constant is None or constant.value is None:
         raise ConfigError(key, "missing", "add value, unit, provenance and source")
     check_choice(f"{key}.provenance", constant.provenance, PROVENANCES)
+    check_interval(f"{key}.interval", constant.value, constant.interval)
     return read_number(f"{key}.value", constant.value, minimum)

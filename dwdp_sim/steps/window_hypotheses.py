@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from dwdp_sim.fabric.constant import interval_of
 from dwdp_sim.fabric.hypotheses import EXTREME_WALKS, HIGH, LOW, Hypothesis, Settings
 from dwdp_sim.model.moe import MoEModel
 from dwdp_sim.silicon.choices import AS_MODEL
@@ -68,6 +69,7 @@ def _constant(name: str) -> bool:
 
 
 def _at_end(config: ComputeConfig, names: Sequence[str], end: int) -> Settings:
-    """Constants at one end of their intervals; those that have one."""
-    intervals = {name: config.constants[name].interval for name in names if name in config.constants}
+    """Constants at one end of their intervals; those that lie in one."""
+    constants = {name: config.constants[name] for name in names if name in config.constants}
+    intervals = {name: interval_of(constant.value, constant.interval) for name, constant in constants.items()}
     return tuple((name, interval[end]) for name, interval in intervals.items() if interval is not None)

@@ -176,6 +176,19 @@ BAD = {
         ["cluster.constants.incast_factor_2.value=2"],
         "cluster.constants.incast_factor_2.value=2: {pull: factor, push: factor} in (0, 1] is wanted",
     ),
+    "an interval of one number": (
+        ["cluster.constants.peer_fixed_s.interval=[1e-6]"],
+        "cluster.constants.peer_fixed_s.interval=[1e-06]: [low, high] with finite numbers, low ≤ high, is wanted",
+    ),
+    "an interval of words": (
+        ["cluster.constants.incast_factor_2.interval={pull:[0.9,a],push:[0.9,1]}"],
+        "cluster.constants.incast_factor_2.interval={'pull': [0.9, 'a'], 'push': [0.9, 1]}: "
+        "{part of the value: [low, high], …} with finite numbers",
+    ),
+    "an interval of compute's": (
+        ["workload=iteration", "compute=silicon", "compute.constants.memory_taken.interval=[1,0]"],
+        "compute.constants.memory_taken.interval=[1, 0]: [low, high] with finite numbers, low ≤ high, is wanted",
+    ),
     "replay without a file": (["workload=replay"], "workload.file=missing: a program is wanted"),
     "replay of no file": (["workload=replay", "workload.file=none"], "workload.file=none: cannot be read as JSON"),
     "an unreadable config.json": (

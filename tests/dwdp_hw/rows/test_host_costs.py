@@ -105,3 +105,10 @@ def test_a_prediction_lies_in_its_range_and_only_the_host_s_time_makes_one(
         assert np.all(predicted.mean_s < predicted.high_s)
         ends = [predict_mean_s(row, at_bound(cluster, bound), OPTIONS) for bound in (0, 1)]
         assert ends == [pytest.approx(predicted.low_s), pytest.approx(predicted.high_s)]
+
+
+def test_a_host_cost_set_by_hand_outside_its_interval_has_no_range() -> None:
+    machine = read_cluster("h200_x2").with_values({"issue_slice_s": 5e-6})
+    assert [at_bound(machine, bound).number("issue_slice_s") for bound in (0, 1)] == [5e-6, 5e-6]
+    low, high = (at_bound(machine, bound).number("issue_batch_s") for bound in (0, 1))
+    assert low < machine.number("issue_batch_s") < high

@@ -141,6 +141,15 @@ def test_draws_are_for_machines_with_fitted_constants() -> None:
     assert samples(GB200, 3, ["incast_factor_2"]) == []  # has one, but from no fit
 
 
+def test_a_value_set_by_hand_outside_its_interval_is_not_drawn_from_it() -> None:
+    machine = H200.with_values({"issue_slice_s": 5e-6, "peer_gap_s": [[65536, 2e-5], [2097152, 3.7e-6]]})
+    values = [one.machine(machine, FabricOptions())[0] for one in samples(machine, 3, ["issue_slice_s"])]
+    assert {one.number("issue_slice_s") for one in values} == {5e-6}
+    tables = [one.value("peer_gap_s") for one in values]
+    assert {table[0][1] for table in tables} == {2e-5}
+    assert len({table[1][1] for table in tables}) == 3  # lies in its interval
+
+
 @pytest.mark.parametrize("sample", range(5))
 def test_a_draw_lies_in_its_interval_and_constants_fitted_as_one_stay_equal(sample: int) -> None:
     drawn, _ = Hypothesis("", sample=sample).machine(H200, FabricOptions(), 7)

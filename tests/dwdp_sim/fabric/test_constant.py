@@ -1,0 +1,56 @@
+"""A constant's interval: of which value it is, and what shape it must have."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.fabric.constant import check_interval, interval_of
+
+KEY = "cluster.constants.x.interval"
+TABLE = [[65536, 2e-6], [2097152, 3e-6]]
+
+
+@pytest.mark.parametrize("value", [1.0, 1.5, 2.0])
+def test_an_interval_is_that_of_a_value_inside_it(value: float) -> None:
+    assert interval_of(value, [1, 2]) == (1.0, 2.0)
+
+
+@pytest.mark.parametrize("value", [0.99, 2.01, None, "oldest", True, math.nan])
+def test_an_interval_says_nothing_of_a_value_outside_it_or_that_is_no_number(value: Any) -> None:
+    assert interval_of(value, [1, 2]) is None
+
+
+def test_a_value_at_an_end_that_was_written_with_six_digits_is_inside() -> None:
+    assert interval_of(1.0000049, [0.5, 1.0]) == (0.5, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "interval"),
+    [
+        (1.0, None),
+        (1.0, [1, 2]),
+        (None, [1, 2]),
+        (TABLE, {65536: [1e-6, 3e-6]}),
+        ({"pull": 0.9, "push": 1.0}, {"pull": [0.8, 0.9]}),
+    ],
+)
+def test_an_interval_of_its_value_s_shape_is_accepted(value: Any, interval: Any) -> None:
+    check_interval(KEY, value, interval)
+
+
+@pytest.mark.parametrize("interval", [3, [1], [1, 2, 3], [2, 1], ["a", "b"], [1, math.inf], [math.nan, 1], [True, 2]])
+def test_what_is_no_rising_pair_of_finite_numbers_is_refused(interval: Any) -> None:
+    with pytest.raises(ConfigError, match=r"x\.interval=.*: \[low, high\] with finite numbers, low ≤ high, is wanted"):
+        check_interval(KEY, 1.0, interval)
+    with pytest.raises(ConfigError, match=r"\{part of the value: \[low, high\], …\} with finite numbers"):
+        check_interval(KEY, TABLE, {65536: interval})
+
+
+@pytest.mark.parametrize(("value", "interval"), [(TABLE, [1e-6, 2e-6]), (1.0, {"pull": [0.8, 0.9]})])
+def test_an_interval_of_another_shape_than_its_value_is_refused(value: Any, interval: Any) -> None:
+    with pytest.raises(ConfigError, match="is wanted"):
+        check_interval(KEY, value, interval)
