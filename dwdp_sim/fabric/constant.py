@@ -51,8 +51,8 @@ class ConstantConfig:
     direction: str = ""
     """Which way the bytes go (rates and factors)."""
     interval: Any = None
-    """95 % interval of the value, where it was fitted: [low, high], or one for each of its parts. Of a value outside it,
-    it says nothing."""
+    """95 % interval of the value, where it was fitted: [low, high], or one for each of its parts. It says nothing of a
+    value outside it."""
 
 
 def read_number(key: str, value: Any, minimum: float = 0.0, maximum: float = math.inf) -> float:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from dwdp_sim.base.errors import ConfigError
+from dwdp_sim.fabric.constant import ConstantConfig
 from dwdp_sim.job.compute_on_machine import on_machine
 from dwdp_sim.job.groups import build_model, build_placement, build_strategy
 from dwdp_sim.job.schema import ModelConfig, SimConfig
@@ -30,6 +31,7 @@ def resolve(config: Tree, explicit: Set[str] = frozenset()) -> Tree:
 
     Sizes, strategy and model come from a TensorRT-LLM or Hugging Face file where one is named, unset sizes of the group
     from the model's experts, compute times from what is known of the cluster's GPU, and the slice is bytes afterwards.
+    Constants set by hand are assumed from then on.
 
     Args:
         config: As composed. A resolved one comes back equal.
@@ -38,8 +40,9 @@ def resolve(config: Tree, explicit: Set[str] = frozenset()) -> Tree:
     Raises:
         ConfigError: Something in it cannot be used.
     """
+    config = _with_constants_by_hand(config, explicit)
     if config.workload.kind not in _LAYER_KINDS:
-        return replace(config)
+        return config
     config = _with_trtllm_yaml(config, explicit)
     group = resolve_model(config.model, explicit)
     model = build_model(group)
@@ -55,6 +58,24 @@ def resolve(config: Tree, explicit: Set[str] = frozenset()) -> Tree:
     if config.workload.kind == "iteration":
         compute = on_machine(compute, model, placement.dwdp_size, config.cluster.gpu, built.implementation)
     return replace(config, model=group, dwdp=dwdp, strategy=strategy, compute=compute)
+
+
+def _with_constants_by_hand(config: Tree, explicit: Set[str]) -> Tree:
+    """Call assumed every constant whose value the user gave without saying where it comes from."""
+
+    def called(constants: Mapping[str, ConstantConfig], group: str) -> dict[str, ConstantConfig]:
+        by_hand = {
+            name: replace(constant, provenance="assumed", source="set by hand")
+            for name, constant in constants.items()
+            if f"{group}.constants.{name}.value" in explicit
+            and f"{group}.constants.{name}.provenance" not in explicit
+            and constant.provenance != "assumed"
+        }
+        return {**constants, **by_hand}
+
+    cluster = replace(config.cluster, constants=called(config.cluster.constants, "cluster"))
+    compute = replace(config.compute, constants=called(config.compute.constants, "compute"))
+    return replace(config, cluster=cluster, compute=compute)
 
 
 def _with_trtllm_yaml(config: Tree, explicit: Set[str]) -> Tree:

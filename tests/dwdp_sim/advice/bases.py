@@ -50,6 +50,6 @@ def free(rate: float = 1e9, **constants: Any) -> dict[str, Any]:
     names = {f"{kind}_bytes_per_s": rate for kind in ("egress", "ingress", "pair")}
     names |= {"peer_fixed_s": 0.0, "event_s": 0.0, "peer_gap_s": [[1, 0.0]], "both_ways_gap_factor": 1.0}
     names |= {kind: {"pull": 1.0, "push": 1.0} for kind in ("both_ways_egress", "both_ways_ingress")}
-    names |= {f"incast_factor_{readers}": 1.0 for readers in ("2", "3", "4_up")}
+    names |= {f"incast_factor_{readers}": {"pull": 1.0, "push": 1.0} for readers in ("2", "3", "4_up")}
     names |= {f"issue_{part}_s": 0.0 for part in ("async", "batch", "slice")}
     return {f"cluster__constants__{name}__value": value for name, value in (names | constants).items()}

@@ -51,6 +51,24 @@ def test_an_explicit_value_beats_a_file(files: tuple[str, ...]) -> None:
     assert (found.dwdp.dwdp_size, found.strategy.name) == (4, "default")
 
 
+@pytest.mark.parametrize(
+    ("more", "provenance"),
+    [
+        ((), "measured"),
+        (("cluster.constants.peer_fixed_s.value=1e-3",), "assumed"),
+        (("cluster.constants.peer_fixed_s.value=1e-3", "cluster.constants.peer_fixed_s.provenance=public"), "public"),
+    ],
+)
+@pytest.mark.parametrize("workload", ["layer", "replay"])
+def test_a_constant_set_by_hand_is_assumed_unless_its_provenance_is_given(
+    workload: str, more: tuple[str, ...], provenance: str
+) -> None:
+    given = ("cluster=h200_x2", "dwdp.dwdp_size=2", f"workload={workload}", *more)
+    found = resolve(config_object(*given), explicit_keys(given)).cluster.constants
+    assert found["peer_fixed_s"].provenance == provenance
+    assert found["peer_gap_s"].provenance == "measured"
+
+
 def test_a_replay_has_no_layer_to_fill_in() -> None:
     config = config_object("workload=replay")
     assert resolve(config) == config
