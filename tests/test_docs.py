@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"(?:<!-- (?P<note>[^>]*) -->\n)?```bash\n(?P<body>.*?)```", re.DOTALL)
 
-LONG = ("gallery", "reading", "tutorial")
+LONG = ("checking", "gallery", "reading", "tutorial")
 PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md"))
 # A comment above an example says what it needs that is not at hand, which file it is for those below it, or that it is
 # what the command above it prints, where a line of "…" stands for any others.

@@ -42,6 +42,7 @@ def rows(name: str) -> str:
     return str(MEASUREMENTS / f"{name}.json")
 
 
+@pytest.mark.long
 def test_a_bundle_is_written_checked_and_pooled(dwdp_hw: Run, tmp_path: Path) -> None:
     run = partial(run_here, "dwdp_hw.app", folder=tmp_path)
     for number in (1, 2):

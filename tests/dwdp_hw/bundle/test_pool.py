@@ -76,6 +76,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Bundle]:
     return found
 
 
+@pytest.mark.long
 def test_pooled_constants_name_the_bundles_that_they_come_from(bundles: list[Bundle], tmp_path: Path) -> None:
     found, spreads = pool_bundles(bundles, load_cluster("h200_x2"), name="pooled")
     pooled = load_cluster(write_cluster(tmp_path / "pooled.yaml", found))

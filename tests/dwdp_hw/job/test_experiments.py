@@ -88,6 +88,7 @@ def test_a_campaign_without_a_limit_runs_to_its_end(
     assert [row.program.num_gpus for row in rows] == [3, 3]
 
 
+@pytest.mark.long
 def test_the_grid_runs_each_of_its_points_on_the_ranks_that_are_there(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="the ranks meet through torch's TCPStore")
     small = ("backend=host", "model.num_experts=4", "model.top_k=2", "hydra.sweep.dir=grid", "backend.repeats=3")

@@ -55,6 +55,7 @@ def measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rounds, "run_group", group)
 
 
+@pytest.mark.long
 def test_every_case_is_measured_in_each_round_in_fresh_processes_and_a_failing_one_is_left_out(
     run: Callable[..., MeasurementFile],
     small_case: Callable[..., Case],

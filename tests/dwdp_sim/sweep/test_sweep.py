@@ -87,6 +87,7 @@ def test_a_combination_that_fails_is_a_row_and_is_tried_again(tmp_path: Path) ->
     assert (len(folder.finished_files()), len(folder.failed_files())) == (1, 1)
 
 
+@LONG
 def test_a_job_that_kills_its_worker_each_time_fails_and_costs_no_other(tmp_path: Path) -> None:
     folder = Folder(tmp_path / "rows")
     overrides = [
