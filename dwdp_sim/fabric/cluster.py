@@ -66,7 +66,7 @@ class Cluster:
         for name, constant in self.constants.items():
             key = f"cluster.constants.{name}"
             check_choice(f"{key}.provenance", constant.provenance, PROVENANCES)
-            check_interval(f"{key}.interval", constant.value, constant.interval)
+            check_interval(key, constant.value, constant.interval)
         for place, entry in enumerate(self.fitted_on):
             key = f"cluster.fitted_on[{place}]"
             check_choice(f"{key}.use", entry.get("use", "missing"), _USES)

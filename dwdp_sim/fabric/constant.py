@@ -116,18 +116,20 @@ def interval_of(value: Any, interval: Any) -> tuple[float, float] | None:
 
 
 def check_interval(key: str, value: Any, interval: Any) -> None:
-    """Check that an interval has the shape of its value.
+    """Check that a constant's interval has the shape of its value.
 
     Raises:
         ConfigError: It is no [low, high] of a number, and no mapping to such pairs of a table or mapping.
     """
     if interval is None:
         return
+    if isinstance(value, list | tuple):
+        read_gap_table(f"{key}.value", value)
     of_parts = isinstance(value, Mapping | list | tuple)
     pairs = list(interval.values()) if isinstance(interval, Mapping) else [interval]
     if isinstance(interval, Mapping) != of_parts or any(read_interval(pair) is None for pair in pairs):
         shape = "{part of the value: [low, high], …}" if of_parts else "[low, high]"
-        raise ConfigError(key, interval, f"{shape} with finite numbers, low ≤ high, is wanted")
+        raise ConfigError(f"{key}.interval", interval, f"{shape} with finite numbers, low ≤ high, is wanted")
 
 
 def _is_number(value: Any) -> bool:

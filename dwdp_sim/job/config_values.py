@@ -71,6 +71,8 @@ def _check(key: str, value: Any, kind: Any, depth: int) -> None:
         for name, inner in _fields(outer).items():
             _check(f"{key}.{name}", getattr(value, name), inner, depth + 1)
     elif outer is dict:
+        if not any(all(isinstance(name, one) for name in value) for one in (str, (int, float))):  # cannot be sorted
+            raise ConfigError(key, value, "keys that are all text, or all numbers, are wanted")
         for name, one in value.items():
             _check_single(key, name, Any)
             _check(f"{key}.{name}", one, get_args(kind)[1] if get_args(kind) else Any, depth + 1)

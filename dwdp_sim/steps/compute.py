@@ -185,5 +185,5 @@ def _number(config: ComputeConfig, name: str, minimum: float = 0.0) -> float:
     if constant is None or constant.value is None:
         raise ConfigError(key, "missing", "add value, unit, provenance and source")
     check_choice(f"{key}.provenance", constant.provenance, PROVENANCES)
-    check_interval(f"{key}.interval", constant.value, constant.interval)
+    check_interval(key, constant.value, constant.interval)
     return read_number(f"{key}.value", constant.value, minimum)

@@ -62,8 +62,8 @@ def asked_hash(config: SimConfig, overrides: Sequence[str]) -> str:
     """
     try:
         content = hash_config(config)
-    except (ConfigError, OSError) as error:  # the job will fail and say so
-        content = json.dumps([asdict(config), str(error)], sort_keys=True, default=str)
+    except (ConfigError, OSError, TypeError) as error:  # the job will fail and say so
+        content = json.dumps([asdict(config), str(error)], default=str)
     reads_file = config.dwdp.trtllm_yaml is not None or config.model.config_json is not None
     explicit = (
         sorted(key for key in explicit_keys(overrides) if key.split(".")[0] in _CONTRADICTABLE) if reads_file else []

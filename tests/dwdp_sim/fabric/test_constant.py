@@ -10,7 +10,7 @@ import pytest
 from dwdp_sim.base.errors import ConfigError
 from dwdp_sim.fabric.constant import check_interval, interval_of
 
-KEY = "cluster.constants.x.interval"
+KEY = "cluster.constants.x"
 TABLE = [[65536, 2e-6], [2097152, 3e-6]]
 
 
@@ -48,6 +48,11 @@ def test_what_is_no_rising_pair_of_finite_numbers_is_refused(interval: Any) -> N
         check_interval(KEY, 1.0, interval)
     with pytest.raises(ConfigError, match=r"\{part of the value: \[low, high\], …\} with finite numbers"):
         check_interval(KEY, TABLE, {65536: interval})
+
+
+def test_an_interval_of_a_list_that_is_no_table_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"x\.value=\[0\.95\]: a table \[\[bytes, seconds\], …\]"):
+        check_interval(KEY, [0.95], {"pull": [0.9, 1.0]})
 
 
 @pytest.mark.parametrize(("value", "interval"), [(TABLE, [1e-6, 2e-6]), (1.0, {"pull": [0.8, 0.9]})])

@@ -37,6 +37,12 @@ def changed(path: str, value: Any) -> SimConfig:
         ("workload.range", 1, "workload.range=1: true or false is wanted"),
         ("model.name", "a\x1b[31m", r"model.name=a\\x1b\[31m: printable text is wanted"),
         ("strategy.slice_bytes", {"a": {1: math.inf}}, r"strategy.slice_bytes.a.1=inf: a finite number"),
+        (
+            "strategy.slice_bytes",
+            {1: 2, "a": 3},
+            r"slice_bytes=\{1: 2, 'a': 3\}: keys that are all text, or all numbers",
+        ),
+        ("strategy.slice_bytes", {None: 2}, "keys that are all text, or all numbers, are wanted"),
         ("strategy.slice_bytes", b"2", "strategy.slice_bytes=b'2': text, a number, a list or a mapping is wanted"),
     ],
 )

@@ -106,6 +106,9 @@ def test_a_job_s_name_follows_what_it_asks_for_the_files_and_the_code(
     assert name(*replay) != before
     program.unlink()
     assert name(*replay) != before  # a job that cannot be built has a name, too
+    assert (
+        name("cluster.constants.peer_fixed_s.value={1:2,a:3}") != name()
+    )  # nor can this one, whose keys have no order
     now = name()
     monkeypatch.setattr(jobs_module, "code_version", lambda: "other code")
     assert name() != now
