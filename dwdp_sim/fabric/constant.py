@@ -116,20 +116,21 @@ def interval_of(value: Any, interval: Any) -> tuple[float, float] | None:
 
 
 def check_interval(key: str, value: Any, interval: Any) -> None:
-    """Check that a constant's interval has the shape of its value.
+    """Check a constant's interval, and where there is one, that a list of a value is a table.
 
     Raises:
-        ConfigError: It is no [low, high] of a number, and no mapping to such pairs of a table or mapping.
+        ConfigError: The interval is neither a pair of rising numbers nor a mapping to such pairs, or the list no table.
     """
     if interval is None:
         return
+    pairs = list(interval.values()) if isinstance(interval, Mapping) else [interval]
+    if any(read_interval(pair) is None for pair in pairs):
+        allowed = (
+            "[low, high] with finite numbers, low ≤ high, is wanted, or a mapping to such from each part of the value"
+        )
+        raise ConfigError(f"{key}.interval", interval, allowed)
     if isinstance(value, list | tuple):
         read_gap_table(f"{key}.value", value)
-    of_parts = isinstance(value, Mapping | list | tuple)
-    pairs = list(interval.values()) if isinstance(interval, Mapping) else [interval]
-    if isinstance(interval, Mapping) != of_parts or any(read_interval(pair) is None for pair in pairs):
-        shape = "{part of the value: [low, high], …}" if of_parts else "[low, high]"
-        raise ConfigError(f"{key}.interval", interval, f"{shape} with finite numbers, low ≤ high, is wanted")
 
 
 def _is_number(value: Any) -> bool:

@@ -261,9 +261,10 @@ def _at(constant: Constant, share: float) -> Any:
 
 def _between(value: Any, interval: Any, share: float) -> Any:
     """`value` with every part that lies in its interval [low, high] moved to low + share · (high − low)."""
-    if isinstance(interval, Mapping):
-        if isinstance(value, Mapping):
-            return {key: _between(part, interval.get(key), share) for key, part in value.items()}
-        return [[size, _between(part, interval.get(size), share)] for size, part in value]  # a table by bytes
+    parts = interval if isinstance(interval, Mapping) else {}
+    if isinstance(value, Mapping):
+        return {key: _between(part, parts.get(key), share) for key, part in value.items()}
+    if isinstance(value, list | tuple):  # a table by bytes
+        return [[size, _between(part, parts.get(size), share)] for size, part in value] if parts else value
     ends = interval_of(value, interval)
     return value if ends is None else ends[0] + share * (ends[1] - ends[0])

@@ -182,8 +182,7 @@ BAD = {
     ),
     "an interval of words": (
         ["cluster.constants.incast_factor_2.interval={pull:[0.9,a],push:[0.9,1]}"],
-        "cluster.constants.incast_factor_2.interval={'pull': [0.9, 'a'], 'push': [0.9, 1]}: "
-        "{part of the value: [low, high], …} with finite numbers",
+        "cluster.constants.incast_factor_2.interval={'pull': [0.9, 'a'], 'push': [0.9, 1]}: [low, high] with",
     ),
     "an interval of compute's": (
         ["workload=iteration", "compute=silicon", "compute.constants.memory_taken.interval=[1,0]"],

@@ -170,7 +170,7 @@ def test_a_constant_that_claims_the_rows_and_has_no_interval_fails(altered: Call
     assert (state, why) == (FAILS, "barrier_s: nothing in these rows was fitted")
 
 
-@pytest.mark.parametrize("interval", [["oldest", "oldest"], [1.0], [2.0, 1.0], {"pull": [0.1, 0.2]}])
+@pytest.mark.parametrize("interval", [["oldest", "oldest"], [1.0], [2.0, 1.0], {"pull": [0.2]}])
 @pytest.mark.parametrize("name", ["peer_fixed_s", "issue_slice_s"])
 def test_an_interval_that_is_no_pair_of_numbers_is_refused_in_one_line(
     name: str, interval: object, altered: Callable[..., str]
@@ -181,6 +181,17 @@ def test_an_interval_that_is_no_pair_of_numbers_is_refused_in_one_line(
     with pytest.raises(ConfigError, match=rf"{name}\.interval=.*: \[low, high\] with finite numbers") as caught:
         open_bundle(altered(claim))
     assert "\n" not in str(caught.value)
+
+
+def test_an_interval_of_another_shape_than_its_value_claims_nothing(altered: Callable[..., str]) -> None:
+    names = {"peer_fixed_s", "issue_slice_s"}
+
+    def claim(cluster: Texts) -> None:
+        for name in names:
+            cluster["constants"][name]["interval"] = {"pull": [0.1, 0.2]}
+
+    state, why = states(altered(claim))[CONSTANTS_CLAIM]
+    assert (state, set(why.split("; "))) == (FAILS, {f"{name}: nothing in these rows was fitted" for name in names})
 
 
 def test_an_event_s_latency_is_taken_from_the_steps(altered: Callable[..., str]) -> None:

@@ -57,12 +57,18 @@ def test_a_constant_has_the_interval_that_it_was_fitted_with() -> None:
     assert figures["refill"].value == "oldest"
 
 
-@pytest.mark.parametrize(
-    "interval", [7, "wide", [1], [1, 2, 3], ["a", "b"], [2, 1], [True, False], {"pull": [1, 2]}, [None, None]]
-)
-def test_an_interval_that_is_none_counts_as_none(interval: object, tmp_path: Path) -> None:
+@pytest.mark.parametrize("interval", [7, "wide", [1], [1, 2, 3], ["a", "b"], [2, 1], [True, False], [None, None]])
+def test_an_interval_that_is_none_is_refused(interval: object, tmp_path: Path) -> None:
     content = yaml.safe_load((CLUSTERS / "h200_x2.yaml").read_text(encoding="utf-8"))
     content["constants"]["peer_fixed_s"]["interval"] = interval
+    (tmp_path / "mine.yaml").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"cluster\.constants\.peer_fixed_s\.interval="):
+        read_cluster_side(str(tmp_path / "mine.yaml"))
+
+
+def test_an_interval_of_another_shape_than_its_value_counts_as_none(tmp_path: Path) -> None:
+    content = yaml.safe_load((CLUSTERS / "h200_x2.yaml").read_text(encoding="utf-8"))
+    content["constants"]["peer_fixed_s"]["interval"] = {"pull": [1, 2]}
     (tmp_path / "mine.yaml").write_text(json.dumps(content), encoding="utf-8")
     figure = known(read_cluster_side(str(tmp_path / "mine.yaml"))).figures["peer_fixed_s"]
     assert (figure.value, figure.below, figure.above) == (1.12385e-05, 0.0, 0.0)

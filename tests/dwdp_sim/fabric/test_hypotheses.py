@@ -150,6 +150,16 @@ def test_a_value_set_by_hand_outside_its_interval_is_not_drawn_from_it() -> None
     assert len({table[1][1] for table in tables}) == 3  # lies in its interval
 
 
+def test_a_value_of_another_shape_than_its_interval_is_not_drawn_from_it() -> None:
+    rates, both, table = {"ipc": 3.97e11, "vmm_fd": 2e11}, 0.95, [[65536, 3e-6]]
+    machine = H200.with_values({"pair_bytes_per_s": rates, "both_ways_egress": both, "peer_fixed_s": table})
+    for one in samples(machine, 3, ["issue_slice_s"]):
+        drawn = one.machine(machine, FabricOptions())[0].constants
+        assert drawn["pair_bytes_per_s"].value == rates
+        assert drawn["both_ways_egress"].value == both
+        assert drawn["peer_fixed_s"].value == table
+
+
 @pytest.mark.parametrize("sample", range(5))
 def test_a_draw_lies_in_its_interval_and_constants_fitted_as_one_stay_equal(sample: int) -> None:
     drawn, _ = Hypothesis("", sample=sample).machine(H200, FabricOptions(), 7)
