@@ -14,6 +14,7 @@ from dwdp_sim.base.errors import ConfigError, check_choice, shorten
 from dwdp_sim.base.user_file import read_yaml
 from dwdp_sim.fabric.cluster import Cluster
 from dwdp_sim.job.config_files import config_dir
+from dwdp_sim.job.config_values import check_values
 from dwdp_sim.job.groups import build_cluster, build_model, build_strategy
 from dwdp_sim.job.model_names import find_model
 from dwdp_sim.job.resolve import resolve_model
@@ -116,9 +117,11 @@ def _read_group(group: str, name: str | Path, schema: type) -> Any:
     if not is_path and str(name) not in presets(group):
         raise ConfigError(group, str(name), f"a preset ({', '.join(presets(group))}), a file or an object is wanted")
     try:
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), *_layers(group, path)))
+        found = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), *_layers(group, path)))
     except OmegaConfBaseException as error:
         raise ConfigError(group, str(name), shorten(str(error).splitlines()[0])) from error
+    check_values(found, group)
+    return found
 
 
 def _layers(group: str, path: Path) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ def read_values(composed: DictConfig) -> Any:
     return tree
 
 
-def check_values(tree: object) -> None:
+def check_values(tree: object, group: str = "") -> None:
     """Refuse values of the wrong type, numbers that are not finite or do not fit 64 bits, and unprintable text.
 
     OmegaConf converts values to the type that their key declares, but not lists inside lists nor what is inside a value
@@ -41,13 +41,14 @@ def check_values(tree: object) -> None:
 
     Args:
         tree: A dataclass of the configuration.
+        group: Where it stands there, as `cluster`; unset: it is the whole.
 
     Raises:
         ConfigError: There is such a value; the message names its key.
     """
     schema: Any = type(tree)
     for name, kind in _fields(schema).items():
-        _check(name, getattr(tree, name), kind, 0)
+        _check(f"{group}.{name}" if group else name, getattr(tree, name), kind, 0)
 
 
 @functools.cache

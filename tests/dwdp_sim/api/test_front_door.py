@@ -120,6 +120,26 @@ def test_a_cluster_s_file_may_begin_with_a_shipped_one(tmp_path: Path) -> None:
     assert mine.constants["egress_bytes_per_s"] == shipped.constants["egress_bytes_per_s"]
 
 
+@pytest.mark.parametrize(
+    ("constant", "said"),
+    [
+        (f"{{value: {10**400}}}", r"cluster\.constants\.peer_fixed_s\.value=10+…?.*: at most \d+ fits in 64 bits"),
+        (f"{{interval: [1, {10**400}]}}", r"cluster\.constants\.peer_fixed_s\.interval\[1\]=10+.*: at most \d+ fits"),
+        (
+            "{value: {1: 2, a: 3}}",
+            r"cluster\.constants\.peer_fixed_s\.value=.*: keys that are all text, or all numbers",
+        ),
+    ],
+)
+def test_numbers_in_a_cluster_s_file_are_checked_as_those_of_the_command_line(
+    constant: str, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "my_node.yaml"
+    path.write_text(f"defaults: [gb200_nvl72]\nconstants: {{peer_fixed_s: {constant}}}\n")
+    with pytest.raises(dwdp.ConfigError, match=said):
+        dwdp.load_cluster(path)
+
+
 def test_a_hugging_face_file_is_a_model(tmp_path: Path) -> None:
     shape = {
         "hidden_size": 256, "moe_intermediate_size": 128, "num_experts": 16, "num_experts_per_tok": 2,
