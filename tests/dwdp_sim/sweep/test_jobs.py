@@ -106,9 +106,8 @@ def test_a_job_s_name_follows_what_it_asks_for_the_files_and_the_code(
     assert name(*replay) != before
     program.unlink()
     assert name(*replay) != before  # a job that cannot be built has a name, too
-    assert (
-        name("cluster.constants.peer_fixed_s.value={1:2,a:3}") != name()
-    )  # nor can this one, whose keys have no order
+    keys_without_order = "cluster.constants.peer_fixed_s.value={1:2,a:3}"
+    assert name(keys_without_order) != name()  # nor can this one
     now = name()
     monkeypatch.setattr(jobs_module, "code_version", lambda: "other code")
     assert name() != now
